@@ -1,0 +1,1 @@
+"""Ties pixels to micrometres and scores to trust."""

@@ -1,0 +1,1 @@
+"""The process that runs on the scanner: camera to counts over ZeroMQ."""

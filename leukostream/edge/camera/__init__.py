@@ -1,0 +1,1 @@
+"""Frame sources behind one interface, and the fit of a frame to a bundle's scale."""

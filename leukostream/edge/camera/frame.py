@@ -1,0 +1,80 @@
+"""The frame contract and the interface of every frame source."""
+
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from leukostream.edge.contracts.detections import Image
+from leukostream.edge.contracts.errors import SourceError
+
+
+class SourceEnded(Exception):
+    """The source has no further frame; not an error."""
+
+
+class SourceTimeout(SourceError):
+    """No frame came in time."""
+
+    code = "source_timeout"
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What one trigger gave: an image, or the reason why there is none.
+
+    `image` is uint8 [H, W, 3], BGR, C-contiguous, owned by the receiver; None unless `status` is "ok". Times are monotonic
+    nanoseconds; `t_camera_ns` is on the camera's clock. `stage_nm` is the position of the image centre at exposure, read back.
+    """
+
+    trigger_id: str
+    field_index: int
+    status: Literal["ok", "lost", "incomplete", "failed"]
+    image: Image | None
+    um_per_px: float
+    t_trigger_ns: int
+    t_host_ns: int
+    frame_id: int | None = None
+    t_camera_ns: int | None = None
+    stage_nm: tuple[int, int] | None = None
+    source_name: str = ""
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceInfo:
+    """What is known once a source is open. `n_fields` is None when it has no end of its own."""
+
+    uri: str
+    width_px: int
+    height_px: int
+    um_per_px: float
+    n_fields: int | None
+    self_paced: bool
+    is_synthetic: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SourceNote:
+    """Something the source says once (a conversion, a skipped folder); becomes an `event` of the run."""
+
+    code: str
+    message: str
+    severity: Literal["info", "warning"] = "info"
+
+
+class FrameSource(Protocol):
+    """One source. A source that paces itself (folder, video) synthesises its triggers.
+
+    `read` blocks up to `timeout_s` and returns the next frame in trigger order, raises `SourceEnded` at the end,
+    `SourceTimeout` when nothing came and `SourceError` when it cannot go on. One bad frame is a `Frame` with status "failed".
+    """
+
+    @property
+    def info(self) -> SourceInfo: ...
+
+    def read(self, timeout_s: float) -> Frame: ...
+
+    def notes(self) -> list[SourceNote]:
+        """Notes since the last call; each is given once."""
+        ...
+
+    def close(self) -> None: ...

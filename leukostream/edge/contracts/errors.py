@@ -1,0 +1,68 @@
+"""Typed errors. Every message is one sentence that says what is wrong, where, and what to do next.
+
+A command line turns a `LeukoError` into that sentence on standard error and exits with `exit_code`; nobody sees a traceback
+for a mistake they can mend.
+"""
+
+
+class LeukoError(Exception):
+    """Base of every error a user can cause or mend."""
+
+    code: str = "error"
+    exit_code: int = 1
+
+
+class ConfigError(LeukoError):
+    """A setting is unknown, missing or out of range."""
+
+    code = "config"
+    exit_code = 2
+
+
+class BundleError(LeukoError):
+    """A bundle is missing, damaged, of another schema, or does not fit what was asked of it."""
+
+    code = "bundle"
+    exit_code = 3
+
+
+class ProfileError(LeukoError):
+    """An instrument profile is missing, damaged or of another schema."""
+
+    code = "profile"
+    exit_code = 3
+
+
+class SourceError(LeukoError):
+    """A frame source cannot be opened or cannot go on. One bad frame is a `failed` field, not this."""
+
+    code = "source"
+    exit_code = 4
+
+
+class FrameError(LeukoError):
+    """One frame cannot be used (damaged file, unsupported pixels, other size). The run goes on."""
+
+    code = "frame"
+    exit_code = 4
+
+
+class EngineError(LeukoError):
+    """The inference engine refused to load or to run."""
+
+    code = "engine"
+    exit_code = 5
+
+
+class StreamError(LeukoError):
+    """The wire: port in use, protocol mismatch, lease held by another, peer gone."""
+
+    code = "stream"
+    exit_code = 6
+
+
+class DataError(LeukoError):
+    """Training or calibration data that cannot be used as it stands."""
+
+    code = "data"
+    exit_code = 7

@@ -1,0 +1,1 @@
+"""Per-field and running counts, and the differential."""

@@ -1,0 +1,1 @@
+"""Where records have their place before they are sent."""

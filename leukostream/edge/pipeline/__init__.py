@@ -1,0 +1,1 @@
+"""One run: frames in, records out, every trigger accounted for."""

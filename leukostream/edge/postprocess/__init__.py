@@ -1,0 +1,1 @@
+"""From the graph's candidates to one label per cell."""

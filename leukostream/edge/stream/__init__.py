@@ -1,0 +1,1 @@
+"""The wire: ROUTER/DEALER session, codec, client."""

@@ -1,0 +1,1 @@
+"""A procedural blood smear with exact ground truth."""

@@ -1,0 +1,1 @@
+"""Annotated images in, a bundle out."""
