@@ -56,9 +56,7 @@ class Training(Strict):
     seed: int
     recipe: dict[str, Any] = Field(default_factory=dict)
     data: dict[str, Any] = Field(default_factory=dict, description="source, licence, images, SHA-256 per data set")
-    metrics: dict[str, Any] = Field(
-        default_factory=dict, description="measured on held-back images, with the split named"
-    )
+    metrics: dict[str, Any] = Field(default_factory=dict, description="measured on held-back images, with the split named")
 
 
 class BundleManifest(Strict):

@@ -150,9 +150,7 @@ class Accepted(Wire):
 
     type: Literal["ACCEPTED"] = "ACCEPTED"
     cmd_id: str
-    trigger_until: Count | None = Field(
-        None, description="absolute trigger credit: field indices below it may be announced"
-    )
+    trigger_until: Count | None = Field(None, description="absolute trigger credit: field indices below it may be announced")
 
 
 class Rejected(Wire):
