@@ -1,5 +1,6 @@
 """The journal between the pipeline (writes) and the stream (reads): a record has its place here before it is sent."""
 
+from collections.abc import Callable
 from typing import Protocol
 
 from leukostream.edge.contracts.records import Record
@@ -34,4 +35,11 @@ class Journal(Protocol):
 
     def finished(self, run_id: str) -> bool:
         """Whether the run's `run_stop` has been appended."""
+        ...
+
+    def on_append(self, callback: Callable[[], None]) -> None:
+        """Call `callback` after every append from now on, in the appending thread and without a lock held.
+
+        All records are appended by one thread, so the callback may own a socket that it opens at its first call.
+        """
         ...

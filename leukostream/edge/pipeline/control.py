@@ -1,0 +1,49 @@
+"""What the stream may ask of the pipeline, and what the pipeline tells the stream.
+
+The stream's thread calls `RunControl`; no call blocks. In the other direction the only path is the journal: every record of a
+run is appended by one thread, and `Journal.on_append` calls the stream back in that thread.
+"""
+
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from leukostream.edge.contracts.messages import Accepted, Rejected, RunStartCommand, RunStopCommand, TriggerCommand
+from leukostream.edge.contracts.status import FieldStatus
+
+Phase = Literal["waiting", "running", "stopping", "finished"]
+
+
+@dataclass(frozen=True, slots=True)
+class ControlState:
+    """A consistent view of the run at one moment.
+
+    `run_id` is None until a run was accepted. `open_triggers` have not ended yet; `fields` counts those that have.
+    """
+
+    phase: Phase
+    run_id: str | None = None
+    open_triggers: int = 0
+    fields: dict[FieldStatus, int] = field(default_factory=dict)
+
+
+class RunControl(Protocol):
+    """Commands of the controller. Safe to call from one thread that is not the pipeline's.
+
+    Commands are idempotent: a repeated `cmd_id` gets the answer it got the first time, whatever happened in between.
+    """
+
+    def start(self, command: RunStartCommand) -> Accepted | Rejected:
+        """Begin the named run; `run_start` follows through the journal. Rejects `duplicate_run`, `busy` and `state`."""
+        ...
+
+    def trigger(self, command: TriggerCommand) -> Accepted | Rejected:
+        """Announce an exposure. Rejects `unsupported` when the source paces itself, `unknown_run`, `state`."""
+        ...
+
+    def stop(self, command: RunStopCommand) -> Accepted | Rejected:
+        """Finish what was taken in, then end the run. Accepted also once the run has ended; rejects `unknown_run`."""
+        ...
+
+    def state(self) -> ControlState:
+        """Where the run stands; for QUERY, PONG and WELCOME."""
+        ...
