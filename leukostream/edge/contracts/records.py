@@ -91,6 +91,7 @@ class Provenance(Wire):
 
 
 class _Record(Wire):
+    type: str  # first here, so that it is the first key of every record on the wire
     run_id: str
     seq: Count = Field(description="0, 1, 2, ... within the run, without a gap")
     wall_time: str = Field(description="ISO 8601 UTC; a label, never used for timing")
