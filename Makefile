@@ -1,0 +1,65 @@
+# Two environments, made on first use and kept: .venv-edge (base install) for the demo, .venv (all but gpu) for the tests.
+SHELL := /bin/bash
+PYTHON ?= python3
+PIP_INSTALL = -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+EDGE := .venv-edge
+FULL := .venv
+EXTRAS := trainer,builder,calib,dev
+MEASURED_FROM := $(shell date +%s)
+.DEFAULT_GOAL := help
+
+# $(call step,name,command): one line before, one clear line when it fails.
+define step
+@echo "-- $(1)"
+@$(2) || { echo "make $@: $(1) failed; nothing after it was run." >&2; exit 1; }
+endef
+
+# What a machine may lack, said before anything is installed.
+define check_python
+@command -v $(PYTHON) >/dev/null || \
+  { echo "$(PYTHON) was not found; install Python 3.10 or newer, or name one: make PYTHON=/path/to/python3" >&2; exit 1; }
+@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
+  { echo "$(PYTHON) is $$($(PYTHON) -V 2>&1); Python 3.10 or newer is needed, name one: make PYTHON=/path/to/python3" >&2; exit 1; }
+@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || \
+  { echo "$(PYTHON) cannot make environments; install its venv module (Debian, Ubuntu: apt install python3-venv)" >&2; exit 1; }
+endef
+
+.PHONY: help demo test lint schemas soak clean
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(EDGE)/.installed ## virtual slide -> shipped model -> live counts over ZeroMQ, in under a minute after the set-up
+	@$(EDGE)/bin/leuko-edge demo $(DEMO_ARGS)
+
+test: lint ## everything that must hold: ruff, mypy, import rules, pytest (more arguments: PYTEST_ARGS="-k camera -x")
+	$(call step,pytest,LEUKO_SETUP_LINT_S=$$(( $$(date +%s) - $(MEASURED_FROM) )) $(FULL)/bin/python -m pytest $(PYTEST_ARGS))
+
+lint: $(FULL)/.installed ## ruff, mypy --strict and the import rules
+	$(call step,ruff check,$(FULL)/bin/ruff check --quiet .)
+	$(call step,ruff format,$(FULL)/bin/ruff format --check --quiet .)
+	$(call step,mypy,$(FULL)/bin/mypy --strict)
+	$(call step,import rules,$(FULL)/bin/lint-imports --no-logo)
+
+soak: $(FULL)/.installed ## the full-size versions of the long tests
+	$(call step,soak,$(FULL)/bin/python -m pytest -m soak $(PYTEST_ARGS))
+
+schemas: $(FULL)/.installed ## write docs/schemas/*.json anew from the contracts
+	@$(FULL)/bin/python -m leukostream.edge.schemas docs/schemas
+
+clean: ## remove both environments and every cache
+	rm -rf $(EDGE) $(FULL) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find leukostream tests examples -name __pycache__ -prune -exec rm -rf {} +
+
+$(EDGE)/.installed: pyproject.toml constraints.txt
+	$(check_python)
+	@echo "-- installing leukostream into $(EDGE) (once; about 400 MB)"
+	@$(PYTHON) -m venv $(EDGE)
+	@$(EDGE)/bin/python $(PIP_INSTALL) --editable .
+	@touch $@
+
+$(FULL)/.installed: pyproject.toml constraints.txt
+	$(check_python)
+	@echo "-- installing leukostream[$(EXTRAS)] into $(FULL) (once; about 2 GB)"
+	@$(PYTHON) -m venv $(FULL)
+	@$(FULL)/bin/python $(PIP_INSTALL) --editable ".[$(EXTRAS)]"
+	@touch $@

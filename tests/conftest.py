@@ -1,0 +1,71 @@
+"""Fixtures that every room shares, and the table of measured seconds per room against its budget."""
+
+import os
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+BUDGETS_S = {
+    "setup and lint": 180,
+    "trainer": 90,
+    "builder": 80,
+    "edge": 60,
+    "stream": 70,
+    "camera": 40,
+    "counting": 40,
+    "calib": 20,
+}
+"""Seconds on two cores with the work of `make test` done from clean; report only, no test asserts them."""
+
+ROOMS = {
+    "tests/trainer/": "trainer",
+    "tests/builder/": "builder",
+    "tests/calib/": "calib",
+    "tests/edge/stream/": "stream",
+    "tests/edge/camera/": "camera",
+    "tests/edge/counting/": "counting",
+    "tests/edge/": "edge",
+    "tests/contracts/": "edge",
+    "tests/repo/": "edge",
+}
+"""Where a test's seconds are booked; the first matching row counts."""
+
+# Examples are derived from each test's code, so that one commit always gives one result; time limits are pytest-timeout's.
+settings.register_profile("leukostream", deadline=None, derandomize=True)
+settings.load_profile("leukostream")
+
+_seconds: dict[str, float] = defaultdict(float)
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """Folder of the real images; the test is skipped where there is none."""
+    named = os.environ.get("LEUKO_DATA", "")
+    if not named:
+        pytest.skip("LEUKO_DATA is not set: name the folder that holds bccd, pbc_tiles and txl_pbc to run this test")
+    folder = Path(named)
+    if not folder.is_dir():
+        pytest.fail(f"LEUKO_DATA names {folder}, which is not a folder; correct it or unset it")
+    return folder
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_logreport(report: pytest.TestReport) -> Iterator[None]:
+    room = next((room for prefix, room in ROOMS.items() if report.nodeid.startswith(prefix)), "no room")
+    _seconds[room] += report.duration
+    return (yield)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    spent = dict(_seconds)
+    if setup_and_lint := os.environ.get("LEUKO_SETUP_LINT_S"):
+        spent["setup and lint"] = float(setup_and_lint)
+    terminalreporter.section("seconds per room", sep="-")
+    for room in [*BUDGETS_S, *sorted(spent.keys() - BUDGETS_S.keys())]:
+        if room in spent:
+            budget = BUDGETS_S.get(room)
+            over = "  over budget" if budget is not None and spent[room] > budget else ""
+            terminalreporter.write_line(f"{room:<15}{spent[room]:8.1f} of {budget or '-':>4}{over}")
