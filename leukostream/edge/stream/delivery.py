@@ -1,0 +1,50 @@
+"""Sends what one session may have: answers first, then records in order of seq as far as its credit reaches."""
+
+from typing import Literal
+
+from leukostream.edge.contracts.messages import Reject
+from leukostream.edge.journal.base import Journal
+from leukostream.edge.stream.codec import from_journal
+from leukostream.edge.stream.credit import Cursor
+from leukostream.edge.stream.exchange import Post
+from leukostream.edge.stream.session import Session
+
+Delivered = Literal["idle", "more", "full", "gone"]
+"""Nothing left to send, a batch was sent and more may follow, the peer's queue is full, the peer is gone."""
+
+
+def deliver(session: Session, journal: Journal, post: Post, batch_records: int) -> Delivered:
+    """One turn of one session. A record leaves its place in the order only once ZeroMQ has taken it."""
+    while session.answers:
+        posted = post(session.identity, session.answers[0])
+        if posted != "sent":
+            return posted
+        session.answers.popleft()
+    outcome: Delivered = "idle"
+    for cursor in list(session.cursors.values()):
+        turn = _deliver_run(session, cursor, journal, post, batch_records)
+        if turn in {"full", "gone"}:
+            return turn
+        outcome = "more" if turn == "more" else outcome
+    return outcome
+
+
+def _deliver_run(session: Session, cursor: Cursor, journal: Journal, post: Post, batch_records: int) -> Delivered:
+    limit = min(cursor.allowance, batch_records)
+    records = journal.read(cursor.run_id, cursor.next_seq, limit) if limit else []
+    if records and records[0][0] != cursor.next_seq:
+        del session.cursors[cursor.run_id]
+        session.answer(
+            Reject(
+                code="state",
+                reason=f"run {cursor.run_id!r} is kept from seq {records[0][0]} on and {cursor.next_seq} was asked for; "
+                f"ACK with upto_seq {records[0][0] - 1} to read on from there.",
+            )
+        )
+        return "more"
+    for seq, record_json in records:
+        posted = post(session.identity, from_journal(record_json, session.encoding))
+        if posted != "sent":
+            return posted
+        cursor.next_seq = seq + 1
+    return "more" if records and len(records) == limit and cursor.allowance else "idle"

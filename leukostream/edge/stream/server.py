@@ -1,0 +1,144 @@
+"""The edge's end of the wire: one thread that owns the ROUTER."""
+
+import threading
+import time
+from types import TracebackType
+
+import zmq
+
+from leukostream.edge.contracts.errors import StreamError
+from leukostream.edge.journal.base import Journal
+from leukostream.edge.pipeline.control import RunControl
+from leukostream.edge.stream.codec import MAX_TO_EDGE_BYTES
+from leukostream.edge.stream.delivery import deliver
+from leukostream.edge.stream.exchange import Exchange, Posted
+from leukostream.edge.stream.settings import StreamSettings
+from leukostream.edge.stream.waker import Waker
+
+_RECEIVE_BATCH = 256
+_RETRY_FULL_MS = 10
+_LINGER_MS = 500
+
+
+class EdgeServer:
+    """Serves controllers and observers at `bind` from `start` to `close`; what happens to a client never reaches the pipeline.
+
+    `bind` is a ZeroMQ endpoint such as tcp://127.0.0.1:5570; port 0 or * takes a free one, `endpoint` says which.
+    """
+
+    def __init__(
+        self, bind: str, journal: Journal, control: RunControl, boot_id: str, settings: StreamSettings | None = None
+    ) -> None:
+        self.endpoint = bind
+        self._journal = journal
+        self._settings = settings or StreamSettings()
+        self._exchange = Exchange(journal, control, boot_id, self._settings, self._post)
+        self._waker = Waker()
+        self._context = zmq.Context()
+        self._router = self._context.socket(zmq.ROUTER)
+        self._thread = threading.Thread(target=self._run, name="leuko-stream", daemon=True)
+        self._drain_ns = 0
+        self._stop_at_ns: int | None = None
+        self._progress = 0
+
+    def start(self) -> "EdgeServer":
+        """Bind and serve. Raises `StreamError` when the endpoint cannot be bound."""
+        self._router.setsockopt(zmq.ROUTER_MANDATORY, 1)
+        self._router.setsockopt(zmq.ROUTER_HANDOVER, 1)
+        self._router.setsockopt(zmq.LINGER, _LINGER_MS)
+        # libzmq cuts the connection above this, so that no peer can fill the memory; between the two limits it is told why.
+        self._router.setsockopt(zmq.MAXMSGSIZE, 16 * MAX_TO_EDGE_BYTES)
+        try:
+            self._router.bind(self.endpoint)
+        except zmq.ZMQError as problem:
+            self._release()
+            raise StreamError(_bind_sentence(self.endpoint, problem)) from problem
+        self.endpoint = self._router.getsockopt_string(zmq.LAST_ENDPOINT)
+        self._journal.on_append(self._waker.wake)
+        self._thread.start()
+        return self
+
+    @property
+    def alive(self) -> bool:
+        """False once closed, or when a defect has ended the thread."""
+        return self._thread.is_alive()
+
+    def close(self, drain_s: float = 5.0) -> None:
+        """Serve on until a controller holds every record, or for `drain_s` without any progress; then close. Safe to repeat."""
+        if self._thread.is_alive():
+            self._drain_ns = int(drain_s * 1e9)
+            self._stop_at_ns = time.monotonic_ns() + self._drain_ns
+            self._waker.wake()
+            self._thread.join()
+        self._release()
+
+    def __enter__(self) -> "EdgeServer":
+        return self.start()
+
+    def __exit__(self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None) -> None:
+        self.close(0.0 if kind else 5.0)
+
+    def _release(self) -> None:
+        self._router.close()
+        self._waker.close()
+        self._context.term()  # bounded: the only socket is closed and lingers for _LINGER_MS at most
+
+    def _run(self) -> None:
+        poller = zmq.Poller()
+        poller.register(self._router, zmq.POLLIN)
+        poller.register(self._waker.fileno(), zmq.POLLIN)
+        wait_ms = 0
+        while not self._finished():
+            poller.poll(wait_ms)
+            self._waker.drain()
+            self._receive()
+            self._exchange.tick(time.monotonic_ns())
+            wait_ms = self._send()
+
+    def _finished(self) -> bool:
+        if self._stop_at_ns is None:
+            return False
+        if self._exchange.progress() > self._progress:
+            self._progress = self._exchange.progress()
+            self._stop_at_ns = time.monotonic_ns() + self._drain_ns
+        return self._exchange.settled() or time.monotonic_ns() >= self._stop_at_ns
+
+    def _receive(self) -> None:
+        for _ in range(_RECEIVE_BATCH):
+            try:
+                identity, *parts = self._router.recv_multipart(zmq.NOBLOCK)
+            except zmq.Again:
+                return
+            self._exchange.receive(identity, parts, time.monotonic_ns())
+
+    def _send(self) -> int:
+        """Give every session one turn; returns how long to wait for news, in ms."""
+        wait_ms = int(self._settings.ping_every_s * 500)
+        if self._stop_at_ns is not None:
+            wait_ms = min(wait_ms, max(0, (self._stop_at_ns - time.monotonic_ns()) // 1_000_000 + 1))
+        for session in list(self._exchange.sessions.values()):
+            delivered = deliver(session, self._journal, self._post, self._settings.batch_records)
+            if delivered == "gone":
+                self._exchange.drop(session)
+            elif delivered == "full":
+                wait_ms = min(wait_ms, _RETRY_FULL_MS)
+            elif delivered == "more":
+                wait_ms = 0
+        return wait_ms
+
+    def _post(self, identity: bytes, payload: bytes) -> Posted:
+        try:
+            self._router.send_multipart([identity, payload], zmq.NOBLOCK)
+        except zmq.Again:
+            return "full"
+        except zmq.ZMQError as problem:
+            if problem.errno != zmq.EHOSTUNREACH:
+                raise
+            return "gone"
+        return "sent"
+
+
+def _bind_sentence(bind: str, problem: zmq.ZMQError) -> str:
+    if problem.errno == zmq.EADDRINUSE:
+        return f"{bind} is already in use; stop the other process or choose another port with --bind."
+    return f"{bind} cannot be bound ({problem.strerror}); give an address of this machine such as tcp://127.0.0.1:5570."

@@ -1,0 +1,30 @@
+"""One client's session: who it is, when it was heard, what waits for it."""
+
+from collections import deque
+from dataclasses import dataclass, field
+
+from leukostream.edge.contracts.base import Wire
+from leukostream.edge.contracts.messages import Encoding, Role
+from leukostream.edge.stream.codec import encode
+from leukostream.edge.stream.credit import Cursor
+
+
+@dataclass(slots=True)
+class Session:
+    """State between WELCOME and the loss of the client. Times are monotonic nanoseconds.
+
+    `answers` are sent before any record; records stay in the journal until there is credit and room for them.
+    """
+
+    identity: bytes
+    client_id: str
+    role: Role
+    encoding: Encoding
+    heard_ns: int
+    pinged_ns: int
+    cursors: dict[str, Cursor] = field(default_factory=dict)
+    answers: deque[bytes] = field(default_factory=deque)
+
+    def answer(self, message: Wire) -> None:
+        """Queue a message for this client."""
+        self.answers.append(encode(message, self.encoding))

@@ -1,0 +1,14 @@
+"""Times and limits of the stream, in one table."""
+
+from pydantic import Field
+
+from leukostream.edge.contracts.base import Strict
+
+
+class StreamSettings(Strict):
+    """How often the edge shows that it lives, and how long it believes in a silent client."""
+
+    ping_every_s: float = Field(1.0, gt=0, le=60, description="PING to every session at this interval")
+    silent_after_s: float = Field(5.0, gt=0, le=600, description="a session not heard for so long is lost; its run goes on")
+    batch_records: int = Field(64, ge=1, le=4096, description="records sent to one session before the next has its turn")
+    max_waiting_answers: int = Field(1000, ge=1, description="a client that leaves more answers unread loses its session")
