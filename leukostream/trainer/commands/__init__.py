@@ -1,0 +1,1 @@
+"""One file per `leuko-train` command."""

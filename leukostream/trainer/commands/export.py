@@ -1,0 +1,53 @@
+"""`leuko-train export`."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from leukostream.edge.contracts.bundle import Bundle, Thresholds
+from leukostream.edge.contracts.errors import ConfigError
+from leukostream.trainer.checkpoint import load_checkpoint
+from leukostream.trainer.commands.evaluate import measure_split
+from leukostream.trainer.export.bundle import export_checkpoint, export_random
+from leukostream.trainer.recipe import load_recipe
+
+
+def export(
+    checkpoint: Annotated[Path | None, typer.Argument(help="last.pt of a training; not with --random-weights")] = None,
+    out: Annotated[Path, typer.Option(help="new directory for the bundle")] = Path("bundle"),
+    name: Annotated[str | None, typer.Option(help="name of the bundle; the recipe's when not given")] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="data description; measures the bundle on --split before writing it")
+    ] = None,
+    root: Annotated[Path | None, typer.Option(envvar="LEUKO_DATA", help="folder the description's paths are in")] = None,
+    split: Annotated[str, typer.Option(help="held-back split to measure on")] = "test",
+    detect: Annotated[float, typer.Option(help="presence threshold")] = Thresholds().detect,
+    identify: Annotated[float, typer.Option(help="class threshold; below it a cell is `unidentified`")] = Thresholds().identify,
+    margin: Annotated[
+        float, typer.Option(help="lead over the runner-up; below it a cell is `unidentified`")
+    ] = Thresholds().margin,
+    random_weights: Annotated[bool, typer.Option("--random-weights", help="untrained, for tests and benchmarks")] = False,
+    recipe: Annotated[str, typer.Option(help="recipe of an untrained bundle")] = "yolov3-tiny-416",
+) -> None:
+    """Write a bundle: the self-describing ONNX graph, its manifest and its card.
+
+    leuko-train export runs/tiny/last.pt --out bundles/tiny --data datasets.yaml --root DIR
+
+    leuko-train export --random-weights --out /tmp/random
+    """
+    if random_weights == (checkpoint is not None):
+        raise ConfigError("give either a checkpoint to export or --random-weights, not both and not neither.")
+    if checkpoint is None:
+        bundle = export_random(load_recipe(recipe), out)
+    else:
+        trained = load_checkpoint(checkpoint)
+
+        def measure(draft: Bundle) -> dict[str, Any]:
+            assert data is not None
+            return measure_split(draft, data, root, split)
+
+        thresholds = Thresholds(detect=detect, identify=identify, margin=margin)
+        bundle = export_checkpoint(trained, out, name or trained.recipe.name, thresholds, measure if data else None)
+    Console(stderr=True).print(f"bundle {bundle.path} written, id {bundle.bundle_id}")

@@ -1,0 +1,1 @@
+"""From annotated images of several laboratories to training samples: readers, store, composition, augmentation."""

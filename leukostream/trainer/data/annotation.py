@@ -1,0 +1,59 @@
+"""One annotated image, whatever format it came in."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from leukostream.edge.contracts.detections import Float32, Int32
+from leukostream.edge.contracts.errors import DataError
+
+UNTYPED_WBC = -1
+"""A leukocyte whose type is not known: trains and tests objectness only, ignored in typed AP."""
+
+IGNORE = -2
+"""A region in which nothing is trained or tested: a cell mostly cut away, an uncertain object."""
+
+Split = Literal["train", "val", "test"]
+
+MIN_BOX_PX = 4.0
+"""A shorter side is a slip of the annotator's mouse: no leukocyte is that small at any magnification that shows its type."""
+
+MAX_OUTSIDE_PX = 3.0
+"""Annotation tools round; a box further outside its image belongs to another image."""
+
+
+@dataclass(frozen=True, slots=True)
+class Annotation:
+    """One image as annotated.
+
+    boxes_px [n, 4] float32: x1 y1 x2 y2 in pixels of the original, x2 and y2 exclusive. labels [n] int32: index into `CELLS`,
+    `UNTYPED_WBC` or `IGNORE`. `original` groups what shows the same image under several names: it never is in two splits.
+    """
+
+    path: Path
+    width_px: int
+    height_px: int
+    um_per_px: float
+    boxes_px: Float32
+    labels: Int32
+    source: str
+    original: str
+    split: Split
+
+
+def checked_boxes(boxes: list[tuple[float, float, float, float]], width_px: int, height_px: int, where: Path) -> Float32:
+    """[n, 4] float32, clipped to the image. Raises `DataError` for a reversed, tiny or outlying box, naming the file."""
+    array = np.asarray(boxes, np.float32).reshape(-1, 4)
+    for x1, y1, x2, y2 in array.tolist():
+        box = f"({x1:g}, {y1:g}, {x2:g}, {y2:g})"
+        if x2 < x1 or y2 < y1:
+            raise DataError(f"{where}: the box {box} is reversed; write its smaller corner first.")
+        if min(x1, y1) < -MAX_OUTSIDE_PX or x2 > width_px + MAX_OUTSIDE_PX or y2 > height_px + MAX_OUTSIDE_PX:
+            raise DataError(f"{where}: the box {box} leaves its {width_px}x{height_px} image; does it belong to another image?")
+        if min(x2 - x1, y2 - y1) < MIN_BOX_PX:
+            raise DataError(f"{where}: the box {box} has a side under {MIN_BOX_PX:g} px; redraw or delete it.")
+    array[:, 0::2] = array[:, 0::2].clip(0, width_px)
+    array[:, 1::2] = array[:, 1::2].clip(0, height_px)
+    return array

@@ -1,0 +1,53 @@
+"""Class maps: what a data set's own names mean here."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from leukostream.edge.contracts.cells import INDEX
+from leukostream.edge.contracts.errors import DataError
+from leukostream.trainer.data.annotation import IGNORE, UNTYPED_WBC
+
+BACKGROUND = "background"
+SPECIAL = {"untyped_wbc": UNTYPED_WBC, "ignore": IGNORE}
+
+
+@dataclass(frozen=True, slots=True)
+class ClassMap:
+    """Source name -> label; None is background, of which no box is kept."""
+
+    path: Path
+    labels: dict[str, int | None]
+
+    def label(self, name: str, where: Path) -> int | None:
+        """The label of a source's class name. Raises `DataError` when the map does not have it."""
+        if name not in self.labels:
+            raise DataError(f"{where} has the class {name!r}, which {self.path} does not map; add a line for it there.")
+        return self.labels[name]
+
+
+def load_class_map(path: Path) -> ClassMap:
+    """Read `{source name: class name | untyped_wbc | ignore | background}`. Raises `DataError`."""
+    if not path.is_file():
+        raise DataError(f"class map {path} does not exist; write one that maps each source name to a class.")
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as problem:
+        raise DataError(f"class map {path} is not YAML ({str(problem).splitlines()[0]}); correct it.") from problem
+    if not isinstance(content, dict) or not content:
+        raise DataError(f"class map {path} is not a table of `source name: class`; write one line for each source name.")
+    labels: dict[str, int | None] = {}
+    for name, target in content.items():
+        if target == BACKGROUND:
+            labels[str(name)] = None
+        elif target in SPECIAL:
+            labels[str(name)] = SPECIAL[target]
+        elif target in INDEX:
+            labels[str(name)] = INDEX[target]
+        else:
+            raise DataError(
+                f"class map {path} maps {name!r} to {target!r}, which is no class; "
+                f"use one of {', '.join(INDEX)}, {', '.join(SPECIAL)} or {BACKGROUND}."
+            )
+    return ClassMap(path, labels)

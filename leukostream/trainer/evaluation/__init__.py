@@ -1,0 +1,1 @@
+"""How good a bundle is on annotated images: average precision, operating point, counting."""

@@ -1,0 +1,94 @@
+"""From a checkpoint (or random weights) to a bundle, measured on held-back images before it is written."""
+
+import subprocess
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import leukostream
+from leukostream.edge.contracts.bundle import CARD, MODEL, Bundle, Thresholds, class_table, write_bundle
+from leukostream.edge.contracts.cells import N_CLASSES
+from leukostream.trainer.checkpoint import Checkpoint
+from leukostream.trainer.export.card import card
+from leukostream.trainer.export.graph import to_onnx
+from leukostream.trainer.export.half_weights import store_weights_as_half
+from leukostream.trainer.models.detector import Detector, build_detector
+from leukostream.trainer.recipe import Recipe
+
+Measure = Callable[[Bundle], dict[str, Any]]
+
+
+def export_checkpoint(
+    checkpoint: Checkpoint, folder: Path, name: str, thresholds: Thresholds, measure: Measure | None
+) -> Bundle:
+    """Write the bundle of a training. `measure` evaluates the very graph that is written; its figures go into the bundle."""
+    training = {
+        "trained": True,
+        "code_version": code_version(),
+        "seed": checkpoint.recipe.seed,
+        "recipe": checkpoint.recipe.model_dump(mode="json"),
+        "data": checkpoint.data,
+        "metrics": {},
+    }
+    return _export(checkpoint.detector(), checkpoint.recipe, folder, name, thresholds, training, measure)
+
+
+def export_random(recipe: Recipe, folder: Path) -> Bundle:
+    """An untrained model for tests and benchmarks; marked as such, and the edge says so in every run."""
+    detector = build_detector(recipe.architecture, N_CLASSES, recipe.options, recipe.seed).eval()
+    training = {
+        "trained": False,
+        "code_version": code_version(),
+        "seed": recipe.seed,
+        "recipe": recipe.model_dump(mode="json"),
+        "data": {},
+        "metrics": {},
+    }
+    return _export(detector, recipe, folder, f"{recipe.architecture}-random", Thresholds(), training, None)
+
+
+def code_version() -> str:
+    """Version and, in a checkout, the commit (with a + when files differ from it)."""
+    root = Path(leukostream.__file__).parents[1]
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(root), "describe", "--always", "--dirty=+", "--abbrev=12"],
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=True,
+        )
+        return f"{leukostream.__version__} ({done.stdout.strip()})"
+    except (OSError, subprocess.SubprocessError):
+        return leukostream.__version__
+
+
+def _export(
+    detector: Detector,
+    recipe: Recipe,
+    folder: Path,
+    name: str,
+    thresholds: Thresholds,
+    training: dict[str, Any],
+    measure: Measure | None,
+) -> Bundle:
+    scale = recipe.scale
+    model = store_weights_as_half(to_onnx(detector, recipe.top_k, scale.width_px, scale.height_px)).SerializeToString()
+    manifest: dict[str, Any] = {
+        "name": name,
+        "architecture": recipe.architecture,
+        "um_per_px": scale.um_per_px,
+        "field_width_px": scale.width_px,
+        "field_height_px": scale.height_px,
+        "network_width_px": scale.network_width_px,
+        "network_height_px": scale.network_height_px,
+        "top_k": recipe.top_k,
+        "classes": class_table(),
+        "thresholds": thresholds,
+        "training": training,
+    }
+    if measure:
+        with tempfile.TemporaryDirectory() as draft:
+            manifest["training"] = {**training, "metrics": measure(write_bundle(Path(draft), manifest, {MODEL: model}))}
+    return write_bundle(folder, manifest, {MODEL: model, CARD: card(manifest).encode()})

@@ -1,0 +1,49 @@
+"""Layers that several detectors share."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+class ConvBlock(nn.Module):
+    """Convolution, batch normalisation, leaky ReLU (slope 0.1): Darknet's unit (Redmon and Farhadi 2018)."""
+
+    def __init__(self, channels_in: int, channels_out: int, kernel: int, stride: int = 1) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(channels_in, channels_out, kernel, stride, kernel // 2, bias=False)
+        self.norm = nn.BatchNorm2d(channels_out)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[N, Cin, H, W] -> [N, Cout, H / stride, W / stride]."""
+        return functional.leaky_relu(self.norm(self.conv(x)), 0.1)
+
+    def fused(self) -> nn.Sequential:
+        """The same arithmetic with the normalisation folded into the convolution (inference only)."""
+        conv = nn.utils.fusion.fuse_conv_bn_eval(self.conv.eval(), self.norm.eval())
+        return nn.Sequential(conv, nn.LeakyReLU(0.1))
+
+
+class SamePool(nn.Module):
+    """2x2 max pool of stride 1 that keeps the size, as Darknet-tiny has it.
+
+    The edge is replicated rather than padded with a large negative constant: the result is identical and the graph survives
+    8-bit quantisation.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[N, C, H, W] -> [N, C, H, W]."""
+        return functional.max_pool2d(functional.pad(x, (0, 1, 0, 1), mode="replicate"), 2, 1)
+
+
+def fuse(module: nn.Module) -> None:
+    """Replace every `ConvBlock` inside `module` by its fused form, in place."""
+    for name, child in module.named_children():
+        if isinstance(child, ConvBlock):
+            setattr(module, name, child.fused())
+        else:
+            fuse(child)
+
+
+def count_parameters(module: nn.Module) -> int:
+    """Trainable parameters."""
+    return sum(int(torch.tensor(p.shape).prod()) for p in module.parameters())

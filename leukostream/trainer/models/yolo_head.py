@@ -1,0 +1,40 @@
+"""One YOLOv3 output scale: splitting the map into priors and decoding boxes."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+
+class YoloHead(nn.Module):
+    """Three anchors (width, height in network pixels) on a grid of `stride` network pixels."""
+
+    anchors: Tensor
+
+    def __init__(self, stride_px: int, anchors_px: Sequence[tuple[float, float]], n_classes: int) -> None:
+        super().__init__()
+        self.stride_px = stride_px
+        self.n_classes = n_classes
+        self.register_buffer("anchors", torch.tensor(anchors_px, dtype=torch.float32), persistent=False)
+
+    def split(self, x: Tensor) -> Tensor:
+        """[N, 3 * (5 + C), h, w] -> [N, 3, h, w, 5 + C]: tx ty tw th, objectness logit, class logits."""
+        n, _, h, w = x.shape
+        return x.view(n, len(self.anchors), 5 + self.n_classes, h, w).permute(0, 1, 3, 4, 2)
+
+    def decode(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Boxes [N, P, 4] x1 y1 x2 y2 in network pixels, objectness logits [N, P, 1], class logits [N, P, C].
+
+        b = (sigmoid(t_xy) + cell) * stride, anchor * exp(t_wh): Redmon and Farhadi 2018, section 2.1.
+        """
+        n, a, h, w, _ = x.shape
+        ys = torch.arange(h, dtype=torch.float32, device=x.device).view(1, 1, h, 1)
+        xs = torch.arange(w, dtype=torch.float32, device=x.device).view(1, 1, 1, w)
+        centre_x = (x[..., 0].sigmoid() + xs) * self.stride_px
+        centre_y = (x[..., 1].sigmoid() + ys) * self.stride_px
+        # exp is bounded: an anchor is never off by more than a factor of e^3, and a wild logit must not become infinity.
+        half_w = x[..., 2].clamp(-3.0, 3.0).exp() * self.anchors[:, 0].view(1, a, 1, 1) / 2
+        half_h = x[..., 3].clamp(-3.0, 3.0).exp() * self.anchors[:, 1].view(1, a, 1, 1) / 2
+        boxes = torch.stack((centre_x - half_w, centre_y - half_h, centre_x + half_w, centre_y + half_h), dim=-1)
+        flat = x.reshape(n, a * h * w, 5 + self.n_classes)
+        return boxes.reshape(n, a * h * w, 4), flat[..., 4:5], flat[..., 5:]
