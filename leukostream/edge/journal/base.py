@@ -18,11 +18,17 @@ class Journal(Protocol):
         ...
 
     def read(self, run_id: str, from_seq: int, limit: int) -> list[tuple[int, bytes]]:
-        """Up to `limit` (seq, JSON bytes) from `from_seq` on."""
+        """Up to `limit` (seq, JSON bytes) from `from_seq` on; empty for an unknown run.
+
+        Raises `StreamError` when `from_seq` was acknowledged and is no longer held.
+        """
         ...
 
     def acknowledge(self, run_id: str, upto_seq: int) -> None:
-        """Cumulative: the controller holds everything up to and including `upto_seq`."""
+        """Cumulative: the controller holds everything up to and including `upto_seq`; an older value changes nothing.
+
+        Raises ValueError when the run has no such record.
+        """
         ...
 
     def acknowledged(self, run_id: str) -> int:

@@ -1,0 +1,136 @@
+"""The edge's settings and where each comes from: command line > file > profile > bundle > default."""
+
+import difflib
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import Field, ValidationError
+
+from leukostream.edge.contracts.base import Strict, explain
+from leukostream.edge.contracts.bundle import Bundle, Thresholds, load_bundle
+from leukostream.edge.contracts.errors import ConfigError
+from leukostream.edge.contracts.profile import Profile, load_profile
+
+SHIPPED_BUNDLE = Path(__file__).parent / "bundles" / "yolov3-tiny-416"
+
+Policy = Literal["lossless", "latest"]
+Seconds = Annotated[float, Field(gt=0, le=86400)]
+
+
+class EdgeSettings(Strict):
+    """Everything one edge process can be told. Paths are relative to the working directory."""
+
+    source: str = Field(min_length=1, description="folder:PATH or a plain path, video:PATH, opencv:0, virtual:seed=42")
+    um_per_px: float | None = Field(None, gt=0, le=10, description="physical size of the source's pixels")
+    bundle: Path = Field(SHIPPED_BUNDLE, description="directory with the model")
+    profile: Path | None = Field(None, description="calibration of this instrument")
+    bind: str = Field("tcp://127.0.0.1:5570", min_length=1, description="where the controller connects")
+    policy: Policy = Field("lossless", description="lossless: the source waits; latest: the oldest waiting field is dropped")
+    max_batch: int = Field(1, ge=1, le=256, description="frames of one inference")
+    max_delay_ms: float = Field(5.0, ge=0, le=60000, description="a field waits no longer than this for its batch to fill")
+    queue_fields: int = Field(4, ge=1, le=1024, description="fields that may wait for the engine")
+    precision: Literal["auto", "bf16", "f32"] = Field("auto", description="auto: bf16 where the CPU has it, else f32")
+    threads: int | None = Field(None, ge=1, le=1024, description="threads of the engine; all cores when not set")
+    max_fields: int | None = Field(None, ge=1, description="end the run after this many fields")
+    source_timeout_s: Seconds = Field(10.0, description="a run fails when its source gives nothing for so long")
+    ack_timeout_s: Seconds = Field(10.0, description="wait so long for the controller to acknowledge run_stop")
+    keep_acknowledged: int = Field(1000, ge=0, description="acknowledged records kept for a controller that resumes")
+    slide_id: str | None = Field(None, description="used when the controller names none")
+    sample_id: str | None = Field(None, description="used when the controller names none")
+    thresholds: Thresholds | None = Field(None, description="the bundle's when not set")
+
+    def sha256(self) -> str:
+        """Hex SHA-256 of the settings as canonical JSON (sorted keys, no spaces)."""
+        text = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """Resolved settings and what they rest on. `warnings` are sentences for the operator."""
+
+    settings: EdgeSettings
+    bundle: Bundle
+    profile_sha256: str | None = None
+    warnings: tuple[str, ...] = ()
+
+
+def resolve(command_line: Mapping[str, Any], file: Path | None = None) -> Setup:
+    """Merge the layers and check them. Raises `ConfigError`, `ProfileError` or `BundleError`."""
+    given = _merged(_read(file) if file else {}, _known(dict(command_line), "the command line"))
+    chosen_bundle, chosen_profile = given.get("bundle", SHIPPED_BUNDLE), given.get("profile")
+    for key, value in (("bundle", chosen_bundle), ("profile", chosen_profile)):
+        if not isinstance(value, str | Path | None):
+            raise ConfigError(f"`{key}` must be a path, not {value!r}; write it in quotes.")
+    bundle = load_bundle(chosen_bundle)
+    base: dict[str, Any] = {"thresholds": bundle.manifest.thresholds.model_dump()}
+    profile_sha256, warnings = None, list[str]()
+    if chosen_profile is not None:
+        profile, profile_sha256 = load_profile(chosen_profile)
+        layer, warnings = _from_profile(profile, bundle, chosen_profile)
+        base = _merged(base, layer)
+    if "source" not in given:
+        raise ConfigError("no source is set; give --source, for example --source folder:PATH or --source virtual:seed=42.")
+    try:
+        settings = EdgeSettings.model_validate(_merged(base, given))
+    except ValidationError as problem:
+        where = f"{file} or the command line" if file else "the command line"
+        raise ConfigError(
+            f"a setting from {where} cannot be used: {explain(problem)}; see `leuko-edge run --help`."
+        ) from problem
+    return Setup(settings, bundle, profile_sha256, tuple(warnings))
+
+
+def _from_profile(profile: Profile, bundle: Bundle, path: Path | str) -> tuple[dict[str, Any], list[str]]:
+    layer: dict[str, Any] = {"um_per_px": profile.pixel_size.um_per_px}
+    if profile.thresholds is None:
+        return layer, []
+    if profile.thresholds.bundle_id != bundle.bundle_id:
+        return layer, [f"the thresholds of profile {path} were found for another bundle; those of {bundle.path} are used."]
+    layer["thresholds"] = profile.thresholds.thresholds.model_dump()
+    return layer, []
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as problem:
+        raise ConfigError(f"configuration {file} cannot be read ({problem}); check the path given to --config.") from problem
+    except yaml.YAMLError as problem:
+        mark = getattr(problem, "problem_mark", None)
+        line = f" at line {mark.line + 1}" if mark else ""
+        raise ConfigError(f"configuration {file} is not valid YAML{line}; correct it.") from problem
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        raise ConfigError(f"configuration {file} must hold `setting: value` lines, not a {type(content).__name__}.")
+    return _known(content, f"configuration {file}")
+
+
+def _known(layer: dict[str, Any], where: str) -> dict[str, Any]:
+    _refuse_unknown(layer, EdgeSettings.model_fields, where)
+    thresholds = layer.get("thresholds")
+    if isinstance(thresholds, dict):
+        _refuse_unknown(thresholds, Thresholds.model_fields, f"`thresholds` of {where}")
+    return layer
+
+
+def _refuse_unknown(keys: Iterable[Any], known: Iterable[str], where: str) -> None:
+    names = sorted(known)
+    for key in keys:
+        if key not in names:
+            near = difflib.get_close_matches(str(key), names, n=1, cutoff=0.0)[0]
+            raise ConfigError(f"`{key}` in {where} is not a known setting; did you mean `{near}`?")
+
+
+def _merged(low: Mapping[str, Any], high: Mapping[str, Any]) -> dict[str, Any]:
+    """`high` over `low`; the thresholds are merged key by key."""
+    both = {**low, **high}
+    if isinstance(low.get("thresholds"), Mapping) and isinstance(high.get("thresholds"), Mapping):
+        both["thresholds"] = {**low["thresholds"], **high["thresholds"]}
+    return both
