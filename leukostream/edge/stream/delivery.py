@@ -2,6 +2,7 @@
 
 from typing import Literal
 
+from leukostream.edge.contracts.errors import StreamError
 from leukostream.edge.contracts.messages import Reject
 from leukostream.edge.journal.base import Journal
 from leukostream.edge.stream.codec import from_journal
@@ -31,16 +32,11 @@ def deliver(session: Session, journal: Journal, post: Post, batch_records: int) 
 
 def _deliver_run(session: Session, cursor: Cursor, journal: Journal, post: Post, batch_records: int) -> Delivered:
     limit = min(cursor.allowance, batch_records)
-    records = journal.read(cursor.run_id, cursor.next_seq, limit) if limit else []
-    if records and records[0][0] != cursor.next_seq:
+    try:
+        records = journal.read(cursor.run_id, cursor.next_seq, limit) if limit else []
+    except StreamError as problem:  # acknowledged and no longer held: an observer came too late, or asks twice
         del session.cursors[cursor.run_id]
-        session.answer(
-            Reject(
-                code="state",
-                reason=f"run {cursor.run_id!r} is kept from seq {records[0][0]} on and {cursor.next_seq} was asked for; "
-                f"ACK with upto_seq {records[0][0] - 1} to read on from there.",
-            )
-        )
+        session.answer(Reject(code="unknown_run", reason=str(problem)))
         return "more"
     for seq, record_json in records:
         posted = post(session.identity, from_journal(record_json, session.encoding))
