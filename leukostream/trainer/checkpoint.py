@@ -1,6 +1,5 @@
 """Checkpoints: written to a temporary file and renamed, so that a full disk or a crash never costs the previous one."""
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,7 +43,7 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         torch.save(content, part)
-        os.replace(part, path)
+        part.replace(path)
     except (OSError, RuntimeError) as problem:
         part.unlink(missing_ok=True)
         raise DataError(f"checkpoint {path} could not be written ({problem}); free the disk and resume from it.") from problem
@@ -62,5 +61,5 @@ def load_checkpoint(path: Path) -> Checkpoint:
         return Checkpoint(recipe, *(content[name] for name in ("step", "model", "ema", "optimiser", "data")))
     except DataError:
         raise
-    except Exception as problem:  # noqa: BLE001 - torch raises many kinds for a damaged file; all mean the same to the user
+    except Exception as problem:
         raise DataError(f"{path} is not a readable checkpoint ({type(problem).__name__}); use another one.") from problem
