@@ -1,0 +1,102 @@
+"""One field on its way through the loop."""
+
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+import numpy as np
+
+from leukostream.edge.camera.frame import Frame
+from leukostream.edge.contracts.detections import Cells, Image, RawDetections
+from leukostream.edge.contracts.errors import EngineError
+from leukostream.edge.contracts.records import StageTimes
+from leukostream.edge.contracts.status import FieldStatus
+
+
+class FieldWork(Protocol):
+    """What is done to a field before and after the engine. Any exception of these fails that field only."""
+
+    @property
+    def n_tiles(self) -> int:
+        """Engine frames one field takes."""
+        ...
+
+    def write(self, image: Image, views: list[Image]) -> None:
+        """Fit `image` into `n_tiles` slot views, each uint8 [H, W, 3]."""
+        ...
+
+    def cells(self, raw: RawDetections) -> Cells:
+        """One label per cell from the `n_tiles` rows of outputs, boxes in the original frame."""
+        ...
+
+
+@dataclass(slots=True)
+class Marks:
+    """Monotonic nanoseconds at which a field passed each stage; 0 where it did not get to."""
+
+    taken: int = 0
+    fitted: int = 0
+    submitted: int = 0
+    collected: int = 0
+    analysed_from: int = 0
+    analysed: int = 0
+
+
+@dataclass(slots=True)
+class Job:
+    """A field taken in; it is done once `status` is set, and then its image is gone."""
+
+    frame: Frame
+    width_px: int | None = None
+    height_px: int | None = None
+    status: FieldStatus | None = None
+    detail: str = ""
+    cells: Cells | None = None
+    marks: Marks = field(default_factory=Marks)
+
+    def end(self, status: FieldStatus, detail: str = "") -> None:
+        self.status = status
+        self.detail = detail
+        self.release()
+
+    def release(self) -> None:
+        """Let go of the image, the only large thing a job holds."""
+        self.frame = replace(self.frame, image=None)
+
+    def times(self, now_ns: int) -> StageTimes | None:
+        """Milliseconds per stage; None unless the field went all the way. `now_ns`: when its record is handed over."""
+        at, frame = self.marks, self.frame
+        if not at.analysed:
+            return None
+
+        def ms(start_ns: int, end_ns: int) -> float:
+            return max(0, end_ns - start_ns) / 1e6
+
+        return StageTimes(
+            acquire_ms=ms(frame.t_trigger_ns, frame.t_host_ns),
+            queue_ms=ms(frame.t_host_ns, at.taken),
+            fit_ms=ms(at.taken, at.fitted),
+            batch_ms=ms(at.fitted, at.submitted),
+            infer_ms=ms(at.submitted, at.collected),
+            postprocess_ms=ms(at.analysed_from, at.analysed),
+            total_ms=ms(frame.t_host_ns, now_ns),
+        )
+
+
+@dataclass(slots=True)
+class Batch:
+    """Fields that share one slot, each with the first of its rows."""
+
+    slot: int
+    jobs: list[tuple[Job, int]] = field(default_factory=list)
+    rows: int = 0
+
+    def oldest_host_ns(self) -> int:
+        return self.jobs[0][0].frame.t_host_ns
+
+
+def rows_of(raw: RawDetections, first: int, n: int) -> RawDetections:
+    """The outputs of one field. Raises `EngineError` when they are not finite: NaN compares as below every threshold."""
+    part = RawDetections(raw.boxes[first : first + n], raw.scores[first : first + n], raw.labels[first : first + n])
+    if not (np.isfinite(part.scores).all() and np.isfinite(part.boxes).all()):
+        raise EngineError("the engine returned values that are not finite; check the bundle and the engine's precision.")
+    return part

@@ -1,0 +1,103 @@
+"""The `RunControl` of a process that performs one run."""
+
+import threading
+from collections import OrderedDict
+from typing import Literal
+
+from leukostream.edge.contracts.messages import Accepted, Rejected, RunStartCommand, RunStopCommand, TriggerCommand
+from leukostream.edge.pipeline.control import ControlState, Phase
+from leukostream.edge.pipeline.ledger import Ledger
+from leukostream.edge.pipeline.stop import StopSwitch
+
+_ANSWERS = 1024
+"""Answers remembered, so that a repeated command gets the same one."""
+
+
+class SingleRun:
+    """Implements `RunControl`; the pipeline waits in `wait_for_start`, then reports with `running` and `finished`."""
+
+    def __init__(self, stop: StopSwitch) -> None:
+        self._stop = stop
+        self._lock = threading.Lock()
+        self._started = threading.Event()
+        self._command: RunStartCommand | None = None
+        self._ledger: Ledger | None = None
+        self._finished = False
+        self._answers: OrderedDict[str, Accepted | Rejected] = OrderedDict()
+
+    def start(self, command: RunStartCommand) -> Accepted | Rejected:
+        with self._lock:
+            known = self._answers.get(command.cmd_id)
+            return known or self._remember(self._start(command))
+
+    def _start(self, command: RunStartCommand) -> Accepted | Rejected:
+        taken = self._command
+        if taken is not None and taken.run_id == command.run_id:
+            return _reject(command.cmd_id, "duplicate_run", f"run {command.run_id} was already started; give a new run_id.")
+        if self._finished or self._stop.requested:
+            return _reject(command.cmd_id, "state", "this edge performs one run and is ending; start it again for another.")
+        if taken is not None:
+            return _reject(command.cmd_id, "busy", f"run {taken.run_id} is in progress; wait for its run_stop.")
+        self._command = command
+        self._started.set()
+        return Accepted(cmd_id=command.cmd_id)
+
+    def trigger(self, command: TriggerCommand) -> Accepted | Rejected:
+        with self._lock:
+            if self._command is None or self._command.run_id != command.run_id:
+                return _unknown(command.cmd_id, command.run_id)
+        return _reject(command.cmd_id, "unsupported", "this source paces itself; its fields come without TRIGGER.")
+
+    def stop(self, command: RunStopCommand) -> Accepted | Rejected:
+        with self._lock:
+            known = self._answers.get(command.cmd_id)
+            return known or self._remember(self._end(command))
+
+    def _end(self, command: RunStopCommand) -> Accepted | Rejected:
+        if self._command is None or self._command.run_id != command.run_id:
+            return _unknown(command.cmd_id, command.run_id)
+        self._stop.stop("the controller asked for it")
+        return Accepted(cmd_id=command.cmd_id)
+
+    def state(self) -> ControlState:
+        with self._lock:
+            run_id = self._command.run_id if self._command else None
+            open_triggers = self._ledger.open if self._ledger else 0
+            return ControlState(self._phase(), run_id, open_triggers, self._ledger.ended() if self._ledger else {})
+
+    def _phase(self) -> Phase:
+        if self._finished:
+            return "finished"
+        if self._stop.requested:
+            return "stopping"
+        return "running" if self._command else "waiting"
+
+    def wait_for_start(self, timeout_s: float) -> RunStartCommand | None:
+        """The controller's command, or None when it has not come yet."""
+        self._started.wait(timeout_s)
+        with self._lock:
+            return self._command
+
+    def running(self, ledger: Ledger) -> None:
+        """The run has begun; `ledger` answers for its triggers from now on."""
+        with self._lock:
+            self._ledger = ledger
+
+    def finished(self) -> None:
+        """The run's `run_stop` is in the journal."""
+        with self._lock:
+            self._finished = True
+
+    def _remember(self, answer: Accepted | Rejected) -> Accepted | Rejected:
+        self._answers[answer.cmd_id] = answer
+        if len(self._answers) > _ANSWERS:
+            self._answers.popitem(last=False)
+        return answer
+
+
+def _reject(cmd_id: str, code: Literal["state", "busy", "duplicate_run", "unsupported"], reason: str) -> Rejected:
+    return Rejected(cmd_id=cmd_id, code=code, reason=reason)
+
+
+def _unknown(cmd_id: str, run_id: str) -> Rejected:
+    return Rejected(cmd_id=cmd_id, code="unknown_run", reason=f"this edge holds no run {run_id!r}; send RUN_START first.")
