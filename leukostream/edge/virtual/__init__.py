@@ -1,6 +1,22 @@
 """A procedural blood smear with exact ground truth."""
 
-from leukostream.edge.virtual.atlas import CellAtlas, Sprite
+from leukostream.edge.virtual.atlas import MARGIN_PX, PLATELET, RED_CELL, CellAtlas, Sprite
+from leukostream.edge.virtual.settings import NORMAL_MIX, UM_PER_PX, SlideSettings
+from leukostream.edge.virtual.slide import JUDGED_FRACTION, VirtualField, VirtualSlide
 from leukostream.edge.virtual.stain import Stain, draw_stain
 
-__all__ = ["CellAtlas", "Sprite", "Stain", "draw_stain"]
+__all__ = [
+    "JUDGED_FRACTION",
+    "MARGIN_PX",
+    "NORMAL_MIX",
+    "PLATELET",
+    "RED_CELL",
+    "UM_PER_PX",
+    "CellAtlas",
+    "SlideSettings",
+    "Sprite",
+    "Stain",
+    "VirtualField",
+    "VirtualSlide",
+    "draw_stain",
+]

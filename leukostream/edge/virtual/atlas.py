@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 from leukostream.edge.contracts.cells import INDEX, N_CLASSES, NAMES
@@ -49,15 +50,17 @@ class Sprite:
         return MARGIN_PX, MARGIN_PX, width - MARGIN_PX, height - MARGIN_PX
 
 
-def _trimmed(planes: Float32, mask: Float32) -> tuple[Image, Float32]:
+def _trimmed(planes: Float32, mask: Float32) -> tuple[Image, Image]:
     """Cut to the box of the mask plus the margin. Dye beyond the margin is the faintest part of a soft edge."""
-    padded_planes = np.pad(planes, ((MARGIN_PX, MARGIN_PX), (MARGIN_PX, MARGIN_PX), (0, 0)))
     padded = np.pad(mask, MARGIN_PX)
     rows, columns = np.flatnonzero((padded >= _OPAQUE).any(1)), np.flatnonzero((padded >= _OPAQUE).any(0))
     down = slice(int(rows[0]) - MARGIN_PX, int(rows[-1]) + 1 + MARGIN_PX)
     across = slice(int(columns[0]) - MARGIN_PX, int(columns[-1]) + 1 + MARGIN_PX)
-    dyes = np.rint(np.clip(padded_planes[down, across] * AMOUNT_STEPS, 0.0, 255.0)).astype(np.uint8)
-    return dyes, np.ascontiguousarray(padded[down, across])
+    amounts = np.pad(planes, ((0, 0), (MARGIN_PX, MARGIN_PX), (MARGIN_PX, MARGIN_PX)))[:, down, across] * AMOUNT_STEPS
+    dyes = cv2.merge([cv2.convertScaleAbs(np.maximum(plane, 0.0)) for plane in amounts])
+    return dyes.astype(np.uint8, copy=False), cv2.convertScaleAbs(padded[down, across], alpha=255.0).astype(
+        np.uint8, copy=False
+    )
 
 
 class CellAtlas:
@@ -71,7 +74,7 @@ class CellAtlas:
         self.variants = variants
         self.stain = draw_stain(np.random.default_rng([seed, 0x57A1]), 1.0) if stain is None else stain
         self._textures = Textures(seed)
-        self._shapes: dict[tuple[int, int], tuple[Image, Float32]] = {}
+        self._shapes: dict[tuple[int, int], tuple[Image, Image]] = {}
         self._pallor = float(np.random.default_rng([seed, 0x9A11]).normal(_PALLOR, 0.12))
 
     def _paint(self, rng: np.random.Generator, label: int) -> Painted:
@@ -86,8 +89,8 @@ class CellAtlas:
             return special[label]()
         return paint_cell(rng, RECIPES[NAMES[label]], self._textures)
 
-    def shape(self, label: int, variant: int) -> tuple[Image, Float32]:
-        """Dye planes uint8 [h, w, 4] and alpha float32 [h, w] of one cell, before any stain."""
+    def shape(self, label: int, variant: int) -> tuple[Image, Image]:
+        """Dye planes uint8 [h, w, 4] and alpha uint8 [h, w] of one cell, before any stain."""
         if not 0 <= label <= PLATELET or variant < 0:
             raise ConfigError(f"there is no sprite {label}/{variant}; labels are 0 to {PLATELET}, variants start at 0.")
         key = (label, variant)
@@ -102,4 +105,10 @@ class CellAtlas:
         dyes, alpha = self.shape(label, variant)
         transmission = chosen.transmission(dyes)
         light = np.asarray(chosen.light_bgr, np.float32)
-        return Sprite(label, variant, np.rint(transmission * (light / 255.0)).astype(np.uint8), transmission, alpha)
+        return Sprite(
+            label,
+            variant,
+            np.rint(transmission * (light / 255.0)).astype(np.uint8),
+            transmission,
+            alpha.astype(np.float32) / 255.0,
+        )

@@ -1,4 +1,4 @@
-"""Paints one nucleated cell from its recipe as dye planes: float32 [h, w, 4], amounts of the four dyes."""
+"""Paints one nucleated cell from its recipe as dye planes: float32 [4, h, w], amounts of the four dyes."""
 
 import math
 
@@ -41,9 +41,7 @@ def _add_granules(rng: np.random.Generator, planes: Float32, body: Float32, nucl
     # Granules lie at different depths: some sharp and dark, some pale.
     strength = 0.78 + 0.5 * _blurred(rng.random(mask.shape, dtype=np.float32), 1.2)
     for dye, amount in enumerate(granules.dyes):
-        planes[:, :, dye] += (
-            mask * (amount * strength - planes[:, :, dye]) * (1.0 if amount or not granules.over_nucleus else 0.3)
-        )
+        planes[dye] += mask * (amount * strength - planes[dye]) * (1.0 if amount or not granules.over_nucleus else 0.3)
 
 
 def _nucleus_dyes(rng: np.random.Generator, recipe: Recipe, textures: Textures, nucleus: Float32) -> tuple[Float32, Float32]:
@@ -67,9 +65,9 @@ def _nucleus_dyes(rng: np.random.Generator, recipe: Recipe, textures: Textures, 
 
 
 def paint_cell(rng: np.random.Generator, recipe: Recipe, textures: Textures) -> tuple[Float32, Float32]:
-    """Dye planes [h, w, 4] and the cell's mask [h, w] on a square canvas with some room around the cell."""
+    """Dye planes [4, h, w] and the cell's mask [h, w] on a square canvas with some room around the cell."""
     radius = rng.uniform(*recipe.diameter_um) / UM_PER_PX / 2.0
-    size = min(math.ceil(radius * 3.1) | 1, 511)
+    size = min(math.ceil(radius * 2.8) | 1, 511)
     outline = _outline(rng, recipe)
     distance = relative_distance(size, radius, outline)
     body = soft_step(distance, 1.0, 2.4 / radius)
@@ -80,7 +78,7 @@ def paint_cell(rng: np.random.Generator, recipe: Recipe, textures: Textures) -> 
     nucleus = nucleus_mask(rng, kind, size, radius * share, offset) * soft_step(distance, 0.98, 2.4 / radius)
 
     cytoplasm = 1.0 + recipe.mottling * textures.cut(rng, "medium", size) + 0.10 * textures.cut(rng, "cloud", size)
-    cytoplasm *= 0.88 + 0.22 * np.clip(distance, 0.0, 1.0) ** 3
+    cytoplasm *= 0.88 + 0.22 * np.minimum(distance * distance, 1.0)
     if recipe.hof:
         # The pale Golgi zone lies on the side of the nucleus where the cytoplasm is widest.
         side = nucleus_mask(rng, "round", size, radius * 0.42, 0.0) * (1.0 - nucleus)
@@ -93,19 +91,19 @@ def paint_cell(rng: np.random.Generator, recipe: Recipe, textures: Textures) -> 
     strength = math.exp(rng.normal(0.0, 0.13))
     border = soft_step(-distance, -0.80, 0.45) * recipe.rim
 
-    planes = np.zeros((size, size, 4), np.float32)
+    planes = np.zeros((4, size, size), np.float32)
     for dye, amount in enumerate(recipe.cytoplasm):
-        planes[:, :, dye] = amount * strength * cytoplasm
-    planes[:, :, BLUE] += border * cytoplasm
+        planes[dye] = amount * strength * cytoplasm
+    planes[BLUE] += border * cytoplasm
     # A thin line of membrane, seen edge-on.
-    planes[:, :, PURPLE] += 0.10 * soft_step(np.abs(distance - 0.97).astype(np.float32), 0.03, 0.05)
+    planes[PURPLE] += 0.10 * soft_step(np.abs(distance - 0.97).astype(np.float32), 0.03, 0.05)
     purple, blue = _nucleus_dyes(rng, recipe, textures, nucleus)
-    planes *= (1.0 - nucleus)[:, :, None]
-    planes[:, :, PURPLE] += nucleus * purple * (1.0 - 0.35 * hole)
-    planes[:, :, BLUE] += nucleus * blue
-    planes[:, :, HAEM] += nucleus * 0.05
+    planes *= 1.0 - nucleus
+    planes[PURPLE] += nucleus * purple * (1.0 - 0.35 * hole)
+    planes[BLUE] += nucleus * blue
+    planes[HAEM] += nucleus * 0.05
     for granules in recipe.granules:
         _add_granules(rng, planes, body, nucleus, granules)
-    planes[:, :, EOSIN] = np.maximum(planes[:, :, EOSIN], 0.0)
-    planes *= body[:, :, None]
+    planes[EOSIN] = np.maximum(planes[EOSIN], 0.0)
+    planes *= body
     return np.clip(planes, 0.0, 2.5), body

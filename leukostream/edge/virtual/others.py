@@ -12,7 +12,7 @@ from leukostream.edge.virtual.stain import BLUE, HAEM, PURPLE
 from leukostream.edge.virtual.texture import Textures
 
 Painted = tuple[Float32, Float32]
-"""Dye planes [h, w, 4] and mask [h, w]."""
+"""Dye planes [4, h, w] and mask [h, w]."""
 
 
 def _canvas(radius_px: float, room: float = 3.0) -> int:
@@ -44,10 +44,10 @@ def paint_red_cell(rng: np.random.Generator, textures: Textures, pallor: float) 
     # The rounded rim is thinner at the very edge; a fine dark line outlines it.
     thickness *= 0.80 + 0.22 * soft_step(-np.abs(distance - 0.75).astype(np.float32), -0.18, 0.35)
     thickness += 0.16 * soft_step(np.abs(distance - 0.96).astype(np.float32), 0.03, 0.06)
-    planes = np.zeros((size, size, 4), np.float32)
-    planes[:, :, HAEM] = body * thickness * rng.uniform(0.86, 1.12) * (1.0 + 0.02 * textures.cut(rng, "medium", size))
+    planes = np.zeros((4, size, size), np.float32)
+    planes[HAEM] = body * thickness * rng.uniform(0.86, 1.12) * (1.0 + 0.02 * textures.cut(rng, "medium", size))
     if rng.random() < 0.03:
-        planes[:, :, BLUE] = body * 0.22
+        planes[BLUE] = body * 0.22
     return planes, body
 
 
@@ -59,10 +59,10 @@ def paint_platelet(rng: np.random.Generator, textures: Textures, diameter_um: tu
     body = soft_step(distance, 1.0, 3.0 / radius)
     core = _blurred(soft_step(distance, rng.uniform(0.6, 0.9), 0.5), 0.8)
     grain = np.clip(0.55 + 0.75 * textures.cut(rng, "fine", size), 0.0, 1.8)
-    planes = np.zeros((size, size, 4), np.float32)
-    planes[:, :, BLUE] = body * rng.uniform(0.22, 0.40) * (1.0 + 0.15 * textures.cut(rng, "medium", size))
-    planes[:, :, PURPLE] = body * (0.06 + rng.uniform(0.35, 0.75) * core * grain)
-    planes[:, :, HAEM] = body * 0.10
+    planes = np.zeros((4, size, size), np.float32)
+    planes[BLUE] = body * rng.uniform(0.22, 0.40) * (1.0 + 0.15 * textures.cut(rng, "medium", size))
+    planes[PURPLE] = body * (0.06 + rng.uniform(0.35, 0.75) * core * grain)
+    planes[HAEM] = body * 0.10
     return np.clip(planes, 0.0, 2.5), body
 
 
@@ -76,9 +76,9 @@ def paint_smudge(rng: np.random.Generator, textures: Textures) -> Painted:
     spread = soft_step(distance, 0.92, rng.uniform(0.20, 0.42))
     holes = np.clip(1.0 - 0.22 * np.abs(textures.cut(rng, "cloud", size)), 0.4, 1.0)
     streaks = 1.0 + 0.22 * textures.cut(rng, "coarse", size) + 0.10 * textures.cut(rng, "fine", size)
-    planes = np.zeros((size, size, 4), np.float32)
-    planes[:, :, PURPLE] = spread * holes * streaks * rng.uniform(0.26, 0.52)
-    planes[:, :, HAEM] = spread * rng.uniform(0.0, 0.25)
+    planes = np.zeros((4, size, size), np.float32)
+    planes[PURPLE] = spread * holes * streaks * rng.uniform(0.26, 0.52)
+    planes[HAEM] = spread * rng.uniform(0.0, 0.25)
     return np.clip(planes, 0.0, 2.5), spread
 
 
@@ -87,15 +87,15 @@ def paint_artefact(rng: np.random.Generator, textures: Textures) -> Painted:
     kind = rng.choice(["precipitate", "dust", "fibre"], p=[0.55, 0.30, 0.15])
     radius = rng.uniform(1.8, 5.5) / UM_PER_PX
     size = _canvas(radius, 3.4)
-    planes = np.zeros((size, size, 4), np.float32)
+    planes = np.zeros((4, size, size), np.float32)
     if kind == "precipitate":
         distance = relative_distance(size, radius, polar_radius(rng, 0.2, rng.uniform(1.0, 1.9)))
         room = soft_step(distance + 0.25 * textures.cut(rng, "coarse", size), 0.75, 0.5)
         count = int(rng.uniform(0.5, 1.6) * float(room.sum()) * UM_PER_PX**2) + 6
         grains = _blurred(spots(rng, room, count, (0.10 / UM_PER_PX, 0.42 / UM_PER_PX)), 0.6)
         body = np.clip(_blurred(grains, 1.5) * 1.8, 0.0, 1.0)
-        planes[:, :, PURPLE] = grains * rng.uniform(0.9, 1.6) + 0.12 * body
-        planes[:, :, BLUE] = grains * rng.uniform(0.0, 0.5)
+        planes[PURPLE] = grains * rng.uniform(0.9, 1.6) + 0.12 * body
+        planes[BLUE] = grains * rng.uniform(0.0, 0.5)
         return np.clip(planes, 0.0, 2.5), body
     if kind == "dust":
         distance = relative_distance(size, radius * 0.75, polar_radius(rng, 0.25, rng.uniform(1.0, 1.8), 12))
@@ -110,5 +110,5 @@ def paint_artefact(rng: np.random.Generator, textures: Textures) -> Painted:
         tone = 1.0 + 0.2 * textures.cut(rng, "medium", size)
     dark = rng.uniform(0.4, 1.0)
     for dye, amount in ((HAEM, 1.0), (BLUE, 0.9), (PURPLE, 0.35)):
-        planes[:, :, dye] = body * tone * amount * dark
+        planes[dye] = body * tone * amount * dark
     return np.clip(planes, 0.0, 2.5), np.asarray(body, np.float32)

@@ -54,7 +54,7 @@ class SlideSettings(Strict):
     )
     rbc_per_field_mean: float = Field(75.0, ge=0.0, le=220.0)
     platelets_per_field_mean: float = Field(4.0, ge=0.0, le=60.0)
-    variants: int = Field(16, ge=1, le=64, description="painted cells per class; turning and mirroring makes eight of each")
+    variants: int = Field(12, ge=1, le=64, description="painted cells per class; turning and mirroring makes eight of each")
     stain_variation: Level = Field(1.0, description="0: one fixed stain; 1: the spread between laboratories")
     vignetting: Level = Field(1.0, description="0: even light; 1: corners up to 15 % darker")
     blur_px: float = Field(0.5, ge=0.0, le=5.0, description="standard deviation of the blur every field has")

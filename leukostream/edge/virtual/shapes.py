@@ -22,7 +22,7 @@ def polar_radius(rng: np.random.Generator, irregularity: float, elongation: floa
     for order in range(2, harmonics + 1):
         size = irregularity * rng.normal() / order**1.3
         radius = radius + size * np.cos(order * (angle - rng.uniform(0.0, 2.0 * math.pi)))
-    return radius.astype(np.float32)
+    return np.asarray(radius, np.float32)
 
 
 def relative_distance(size_px: int, radius_px: float, outline: Float32, centre: tuple[float, float] = (0.0, 0.0)) -> Float32:
@@ -30,18 +30,24 @@ def relative_distance(size_px: int, radius_px: float, outline: Float32, centre: 
 
     `centre` is relative to the middle of the canvas.
     """
-    y, x = np.mgrid[:size_px, :size_px].astype(np.float32) - np.float32((size_px - 1) / 2.0)
-    x -= np.float32(centre[0])
-    y -= np.float32(centre[1])
-    angle = (np.arctan2(y, x) * np.float32(128.0 / math.pi)).astype(np.int32) & 255
-    distance: Float32 = np.hypot(x, y) / (np.float32(radius_px) * outline[angle])
-    return distance
+    along = np.arange(size_px, dtype=np.float32) - np.float32((size_px - 1) / 2.0)
+    x = np.broadcast_to(along - np.float32(centre[0]), (size_px, size_px)).copy()
+    y = np.broadcast_to(along[:, None] - np.float32(centre[1]), (size_px, size_px)).copy()
+    away, angle = cv2.cartToPolar(x, y)
+    sector = (angle * np.float32(128.0 / math.pi)).astype(np.int32) & 255
+    return np.asarray(away / np.take(outline * np.float32(radius_px), sector), np.float32)
 
 
 def soft_step(value: Float32, edge: float, width: float) -> Float32:
     """1 below `edge`, 0 above, with a smooth ramp of `width` around it."""
-    ramp = np.clip((edge - value) / width + 0.5, 0.0, 1.0).astype(np.float32)
-    return ramp * ramp * (3.0 - 2.0 * ramp)
+    ramp = value * np.float32(-1.0 / width)
+    ramp += np.float32(edge / width + 0.5)
+    np.minimum(np.maximum(ramp, 0.0, out=ramp), 1.0, out=ramp)
+    smooth = ramp * np.float32(-2.0)
+    smooth += np.float32(3.0)
+    smooth *= ramp
+    smooth *= ramp
+    return np.asarray(smooth, np.float32)
 
 
 def _discs(size_px: int, centres: Float32, radii: Float32) -> Float32:
@@ -60,7 +66,7 @@ def _smooth(mask: Float32, sigma_px: float) -> Float32:
 
 def _arc(sweep: float, radius: float, count: int, wobble: Float32) -> Float32:
     angles = np.linspace(-sweep / 2, sweep / 2, count)
-    points = np.stack([np.cos(angles), np.sin(angles)], 1) * radius * (1.0 + wobble[:count, None])
+    points = np.stack([np.cos(angles), np.sin(angles)], 1) * radius * (1.0 + wobble[:, None])
     return np.asarray(points - points.mean(0), np.float32)
 
 
@@ -78,19 +84,16 @@ def nucleus_mask(rng: np.random.Generator, kind: NucleusKind, size_px: int, radi
         return soft_step(
             relative_distance(size_px, radius_px, outline, (float(shift[0]), float(shift[1]))), 1.0, 2.2 / radius_px
         )
-    wobble = rng.normal(0.0, 0.06, 40).astype(np.float32)
-    if kind in ("kidney", "folded", "band"):
-        return _curved(rng, kind, size_px, radius_px, shift, wobble)
-    return _lobed(rng, kind, size_px, radius_px, shift)
+    draw = _curved if kind in ("kidney", "folded", "band") else _lobed
+    return draw(rng, kind, size_px, radius_px, shift)
 
 
-def _curved(
-    rng: np.random.Generator, kind: NucleusKind, size_px: int, radius_px: float, shift: Float32, wobble: Float32
-) -> Float32:
+def _curved(rng: np.random.Generator, kind: NucleusKind, size_px: int, radius_px: float, shift: Float32) -> Float32:
     low, high, thick = {"kidney": (1.0, 1.7, 0.56), "folded": (1.6, 3.0, 0.50), "band": (2.7, 4.4, 0.30)}[kind]
     sweep = rng.uniform(low, high)
     thick *= rng.uniform(0.92, 1.12)
     count = 26
+    wobble = rng.normal(0.0, 0.06, count).astype(np.float32)
     path = _arc(sweep, radius_px * (1.0 - thick), count, cv2.GaussianBlur(wobble[None], (0, 0), 3.0)[0])
     ends = np.linspace(-1.0, 1.0, count)
     swell = 1.0 + rng.uniform(-0.05, 0.16) * ends**2 + rng.uniform(-0.12, 0.12) * ends
@@ -123,7 +126,7 @@ def _lobed(rng: np.random.Generator, kind: NucleusKind, size_px: int, radius_px:
     strand = np.zeros_like(canvas)
     path = np.rint((centres + middle) * 16).astype(np.int32)
     cv2.polylines(strand, [path], False, 255, max(2, round(radius_px * rng.uniform(0.05, 0.16))), cv2.LINE_AA, _SHIFT)
-    return np.maximum(mask, cv2.GaussianBlur(strand, (0, 0), 0.7).astype(np.float32) / 255.0)
+    return np.asarray(np.maximum(mask, cv2.GaussianBlur(strand, (0, 0), 0.7) / np.float32(255.0)), np.float32)
 
 
 def spots(rng: np.random.Generator, where: Float32, count: int, radius_px: tuple[float, float]) -> Float32:
@@ -132,12 +135,9 @@ def spots(rng: np.random.Generator, where: Float32, count: int, radius_px: tuple
     inside = np.flatnonzero(where > 0.6)
     if not len(inside):
         return canvas.astype(np.float32)
-    chosen = rng.choice(inside, count)
-    radii = rng.uniform(radius_px[0], radius_px[1], count)
-    dither = rng.uniform(-0.5, 0.5, (count, 2))
-    width = where.shape[1]
-    for index in range(count):
-        y, x = divmod(int(chosen[index]), width)
-        at = (round((x + dither[index, 0]) * 16), round((y + dither[index, 1]) * 16))
-        cv2.circle(canvas, at, max(6, round(radii[index] * 16)), 255, -1, cv2.LINE_AA, _SHIFT)
-    return canvas.astype(np.float32) / 255.0
+    rows, columns = np.divmod(rng.choice(inside, count), where.shape[1])
+    at = np.rint((np.stack([columns, rows], 1) + rng.uniform(-0.5, 0.5, (count, 2))) * 16).astype(int).tolist()
+    radii = np.maximum(np.rint(rng.uniform(radius_px[0], radius_px[1], count) * 16), 6).astype(int).tolist()
+    for centre, radius in zip(at, radii, strict=True):
+        cv2.circle(canvas, centre, radius, 255, -1, cv2.LINE_AA, _SHIFT)
+    return np.asarray(canvas / np.float32(255.0), np.float32)

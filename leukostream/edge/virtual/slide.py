@@ -1,0 +1,175 @@
+"""A virtual slide: any field of it, rendered at a stage position, with what is really there."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from leukostream.edge.contracts.cells import CELLS, N_CLASSES
+from leukostream.edge.contracts.detections import Bool, Float32, Image, Int32
+from leukostream.edge.virtual.atlas import MARGIN_PX, PLATELET, RED_CELL, CellAtlas
+from leukostream.edge.virtual.optics import Optics
+from leukostream.edge.virtual.placement import Placed, Placement, Window, pushed
+from leukostream.edge.virtual.settings import FIELD_HEIGHT_PX, FIELD_WIDTH_PX, UM_PER_PX, SlideSettings
+from leukostream.edge.virtual.stain import draw_stain
+
+JUDGED_FRACTION = 0.35
+"""A cell of which less than this is in the frame is not held against a detector."""
+
+_RED_VARIANTS = 40
+_PLATELET_VARIANTS = 12
+_REACH_UM = 15.0  # no sprite reaches further from its centre
+_RED_REACH_UM = 6.0
+_PUSH_UM = 14.0  # no red cell is pushed further
+_RED_RADIUS_UM = 3.6
+_PUSHING = np.array([cell.is_wbc or cell.name == "nrbc" for cell in CELLS])
+
+
+@dataclass(frozen=True, slots=True)
+class VirtualField:
+    """One rendered field with its truth.
+
+    image uint8 [H, W, 3] BGR; boxes_px float32 [n, 4] x1 y1 x2 y2 clipped to the frame; labels int32 [n], indices of `CELLS`;
+    visible_fraction float32 [n], share of the cell's pixels inside the frame; keys int64 [n], the same for the same cell in
+    every field; stage_um, the position of the image centre, which is the asked one moved to a whole pixel.
+    """
+
+    image: Image
+    boxes_px: Float32
+    labels: Int32
+    visible_fraction: Float32
+    keys: NDArray[np.int64]
+    stage_um: tuple[float, float]
+
+    @property
+    def judged(self) -> Bool:
+        """Cells that are visible enough to be expected from a detector; bool [n]."""
+        return np.asarray(self.visible_fraction >= JUDGED_FRACTION)
+
+
+def _turned(image: Image, turn: int) -> Image:
+    """One of the eight ways to lay a sprite down."""
+    if turn & 1:
+        image = image.swapaxes(0, 1)
+    return np.ascontiguousarray(image[:: -1 if turn & 2 else 1, :: -1 if turn & 4 else 1])
+
+
+class VirtualSlide:
+    """A slide held open: painted once, then any number of fields from any thread of one caller at a time.
+
+    Stage and image axes point the same way: x to the right, y down. One pixel is `UM_PER_PX`.
+    """
+
+    def __init__(self, settings: SlideSettings | None = None) -> None:
+        self.settings = settings or SlideSettings()
+        variation = self.settings.stain_variation
+        self.stain = draw_stain(np.random.default_rng([self.settings.seed, 0x57A1]), variation)
+        self._placement = Placement(self.settings, _RED_VARIANTS, _PLATELET_VARIANTS)
+        self._optics: dict[tuple[int, int], Optics] = {}
+        self._paintings: dict[tuple[int, int], tuple[Image, Image]] = {}
+        atlas = CellAtlas(self.settings.seed, self.settings.variants, self.stain)
+        wanted = [(label, self.settings.variants) for label in range(N_CLASSES) if self.settings.weights()[label] > 0]
+        for label, variants in [*wanted, (RED_CELL, _RED_VARIANTS), (PLATELET, _PLATELET_VARIANTS)]:
+            for variant in range(variants):
+                dyes, alpha = atlas.shape(label, variant)
+                self._paintings[label, variant] = (self.stain.transmission(dyes), alpha)
+
+    def _radius_um(self, cells: Placed) -> Float32:
+        shapes = [
+            self._paintings[int(label), int(variant)][1].shape
+            for label, variant in zip(cells.label, cells.variant, strict=True)
+        ]
+        return np.array([(h + w - 4 * MARGIN_PX) * UM_PER_PX / 4.0 for h, w in shapes], np.float32)
+
+    def _what_lies_in(self, window: Window) -> tuple[Placed, Placed, Placed]:
+        """Red cells, platelets and labelled cells that may touch the window, in the order of the stage."""
+
+        def wider(by: float) -> Window:
+            return window[0] - by, window[1] - by, window[2] + by, window[3] + by
+
+        red_window = wider(_RED_REACH_UM + _PUSH_UM)
+        cells = self._placement.labelled(wider(_RED_REACH_UM + 2 * _PUSH_UM + _REACH_UM))
+        pushing = _PUSHING[cells.label]
+        obstacles = cells.centre_um[pushing]
+        radius = self._radius_um(cells)[pushing]
+        red = self._placement.red_cells(red_window)
+        moved, free = pushed(red.centre_um, obstacles, np.asarray(0.95 * radius + 0.92 * _RED_RADIUS_UM, np.float32))
+        red = Placed(moved[free], red.label[free], red.variant[free], red.turn[free], red.key[free])
+        platelets = self._placement.platelets(wider(_RED_REACH_UM))
+        _, free = pushed(platelets.centre_um, obstacles, np.asarray(radius + 1.5, np.float32))
+        clear = Placed(
+            platelets.centre_um[free], platelets.label[free], platelets.variant[free], platelets.turn[free], platelets.key[free]
+        )
+        return red, clear, cells
+
+    def render(
+        self,
+        x_um: float,
+        y_um: float,
+        width_px: int = FIELD_WIDTH_PX,
+        height_px: int = FIELD_HEIGHT_PX,
+        field_key: int = 0,
+    ) -> VirtualField:
+        """The field whose centre is at this stage position.
+
+        `field_key` names the exposure: what lies on the slide does not depend on it, focus and noise do.
+        """
+        size = (width_px, height_px)
+        if size not in self._optics:
+            self._optics[size] = Optics(self.settings, self.stain, width_px, height_px)
+        left, top = round(x_um / UM_PER_PX - width_px / 2), round(y_um / UM_PER_PX - height_px / 2)
+        window = (left * UM_PER_PX, top * UM_PER_PX, (left + width_px) * UM_PER_PX, (top + height_px) * UM_PER_PX)
+        canvas = self._optics[size].empty(left, top)
+        red, platelets, cells = self._what_lies_in(window)
+        for things, label in ((red, RED_CELL), (platelets, PLATELET)):
+            rows = zip(things.centre_um.tolist(), things.variant.tolist(), things.turn.tolist(), strict=True)
+            for centre, variant, turn in rows:
+                self._lay(canvas, centre, (label, variant), turn, (left, top))
+        found = []
+        for row in range(len(cells)):
+            where = (int(cells.label[row]), int(cells.variant[row]))
+            seen = self._lay(canvas, cells.centre_um[row].tolist(), where, int(cells.turn[row]), (left, top))
+            if seen is not None:
+                box, fraction = self._truth(seen, where, int(cells.turn[row]), size)
+                if fraction > 0.0:
+                    found.append((box, where[0], fraction, int(cells.key[row])))
+        rng = np.random.default_rng([self.settings.seed, field_key, left % 2**32, top % 2**32])
+        return VirtualField(
+            self._optics[size].exposed(canvas, rng),
+            np.array([row[0] for row in found], np.float32).reshape(-1, 4),
+            np.array([row[1] for row in found], np.int32),
+            np.array([row[2] for row in found], np.float32),
+            np.array([row[3] for row in found], np.int64),
+            ((left + width_px / 2) * UM_PER_PX, (top + height_px / 2) * UM_PER_PX),
+        )
+
+    def _lay(
+        self, canvas: Image, centre_um: list[float], which: tuple[int, int], turn: int, origin: tuple[int, int]
+    ) -> tuple[int, int] | None:
+        """Multiply a sprite onto the canvas; where its top-left corner is, None if it does not touch the canvas."""
+        painting = self._paintings[which][0]
+        height, width = painting.shape[1::-1] if turn & 1 else painting.shape[:2]
+        # Rounded on the stage, not in the frame: neighbouring fields must agree to the pixel.
+        x = round(centre_um[0] / UM_PER_PX - width / 2) - origin[0]
+        y = round(centre_um[1] / UM_PER_PX - height / 2) - origin[1]
+        x1, y1, x2, y2 = max(x, 0), max(y, 0), min(x + width, canvas.shape[1]), min(y + height, canvas.shape[0])
+        if x1 >= x2 or y1 >= y2:
+            return None
+        part = canvas[y1:y2, x1:x2]
+        cv2.multiply(part, _turned(painting, turn)[y1 - y : y2 - y, x1 - x : x2 - x], dst=part, scale=1.0 / 255.0)
+        return x, y
+
+    def _truth(
+        self, corner: tuple[int, int], which: tuple[int, int], turn: int, size: tuple[int, int]
+    ) -> tuple[tuple[int, int, int, int], float]:
+        """Box clipped to the frame, and the share of the cell's pixels that are inside."""
+        solid = _turned(self._paintings[which][1], turn) >= 128
+        x, y = corner
+        height, width = solid.shape
+        x1, y1 = max(x + MARGIN_PX, 0), max(y + MARGIN_PX, 0)
+        x2, y2 = min(x + width - MARGIN_PX, size[0]), min(y + height - MARGIN_PX, size[1])
+        if x1 >= x2 or y1 >= y2:
+            return (0, 0, 0, 0), 0.0
+        inside = np.count_nonzero(solid[y1 - y : y2 - y, x1 - x : x2 - x])
+        return (x1, y1, x2, y2), inside / np.count_nonzero(solid)
