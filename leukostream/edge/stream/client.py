@@ -67,7 +67,7 @@ class Controller:
         self._reading: _Reading | None = None
         self._inbox: deque[Record] = deque()
         self._awaited_cmd_id = ""
-        self._answer: Accepted | Rejected | State | None = None
+        self._answers: deque[Accepted | Rejected | State] = deque()
         self._stop = threading.Event()
 
     def __enter__(self) -> "Controller":
@@ -130,14 +130,15 @@ class Controller:
     def command(self, command: Command, timeout_s: float = 5.0) -> Accepted | Rejected | State:
         """Send a command, repeat it under the same `cmd_id` until it is answered, return the answer. Raises `StreamError`."""
         deadline_s = time.monotonic() + timeout_s
-        self._awaited_cmd_id, self._answer = command.cmd_id, None
+        self._awaited_cmd_id = command.cmd_id
+        self._answers.clear()
         while time.monotonic() < deadline_s:
             self._send(command)
             retry_s = min(deadline_s, time.monotonic() + self._settings.command_retry_s)
             while (left_s := retry_s - time.monotonic()) > 0:
                 self._take_in(left_s)
-                if self._answer is not None:
-                    return self._answer
+                if self._answers:
+                    return self._answers.popleft()
         raise StreamError(
             f"the edge at {self._link.endpoint} did not answer {command.type} within {timeout_s:g} s; look at its log."
         )
@@ -146,14 +147,15 @@ class Controller:
         """For a signal handler or another thread: `records` sends RUN_STOP and goes on to `run_stop`; an observer just ends."""
         self._stop.set()
 
-    def records(self, run_id: str | None = None, from_seq: int = 0) -> Iterator[Record]:
-        """Every record of the run once and in order, the last is `run_stop`. Without `run_id`: the run started or resumed.
+    def records(self, run_id: str | None = None, from_seq: int | None = None) -> Iterator[Record]:
+        """Every record of the run once and in order, the last is `run_stop`. Without `run_id`: the run started or resumed; without
+        `from_seq`: from where this client stands in it.
 
         A record is acknowledged once the caller asks for the next one. A lost edge is searched for and the run resumed;
         raises `StreamError` when it stays lost, when it no longer holds the run, or when a record is missing.
         """
-        if run_id is not None and (self._reading is None or self._reading.run_id != run_id):
-            self._follow(run_id, from_seq)
+        if run_id is not None and (from_seq is not None or self._reading is None or self._reading.run_id != run_id):
+            self._follow(run_id, from_seq or 0)
         if self._reading is None:
             raise StreamError("there is no run to read; start one, or name one that the edge lists in WELCOME.")
         reading = self._reading
@@ -227,7 +229,7 @@ class Controller:
         match message:
             case Accepted() | Rejected() | State():
                 if message.cmd_id == self._awaited_cmd_id:
-                    self._answer = message
+                    self._answers.append(message)
             case RunStart() | FieldRecord() | Advice() | Event() | RunStop():
                 self._sort_record(message)
             case _:

@@ -1,0 +1,30 @@
+"""An edge without a pipeline, for every test of the stream; no thread of it may be left over."""
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+from support.scripted_run import Edge, ScriptedRun, StartEdge
+
+from leukostream.edge.journal.memory import MemoryJournal
+from leukostream.edge.stream.server import EdgeServer
+from leukostream.edge.stream.settings import StreamSettings
+
+
+@pytest.fixture
+def start_edge() -> Iterator[StartEdge]:
+    edges: list[Edge] = []
+
+    def start(n_fields: int = 20, *, settings: StreamSettings | None = None, keep: int = 1000, **script: bool) -> Edge:
+        journal = MemoryJournal(keep_acknowledged=keep)
+        run = ScriptedRun(journal, n_fields, **script)
+        edge = Edge(EdgeServer("tcp://127.0.0.1:0", journal, run, "boot-1", settings).start(), journal, run)
+        edges.append(edge)
+        return edge
+
+    yield start
+    for edge in edges:
+        edge.run.join()
+        edge.server.close(drain_s=0)
+    left = [thread.name for thread in threading.enumerate() if thread.name in {"leuko-stream", "scripted-run"}]
+    assert not left

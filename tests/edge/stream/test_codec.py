@@ -1,0 +1,125 @@
+"""Bytes in, bytes out: whatever a peer sends is a typed message or a `MessageError`."""
+
+import json
+from typing import Any
+
+import msgpack
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import BaseModel
+from support.scripted_run import field_record, run_start, run_stop
+
+from leukostream.edge.contracts import messages as m
+from leukostream.edge.contracts.records import Advice, Event
+from leukostream.edge.stream import codec
+
+pytestmark = pytest.mark.timeout(30)
+
+name = st.text(min_size=1, max_size=20)
+count = st.integers(0, 2**53 - 1)
+int64 = st.integers(-(2**63), 2**63 - 1)
+TO_EDGE = st.one_of(
+    st.builds(
+        m.Hello,
+        encodings=st.lists(name, max_size=3).map(tuple),
+        client_id=name,
+        role=st.sampled_from(["controller", "observer"]),
+        resume=st.none() | st.builds(m.Resume, run_id=name, next_seq=count),
+    ),
+    st.builds(m.RunStartCommand, cmd_id=name, run_id=name, slide_id=st.none() | name, max_fields=st.none() | count),
+    st.builds(m.RunStopCommand, cmd_id=name, run_id=name),
+    st.builds(m.Query, cmd_id=name, run_id=st.none() | name),
+    st.builds(m.Ack, run_id=name, upto_seq=st.integers(-1, 2**53 - 1), send_until_seq=count),
+    st.builds(m.Ping, nonce=int64, t_ns=int64),
+    st.builds(m.Pong, nonce=int64, t_ns=int64),
+)
+FROM_EDGE = st.one_of(
+    st.builds(m.Reject, code=st.sampled_from(["busy", "protocol"]), reason=name),
+    st.builds(m.Accepted, cmd_id=name, trigger_until=st.none() | count),
+    st.builds(m.Pong, nonce=int64, t_ns=int64, lag=st.none() | count, last_seq=st.none() | count),
+    st.builds(Event, run_id=name, seq=count, wall_time=name, severity=st.just("info"), code=name, message=name),
+    st.builds(Advice, run_id=name, seq=count, wall_time=name, advice=st.just("stop"), reason=name),
+    st.builds(field_record, st.just("r"), st.integers(1, 2**40)),
+    st.builds(run_stop, st.just("r"), st.integers(1, 2**40)),
+)
+encodings = st.sampled_from(["json", "msgpack"])
+
+
+@given(TO_EDGE, encodings)
+def test_what_a_client_encodes_the_edge_decodes(message: Any, encoding: m.Encoding) -> None:
+    assert codec.decode_to_edge(codec.encode(message, encoding)) == message
+
+
+@given(FROM_EDGE, encodings)
+def test_what_the_edge_encodes_a_client_decodes(message: Any, encoding: m.Encoding) -> None:
+    assert codec.decode_from_edge(codec.encode(message, encoding)) == message
+
+
+@given(FROM_EDGE)
+def test_both_encodings_hold_the_same_dictionary_with_the_type_first(message: Any) -> None:
+    as_json = json.loads(codec.encode(message, "json"))
+    assert msgpack.unpackb(codec.encode(message, "msgpack")) == as_json
+    assert next(iter(as_json)) == "type"
+
+
+@given(TO_EDGE, encodings, st.data())
+def test_a_truncated_message_is_refused(message: BaseModel, encoding: m.Encoding, data: st.DataObject) -> None:
+    whole = codec.encode(message, encoding)  # type: ignore[arg-type]
+    with pytest.raises(codec.MessageError):
+        codec.decode_to_edge(whole[: data.draw(st.integers(0, len(whole) - 1))])
+
+
+@given(st.binary(max_size=300) | st.binary(max_size=100).map(lambda tail: b'{"type":"ACK",' + tail))
+def test_random_bytes_raise_nothing_but_the_typed_error(data: bytes) -> None:
+    with pytest.raises(codec.MessageError) as refused:
+        codec.decode_to_edge(data)
+    assert refused.value.reject in {"malformed", "unknown_type"}
+
+
+PACKED_PING = {"type": "PING", "nonce": "1", "t_ns": "1"}
+
+
+@pytest.mark.parametrize(
+    ("data", "reject"),
+    [
+        pytest.param(b"", "malformed", id="an empty part"),
+        pytest.param(b"[1, 2]", "malformed", id="JSON, but no object"),
+        pytest.param(b"{}", "malformed", id="no type at all"),
+        pytest.param(b'{"type":"HELO"}', "unknown_type", id="a type nobody knows"),
+        pytest.param(b'{"type":"WELCOME"}', "unknown_type", id="a type that only the edge may send"),
+        pytest.param(b'{"type":"ACK","run_id":"r"}', "malformed", id="a key is missing"),
+        pytest.param(b'{"type":"ACK","run_id":"r","upto_seq":-2,"send_until_seq":1}', "malformed", id="a seq below -1"),
+        pytest.param(b'{"type":"QUERY","cmd_id":"\xff"}', "malformed", id="not UTF-8"),
+        pytest.param(b'{"type":"' + b"x" * 60_000 + b'"}', "unknown_type", id="the refusal does not echo a huge type"),
+        pytest.param(b'{"a":' + b"[" * 30_000, "malformed", id="nested without end"),
+        pytest.param(b"\x91" * 30_000, "malformed", id="MessagePack nested without end"),
+        pytest.param(msgpack.packb(PACKED_PING) + b"\x00", "malformed", id="MessagePack with a tail"),
+        pytest.param(msgpack.packb({**PACKED_PING, "nonce": str(2**63)}), "malformed", id="beyond 64 bits"),
+        pytest.param(msgpack.packb([1]), "malformed", id="MessagePack, but no map"),
+        pytest.param(b" " * (codec.MAX_TO_EDGE_BYTES + 1), "too_large", id="one byte over the limit"),
+    ],
+)
+def test_what_cannot_be_used_is_refused_with_its_code_in_one_short_sentence(data: bytes, reject: str) -> None:
+    with pytest.raises(codec.MessageError) as refused:
+        codec.decode_to_edge(data)
+    assert refused.value.reject == reject
+    assert len(str(refused.value)) < 700
+    assert "\n" not in str(refused.value)
+
+
+def test_unknown_keys_are_ignored_so_that_a_later_minor_version_may_add_some() -> None:
+    message = codec.decode_to_edge(b'{"type":"RUN_STOP","cmd_id":"c","run_id":"r","priority":9}')
+    assert message == m.RunStopCommand(cmd_id="c", run_id="r")
+
+
+def test_a_64_bit_integer_survives_a_json_parser_that_rounds() -> None:
+    text = codec.encode(field_record("r", 1), "json")
+    assert json.loads(text, parse_int=float)["t_host_ns"] == "9007199254740994"
+
+
+def test_a_journalled_record_reaches_a_messagepack_session_unchanged() -> None:
+    record = run_start("r")
+    journalled = record.model_dump_json().encode()
+    assert codec.from_journal(journalled, "json") == journalled
+    assert codec.decode_from_edge(codec.from_journal(journalled, "msgpack")) == record

@@ -1,0 +1,107 @@
+"""Broken cables and dead processes: every record still comes exactly once and in order, or one sentence says why not."""
+
+import socket
+
+import pytest
+from support.scripted_run import StartEdge
+from support.wire import Cable
+
+from leukostream.edge.contracts.errors import StreamError
+from leukostream.edge.contracts.messages import Accepted, Resume, RunStartCommand
+from leukostream.edge.stream.client import Controller
+from leukostream.edge.stream.settings import ClientSettings, StreamSettings
+
+pytestmark = pytest.mark.timeout(30)
+QUICK = ClientSettings(window=8, ping_every_s=0.1, dead_after_s=0.5, reconnect_s=3, command_retry_s=0.1)
+
+
+@pytest.mark.parametrize("encoding", ["json", "msgpack"])
+def test_a_cable_cut_again_and_again_costs_no_record(start_edge: StartEdge, encoding: str) -> None:
+    edge = start_edge(n_fields=200)
+    cable = Cable(edge.endpoint)
+    try:
+        with Controller(cable.endpoint, encodings=(encoding,), settings=QUICK) as controller:
+            controller.connect()
+            controller.start_run()
+            seqs = []
+            for record in controller.records():
+                seqs.append(record.seq)
+                if record.seq % 60 == 30:
+                    cable.cut()
+    finally:
+        cable.close()
+    assert seqs == list(range(202))
+
+
+def test_the_run_goes_on_while_nobody_listens_and_a_restarted_controller_gets_the_rest(start_edge: StartEdge) -> None:
+    edge = start_edge(n_fields=40)
+    with Controller(edge.endpoint, client_id="scanner", settings=QUICK) as first:
+        first.connect()
+        run_id = first.start_run()
+        records = first.records()
+        held = [next(records).seq for _ in range(10)]
+    assert edge.run.written.wait(5)
+    with Controller(edge.endpoint, client_id="scanner", settings=QUICK) as second:
+        second.connect(resume=Resume(run_id=run_id, next_seq=10))
+        held += [record.seq for record in second.records()]
+    assert held == list(range(42))
+
+
+def test_an_edge_that_is_gone_for_good_ends_in_one_sentence(start_edge: StartEdge) -> None:
+    edge = start_edge(n_fields=5, hold=True)
+    cable = Cable(edge.endpoint)
+    try:
+        with Controller(cable.endpoint, settings=QUICK.model_copy(update={"reconnect_s": 0.5})) as controller:
+            controller.connect()
+            controller.start_run()
+            cable.dead = True
+            cable.cut()
+            with pytest.raises(StreamError, match=r"session was lost \(nothing was heard for 0.5 s\).*no edge answered"):
+                list(controller.records())
+    finally:
+        cable.close()
+
+
+def test_an_edge_that_was_restarted_says_that_it_no_longer_holds_the_run(start_edge: StartEdge) -> None:
+    edge = start_edge()
+    with Controller(edge.endpoint) as controller, pytest.raises(StreamError, match="may have been restarted"):
+        controller.connect(resume=Resume(run_id="before-the-restart", next_seq=12))
+
+
+def test_a_client_that_claims_records_nobody_wrote_is_refused(start_edge: StartEdge) -> None:
+    edge = start_edge(n_fields=3)
+    with Controller(edge.endpoint, client_id="a") as controller:
+        controller.connect()
+        run_id = controller.start_run()
+        assert edge.run.written.wait(5)
+        with pytest.raises(StreamError, match="claims to hold all before 99"):
+            controller.connect(resume=Resume(run_id=run_id, next_seq=99))
+
+
+def test_a_dead_port_is_reported_in_time() -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        endpoint = f"tcp://127.0.0.1:{free.getsockname()[1]}"
+        with Controller(endpoint) as controller, pytest.raises(StreamError, match=r"no edge answered at .* within 0.3 s"):
+            controller.connect(timeout_s=0.3)
+
+
+@pytest.mark.parametrize("endpoint", ["nonsense", "tcp://", "tcp://127.0.0.1:http", "udp://127.0.0.1:5570"])
+def test_an_address_that_is_none_is_said_to_be_none(endpoint: str) -> None:
+    with Controller(endpoint) as controller, pytest.raises(StreamError, match="not an address"):
+        controller.connect(timeout_s=0.3)
+
+
+def test_a_command_whose_answer_was_lost_is_repeated_and_done_once(start_edge: StartEdge) -> None:
+    edge = start_edge(settings=StreamSettings(silent_after_s=60))
+    cable = Cable(edge.endpoint)
+    command = RunStartCommand(cmd_id="c1", run_id="r1")
+    try:
+        with Controller(cable.endpoint, settings=QUICK) as controller:
+            controller.connect()
+            assert isinstance(controller.command(command), Accepted)
+            cable.cut()
+            assert controller.command(command) == Accepted(cmd_id="c1")
+    finally:
+        cable.close()
+    assert edge.run.started == [command]

@@ -1,0 +1,196 @@
+"""A run without camera and engine: answers like a pipeline and writes records into a journal from a thread of its own."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from leukostream.edge.contracts.messages import Accepted, Rejected, RunStartCommand, RunStopCommand, TriggerCommand
+from leukostream.edge.contracts.records import (
+    Detection,
+    Differential,
+    DifferentialRow,
+    FieldRecord,
+    Provenance,
+    Record,
+    Running,
+    RunStart,
+    RunStop,
+    StageTimes,
+)
+from leukostream.edge.contracts.status import FieldStatus, RunOutcome
+from leukostream.edge.journal.memory import MemoryJournal
+from leukostream.edge.pipeline.control import ControlState
+from leukostream.edge.stream.server import EdgeServer
+
+WALL = "2030-01-02T03:04:05Z"
+
+
+def run_start(run_id: str, slide_id: str | None = None, **provenance: object) -> RunStart:
+    known: dict[str, object] = {
+        "bundle_id": "b" * 64,
+        "bundle_name": "yolov3-tiny-416",
+        "bundle_trained": True,
+        "engine": "openvino 2025.0 on CPU, bf16",
+        "engine_precision": "bf16",
+        "profile_sha256": None,
+        "configuration_sha256": "c" * 64,
+        "leukostream_version": "0.1.0",
+        "host": "scanner-7",
+        "source": "virtual:seed=42",
+        "um_per_px": 0.13,
+        "frame_width_px": 732,
+        "frame_height_px": 574,
+        "is_synthetic": True,
+    }
+    return RunStart(
+        run_id=run_id,
+        seq=0,
+        wall_time=WALL,
+        slide_id=slide_id,
+        policy="lossless",
+        diagnostic=True,
+        provenance=Provenance.model_validate(known | provenance),
+        settings={"max_batch": 1},
+    )
+
+
+def field_record(run_id: str, seq: int, status: FieldStatus = FieldStatus.OK, wbc_total: int | None = None) -> FieldRecord:
+    """Field number seq - 1, with one segmented neutrophil when it is ok."""
+    cell = Detection(
+        label="neutrophil_segmented",
+        best_class="neutrophil_segmented",
+        is_wbc=True,
+        score=0.94,
+        presence=0.97,
+        margin=0.9,
+        runner_up="neutrophil_band",
+        box_px=(301.5, 120.0, 396.5, 211.0),
+        size_um=(12.35, 11.83),
+    )
+    n_wbc = seq if wbc_total is None else wbc_total
+    return FieldRecord(
+        run_id=run_id,
+        seq=seq,
+        wall_time=WALL,
+        trigger_id=f"t{seq - 1}",
+        field_index=seq - 1,
+        frame_id=65401 + seq,
+        source_name=f"field-{seq - 1:04d}",
+        status=status,
+        detail="" if status in {FieldStatus.OK, FieldStatus.EMPTY} else "the file ends in the middle of its pixels",
+        width_px=732,
+        height_px=574,
+        um_per_px=0.13,
+        t_host_ns=9_007_199_254_740_993 + seq,
+        detections=(cell,) if status is FieldStatus.OK else (),
+        counts={"neutrophil_segmented": 1} if status is FieldStatus.OK else {},
+        running=Running(fields={FieldStatus.OK: seq}, cells={"neutrophil_segmented": n_wbc}, wbc_total=n_wbc),
+        counted=True,
+        times=StageTimes(
+            acquire_ms=1.5, queue_ms=0.0, fit_ms=0.3, batch_ms=0.1, infer_ms=14.9, postprocess_ms=0.4, total_ms=15.7
+        ),
+    )
+
+
+def run_stop(run_id: str, seq: int, outcome: RunOutcome = RunOutcome.COMPLETED) -> RunStop:
+    n = seq - 1
+    row = DifferentialRow(label="neutrophil_segmented", count=n, percent=100.0, low_percent=69.2, high_percent=100.0)
+    return RunStop(
+        run_id=run_id,
+        seq=seq,
+        wall_time=WALL,
+        outcome=outcome,
+        triggers=n,
+        fields={FieldStatus.OK: n},
+        sums_match=True,
+        cells={"neutrophil_segmented": n} if n else {},
+        differential=Differential(wbc_total=n, rows=(row,) if n else (), non_wbc_per_100_wbc={"smudge": 2.0} if n else {}),
+        duration_s=1.25,
+    )
+
+
+@dataclass
+class ScriptedRun:
+    """`n_fields` fields as fast as the journal takes them; with `hold` set it waits before every field for `go`."""
+
+    journal: MemoryJournal
+    n_fields: int = 20
+    hold: bool = False
+    outcome: RunOutcome = RunOutcome.COMPLETED
+    go: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
+    written: threading.Event = field(default_factory=threading.Event)
+    started: list[RunStartCommand] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._run_id: str | None = None
+        self._answers: dict[str, Accepted | Rejected] = {}
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._write, name="scripted-run")
+
+    def start(self, command: RunStartCommand) -> Accepted | Rejected:
+        if command.cmd_id not in self._answers:
+            if self._run_id is None:
+                self._run_id = command.run_id
+                self.started.append(command)
+                self._thread.start()
+                self._answers[command.cmd_id] = Accepted(cmd_id=command.cmd_id)
+            else:
+                self._answers[command.cmd_id] = Rejected(
+                    cmd_id=command.cmd_id, code="busy", reason=f"run {self._run_id} is not over."
+                )
+        return self._answers[command.cmd_id]
+
+    def trigger(self, command: TriggerCommand) -> Accepted | Rejected:
+        return Rejected(cmd_id=command.cmd_id, code="unsupported", reason="this source paces itself.")
+
+    def stop(self, command: RunStopCommand) -> Accepted | Rejected:
+        if command.run_id != self._run_id:
+            return Rejected(cmd_id=command.cmd_id, code="unknown_run", reason=f"there is no run {command.run_id}.")
+        self._stop.set()
+        self.go.release()
+        return Accepted(cmd_id=command.cmd_id)
+
+    def state(self) -> ControlState:
+        phase = "waiting" if self._run_id is None else "finished" if self.written.is_set() else "running"
+        return ControlState(phase=phase, run_id=self._run_id)
+
+    def join(self) -> None:
+        self._stop.set()
+        self.go.release()
+        if self._thread.is_alive():
+            self._thread.join(10)
+            assert not self._thread.is_alive()
+
+    def _write(self) -> None:
+        run_id = self._run_id or ""
+        self._append(run_start(run_id, self.started[0].slide_id))
+        seq = 1
+        while seq <= self.n_fields and not self._stop.is_set():
+            if self.hold:
+                self.go.acquire()
+                if self._stop.is_set():
+                    break
+            self._append(field_record(run_id, seq))
+            seq += 1
+        stopped = self._stop.is_set() and seq <= self.n_fields
+        self._append(run_stop(run_id, seq, RunOutcome.STOPPED if stopped else self.outcome))
+        self.written.set()
+
+    def _append(self, record: Record) -> None:
+        self.journal.append(record)
+
+
+@dataclass
+class Edge:
+    """A served journal and the run that writes it."""
+
+    server: EdgeServer
+    journal: MemoryJournal
+    run: ScriptedRun
+
+    @property
+    def endpoint(self) -> str:
+        return self.server.endpoint
+
+
+StartEdge = Callable[..., Edge]
