@@ -1,0 +1,125 @@
+"""Stand-ins for source, engine and field work whose results follow from one pixel, and which fail where they are told to."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+
+from leukostream.edge.camera.frame import Frame, SourceEnded, SourceInfo, SourceNote
+from leukostream.edge.contracts.detections import Cells, Image, RawDetections
+from leukostream.edge.contracts.errors import FrameError
+from leukostream.edge.engine.base import EngineInfo
+
+WIDTH_PX, HEIGHT_PX = 8, 4
+BROKEN = 255
+"""A first pixel of this value makes the field's processing fail."""
+
+
+def image_of(n_cells: int) -> Image:
+    """An image whose first pixel says how many cells the stand-ins find in it."""
+    image = np.zeros((HEIGHT_PX, WIDTH_PX, 3), np.uint8)
+    image[0, 0] = n_cells
+    return image
+
+
+def frame_of(index: int, n_cells: int = 1, status: Literal["ok", "lost", "incomplete", "failed"] = "ok") -> Frame:
+    now = time.monotonic_ns()
+    image = image_of(n_cells) if status == "ok" else None
+    detail = "" if status == "ok" else f"scripted {status}"
+    return Frame(f"t{index}", index, status, image, 0.13, now, now, source_name=f"{index}.png", detail=detail)
+
+
+class ListSource:
+    """Gives its frames one after the other; an exception among them is raised, a callable is called first."""
+
+    def __init__(self, script: Sequence[Frame | Exception | Callable[[], None]], notes: Sequence[SourceNote] = ()) -> None:
+        self._script = list(script)
+        self._notes = list(notes)
+        n_frames = sum(isinstance(step, Frame) for step in script)
+        self.info = SourceInfo("list:", WIDTH_PX, HEIGHT_PX, 0.13, n_frames, self_paced=True)
+        self.given = 0
+        self.closed = False
+
+    def read(self, timeout_s: float) -> Frame:
+        while self._script:
+            step = self._script.pop(0)
+            if isinstance(step, Exception):
+                raise step
+            if isinstance(step, Frame):
+                self.given += 1
+                return step
+            step()
+        raise SourceEnded
+
+    def notes(self) -> list[SourceNote]:
+        notes, self._notes = self._notes, []
+        return notes
+
+    def close(self) -> None:
+        self.closed = True
+
+
+@dataclass
+class StandInEngine:
+    """Returns the first pixel of each row as the first score; `fail_submit` / `fail_collect` raise at that call (from 0)."""
+
+    max_batch: int = 2
+    slots: int = 2
+    fail_submit: tuple[int, Exception] | None = None
+    fail_collect: tuple[int, Exception] | None = None
+    submitted: list[int] = field(default_factory=list)
+    collected: int = 0
+    on_submit: Callable[[], None] = lambda: None
+
+    def __post_init__(self) -> None:
+        self._slots = [np.zeros((self.max_batch, HEIGHT_PX, WIDTH_PX, 3), np.uint8) for _ in range(self.slots)]
+        self._flying: dict[int, RawDetections] = {}
+        self.info = EngineInfo("stand-in", "0", "CPU", "f32", WIDTH_PX, HEIGHT_PX, self.max_batch, self.slots, 4)
+
+    def slot(self, index: int) -> Image:
+        return self._slots[index]
+
+    def submit(self, index: int, n: int) -> None:
+        assert index not in self._flying, "a slot was submitted twice without a collect"
+        self.on_submit()
+        if self.fail_submit and self.fail_submit[0] == len(self.submitted):
+            raise self.fail_submit[1]
+        self.submitted.append(n)
+        scores = np.zeros((n, 4), np.float32)
+        scores[:, 0] = self._slots[index][:n, 0, 0, 0]
+        self._flying[index] = RawDetections(np.zeros((n, 4, 4), np.float32), scores, np.zeros((n, 4), np.int32))
+
+    def collect(self, index: int) -> RawDetections:
+        if self.fail_collect and self.fail_collect[0] == self.collected:
+            raise self.fail_collect[1]
+        self.collected += 1
+        return self._flying.pop(index)
+
+    def close(self) -> None:
+        self._flying.clear()
+
+
+@dataclass
+class StandInWork:
+    """Copies the image into each of its tiles; as many cells as the first pixel says. 254 cells fail after the engine."""
+
+    n_tiles: int = 1
+    addresses: set[int] = field(default_factory=set)
+
+    def write(self, image: Image, views: list[Image]) -> None:
+        if image[0, 0, 0] == BROKEN:
+            raise FrameError("scripted: the field cannot be fitted.")
+        for view in views:
+            self.addresses.add(view.__array_interface__["data"][0])
+            view[...] = image
+
+    def cells(self, raw: RawDetections) -> Cells:
+        assert len(raw.scores) == self.n_tiles
+        n = int(raw.scores[0, 0])
+        if n == BROKEN - 1:
+            raise RuntimeError("scripted: post-processing broke")
+        numbers = np.zeros(n, np.float32)
+        classes = np.zeros(n, np.int32)
+        return Cells(np.zeros((n, 4), np.float32), numbers, numbers, classes, classes, numbers, numbers > 0)
