@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError, WithJsonSchema
 
 from leukostream.edge.contracts.errors import LeukoError
 
@@ -28,9 +28,10 @@ def _read_int64(value: object) -> object:
 
 Int64 = Annotated[
     int,
-    BeforeValidator(_read_int64, json_schema_input_type=str),
+    BeforeValidator(_read_int64),
     Field(ge=-(2**63), lt=2**63),
     PlainSerializer(str, return_type=str),
+    WithJsonSchema({"type": "string", "pattern": "^-?[0-9]{1,19}$"}),
 ]
 """A 64-bit integer, a decimal string on the wire: many JSON parsers round integers above 2^53."""
 
