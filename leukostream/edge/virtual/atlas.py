@@ -75,7 +75,8 @@ class CellAtlas:
         self.stain = draw_stain(np.random.default_rng([seed, 0x57A1]), 1.0) if stain is None else stain
         self._textures = Textures(seed)
         self._shapes: dict[tuple[int, int], tuple[Image, Image]] = {}
-        self._pallor = float(np.random.default_rng([seed, 0x9A11]).normal(_PALLOR, 0.12))
+        slide = np.random.default_rng([seed, 0x9A11])
+        self._red = (float(slide.normal(_PALLOR, 0.12)), float(slide.uniform(0.6, 1.8)))
 
     def _paint(self, rng: np.random.Generator, label: int) -> Painted:
         special: dict[int, Callable[[], Painted]] = {
@@ -83,7 +84,7 @@ class CellAtlas:
             INDEX["smudge"]: lambda: paint_smudge(rng, self._textures),
             INDEX["artefact"]: lambda: paint_artefact(rng, self._textures),
             PLATELET: lambda: paint_platelet(rng, self._textures, _ORDINARY_UM),
-            RED_CELL: lambda: paint_red_cell(rng, self._textures, self._pallor),
+            RED_CELL: lambda: paint_red_cell(rng, self._textures, *self._red),
         }
         if label in special:
             return special[label]()

@@ -49,7 +49,7 @@ def _nucleus_dyes(rng: np.random.Generator, recipe: Recipe, textures: Textures, 
     size = nucleus.shape[0]
     clump = textures.cut(rng, recipe.grain, size)
     # Clumps have edges; squashing the noise gives chromatin and parachromatin instead of clouds.
-    chromatin = np.tanh(1.3 * clump) + 0.35 * textures.cut(rng, "fine", size)
+    chromatin = np.tanh(1.3 * clump) + 0.55 * textures.cut(rng, "fine", size)
     purple = rng.uniform(*recipe.chromatin) * (1.0 + recipe.clumping * chromatin)
     membrane = np.clip(nucleus - _blurred(nucleus, 2.0), 0.0, 1.0)
     purple += 0.45 * membrane
@@ -70,7 +70,7 @@ def paint_cell(rng: np.random.Generator, recipe: Recipe, textures: Textures) -> 
     size = min(math.ceil(radius * 2.8) | 1, 511)
     outline = _outline(rng, recipe)
     distance = relative_distance(size, radius, outline)
-    body = soft_step(distance, 1.0, 2.4 / radius)
+    body = soft_step(distance, 1.0, rng.uniform(2.2, 4.0) / radius)
 
     share = rng.uniform(*recipe.nucleus_share)
     offset = radius * (1.0 - share) * recipe.offset_share * rng.uniform(0.2, 1.0)
@@ -96,7 +96,7 @@ def paint_cell(rng: np.random.Generator, recipe: Recipe, textures: Textures) -> 
         planes[dye] = amount * strength * cytoplasm
     planes[BLUE] += border * cytoplasm
     # A thin line of membrane, seen edge-on.
-    planes[PURPLE] += 0.10 * soft_step(np.abs(distance - 0.97).astype(np.float32), 0.03, 0.05)
+    planes[PURPLE] += 0.06 * soft_step(np.abs(distance - 0.97).astype(np.float32), 0.03, 0.05)
     purple, blue = _nucleus_dyes(rng, recipe, textures, nucleus)
     planes *= 1.0 - nucleus
     planes[PURPLE] += nucleus * purple * (1.0 - 0.35 * hole)

@@ -23,12 +23,12 @@ def _blurred(mask: Float32, sigma_px: float) -> Float32:
     return cv2.GaussianBlur(mask, (0, 0), sigma_px).astype(np.float32, copy=False)
 
 
-def paint_red_cell(rng: np.random.Generator, textures: Textures, pallor: float) -> Painted:
-    """A biconcave disc; now and then crenated, a target cell, a slit-shaped pallor or a bluish young cell."""
+def paint_red_cell(rng: np.random.Generator, textures: Textures, pallor: float, ragged: float) -> Painted:
+    """A biconcave disc; `ragged` is 1 on an ordinary slide; now and then crenated, a target cell, or a slit-shaped pallor."""
     radius = float(np.clip(rng.normal(3.65, 0.30), 2.7, 4.6)) / UM_PER_PX
     size = _canvas(radius, 2.9)
     odd = rng.random()
-    outline = polar_radius(rng, 0.035, 1.0 + abs(rng.normal(0.0, 0.10)))
+    outline = polar_radius(rng, ragged * abs(rng.normal(0.05, 0.03)), 1.0 + abs(rng.normal(0.0, 0.13)))
     if odd < 0.03:
         angle = np.linspace(0.0, 2.0 * math.pi, 256, endpoint=False)
         outline = outline + (0.05 * np.cos(int(rng.integers(9, 16)) * angle)).astype(np.float32)
@@ -46,8 +46,6 @@ def paint_red_cell(rng: np.random.Generator, textures: Textures, pallor: float) 
     thickness += 0.16 * soft_step(np.abs(distance - 0.96).astype(np.float32), 0.03, 0.06)
     planes = np.zeros((4, size, size), np.float32)
     planes[HAEM] = body * thickness * rng.uniform(0.86, 1.12) * (1.0 + 0.02 * textures.cut(rng, "medium", size))
-    if rng.random() < 0.03:
-        planes[BLUE] = body * 0.22
     return planes, body
 
 
@@ -71,8 +69,10 @@ def paint_smudge(rng: np.random.Generator, textures: Textures) -> Painted:
     radius = rng.uniform(5.0, 9.0) / UM_PER_PX
     size = _canvas(radius, 4.0)
     distance = relative_distance(size, radius, polar_radius(rng, 0.16, rng.uniform(1.0, 1.7)))
-    # Strands pull the border outwards.
+    # Strands pull the border outwards, but not without end.
+    plain = distance
     distance = distance + 0.10 * textures.cut(rng, "coarse", size) + 0.16 * textures.cut(rng, "cloud", size)
+    distance = distance + 2.0 * np.maximum(plain - 1.15, 0.0)
     spread = soft_step(distance, 0.92, rng.uniform(0.20, 0.42))
     holes = np.clip(1.0 - 0.22 * np.abs(textures.cut(rng, "cloud", size)), 0.4, 1.0)
     streaks = 1.0 + 0.22 * textures.cut(rng, "coarse", size) + 0.10 * textures.cut(rng, "fine", size)
@@ -103,12 +103,13 @@ def paint_artefact(rng: np.random.Generator, textures: Textures) -> Painted:
         tone = np.clip(1.0 + 0.4 * textures.cut(rng, "coarse", size), 0.2, 2.0) * soft_step(-distance, -0.4, 1.4)
     else:
         canvas = np.zeros((size, size), np.uint8)
-        walk = np.cumsum(rng.normal(0.0, 1.0, (7, 2)) + rng.normal(0.0, 1.2, 2), 0)
+        heading = np.cumsum(rng.normal(0.0, 0.16, 40)) + rng.uniform(0.0, 2.0 * math.pi)
+        walk = np.cumsum(np.stack([np.cos(heading), np.sin(heading)], 1), 0)
         walk = (walk - walk.mean(0)) / (np.abs(walk - walk.mean(0)).max() + 1e-6) * radius + size / 2.0
         cv2.polylines(canvas, [np.rint(walk * 16).astype(np.int32)], False, 255, int(rng.integers(3, 8)), cv2.LINE_AA, 4)
         body = _blurred(canvas.astype(np.float32) / 255.0, 1.0)
         tone = 1.0 + 0.2 * textures.cut(rng, "medium", size)
     dark = rng.uniform(0.4, 1.0)
-    for dye, amount in ((HAEM, 1.0), (BLUE, 0.9), (PURPLE, 0.35)):
+    for dye, amount in ((HAEM, 1.6), (BLUE, 0.9), (PURPLE, 0.1)):
         planes[dye] = body * tone * amount * dark
     return np.clip(planes, 0.0, 2.5), np.asarray(body, np.float32)

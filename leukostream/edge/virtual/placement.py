@@ -44,6 +44,10 @@ class Placed:
     def __len__(self) -> int:
         return len(self.label)
 
+    def taken(self, keep: NDArray[np.bool_]) -> "Placed":
+        """Only the rows where `keep` [n] is true."""
+        return Placed(self.centre_um[keep], self.label[keep], self.variant[keep], self.turn[keep], self.key[keep])
+
 
 def _mix(value: UInt64) -> UInt64:
     """The finaliser of SplitMix64: every input bit changes every output bit."""
@@ -76,7 +80,8 @@ def _grown(window: Window, by: float) -> Window:
     return window[0] - by, window[1] - by, window[2] + by, window[3] + by
 
 
-def _inside(points: Float64, window: Window) -> NDArray[np.bool_]:
+def inside(points: Float64, window: Window) -> NDArray[np.bool_]:
+    """Which of `points` [n, 2] lie in the window; bool [n]."""
     x, y = points[:, 0], points[:, 1]
     return np.asarray((x >= window[0]) & (x < window[2]) & (y >= window[1]) & (y < window[3]))
 
@@ -108,12 +113,12 @@ class Placement:
         drawn, mark = self._scattered(_grown(window, CELL_SPACING_UM), _LABELLED, self._labelled_cdf)
         gap = np.linalg.norm(drawn.centre_um[:, None] - drawn.centre_um[None], axis=2)
         beaten = ((gap < CELL_SPACING_UM) & (mark[None] < mark[:, None])).any(1)
-        return _taken(drawn, _inside(drawn.centre_um, window) & ~beaten)
+        return drawn.taken(inside(drawn.centre_um, window) & ~beaten)
 
     def platelets(self, window: Window) -> Placed:
         """Ordinary platelets with their centre in the window; `label` is 0 and means nothing."""
         drawn, _ = self._scattered(window, _PLATELET, self._platelet_cdf)
-        placed = _taken(drawn, _inside(drawn.centre_um, window))
+        placed = drawn.taken(inside(drawn.centre_um, window))
         return Placed(placed.centre_um, placed.label * 0, placed.variant % self._platelet_variants, placed.turn, placed.key)
 
     def _scattered(self, window: Window, stream: int, cdf: Float64) -> tuple[Placed, Float64]:
@@ -146,20 +151,16 @@ class Placement:
         drift = np.cos(phase) @ self._waves.T
         drift *= _DRIFT_UM / (np.linalg.norm(drift, axis=1, keepdims=True) + 0.4)
         moved = site + drift
-        keep = there & _inside(moved, window)
+        keep = there & inside(moved, window)
         variant = np.floor(_uniform(state, 3) * self._red_variants).astype(np.int32)
         turn = np.floor(_uniform(state, 4) * 8).astype(np.int32)
         everything = Placed(moved, variant * 0, variant, turn, (state >> np.uint64(1)).astype(np.int64))
-        return _taken(everything, keep)
+        return everything.taken(keep)
 
 
 def _poisson_cdf(mean: float) -> Float64:
     terms = [math.exp(-mean) * mean**k / math.factorial(k) for k in range(_MOST_PER_SQUARE)]
     return np.cumsum(np.asarray(terms, np.float64))
-
-
-def _taken(placed: Placed, keep: NDArray[np.bool_]) -> Placed:
-    return Placed(placed.centre_um[keep], placed.label[keep], placed.variant[keep], placed.turn[keep], placed.key[keep])
 
 
 _NOTHING = Placed(np.zeros((0, 2)), np.zeros(0, np.int32), np.zeros(0, np.int32), np.zeros(0, np.int32), np.zeros(0, np.int64))

@@ -97,10 +97,11 @@ def _curved(rng: np.random.Generator, kind: NucleusKind, size_px: int, radius_px
     path = _arc(sweep, radius_px * (1.0 - thick), count, cv2.GaussianBlur(wobble[None], (0, 0), 3.0)[0])
     ends = np.linspace(-1.0, 1.0, count)
     swell = 1.0 + rng.uniform(-0.05, 0.16) * ends**2 + rng.uniform(-0.12, 0.12) * ends
-    radii = (radius_px * thick * swell).astype(np.float32)
+    lumps = cv2.GaussianBlur(rng.normal(0.0, 0.30, (1, count)), (0, 0), 2.0)[0]
+    radii = (radius_px * thick * swell * (1.0 + lumps)).astype(np.float32)
     if kind == "folded":
-        lumps = rng.normal(0.0, 0.22, (7, 2)).astype(np.float32) * radius_px
-        path = np.concatenate([path, path[rng.integers(0, count, 7)] + lumps])
+        knobs = rng.normal(0.0, 0.22, (7, 2)).astype(np.float32) * radius_px
+        path = np.concatenate([path, path[rng.integers(0, count, 7)] + knobs])
         radii = np.concatenate([radii, (radius_px * rng.uniform(0.30, 0.46, 7)).astype(np.float32)])
     points = _turned(path, rng.uniform(0.0, 2.0 * math.pi)) + shift
     return _smooth(_discs(size_px, points, radii), max(1.2, 0.05 * radius_px))

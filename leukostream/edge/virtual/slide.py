@@ -1,6 +1,6 @@
 """A virtual slide: any field of it, rendered at a stage position, with what is really there."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -10,9 +10,9 @@ from leukostream.edge.contracts.cells import CELLS, N_CLASSES
 from leukostream.edge.contracts.detections import Bool, Float32, Image, Int32
 from leukostream.edge.virtual.atlas import MARGIN_PX, PLATELET, RED_CELL, CellAtlas
 from leukostream.edge.virtual.optics import Optics
-from leukostream.edge.virtual.placement import Placed, Placement, Window, pushed
+from leukostream.edge.virtual.placement import Placed, Placement, Window, inside, pushed
 from leukostream.edge.virtual.settings import FIELD_HEIGHT_PX, FIELD_WIDTH_PX, UM_PER_PX, SlideSettings
-from leukostream.edge.virtual.stain import draw_stain
+from leukostream.edge.virtual.stain import HAEM, draw_stain
 
 JUDGED_FRACTION = 0.35
 """A cell of which less than this is in the frame is not held against a detector."""
@@ -23,6 +23,8 @@ _REACH_UM = 15.0  # no sprite reaches further from its centre
 _RED_REACH_UM = 6.0
 _PUSH_UM = 14.0  # no red cell is pushed further
 _RED_RADIUS_UM = 3.6
+_UNDERLYING = 0.45  # how much of the thinner of two overlapping red cells shows; they flatten each other
+_Cut = tuple[slice, slice]
 _PUSHING = np.array([cell.is_wbc or cell.name == "nrbc" for cell in CELLS])
 
 
@@ -51,8 +53,27 @@ class VirtualField:
 def _turned(image: Image, turn: int) -> Image:
     """One of the eight ways to lay a sprite down."""
     if turn & 1:
-        image = image.swapaxes(0, 1)
-    return np.ascontiguousarray(image[:: -1 if turn & 2 else 1, :: -1 if turn & 4 else 1])
+        image = cv2.transpose(image).astype(np.uint8, copy=False)
+    if turn & 6:
+        image = cv2.flip(image, {2: 0, 4: 1, 6: -1}[turn & 6]).astype(np.uint8, copy=False)
+    return image
+
+
+def _corner(centre_um: list[float], shape: tuple[int, ...], turn: int, origin: tuple[int, int]) -> tuple[int, int]:
+    """Top-left pixel, x y, of a sprite in a frame that begins at pixel `origin` of the stage."""
+    height, width = shape[:: -1 if turn & 1 else 1]
+    # Rounded on the stage, not in the frame: neighbouring fields must agree to the pixel.
+    x, y = round(centre_um[0] / UM_PER_PX - width / 2), round(centre_um[1] / UM_PER_PX - height / 2)
+    return x - origin[0], y - origin[1]
+
+
+def _overlap(corner: tuple[int, int], shape: tuple[int, ...], frame: tuple[int, ...]) -> tuple[_Cut, _Cut] | None:
+    """The part of the frame that a sprite covers and the part of the sprite that covers it; None when they do not meet."""
+    x, y = corner
+    x1, y1, x2, y2 = max(x, 0), max(y, 0), min(x + shape[1], frame[1]), min(y + shape[0], frame[0])
+    if x1 >= x2 or y1 >= y2:
+        return None
+    return (slice(y1, y2), slice(x1, x2)), (slice(y1 - y, y2 - y), slice(x1 - x, x2 - x))
 
 
 class VirtualSlide:
@@ -70,7 +91,11 @@ class VirtualSlide:
         self._paintings: dict[tuple[int, int], tuple[Image, Image]] = {}
         atlas = CellAtlas(self.settings.seed, self.settings.variants, self.stain)
         wanted = [(label, self.settings.variants) for label in range(N_CLASSES) if self.settings.weights()[label] > 0]
-        for label, variants in [*wanted, (RED_CELL, _RED_VARIANTS), (PLATELET, _PLATELET_VARIANTS)]:
+        self._red = [np.ascontiguousarray(atlas.shape(RED_CELL, variant)[0][:, :, HAEM]) for variant in range(_RED_VARIANTS)]
+        thickness = np.zeros((1, 256, 4), np.uint8)
+        thickness[0, :, HAEM] = np.arange(256)
+        self._red_stain = self.stain.transmission(thickness)
+        for label, variants in [*wanted, (PLATELET, _PLATELET_VARIANTS)]:
             for variant in range(variants):
                 dyes, alpha = atlas.shape(label, variant)
                 self._paintings[label, variant] = (self.stain.transmission(dyes), alpha)
@@ -95,13 +120,10 @@ class VirtualSlide:
         radius = self._radius_um(cells)[pushing]
         red = self._placement.red_cells(red_window)
         moved, free = pushed(red.centre_um, obstacles, np.asarray(0.95 * radius + 0.92 * _RED_RADIUS_UM, np.float32))
-        red = Placed(moved[free], red.label[free], red.variant[free], red.turn[free], red.key[free])
+        red = replace(red, centre_um=moved).taken(free & inside(moved, wider(_RED_REACH_UM)))
         platelets = self._placement.platelets(wider(_RED_REACH_UM))
         _, free = pushed(platelets.centre_um, obstacles, np.asarray(radius + 1.5, np.float32))
-        clear = Placed(
-            platelets.centre_um[free], platelets.label[free], platelets.variant[free], platelets.turn[free], platelets.key[free]
-        )
-        return red, clear, cells
+        return red, platelets.taken(free), cells
 
     def render(
         self,
@@ -122,10 +144,10 @@ class VirtualSlide:
         window = (left * UM_PER_PX, top * UM_PER_PX, (left + width_px) * UM_PER_PX, (top + height_px) * UM_PER_PX)
         canvas = self._optics[size].empty(left, top)
         red, platelets, cells = self._what_lies_in(window)
-        for things, label in ((red, RED_CELL), (platelets, PLATELET)):
-            rows = zip(things.centre_um.tolist(), things.variant.tolist(), things.turn.tolist(), strict=True)
-            for centre, variant, turn in rows:
-                self._lay(canvas, centre, (label, variant), turn, (left, top))
+        self._lay_red_cells(canvas, red, (left, top))
+        rows = zip(platelets.centre_um.tolist(), platelets.variant.tolist(), platelets.turn.tolist(), strict=True)
+        for centre, variant, turn in rows:
+            self._lay(canvas, centre, (PLATELET, variant), turn, (left, top))
         found = []
         for row in range(len(cells)):
             where = (int(cells.label[row]), int(cells.variant[row]))
@@ -144,21 +166,33 @@ class VirtualSlide:
             ((left + width_px / 2) * UM_PER_PX, (top + height_px / 2) * UM_PER_PX),
         )
 
+    def _lay_red_cells(self, canvas: Image, red: Placed, origin: tuple[int, int]) -> None:
+        """Gather the thickness of all red cells in one plane, then stain it: three times less work than in colour."""
+        plane = np.zeros(canvas.shape[:2], np.uint8)
+        for centre, variant, turn in zip(red.centre_um.tolist(), red.variant.tolist(), red.turn.tolist(), strict=True):
+            corner = _corner(centre, self._red[variant].shape, turn, origin)
+            cuts = _overlap(corner, self._red[variant].shape[:: -1 if turn & 1 else 1], plane.shape)
+            if cuts is None:
+                continue
+            part = plane[cuts[0]]
+            cell = _turned(self._red[variant], turn)[cuts[1]]
+            cv2.addWeighted(cv2.max(part, cell), 1.0, cv2.min(part, cell), _UNDERLYING, 0.0, dst=part)
+        stained = cv2.LUT(cv2.merge([plane, plane, plane]), self._red_stain)
+        cv2.multiply(canvas, stained, dst=canvas, scale=1.0 / 255.0)
+
     def _lay(
         self, canvas: Image, centre_um: list[float], which: tuple[int, int], turn: int, origin: tuple[int, int]
     ) -> tuple[int, int] | None:
         """Multiply a sprite onto the canvas; where its top-left corner is, None if it does not touch the canvas."""
         painting = self._paintings[which][0]
-        height, width = painting.shape[1::-1] if turn & 1 else painting.shape[:2]
-        # Rounded on the stage, not in the frame: neighbouring fields must agree to the pixel.
-        x = round(centre_um[0] / UM_PER_PX - width / 2) - origin[0]
-        y = round(centre_um[1] / UM_PER_PX - height / 2) - origin[1]
-        x1, y1, x2, y2 = max(x, 0), max(y, 0), min(x + width, canvas.shape[1]), min(y + height, canvas.shape[0])
-        if x1 >= x2 or y1 >= y2:
+        shape = painting.shape[:2]
+        corner = _corner(centre_um, shape, turn, origin)
+        cuts = _overlap(corner, shape[:: -1 if turn & 1 else 1], canvas.shape[:2])
+        if cuts is None:
             return None
-        part = canvas[y1:y2, x1:x2]
-        cv2.multiply(part, _turned(painting, turn)[y1 - y : y2 - y, x1 - x : x2 - x], dst=part, scale=1.0 / 255.0)
-        return x, y
+        part = canvas[cuts[0]]
+        cv2.multiply(part, _turned(painting, turn)[cuts[1]], dst=part, scale=1.0 / 255.0)
+        return corner
 
     def _truth(
         self, corner: tuple[int, int], which: tuple[int, int], turn: int, size: tuple[int, int]
