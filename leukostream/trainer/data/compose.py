@@ -1,0 +1,206 @@
+"""Training fields composed of tiles, backgrounds and single cells of several laboratories."""
+
+import numpy as np
+from pydantic import Field as Setting
+
+from leukostream.edge.contracts.base import Fraction, Strict
+from leukostream.edge.contracts.detections import Float32, Int32
+from leukostream.edge.contracts.errors import DataError
+from leukostream.trainer.data.annotation import Annotation
+from leukostream.trainer.data.balance import CellPicker
+from leukostream.trainer.data.field import Field, cut_boxes, turned
+from leukostream.trainer.data.painted import PAINTED_ONLY, Painter
+from leukostream.trainer.data.palette import Palette, palette_of, repainted, varied
+from leukostream.trainer.data.paste import blend, soft_ellipse
+from leukostream.trainer.data.scenery import Scenery, free_rectangles
+from leukostream.trainer.data.store import ImageStore
+
+__all__ = ["ComposeSettings", "Composer", "Field"]
+
+
+HALO = (1.04, 1.22)
+"""Size of the ellipse cut out around a cell, against the one inscribed in its box."""
+
+FEATHER_PX = (3.0, 9.0)
+
+
+class ComposeSettings(Strict):
+    """Shares of the ways to build a field (they need not sum to 1), and how cells are drawn."""
+
+    mosaic: float = Setting(0.34, ge=0, description="whole tiles side by side: many leukocytes")
+    scenery: float = Setting(0.38, ge=0, description="red cells with few pasted leukocytes, or none: as fields of a smear are")
+    centred: float = Setting(0.08, ge=0, description="one tile on a plain ground: as the edge pads small frames")
+    painted: float = Setting(0.12, ge=0, description="painted cells of the classes without photographs, on real red cells")
+    virtual: float = Setting(0.08, ge=0, description="fields of the virtual slide")
+    own_colours: Fraction = Setting(0.3, description="share of mosaics whose tiles keep their own colours")
+    palette_step: float = Setting(0.04, ge=0, le=0.5, description="how far a field's colours leave the drawn image's")
+    cells_pasted: tuple[float, ...] = Setting((0.2, 0.36, 0.22, 0.14, 0.08), description="weights of 0, 1, 2 ... leukocytes")
+    balance: Fraction = Setting(0.7, description="0: classes as frequent as in the data; 1: all equally often")
+    painter_seed: int = 1
+
+
+class Composer:
+    """Composes fields at the store's scale from annotations of one split. Raises `DataError` when there are none."""
+
+    def __init__(self, store: ImageStore, annotations: list[Annotation], settings: ComposeSettings) -> None:
+        if not annotations:
+            raise DataError("there is no annotated image to compose fields from; check the description and the split.")
+        self.settings = settings
+        self.um_per_px = store.um_per_px
+        loaded = [store.get(annotation) for annotation in annotations]
+        self._images = [image for image, _, _ in loaded]
+        self._boxes: list[Float32] = [boxes for _, boxes, _ in loaded]
+        self._labels: list[Int32] = [labels for _, _, labels in loaded]
+        self._sources = [annotation.source for annotation in annotations]
+        self._palettes = [palette_of(image, boxes) for image, boxes, _ in loaded]
+        self._tiles = CellPicker(self._labels, self._sources, settings.balance)
+        whole = [_whole(labels, boxes, image.shape) for image, boxes, labels in loaded]
+        self._cells = CellPicker(whole, self._sources, settings.balance)
+        self._sceneries = self._make_sceneries()
+        self._painter = Painter(settings.painter_seed)
+        builders = {
+            self._mosaic: settings.mosaic if self._tiles else 0.0,
+            self._scenery: settings.scenery if self._sceneries else 0.0,
+            self._centred: settings.centred,
+            self._painted: settings.painted if self._sceneries else 0.0,
+            self._virtual: settings.virtual,
+        }
+        self._builders = list(builders)
+        shares = np.array(list(builders.values()))
+        if shares.sum() <= 0:
+            raise DataError("no field can be composed: every share is 0 or the images have no cells; raise a share.")
+        self._shares = np.cumsum(shares / shares.sum())
+
+    def _make_sceneries(self) -> list[Scenery]:
+        found = []
+        for source in sorted(set(self._sources)):
+            numbers = [k for k, name in enumerate(self._sources) if name == source]
+            scraps = [
+                scrap
+                for k in numbers
+                for scrap in free_rectangles(k, self._images[k].shape[1], self._images[k].shape[0], self._boxes[k])
+            ]
+            if scraps:
+                found.append(Scenery(self._images, self._palettes, scraps))
+        return found
+
+    def compose(self, rng: np.random.Generator, width_px: int, height_px: int) -> Field:
+        """One field of the given size; the same generator state gives the same field."""
+        chosen = min(int(np.searchsorted(self._shares, rng.random(), side="right")), len(self._builders) - 1)
+        return self._builders[chosen](rng, width_px, height_px)
+
+    def _palette(self, rng: np.random.Generator) -> Palette:
+        return varied(self._palettes[int(rng.integers(len(self._palettes)))], rng, self.settings.palette_step)
+
+    def _tile(self, rng: np.random.Generator, number: int, wanted: Palette | None) -> Field:
+        image = self._images[number]
+        if wanted is not None:
+            image = repainted(image, self._palettes[number], wanted)
+        return turned(Field(image, self._boxes[number], self._labels[number]), int(rng.integers(8)))
+
+    def _mosaic(self, rng: np.random.Generator, width_px: int, height_px: int) -> Field:
+        wanted = None if rng.random() < self.settings.own_colours else self._palette(rng)
+        canvas = np.empty((height_px, width_px, 3), np.uint8)
+        boxes: list[Float32] = []
+        labels: list[Int32] = []
+        top = 0
+        while top < height_px:
+            row: list[Field] = []
+            covered = 0
+            while covered < width_px:
+                tile = self._tile(rng, self._tiles.draw(rng)[0], wanted)
+                cut = int(rng.integers(tile.image.shape[1] // 2)) if not covered else 0
+                cut_down = int(rng.integers(tile.image.shape[0] // 2)) if not top else 0
+                part = tile.image[cut_down:, cut:]
+                window = (cut, cut_down, tile.image.shape[1], tile.image.shape[0])
+                row.append(Field(part, *cut_boxes(tile.boxes, tile.labels, window)))
+                covered += part.shape[1]
+            pitch = min(tile.image.shape[0] for tile in row)
+            left = 0
+            for tile in row:
+                h, w = min(pitch, height_px - top), min(tile.image.shape[1], width_px - left)
+                canvas[top : top + h, left : left + w] = tile.image[:h, :w]
+                seen, names = cut_boxes(tile.boxes, tile.labels, (0, 0, w, h))
+                boxes.append(seen + np.array([left, top, left, top], np.float32))
+                labels.append(names)
+                left += w
+            top += pitch
+        return Field(canvas, np.concatenate(boxes), np.concatenate(labels))
+
+    def _background(self, rng: np.random.Generator, width_px: int, height_px: int) -> tuple[Field, Palette]:
+        wanted = self._palette(rng)
+        scenery = self._sceneries[int(rng.integers(len(self._sceneries)))]
+        image = scenery.field(rng, width_px, height_px, wanted)
+        return Field(image, np.zeros((0, 4), np.float32), np.zeros(0, np.int32)), wanted
+
+    def _scenery(self, rng: np.random.Generator, width_px: int, height_px: int) -> Field:
+        field, palette = self._background(rng, width_px, height_px)
+        weights = np.array(self.settings.cells_pasted)
+        count = int(rng.choice(len(weights), p=weights / weights.sum())) if self._cells else 0
+        for _ in range(count):
+            self._paste_cell(rng, field, palette)
+        return field
+
+    def _paste_cell(self, rng: np.random.Generator, field: Field, palette: Palette) -> None:
+        number, cell = self._cells.draw(rng)
+        image, box = self._images[number], self._boxes[number][cell]
+        around, feather_px = float(rng.uniform(*HALO)), float(rng.uniform(*FEATHER_PX))
+        reach = (box[2:] - box[:2]) / 2 * (around - 1) + feather_px
+        left, top = np.floor(box[:2] - reach).clip(0).astype(int).tolist()
+        right, bottom = np.ceil(box[2:] + reach).astype(int).tolist()
+        piece = np.ascontiguousarray(image[top:bottom, left:right])
+        inside = (box - np.array([left, top, left, top], np.float32))[None]
+        whole = Field(repainted(piece, self._palettes[number], palette), inside, self._labels[number][cell : cell + 1])
+        whole = turned(whole, int(rng.integers(8)))
+        place(rng, field, whole, soft_ellipse(whole.image.shape[1], whole.image.shape[0], whole.boxes[0], around, feather_px))
+
+    def _centred(self, rng: np.random.Generator, width_px: int, height_px: int) -> Field:
+        number = self._tiles.draw(rng)[0] if self._tiles else int(rng.integers(len(self._images)))
+        tile = self._tile(rng, number, self._palette(rng) if rng.random() < 0.5 else None)
+        ground = np.median(tile.image[::4, ::4].reshape(-1, 3), axis=0) if rng.random() < 0.5 else rng.integers(0, 256, 3)
+        canvas = np.empty((height_px, width_px, 3), np.uint8)
+        canvas[:] = np.asarray(ground, np.uint8)
+        h, w = min(height_px, tile.image.shape[0]), min(width_px, tile.image.shape[1])
+        from_x, from_y = (tile.image.shape[1] - w) // 2, (tile.image.shape[0] - h) // 2
+        left, top = (width_px - w) // 2, (height_px - h) // 2
+        canvas[top : top + h, left : left + w] = tile.image[from_y : from_y + h, from_x : from_x + w]
+        boxes, labels = cut_boxes(tile.boxes, tile.labels, (from_x, from_y, from_x + w, from_y + h))
+        return Field(canvas, boxes + np.array([left, top, left, top], np.float32), labels)
+
+    def _painted(self, rng: np.random.Generator, width_px: int, height_px: int) -> Field:
+        field, palette = self._background(rng, width_px, height_px)
+        for _ in range(int(rng.integers(1, 6))):
+            if self._cells and rng.random() < 0.25:
+                self._paste_cell(rng, field, palette)
+                continue
+            cell, alpha = self._painter.cell(rng, PAINTED_ONLY[int(rng.integers(len(PAINTED_ONLY)))], palette)
+            place(rng, field, cell, alpha)
+        return field
+
+    def _virtual(self, rng: np.random.Generator, width_px: int, height_px: int) -> Field:
+        return self._painter.field(rng, width_px, height_px)
+
+
+def _whole(labels: Int32, boxes: Float32, shape: tuple[int, ...]) -> Int32:
+    """Labels of the cells that can be cut out whole; those at the image border become `IGNORE`."""
+    if not len(boxes):
+        return labels
+    inside = (boxes[:, :2] > 3).all(axis=1) & (boxes[:, 2] < shape[1] - 3) & (boxes[:, 3] < shape[0] - 3)
+    return np.where(inside, labels, -2).astype(np.int32)
+
+
+def place(rng: np.random.Generator, field: Field, cell: Field, alpha: Float32) -> None:
+    """Blend a cell (one box) into the field where it hides no other; gives up after a few tries on a crowded field."""
+    height, width = field.image.shape[:2]
+    for _ in range(6):
+        centre = rng.uniform((0, 0), (width, height))
+        left, top = (centre - np.array(cell.image.shape[1::-1]) / 2).astype(int).tolist()
+        box = cell.boxes + np.array([left, top, left, top], np.float32)
+        overlap = np.minimum(field.boxes[:, 2:], box[:, 2:]) - np.maximum(field.boxes[:, :2], box[:, :2])
+        if (overlap > 4).all(axis=1).any():
+            continue
+        blend(field.image, cell.image, alpha, left, top)
+        seen, labels = cut_boxes(box, cell.labels, (0, 0, width, height))
+        field.boxes = np.concatenate([field.boxes, seen])
+        field.labels = np.concatenate([field.labels, labels])
+        return

@@ -1,0 +1,30 @@
+"""Decoded images at one physical scale."""
+
+import cv2
+import numpy as np
+
+from leukostream.edge.contracts.detections import Float32, Image, Int32
+from leukostream.trainer.data.annotation import Annotation
+from leukostream.trainer.data.image_file import read_image
+
+
+class ImageStore:
+    """Decodes each image once and keeps it, rescaled to `um_per_px`, as uint8 BGR (about 0.2 MB a tile)."""
+
+    def __init__(self, um_per_px: float = 0.13) -> None:
+        self.um_per_px = um_per_px
+        self._images: dict[str, Image] = {}
+
+    def get(self, annotation: Annotation) -> tuple[Image, Float32, Int32]:
+        """image uint8 [h, w, 3], boxes [n, 4] float32 in its pixels, labels [n]. Raises `DataError` for a damaged file."""
+        key = str(annotation.path)
+        if key not in self._images:
+            image = read_image(annotation.path)
+            factor = annotation.um_per_px / self.um_per_px
+            size = (max(1, round(image.shape[1] * factor)), max(1, round(image.shape[0] * factor)))
+            # Area averaging when shrinking, as the optics of a coarser pixel would; bilinear when enlarging.
+            method = cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR
+            self._images[key] = np.asarray(cv2.resize(image, size, interpolation=method), np.uint8)
+        image = self._images[key]
+        scale = np.array([image.shape[1] / annotation.width_px, image.shape[0] / annotation.height_px] * 2, np.float32)
+        return image, annotation.boxes_px * scale, annotation.labels
