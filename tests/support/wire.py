@@ -28,7 +28,7 @@ class RawClient:
         self.socket.close()
         self._context.term()
 
-    def send(self, **message: Any) -> None:
+    def send(self, **message: object) -> None:
         self.socket.send(json.dumps(message).encode())
 
     def receive(self, timeout_s: float = 5.0) -> dict[str, Any]:
@@ -39,11 +39,11 @@ class RawClient:
                 return message
         raise AssertionError("nothing came")
 
-    def ask(self, **message: Any) -> dict[str, Any]:
+    def ask(self, **message: object) -> dict[str, Any]:
         self.send(**message)
         return self.receive()
 
-    def hello(self, client_id: str = "raw", **more: Any) -> dict[str, Any]:
+    def hello(self, client_id: str = "raw", **more: object) -> dict[str, Any]:
         return self.ask(**{"type": "HELLO", "proto": 1, "encodings": ["json"], "client_id": client_id} | more)
 
 

@@ -148,9 +148,9 @@ class Controller:
         self._stop.set()
 
     def records(self, run_id: str | None = None, from_seq: int | None = None) -> Iterator[Record]:
-        """Every record of the run once and in order, the last is `run_stop`. Without `run_id`: the run started or resumed; without
-        `from_seq`: from where this client stands in it.
+        """Every record of the run once and in order; the last is `run_stop`.
 
+        Without `run_id`: the run started or resumed. Without `from_seq`: from where this client stands in it.
         A record is acknowledged once the caller asks for the next one. A lost edge is searched for and the run resumed;
         raises `StreamError` when it stays lost, when it no longer holds the run, or when a record is missing.
         """

@@ -8,6 +8,7 @@ from leukostream.edge.contracts.base import Wire
 from leukostream.edge.contracts.errors import StreamError
 from leukostream.edge.contracts.messages import Encoding, FromEdge, Hello, Ping, Pong, Reject, Welcome
 from leukostream.edge.stream.codec import decode_from_edge, encode
+from leukostream.edge.stream.endpoint import check_endpoint
 from leukostream.edge.stream.settings import ClientSettings
 
 _ATTEMPT_S = 2.0
@@ -19,10 +20,10 @@ class SessionLost(Exception):
 
 
 class Link:
-    """Opens sessions with the edge at `endpoint` and exchanges messages in them."""
+    """Opens sessions with the edge at `endpoint` and exchanges messages in them. Raises `StreamError` when it is no address."""
 
     def __init__(self, endpoint: str, settings: ClientSettings) -> None:
-        self.endpoint = endpoint
+        self.endpoint = check_endpoint(endpoint)
         self.edge: Pong | None = None
         """The edge's last answer to a PING: state, last seq, lag."""
         self._settings = settings
@@ -86,7 +87,7 @@ class Link:
             self._socket.connect(self.endpoint)
         except zmq.ZMQError as problem:
             raise StreamError(
-                f"{self.endpoint} is not an address to connect to ({problem.strerror}); it looks like tcp://127.0.0.1:5570."
+                f"{self.endpoint} is not an address to connect to ({problem.strerror}); one looks like tcp://127.0.0.1:5570."
             ) from problem
 
     def _await_answer(self, wait_s: float) -> Welcome | Reject | None:

@@ -11,6 +11,7 @@ from leukostream.edge.journal.base import Journal
 from leukostream.edge.pipeline.control import RunControl
 from leukostream.edge.stream.codec import MAX_TO_EDGE_BYTES
 from leukostream.edge.stream.delivery import deliver
+from leukostream.edge.stream.endpoint import check_endpoint
 from leukostream.edge.stream.exchange import Exchange, Posted
 from leukostream.edge.stream.settings import StreamSettings
 from leukostream.edge.stream.waker import Waker
@@ -24,12 +25,13 @@ class EdgeServer:
     """Serves controllers and observers at `bind` from `start` to `close`; what happens to a client never reaches the pipeline.
 
     `bind` is a ZeroMQ endpoint such as tcp://127.0.0.1:5570; port 0 or * takes a free one, `endpoint` says which.
+    Raises `StreamError` when it is none.
     """
 
     def __init__(
         self, bind: str, journal: Journal, control: RunControl, boot_id: str, settings: StreamSettings | None = None
     ) -> None:
-        self.endpoint = bind
+        self.endpoint = check_endpoint(bind)
         self._journal = journal
         self._settings = settings or StreamSettings()
         self._exchange = Exchange(journal, control, boot_id, self._settings, self._post)
@@ -141,4 +143,4 @@ class EdgeServer:
 def _bind_sentence(bind: str, problem: zmq.ZMQError) -> str:
     if problem.errno == zmq.EADDRINUSE:
         return f"{bind} is already in use; stop the other process or choose another port with --bind."
-    return f"{bind} cannot be bound ({problem.strerror}); give an address of this machine such as tcp://127.0.0.1:5570."
+    return f"{bind} cannot be bound ({problem.strerror}); give an address of this machine, such as tcp://127.0.0.1:5570."

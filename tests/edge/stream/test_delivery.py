@@ -1,4 +1,4 @@
-"""Records reach their readers in order and without a gap, as far as credit allows, and nobody's slowness reaches the pipeline."""
+"""Records reach their readers in order, without a gap, as far as credit allows; nobody's slowness reaches the pipeline."""
 
 import threading
 import time

@@ -1,0 +1,20 @@
+"""Checks an endpoint before ZeroMQ sees it: libzmq takes port 99999 and silently uses 34463."""
+
+import re
+
+from leukostream.edge.contracts.errors import StreamError
+
+_TCP = re.compile(r"tcp://(?P<host>[^/]+):(?P<port>\*|\d{1,6})")
+
+
+def check_endpoint(endpoint: str) -> str:
+    """Return `endpoint` if it is tcp://HOST:PORT (or ipc://PATH). Raises `StreamError`."""
+    match = _TCP.fullmatch(endpoint)
+    if match and (match["port"] == "*" or int(match["port"]) <= 65535):
+        return endpoint
+    if re.fullmatch(r"ipc://.+", endpoint):
+        return endpoint
+    raise StreamError(
+        f"{endpoint!r} is not an address that can be used; write tcp://HOST:PORT with a port up to 65535, "
+        "such as tcp://127.0.0.1:5570."
+    )
