@@ -3,11 +3,8 @@
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-import numpy as np
-
 from leukostream.edge.camera.frame import Frame
 from leukostream.edge.contracts.detections import Cells, Image, RawDetections
-from leukostream.edge.contracts.errors import EngineError
 from leukostream.edge.contracts.records import StageTimes
 from leukostream.edge.contracts.status import FieldStatus
 
@@ -95,8 +92,6 @@ class Batch:
 
 
 def rows_of(raw: RawDetections, first: int, n: int) -> RawDetections:
-    """The outputs of one field. Raises `EngineError` when they are not finite: NaN compares as below every threshold."""
-    part = RawDetections(raw.boxes[first : first + n], raw.scores[first : first + n], raw.labels[first : first + n])
-    if not (np.isfinite(part.scores).all() and np.isfinite(part.boxes).all()):
-        raise EngineError("the engine returned values that are not finite; check the bundle and the engine's precision.")
-    return part
+    """The outputs of one field: `n` rows from `first` on."""
+    rows = slice(first, first + n)
+    return RawDetections(raw.boxes[rows], raw.scores[rows], raw.labels[rows])

@@ -180,21 +180,6 @@ def test_slots_keep_their_addresses_and_batches_their_size() -> None:
     assert max(engine.submitted) <= 3
 
 
-def test_outputs_that_are_not_finite_are_no_empty_field() -> None:
-    engine = StandInEngine()
-    collect = engine.collect
-
-    def poisoned(index: int):  # noqa: ANN202
-        raw = collect(index)
-        raw.scores[0, 0] = float("nan")
-        return raw
-
-    engine.collect = poisoned  # type: ignore[method-assign]
-    rig = Rig(ListSource([frame_of(0)]), engine)
-    assert rig.ends == [FAILED]
-    assert "not finite" in rig.jobs[0].detail
-
-
 def test_a_repeated_frame_is_noted_and_not_counted() -> None:
     rig = Rig(ListSource([frame_of(0), frame_of(1), frame_of(1), frame_of(0), frame_of(2)]))
     assert rig.ends == [OK, OK, OK]
