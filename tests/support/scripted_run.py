@@ -1,17 +1,15 @@
-"""A run without camera and engine: answers like a pipeline and writes records into a journal from a thread of its own."""
+"""A run without camera and engine: the real answers to commands, and records from a thread as the pipeline writes them."""
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from leukostream.edge.contracts.messages import Accepted, Rejected, RunStartCommand, RunStopCommand, TriggerCommand
 from leukostream.edge.contracts.records import (
     Detection,
     Differential,
     DifferentialRow,
     FieldRecord,
     Provenance,
-    Record,
     Running,
     RunStart,
     RunStop,
@@ -19,7 +17,8 @@ from leukostream.edge.contracts.records import (
 )
 from leukostream.edge.contracts.status import FieldStatus, RunOutcome
 from leukostream.edge.journal.memory import MemoryJournal
-from leukostream.edge.pipeline.control import ControlState
+from leukostream.edge.pipeline.single import SingleRun
+from leukostream.edge.pipeline.stop import StopSwitch
 from leukostream.edge.stream.server import EdgeServer
 
 WALL = "2030-01-02T03:04:05Z"
@@ -109,75 +108,49 @@ def run_stop(run_id: str, seq: int, outcome: RunOutcome = RunOutcome.COMPLETED) 
     )
 
 
-@dataclass
 class ScriptedRun:
-    """`n_fields` fields as fast as the journal takes them; with `hold` set it waits before every field for `go`."""
+    """Writes `n_fields` fields once a run is started, as fast as the journal takes them, or one per `go` when `hold` is set."""
 
-    journal: MemoryJournal
-    n_fields: int = 20
-    hold: bool = False
-    outcome: RunOutcome = RunOutcome.COMPLETED
-    go: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
-    written: threading.Event = field(default_factory=threading.Event)
-    started: list[RunStartCommand] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self._run_id: str | None = None
-        self._answers: dict[str, Accepted | Rejected] = {}
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._write, name="scripted-run")
-
-    def start(self, command: RunStartCommand) -> Accepted | Rejected:
-        if command.cmd_id not in self._answers:
-            if self._run_id is None:
-                self._run_id = command.run_id
-                self.started.append(command)
-                self._thread.start()
-                self._answers[command.cmd_id] = Accepted(cmd_id=command.cmd_id)
-            else:
-                self._answers[command.cmd_id] = Rejected(
-                    cmd_id=command.cmd_id, code="busy", reason=f"run {self._run_id} is not over."
-                )
-        return self._answers[command.cmd_id]
-
-    def trigger(self, command: TriggerCommand) -> Accepted | Rejected:
-        return Rejected(cmd_id=command.cmd_id, code="unsupported", reason="this source paces itself.")
-
-    def stop(self, command: RunStopCommand) -> Accepted | Rejected:
-        if command.run_id != self._run_id:
-            return Rejected(cmd_id=command.cmd_id, code="unknown_run", reason=f"there is no run {command.run_id}.")
-        self._stop.set()
-        self.go.release()
-        return Accepted(cmd_id=command.cmd_id)
-
-    def state(self) -> ControlState:
-        phase = "waiting" if self._run_id is None else "finished" if self.written.is_set() else "running"
-        return ControlState(phase=phase, run_id=self._run_id)
+    def __init__(
+        self, journal: MemoryJournal, n_fields: int = 20, *, hold: bool = False, outcome: RunOutcome = RunOutcome.COMPLETED
+    ) -> None:
+        self.control = SingleRun(StopSwitch())
+        self.go = threading.Semaphore(0)
+        self.written = threading.Event()
+        self._journal = journal
+        self._n_fields = n_fields
+        self._hold = hold
+        self._outcome = outcome
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._perform, name="scripted-run")
+        self._thread.start()
 
     def join(self) -> None:
-        self._stop.set()
-        self.go.release()
-        if self._thread.is_alive():
-            self._thread.join(10)
-            assert not self._thread.is_alive()
+        self._closing.set()
+        self._thread.join(10)
+        assert not self._thread.is_alive()
 
-    def _write(self) -> None:
-        run_id = self._run_id or ""
-        self._append(run_start(run_id, self.started[0].slide_id))
+    def _perform(self) -> None:
+        command = None
+        while command is None:
+            if self._closing.is_set():
+                return
+            command = self.control.wait_for_start(0.05)
+        self._journal.append(run_start(command.run_id, command.slide_id))
         seq = 1
-        while seq <= self.n_fields and not self._stop.is_set():
-            if self.hold:
-                self.go.acquire()
-                if self._stop.is_set():
-                    break
-            self._append(field_record(run_id, seq))
+        while seq <= self._n_fields and self._may_go_on():
+            self._journal.append(field_record(command.run_id, seq))
             seq += 1
-        stopped = self._stop.is_set() and seq <= self.n_fields
-        self._append(run_stop(run_id, seq, RunOutcome.STOPPED if stopped else self.outcome))
+        outcome = self._outcome if seq > self._n_fields else RunOutcome.STOPPED
+        self._journal.append(run_stop(command.run_id, seq, outcome))
+        self.control.finished()
         self.written.set()
 
-    def _append(self, record: Record) -> None:
-        self.journal.append(record)
+    def _may_go_on(self) -> bool:
+        while self._hold and not self.go.acquire(timeout=0.02):
+            if self.control.state().phase == "stopping" or self._closing.is_set():
+                return False
+        return self.control.state().phase != "stopping"
 
 
 @dataclass

@@ -19,7 +19,7 @@ from leukostream.edge.contracts.cells import INDEX
 from leukostream.edge.contracts.detections import Image
 
 BLOB_PX = 32
-STEP_PX = 8
+STEP_PX = 4
 BLOBS: dict[str, tuple[int, int, int]] = {
     "neutrophil_segmented": (0, 0, 0),
     "lymphocyte": (255, 0, 0),
@@ -35,8 +35,8 @@ _GRAPH = """
 tiny (uint8[N,H,W,3] frames) => (float[N,{K},{BOX}] boxes, float[N,{K}] {SCORES}, {LABEL_TYPE}[N,{K}] labels)
 <int64[1] k = {{{K}}}, int64[1] n_classes = {{4}}, int64[1] last = {{2}}, int64[1] ax3 = {{3}},
  int64[2] flat = {{0, -1}}, int64[1] blue = {{0}}, int64[1] green = {{1}}, int64[1] red = {{2}}, int64[1] next_ax = {{4}},
- int64[4] classes = {{{CLASSES}}}, float white = {{255.0}}, float one = {{1.0}}, float cut = {{0.68}}, float steep = {{40.0}},
- float half = {{0.5}}, float side_steep = {{20.0}}, float step = {{{STEP}.0}}, float size = {{{BLOB}.0}}, int64[1] ax1 = {{1}},
+ int64[4] classes = {{{CLASSES}}}, float white = {{255.0}}, float one = {{1.0}}, float cut = {{0.78}}, float steep = {{40.0}},
+ float half = {{0.5}}, float side_steep = {{40.0}}, float step = {{{STEP}.0}}, float size = {{{BLOB}.0}}, int64[1] ax1 = {{1}},
  int64[1] ax2 = {{2}}, int64[1] upto = {{3}}>
 {{
   as_float = Cast <to = 1> (frames)
@@ -91,7 +91,7 @@ tiny (uint8[N,H,W,3] frames) => (float[N,{K},{BOX}] boxes, float[N,{K}] {SCORES}
 """
 
 
-def tiny_model(top_k: int = 64, fault: Fault | None = None) -> bytes:
+def tiny_model(top_k: int = 256, fault: Fault | None = None) -> bytes:
     """The ONNX graph. `nan_if_black` gives NaN scores for an all-black frame only; the other faults break the contract."""
     scores = "score" if fault == "scores_named_score" else "scores"
     black = f"top = ReduceMax <keepdims = 0> (planes) ratio = Div (top, top) {scores} = Mul (best_scores, ratio)"
@@ -120,7 +120,7 @@ def write_tiny_bundle(
     width_px: int = 160,
     height_px: int = 128,
     um_per_px: float = 0.13,
-    top_k: int = 64,
+    top_k: int = 256,
     trained: bool = True,
     thresholds: dict[str, Any] | None = None,
     fault: Fault | None = None,

@@ -1,9 +1,12 @@
 """The interface of every engine. One thread owns it: open, submit, collect and close are called from that thread only."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 from leukostream.edge.contracts.detections import Image, RawDetections
+
+Precision = Literal["auto", "bf16", "f32"]
+"""What an engine may be asked to compute in; "auto" is the fastest the machine has natively."""
 
 
 @dataclass(frozen=True, slots=True)
