@@ -43,6 +43,10 @@ class Annotation:
     split: Split
 
 
+SAME_CELL_IOU = 0.9
+"""Boxes of one class that overlap more are one cell, marked twice."""
+
+
 def checked_boxes(boxes: list[tuple[float, float, float, float]], width_px: int, height_px: int, where: Path) -> Float32:
     """[n, 4] float32, clipped to the image. Raises `DataError` for a reversed, tiny or outlying box, naming the file."""
     array = np.asarray(boxes, np.float32).reshape(-1, 4)
@@ -57,3 +61,18 @@ def checked_boxes(boxes: list[tuple[float, float, float, float]], width_px: int,
     array[:, 0::2] = array[:, 0::2].clip(0, width_px)
     array[:, 1::2] = array[:, 1::2].clip(0, height_px)
     return array
+
+
+def marked_once(boxes: Float32, labels: list[int]) -> tuple[Float32, list[int]]:
+    """Boxes [n, 4] and labels without the repetitions of a cell that was marked twice; the first mark stays."""
+    kept: list[int] = []
+    for row, label in enumerate(labels):
+        if not any(labels[k] == label and _iou(boxes[k], boxes[row]) > SAME_CELL_IOU for k in kept):
+            kept.append(row)
+    return boxes[kept], [labels[k] for k in kept]
+
+
+def _iou(a: Float32, b: Float32) -> float:
+    sides = np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2])
+    overlap = float(sides.clip(0).prod())
+    return overlap / float((a[2:] - a[:2]).prod() + (b[2:] - b[:2]).prod() - overlap)

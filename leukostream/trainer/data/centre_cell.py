@@ -76,7 +76,7 @@ def _cell(smooth: Image, nucleus: Mask) -> Mask:
     marks[:2], marks[-2:], marks[:, :2], marks[:, -2:] = (cv2.GC_BGD,) * 4
     cv2.setRNGSeed(0)  # its colour clusters start at random
     lab = cv2.cvtColor(smooth, cv2.COLOR_BGR2LAB)
-    cv2.grabCut(lab, marks, None, np.zeros((1, 65)), np.zeros((1, 65)), ITERATIONS, cv2.GC_INIT_WITH_MASK)
+    cv2.grabCut(lab, marks, (0, 0, 1, 1), np.zeros((1, 65)), np.zeros((1, 65)), ITERATIONS, cv2.GC_INIT_WITH_MASK)
     cell = ((marks == cv2.GC_FGD) | (marks == cv2.GC_PR_FGD)).astype(np.uint8)
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (11, 11))
     cell = np.asarray(cv2.morphologyEx(cell, cv2.MORPH_OPEN, kernel), np.uint8) | nucleus

@@ -3,10 +3,11 @@
 import numpy as np
 from pydantic import Field as Setting
 
+from leukostream.edge.camera.fit import background_of
 from leukostream.edge.contracts.base import Fraction, Strict
 from leukostream.edge.contracts.detections import Float32, Int32
 from leukostream.edge.contracts.errors import DataError
-from leukostream.trainer.data.annotation import Annotation
+from leukostream.trainer.data.annotation import IGNORE, Annotation
 from leukostream.trainer.data.balance import CellPicker
 from leukostream.trainer.data.field import Field, cut_boxes, turned
 from leukostream.trainer.data.painted import PAINTED_ONLY, Painter
@@ -36,7 +37,7 @@ class ComposeSettings(Strict):
     palette_step: float = Setting(0.04, ge=0, le=0.5, description="how far a field's colours leave the drawn image's")
     cells_pasted: tuple[float, ...] = Setting((0.2, 0.36, 0.22, 0.14, 0.08), description="weights of 0, 1, 2 ... leukocytes")
     balance: Fraction = Setting(0.7, description="0: classes as frequent as in the data; 1: all equally often")
-    painter_seed: int = 1
+    seed: int = Setting(1, ge=0, description="of what is prepared once: covers, painted cells")
 
 
 class Composer:
@@ -56,8 +57,8 @@ class Composer:
         self._tiles = CellPicker(self._labels, self._sources, settings.balance)
         whole = [_whole(labels, boxes, image.shape) for image, boxes, labels in loaded]
         self._cells = CellPicker(whole, self._sources, settings.balance)
-        self._sceneries = self._make_sceneries()
-        self._painter = Painter(settings.painter_seed)
+        self._sceneries = self._make_sceneries(settings.seed)
+        self._painter = Painter(settings.seed)
         builders = {
             self._mosaic: settings.mosaic if self._tiles else 0.0,
             self._scenery: settings.scenery if self._sceneries else 0.0,
@@ -71,18 +72,18 @@ class Composer:
             raise DataError("no field can be composed: every share is 0 or the images have no cells; raise a share.")
         self._shares = np.cumsum(shares / shares.sum())
 
-    def _make_sceneries(self) -> list[Scenery]:
-        found = []
-        for source in sorted(set(self._sources)):
-            numbers = [k for k, name in enumerate(self._sources) if name == source]
-            scraps = [
-                scrap
-                for k in numbers
-                for scrap in free_rectangles(k, self._images[k].shape[1], self._images[k].shape[0], self._boxes[k])
-            ]
-            if scraps:
-                found.append(Scenery(self._images, self._palettes, scraps))
-        return found
+    def _make_sceneries(self, seed: int) -> list[Scenery]:
+        sized = [(k, image.shape[1], image.shape[0], self._boxes[k]) for k, image in enumerate(self._images)]
+        scraps = [scrap for row in sized for scrap in free_rectangles(*row)]
+        by_source: dict[str, list[int]] = {}
+        for number, source in enumerate(self._sources):
+            if not (self._labels[number] == IGNORE).any():
+                by_source.setdefault(source, []).append(number)
+        if not scraps:
+            return []
+        rng = np.random.default_rng([seed, 0xC07E])
+        parts = (self._images, self._palettes, self._boxes)
+        return [Scenery(*parts, by_source[source], scraps, rng) for source in sorted(by_source)]
 
     def compose(self, rng: np.random.Generator, width_px: int, height_px: int) -> Field:
         """One field of the given size; the same generator state gives the same field."""
@@ -157,9 +158,8 @@ class Composer:
     def _centred(self, rng: np.random.Generator, width_px: int, height_px: int) -> Field:
         number = self._tiles.draw(rng)[0] if self._tiles else int(rng.integers(len(self._images)))
         tile = self._tile(rng, number, self._palette(rng) if rng.random() < 0.5 else None)
-        ground = np.median(tile.image[::4, ::4].reshape(-1, 3), axis=0) if rng.random() < 0.5 else rng.integers(0, 256, 3)
         canvas = np.empty((height_px, width_px, 3), np.uint8)
-        canvas[:] = np.asarray(ground, np.uint8)
+        canvas[:] = background_of(tile.image)
         h, w = min(height_px, tile.image.shape[0]), min(width_px, tile.image.shape[1])
         from_x, from_y = (tile.image.shape[1] - w) // 2, (tile.image.shape[0] - h) // 2
         left, top = (width_px - w) // 2, (height_px - h) // 2
@@ -186,7 +186,7 @@ def _whole(labels: Int32, boxes: Float32, shape: tuple[int, ...]) -> Int32:
     if not len(boxes):
         return labels
     inside = (boxes[:, :2] > 3).all(axis=1) & (boxes[:, 2] < shape[1] - 3) & (boxes[:, 3] < shape[0] - 3)
-    return np.where(inside, labels, -2).astype(np.int32)
+    return np.where(inside, labels, IGNORE).astype(np.int32)
 
 
 def place(rng: np.random.Generator, field: Field, cell: Field, alpha: Float32) -> None:

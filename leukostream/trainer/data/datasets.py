@@ -56,9 +56,17 @@ class ClassFoldersDataset(Strict):
 Dataset = Annotated[YoloDataset | VocDataset | ClassFoldersDataset, Field(discriminator="format")]
 
 
+class Origin(Strict):
+    """Whose images they are and what may be done with them; goes into the bundle and its card."""
+
+    origin: str
+    licence: str
+
+
 class Description(Strict):
     """The content of a description file."""
 
+    sources: dict[str, Origin] = Field(default_factory=dict, description="by source name, as the data sets give it")
     datasets: tuple[Dataset, ...] = Field(min_length=1)
 
 

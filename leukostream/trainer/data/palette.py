@@ -30,6 +30,8 @@ def palette_of(image: Image, boxes: Float32) -> Palette:
     outside = np.ones(grey.shape, bool)
     for x1, y1, x2, y2 in (boxes / 2).astype(int).tolist():
         outside[y1 : y2 + 1, x1 : x2 + 1] = False
+    if not outside.any():
+        outside[:] = True
     bright = small[outside & (grey > level)]
     dark = small[outside & (grey <= level)]
     empty = np.median(bright, axis=0) if len(bright) else np.array([230.0] * 3)

@@ -12,7 +12,7 @@ def soft_ellipse(width: int, height: int, box: Float32, around: float, feather_p
     x = (np.arange(width, dtype=np.float32) + 0.5 - centre[0]) / semi[0]
     y = (np.arange(height, dtype=np.float32) + 0.5 - centre[1]) / semi[1]
     beyond_px = (np.sqrt(x[None] ** 2 + y[:, None] ** 2) - 1.0) * semi.min()
-    return (1.0 - beyond_px / feather_px).clip(0.0, 1.0).astype(np.float32)
+    return np.asarray((1.0 - beyond_px / feather_px).clip(0.0, 1.0), np.float32)
 
 
 def blend(canvas: Image, piece: Image, alpha: Float32, left: int, top: int) -> None:

@@ -4,13 +4,11 @@ import re
 from pathlib import Path
 from xml.etree import ElementTree
 
-import numpy as np
-
 from leukostream.edge.contracts.errors import DataError
-from leukostream.trainer.data.annotation import Annotation, Split, checked_boxes
+from leukostream.trainer.data.annotation import Annotation, Split, checked_boxes, marked_once
 from leukostream.trainer.data.class_map import ClassMap
 from leukostream.trainer.data.image_file import image_size, images_in
-from leukostream.trainer.data.wbc_types import apply_types, read_table
+from leukostream.trainer.data.wbc_types import read_table, with_types
 
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
 Box = tuple[float, float, float, float]
@@ -79,12 +77,12 @@ def read_voc(folder: Path, class_map: ClassMap, types: Path | None, source: str,
         label_file = folder / "Annotations" / f"{path.stem}.xml"
         boxes, labels = read_objects(label_file, class_map, path.name, size)
         number = re.search(r"(\d+)$", path.stem)
-        if types is not None and number is not None:
-            labels = apply_types(labels, table.get(int(number[1]), ""), class_map, types)
+        named = table.get(int(number[1]), "") if number is not None else ""
+        once = marked_once(checked_boxes(boxes, *size, label_file), labels)
         found.append(
             Annotation(
-                path, size[0], size[1], um_per_px, checked_boxes(boxes, *size, label_file),
-                np.asarray(labels, np.int32), source, path.stem, splits[path.stem],
+                path, size[0], size[1], um_per_px, *with_types(*once, named, class_map, types or label_file, size),
+                source, path.stem, splits[path.stem],
             )
         )  # fmt: skip
     return found

@@ -2,14 +2,13 @@
 
 from pathlib import Path
 
-import numpy as np
 import yaml
 
 from leukostream.edge.contracts.errors import DataError
-from leukostream.trainer.data.annotation import UNTYPED_WBC, Annotation, Split, checked_boxes
+from leukostream.trainer.data.annotation import UNTYPED_WBC, Annotation, Split, checked_boxes, marked_once
 from leukostream.trainer.data.class_map import ClassMap
 from leukostream.trainer.data.image_file import image_size, images_in
-from leukostream.trainer.data.wbc_types import apply_types, read_table
+from leukostream.trainer.data.wbc_types import read_table, with_types
 
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
 Box = tuple[float, float, float, float]
@@ -71,12 +70,12 @@ def read_yolo(folder: Path, class_map: ClassMap, types: Path, um_per_px: dict[st
             size = image_size(path)
             label_file = folder / "labels" / split / f"{path.stem}.txt"
             boxes, labels = read_labels(label_file, names, class_map, size)
-            if row["n_wbc"] == str(labels.count(UNTYPED_WBC)):
-                labels = apply_types(labels, row["wbc_type"], class_map, types)
+            types_row = row["wbc_type"] if row["n_wbc"] == str(labels.count(UNTYPED_WBC)) else ""
+            once = marked_once(checked_boxes(boxes, *size, label_file), labels)
             found.append(
                 Annotation(
-                    path, size[0], size[1], um_per_px[row["source"]], checked_boxes(boxes, *size, label_file),
-                    np.asarray(labels, np.int32), row["source"], Path(row["original_name"]).stem, split,
+                    path, size[0], size[1], um_per_px[row["source"]], *with_types(*once, types_row, class_map, types, size),
+                    row["source"], Path(row["original_name"]).stem, split,
                 )
             )  # fmt: skip
     return found

@@ -4,8 +4,11 @@ import csv
 from collections.abc import Iterable
 from pathlib import Path
 
+import numpy as np
+
+from leukostream.edge.contracts.detections import Float32, Int32
 from leukostream.edge.contracts.errors import DataError
-from leukostream.trainer.data.annotation import UNTYPED_WBC
+from leukostream.trainer.data.annotation import IGNORE, UNTYPED_WBC
 from leukostream.trainer.data.class_map import ClassMap
 
 
@@ -21,14 +24,20 @@ def read_table(path: Path, columns: Iterable[str]) -> list[dict[str, str]]:
         return list(reader)
 
 
-def apply_types(labels: list[int], types: str, class_map: ClassMap, where: Path) -> list[int]:
-    """Give the untyped leukocytes of one image the type its row names ("NEUTROPHIL, EOSINOPHIL" names two).
+def with_types(
+    boxes: Float32, labels: list[int], types: str, class_map: ClassMap, where: Path, size: tuple[int, int]
+) -> tuple[Float32, Int32]:
+    """Boxes and labels of one image of `size` (width, height) after its row of types ("NEUTROPHIL, EOSINOPHIL" names two).
 
-    Only where nothing has to be guessed: as many types as leukocytes, and all the same. Otherwise they stay untyped.
+    Types are given only where nothing has to be guessed: as many as there are untyped leukocytes, and all the same. Where the
+    row names more leukocytes than were marked, one is unmarked, so the whole image also becomes an ignored region: nothing in
+    it can be held for background.
     """
-    names = [part.strip() for part in types.split(",") if part.strip()]
-    typed = [class_map.label(name, where) for name in names]
+    named = [class_map.label(part.strip(), where) for part in types.split(",") if part.strip()]
     untyped = labels.count(UNTYPED_WBC)
-    if not typed or len(typed) != untyped or len(set(typed)) != 1 or typed[0] is None:
-        return labels
-    return [typed[0] if label == UNTYPED_WBC else label for label in labels]
+    if len(named) > untyped:
+        whole = np.array([[0, 0, *size]], np.float32)
+        return np.concatenate([boxes, whole]), np.array([*labels, IGNORE], np.int32)
+    if len(named) == untyped and len(set(named)) == 1 and named[0] is not None:
+        labels = [named[0] if label == UNTYPED_WBC else label for label in labels]
+    return boxes, np.array(labels, np.int32)

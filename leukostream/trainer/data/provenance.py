@@ -1,0 +1,28 @@
+"""What a model was trained on, for its bundle and card."""
+
+from collections import Counter
+from pathlib import Path
+
+from leukostream.edge.contracts.cells import CELLS
+from leukostream.edge.contracts.errors import DataError
+from leukostream.trainer.data.annotation import UNTYPED_WBC, Annotation
+from leukostream.trainer.data.datasets import data_sha256, load_description
+
+
+def describe(description: Path, annotations: list[Annotation]) -> dict[str, object]:
+    """Sources with licence and image count, cells per class, and a hash over images and annotations.
+
+    Raises `DataError` when the description does not say where a source comes from: a bundle must be able to.
+    """
+    origins = load_description(description).sources
+    images = Counter(row.source for row in annotations)
+    missing = sorted(images.keys() - origins.keys())
+    if missing:
+        raise DataError(f"{description} does not state origin and licence of {', '.join(missing)}; add them under `sources`.")
+    cells = Counter(int(label) for row in annotations for label in row.labels)
+    named = {cell.name: cells[index] for index, cell in enumerate(CELLS)}
+    return {
+        "sha256": data_sha256(annotations),
+        "sources": {name: {"images": images[name], **origins[name].model_dump()} for name in sorted(images)},
+        "train_cells": {**named, "untyped_wbc": cells[UNTYPED_WBC]},
+    }
