@@ -8,11 +8,23 @@ from typing import Literal
 import numpy as np
 
 from leukostream.edge.camera.frame import Frame, SourceEnded, SourceInfo, SourceNote
-from leukostream.edge.contracts.detections import Cells, Image, RawDetections
+from leukostream.edge.contracts.detections import Image, RawDetections
 from leukostream.edge.contracts.errors import FrameError
+from leukostream.edge.contracts.records import Detection
 from leukostream.edge.engine.base import EngineInfo
+from leukostream.edge.pipeline.job import Findings
 
 WIDTH_PX, HEIGHT_PX = 8, 4
+CELL = Detection(
+    label="lymphocyte",
+    best_class="lymphocyte",
+    is_wbc=True,
+    score=0.9,
+    presence=0.9,
+    margin=0.9,
+    box_px=(0, 0, 2, 2),
+    size_um=(0.26, 0.26),
+)
 BROKEN = 255
 """A first pixel of this value makes the field's processing fail."""
 
@@ -108,18 +120,16 @@ class StandInWork:
     n_tiles: int = 1
     addresses: set[int] = field(default_factory=set)
 
-    def write(self, image: Image, views: list[Image]) -> None:
+    def write(self, frame: Frame, image: Image, views: list[Image]) -> None:
         if image[0, 0, 0] == BROKEN:
             raise FrameError("scripted: the field cannot be fitted.")
         for view in views:
             self.addresses.add(view.__array_interface__["data"][0])
             view[...] = image
 
-    def cells(self, raw: RawDetections) -> Cells:
+    def findings(self, raw: RawDetections) -> Findings:
         assert len(raw.scores) == self.n_tiles
         n = int(raw.scores[0, 0])
         if n == BROKEN - 1:
             raise RuntimeError("scripted: post-processing broke")
-        numbers = np.zeros(n, np.float32)
-        classes = np.zeros(n, np.int32)
-        return Cells(np.zeros((n, 4), np.float32), numbers, numbers, classes, classes, numbers, numbers > 0)
+        return Findings((CELL,) * n, {CELL.label: n} if n else {}, overflow=False)

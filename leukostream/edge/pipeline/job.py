@@ -4,9 +4,18 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from leukostream.edge.camera.frame import Frame
-from leukostream.edge.contracts.detections import Cells, Image, RawDetections
-from leukostream.edge.contracts.records import StageTimes
+from leukostream.edge.contracts.detections import Image, RawDetections
+from leukostream.edge.contracts.records import Detection, StageTimes
 from leukostream.edge.contracts.status import FieldStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What a processed field holds; no detection is a finding, too."""
+
+    detections: tuple[Detection, ...]
+    counts: dict[str, int]
+    overflow: bool
 
 
 class FieldWork(Protocol):
@@ -17,11 +26,11 @@ class FieldWork(Protocol):
         """Engine frames one field takes."""
         ...
 
-    def write(self, image: Image, views: list[Image]) -> None:
-        """Fit `image` into `n_tiles` slot views, each uint8 [H, W, 3]."""
+    def write(self, frame: Frame, image: Image, views: list[Image]) -> None:
+        """Fit the frame's image into `n_tiles` slot views, each uint8 [H, W, 3]."""
         ...
 
-    def cells(self, raw: RawDetections) -> Cells:
+    def findings(self, raw: RawDetections) -> Findings:
         """One label per cell from the `n_tiles` rows of outputs, boxes in the original frame."""
         ...
 
@@ -47,7 +56,7 @@ class Job:
     height_px: int | None = None
     status: FieldStatus | None = None
     detail: str = ""
-    cells: Cells | None = None
+    findings: Findings | None = None
     marks: Marks = field(default_factory=Marks)
 
     def end(self, status: FieldStatus, detail: str = "") -> None:

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 
 from leukostream.edge.camera.frame import SourceNote
+from leukostream.edge.contracts.detections import Image
 from leukostream.edge.contracts.errors import FrameError
 from leukostream.edge.contracts.status import FieldStatus, RunOutcome
 from leukostream.edge.engine.base import Engine
@@ -124,17 +125,15 @@ class EngineLoop:
             job.end(FieldStatus(arrival.frame.status), arrival.frame.detail)
         else:
             job.height_px, job.width_px = image.shape[:2]
-            self._fit(job)
+            self._fit(job, image)
 
-    def _fit(self, job: Job) -> None:
-        image = job.frame.image
-        assert image is not None  # only called for a frame that came whole
+    def _fit(self, job: Job, image: Image) -> None:
         job.marks.taken = self._clock()
         batch = self._filling or Batch(self._free.popleft())
         self._filling = batch
         first, n = batch.rows, self._work.n_tiles
         try:
-            self._work.write(image, self._views[batch.slot][first : first + n])
+            self._work.write(job.frame, image, self._views[batch.slot][first : first + n])
         except Exception as problem:  # noqa: BLE001 one field's processing error is that field's end, not the run's
             _fail(job, problem)
             if not batch.jobs:
@@ -178,12 +177,12 @@ class EngineLoop:
             job.marks.collected = collected_ns
             job.marks.analysed_from = self._clock()
             try:
-                job.cells = self._work.cells(rows_of(raw, first, self._work.n_tiles))
+                job.findings = self._work.findings(rows_of(raw, first, self._work.n_tiles))
             except Exception as problem:  # noqa: BLE001 one field's processing error is that field's end, not the run's
                 _fail(job, problem)
                 continue
             job.marks.analysed = self._clock()
-            job.end(FieldStatus.OK if len(job.cells) else FieldStatus.EMPTY)
+            job.end(FieldStatus.OK if job.findings.detections else FieldStatus.EMPTY)
 
     def _done(self) -> Iterator[Job]:
         while self._line and self._line[0].status is not None:

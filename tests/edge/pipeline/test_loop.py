@@ -83,7 +83,7 @@ def test_any_mix_of_fields_ends_once_each_in_order(kinds: list[str], capacity: i
     assert [job.frame.field_index for job in rig.jobs] == list(range(len(kinds)))
     assert all(job.frame.image is None for job in rig.jobs)
     assert all(job.detail for job in rig.jobs if job.status not in (OK, EMPTY))
-    assert all((job.cells is not None) is (job.status in (OK, EMPTY)) for job in rig.jobs)
+    assert all((job.findings is not None) is (job.status in (OK, EMPTY)) for job in rig.jobs)
     assert rig.ledger.sums_match()
     assert rig.loop.ending and rig.loop.ending.outcome is RunOutcome.COMPLETED
 

@@ -1,0 +1,73 @@
+"""Opens what a run needs, so that every mistake in it is known before a controller waits."""
+
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from leukostream.edge.camera.fit import FitPlan
+from leukostream.edge.camera.frame import FrameSource, SourceInfo
+from leukostream.edge.camera.uri import open_source
+from leukostream.edge.contracts.bundle import Bundle
+from leukostream.edge.contracts.errors import LeukoError
+from leukostream.edge.contracts.messages import RunStartCommand
+from leukostream.edge.contracts.records import FieldRecord, RunStop
+from leukostream.edge.contracts.status import RunOutcome
+from leukostream.edge.engine import open_engine
+from leukostream.edge.engine.base import Engine
+from leukostream.edge.pipeline.run import Run
+from leukostream.edge.pipeline.stop import StopSwitch
+from leukostream.edge.pipeline.work import plan_for
+from leukostream.edge.settings import EdgeSettings, Setup
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """An open source, and the engine compiled for its frames."""
+
+    source: FrameSource
+    engine: Engine
+    plan: FitPlan
+
+
+def engine_for(info: SourceInfo, bundle: Bundle, settings: EdgeSettings) -> tuple[Engine, FitPlan]:
+    """The engine for frames of this source. A batch holds whole fields: at least one, at most `max_batch` frames."""
+    plan = plan_for(info, bundle)
+    fields = max(1, settings.max_batch // plan.n_tiles)
+    engine = open_engine(
+        bundle,
+        plan.engine_width_px,
+        plan.engine_height_px,
+        max_batch=fields * plan.n_tiles,
+        precision=settings.precision,
+        threads=settings.threads,
+    )
+    return engine, plan
+
+
+@contextmanager
+def opened(setup: Setup) -> Iterator[Opened]:
+    """Open source and engine in this thread, and close both. Raises any `LeukoError` that says what is wrong with them."""
+    source = open_source(setup.settings.source, setup.settings.um_per_px)
+    try:
+        engine, plan = engine_for(source.info, setup.bundle, setup.settings)
+        try:
+            yield Opened(source, engine, plan)
+        finally:
+            engine.close()
+    finally:
+        source.close()
+
+
+def run_fields(source: FrameSource, engine: Engine, bundle: Bundle, settings: EdgeSettings) -> Iterator[FieldRecord]:
+    """Every field of a source, without a stream: for evaluation, calibration and tests. `engine` is as from `engine_for`.
+
+    Raises `LeukoError` with the run's detail when the run fails; a single field that failed is a record like any other.
+    """
+    order = RunStartCommand(cmd_id="local", run_id=str(uuid.uuid4()))
+    run = Run(Setup(settings, bundle), source, engine, plan_for(source.info, bundle), order, StopSwitch())
+    for record in run.records():
+        if isinstance(record, FieldRecord):
+            yield record
+        elif isinstance(record, RunStop) and record.outcome is RunOutcome.FAILED:
+            raise LeukoError(record.detail)

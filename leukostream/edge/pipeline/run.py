@@ -1,0 +1,117 @@
+"""One run, top to bottom: receive, account for losses, run, hand over the records."""
+
+import logging
+import platform
+from collections.abc import Iterator
+
+import leukostream
+from leukostream.edge.camera.fit import FitPlan
+from leukostream.edge.camera.frame import FrameSource, SourceNote
+from leukostream.edge.contracts.errors import ConfigError
+from leukostream.edge.contracts.messages import RunStartCommand
+from leukostream.edge.contracts.records import Provenance, Record
+from leukostream.edge.contracts.status import RunOutcome
+from leukostream.edge.engine.base import Engine
+from leukostream.edge.pipeline.arrivals import Ending
+from leukostream.edge.pipeline.batching import Batching
+from leukostream.edge.pipeline.grabber import Grabber
+from leukostream.edge.pipeline.job import Job
+from leukostream.edge.pipeline.ledger import Ledger
+from leukostream.edge.pipeline.loop import EngineLoop
+from leukostream.edge.pipeline.queue import FieldQueue
+from leukostream.edge.pipeline.recorder import Recorder
+from leukostream.edge.pipeline.stop import StopSwitch, sentence_of
+from leukostream.edge.pipeline.work import CellWork
+from leukostream.edge.settings import Setup
+
+_JOIN_S = 2.0
+_log = logging.getLogger(__name__)
+
+
+class Run:
+    """One run over an open source. Belongs to the thread that opened the engine; `ledger` may be looked at from any."""
+
+    def __init__(
+        self, setup: Setup, source: FrameSource, engine: Engine, plan: FitPlan, order: RunStartCommand, stop: StopSwitch
+    ) -> None:
+        settings, thresholds = setup.settings, setup.settings.thresholds or setup.bundle.manifest.thresholds
+        _check_engine(engine, plan)
+        self._setup = setup
+        self._source = source
+        self._engine = engine
+        self._order = order
+        self._stop = stop
+        self.ledger = Ledger()
+        self._max_fields = _smaller(order.max_fields, settings.max_fields)
+        self._queue = FieldQueue(settings.queue_fields, settings.policy)
+        self._grabber = Grabber(source, self._queue, self.ledger, self._max_fields)
+        batching = Batching(engine.info.max_batch // plan.n_tiles, int(settings.max_delay_ms * 1e6))
+        work = CellWork(source.info, plan, thresholds)
+        self.loop = EngineLoop(engine, work, self._queue, batching, stop, settings.source_timeout_s)
+
+    def records(self) -> Iterator[Record]:
+        """`run_start`, every field and event, `run_stop`: once the first was taken, the last always comes."""
+        recorder = Recorder(self._order.run_id, self.ledger)
+        expected = _smaller(self._source.info.n_fields, self._max_fields)
+        yield recorder.start(self._order, self._setup.settings, self._provenance(), expected)
+        try:
+            self._grabber.start()
+            for news in self._news():
+                yield self._record(recorder, news)
+            ending = self.loop.ending or Ending(RunOutcome.FAILED, "the loop ended without a reason; report this defect.")
+        except Exception as problem:  # noqa: BLE001 run_stop must follow run_start, whatever broke
+            ending = Ending(RunOutcome.FAILED, sentence_of(problem, "the run crashed"))
+            _log.error("the run ends: %s", ending.detail)
+            _log.debug("where it failed", exc_info=problem)
+        finally:
+            self._queue.close()
+        if ending.outcome is RunOutcome.STOPPED:
+            ending = Ending(self._stop.outcome, self._stop.requested or ending.detail)
+        yield recorder.stop(ending.outcome, ending.detail)
+
+    def _news(self) -> Iterator[Job | SourceNote]:
+        yield from self.loop.fields()
+        self._queue.close()
+        self._grabber.join(_JOIN_S)
+        self.ledger.seal()
+        yield from self.loop.refuse_rest(0.0)
+
+    def _record(self, recorder: Recorder, news: Job | SourceNote) -> Record:
+        if isinstance(news, Job):
+            return recorder.field(news)
+        _log.log(logging.WARNING if news.severity == "warning" else logging.INFO, "%s", news.message)
+        return recorder.event(news)
+
+    def _provenance(self) -> Provenance:
+        bundle, source, engine = self._setup.bundle, self._source.info, self._engine.info
+        return Provenance(
+            bundle_id=bundle.bundle_id,
+            bundle_name=bundle.manifest.name,
+            bundle_trained=bundle.manifest.training.trained,
+            engine=str(engine),
+            engine_precision=engine.precision,
+            profile_sha256=self._setup.profile_sha256,
+            configuration_sha256=self._setup.settings.sha256(),
+            leukostream_version=leukostream.__version__,
+            host=platform.node(),
+            source=source.uri,
+            um_per_px=source.um_per_px,
+            frame_width_px=source.width_px,
+            frame_height_px=source.height_px,
+            is_synthetic=source.is_synthetic,
+        )
+
+
+def _check_engine(engine: Engine, plan: FitPlan) -> None:
+    info = engine.info
+    have, need = (info.frame_width_px, info.frame_height_px), (plan.engine_width_px, plan.engine_height_px)
+    if have != need:
+        raise ConfigError(f"the engine takes frames of {have} px but this source needs {need} px; open it for this source.")
+    if info.max_batch < plan.n_tiles:
+        raise ConfigError(
+            f"one field takes {plan.n_tiles} engine frames but a batch holds {info.max_batch}; raise `max_batch`."
+        )
+
+
+def _smaller(one: int | None, other: int | None) -> int | None:
+    return min((limit for limit in (one, other) if limit is not None), default=None)

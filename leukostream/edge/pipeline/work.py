@@ -1,0 +1,44 @@
+"""What is done to a field before and after the engine, for one bundle and one camera."""
+
+from leukostream.edge.camera.fit import FitPlan, plan_fit
+from leukostream.edge.camera.frame import Frame, SourceInfo
+from leukostream.edge.contracts.bundle import Bundle, Thresholds
+from leukostream.edge.contracts.detections import Image, RawDetections
+from leukostream.edge.contracts.errors import FrameError
+from leukostream.edge.pipeline.job import Findings
+from leukostream.edge.postprocess import OperatingPoint, field_counts, postprocess, to_records
+
+
+def plan_for(info: SourceInfo, bundle: Bundle) -> FitPlan:
+    """How this source's frames reach the bundle's scale. Raises `ConfigError` when they cannot."""
+    asked = bundle.manifest
+    return plan_fit(info.width_px, info.height_px, info.um_per_px, asked.um_per_px, asked.field_width_px, asked.field_height_px)
+
+
+class CellWork:
+    """Implements `FieldWork` with the fit to the bundle's scale and the one-label-per-cell post-processing."""
+
+    def __init__(self, info: SourceInfo, plan: FitPlan, thresholds: Thresholds) -> None:
+        self._info = info
+        self._plan = plan
+        self._point = OperatingPoint.of(thresholds)
+
+    @property
+    def n_tiles(self) -> int:
+        return self._plan.n_tiles
+
+    def write(self, frame: Frame, image: Image, views: list[Image]) -> None:
+        """Raises `FrameError` for a frame of another size or scale than the run began with."""
+        height_px, width_px = image.shape[:2]
+        info = self._info
+        if (width_px, height_px, frame.um_per_px) != (info.width_px, info.height_px, info.um_per_px):
+            raise FrameError(
+                f"this field is {width_px} x {height_px} px at {frame.um_per_px:g} um/px but the run began with "
+                f"{info.width_px} x {info.height_px} px at {info.um_per_px:g} um/px; give such fields a run of their own."
+            )
+        self._plan.write(image, views)
+
+    def findings(self, raw: RawDetections) -> Findings:
+        cells = postprocess(raw, self._plan, self._point)
+        info = self._info
+        return Findings(to_records(cells, info.um_per_px, info.width_px, info.height_px), field_counts(cells), cells.overflow)
