@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 from support.scripted_run import Edge, ScriptedRun, StartEdge
 
+from leukostream.edge.contracts.status import RunOutcome
 from leukostream.edge.journal.memory import MemoryJournal
 from leukostream.edge.stream.server import EdgeServer
 from leukostream.edge.stream.settings import StreamSettings
@@ -15,10 +16,17 @@ from leukostream.edge.stream.settings import StreamSettings
 def start_edge() -> Iterator[StartEdge]:
     edges: list[Edge] = []
 
-    def start(n_fields: int = 20, *, settings: StreamSettings | None = None, keep: int = 1000, **script: bool) -> Edge:
+    def start(
+        n_fields: int = 20,
+        *,
+        settings: StreamSettings | None = None,
+        keep: int = 1000,
+        hold: bool = False,
+        outcome: RunOutcome = RunOutcome.COMPLETED,
+    ) -> Edge:
         journal = MemoryJournal(keep_acknowledged=keep)
-        run = ScriptedRun(journal, n_fields, **script)
-        edge = Edge(EdgeServer("tcp://127.0.0.1:0", journal, run, "boot-1", settings).start(), journal, run)
+        run = ScriptedRun(journal, n_fields, hold=hold, outcome=outcome)
+        edge = Edge(EdgeServer("tcp://127.0.0.1:0", journal, run.control, "boot-1", settings).start(), journal, run)
         edges.append(edge)
         return edge
 

@@ -5,11 +5,13 @@ import random
 import socket
 
 import pytest
-from support.scripted_run import Edge, ScriptedRun, StartEdge, run_start, run_stop
+from support.scripted_run import StartEdge, run_start, run_stop
 from support.wire import RawClient
 
 from leukostream.edge.contracts.errors import StreamError
 from leukostream.edge.journal.memory import MemoryJournal
+from leukostream.edge.pipeline.single import SingleRun
+from leukostream.edge.pipeline.stop import StopSwitch
 from leukostream.edge.stream.client import Controller
 from leukostream.edge.stream.codec import MAX_TO_EDGE_BYTES
 from leukostream.edge.stream.server import EdgeServer
@@ -80,6 +82,7 @@ def test_a_message_that_cannot_be_served_is_refused_and_the_session_stays(
     ("command", "answer", "code"),
     [
         pytest.param({"type": "RUN_START", "run_id": "r2"}, "REJECTED", "busy", id="a second run"),
+        pytest.param({"type": "RUN_START", "run_id": "r"}, "REJECTED", "duplicate_run", id="the same run under another cmd_id"),
         pytest.param({"type": "RUN_STOP", "run_id": "r2"}, "REJECTED", "unknown_run", id="a stop for a run nobody started"),
         pytest.param({"type": "QUERY", "run_id": "r2"}, "REJECTED", "unknown_run", id="a query for it"),
         pytest.param(
@@ -91,7 +94,7 @@ def test_a_message_that_cannot_be_served_is_refused_and_the_session_stays(
 def test_a_repeated_command_is_answered_alike(
     start_edge: StartEdge, command: dict[str, object], answer: str, code: str | None
 ) -> None:
-    edge = start_edge(n_fields=2)
+    edge = start_edge(n_fields=2, hold=True)
     with RawClient(edge.endpoint) as client:
         client.hello()
         client.ask(type="RUN_START", cmd_id="c", run_id="r")
@@ -114,17 +117,15 @@ def test_a_client_that_leaves_its_answers_unread_loses_its_session_only(start_ed
         assert client.ask(type="QUERY", cmd_id="late")["code"] == "state", "its session is gone"
 
 
-def _served(bind: str) -> Edge:
-    journal = MemoryJournal()
-    run = ScriptedRun(journal)
-    return Edge(EdgeServer(bind, journal, run, "boot"), journal, run)
+def _server(bind: str, journal: MemoryJournal | None = None) -> EdgeServer:
+    return EdgeServer(bind, journal or MemoryJournal(), SingleRun(StopSwitch()), "boot")
 
 
 def test_a_port_in_use_is_reported_in_one_sentence() -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         bind = f"tcp://127.0.0.1:{other.getsockname()[1]}"
         with pytest.raises(StreamError, match=f"{bind} is already in use; .*--bind"):
-            _served(bind).server.start()
+            _server(bind).start()
 
 
 @pytest.mark.parametrize(
@@ -138,14 +139,14 @@ def test_a_port_in_use_is_reported_in_one_sentence() -> None:
 )
 def test_an_address_that_cannot_be_bound_is_reported_in_one_sentence(bind: str, says: str) -> None:
     with pytest.raises(StreamError, match=f"{bind}.*{says}.*tcp://127.0.0.1:5570"):
-        _served(bind).server.start()
+        _server(bind).start()
 
 
 def test_the_journal_may_outlive_the_server() -> None:
-    edge = _served("tcp://127.0.0.1:0")
-    edge.server.start()
-    edge.server.close(drain_s=0)
-    edge.server.close(drain_s=0)
+    journal = MemoryJournal()
+    server = _server("tcp://127.0.0.1:0", journal).start()
+    server.close(drain_s=0)
+    server.close(drain_s=0)
     for record in (run_start("r"), run_stop("r", 1)):
-        edge.journal.append(record)
-    assert edge.journal.finished("r")
+        journal.append(record)
+    assert journal.finished("r")

@@ -106,4 +106,5 @@ def test_a_command_whose_answer_was_lost_is_repeated_and_done_once(start_edge: S
             assert controller.command(command) == Accepted(cmd_id="c1")
     finally:
         cable.close()
-    assert edge.run.started == [command]
+    assert edge.run.written.wait(5)
+    assert edge.journal.runs() == ["r1"]

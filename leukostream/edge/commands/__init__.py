@@ -1,0 +1,1 @@
+"""The commands of `leuko-edge`, one file each."""

@@ -1,0 +1,77 @@
+"""`leuko-edge watch`: the reference controller."""
+
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from leukostream.edge.commands.watch_view import View, choose_view
+from leukostream.edge.contracts.errors import StreamError
+from leukostream.edge.contracts.records import RunStop
+from leukostream.edge.contracts.status import RunOutcome
+from leukostream.edge.stream.client import Controller
+
+_LOOK_EVERY_S = 0.25
+
+
+def watch(
+    endpoint: Annotated[str, typer.Argument(help="address of the edge, such as tcp://127.0.0.1:5570")],
+    as_json: Annotated[bool, typer.Option("--json", help="one record a line on standard output")] = False,
+    run_id: Annotated[str | None, typer.Option(help="name of the run to start (a new UUID) or, as observer, to read")] = None,
+    slide_id: Annotated[str | None, typer.Option(help="slide the run belongs to")] = None,
+    observer: Annotated[bool, typer.Option("--observer", help="only read: start and stop nothing")] = False,
+    timeout_s: Annotated[float, typer.Option(min=0.1, help="how long to wait for the edge to answer")] = 10.0,
+) -> None:
+    """Start a run on an edge, show its fields as they come and the differential at the end; Ctrl-C stops the run.
+
+    The exit code is that of the run's outcome.
+    """
+    with Controller(endpoint, role="observer" if observer else "controller") as controller:
+        welcome = controller.connect(timeout_s)
+        if observer:
+            run_id = run_id or (welcome.runs[-1].run_id if welcome.runs else _await_run(controller, timeout_s))
+        else:
+            run_id = controller.start_run(run_id=run_id, slide_id=slide_id, timeout_s=timeout_s)
+        outcome = follow(controller, choose_view(Console(), as_json), run_id)
+    raise typer.Exit(outcome.exit_code if outcome else 0)
+
+
+def follow(controller: Controller, view: View, run_id: str) -> RunOutcome | None:
+    """Show every record of a run; returns its outcome, or None when an observer was told to stop. Raises `StreamError`."""
+    outcome = None
+    with _stop_on_signal(controller), view:
+        for record in controller.records(run_id):
+            view.show(record)
+            if isinstance(record, RunStop):
+                outcome = record.outcome
+    return outcome
+
+
+def _await_run(controller: Controller, timeout_s: float) -> str:
+    deadline_s = time.monotonic() + timeout_s
+    while time.monotonic() < deadline_s:
+        if runs := controller.query(timeout_s=timeout_s).runs:
+            return runs[-1].run_id
+        time.sleep(_LOOK_EVERY_S)
+    raise StreamError(f"no controller started a run within {timeout_s:g} s; start one, or wait longer with --timeout-s.")
+
+
+@contextmanager
+def _stop_on_signal(controller: Controller) -> Iterator[None]:
+    """The first Ctrl-C (or SIGTERM) asks for the end of the run and waits for `run_stop`; the second ends at once."""
+
+    def handle(number: int, _frame: FrameType | None) -> None:
+        signal.signal(number, before[signal.Signals(number)])
+        controller.request_stop()
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
