@@ -4,6 +4,7 @@ python examples/contact_sheet.py sheet.png --seed 7 --beside my_images/
 """
 
 import argparse
+import itertools
 from pathlib import Path
 
 import cv2
@@ -57,7 +58,8 @@ def fields(seed: int, count: int) -> list[Image]:
 def photographs(folder: Path, count: int, size: tuple[int, int]) -> list[Image]:
     """The first images of a folder at the size of a field."""
     images = (cv2.imread(str(path)) for path in sorted(folder.iterdir()) if path.suffix.lower() in (".jpg", ".png", ".bmp"))
-    return [cv2.resize(image, size).astype(np.uint8) for _, image in zip(range(count), (i for i in images if i is not None))]
+    readable = itertools.islice((image for image in images if image is not None), count)
+    return [cv2.resize(image, size).astype(np.uint8) for image in readable]
 
 
 def main() -> None:

@@ -36,7 +36,7 @@ def paint_red_cell(rng: np.random.Generator, textures: Textures, pallor: float, 
     body = soft_step(distance, 1.0, 2.6 / radius)
     slit = polar_radius(rng, 0.06, 2.6 if 0.03 <= odd < 0.06 else rng.uniform(1.0, 1.3))
     off = rng.normal(0.0, 0.05 * radius, 2)
-    centre = relative_distance(size, radius * rng.uniform(0.34, 0.52), slit, (float(off[0]), float(off[1])))
+    centre = relative_distance(size, radius * rng.uniform(0.40, 0.62), slit, (float(off[0]), float(off[1])))
     depth = float(np.clip(pallor + rng.normal(0.0, 0.16), 0.0, 0.85))
     thickness = 1.0 - depth * soft_step(centre, 0.95, rng.uniform(0.7, 1.3))
     if 0.06 <= odd < 0.08:

@@ -52,7 +52,7 @@ class SlideSettings(Strict):
     class_mix: dict[str, Annotated[float, Field(ge=0.0)]] = Field(
         default_factory=lambda: dict(NORMAL_MIX), description="weight per class; those left out do not occur"
     )
-    rbc_per_field_mean: float = Field(75.0, ge=0.0, le=220.0)
+    rbc_per_field_mean: float = Field(90.0, ge=0.0, le=220.0)
     platelets_per_field_mean: float = Field(4.0, ge=0.0, le=60.0)
     variants: int = Field(12, ge=1, le=64, description="painted cells per class; turning and mirroring makes eight of each")
     stain_variation: Level = Field(1.0, description="0: one fixed stain; 1: the spread between laboratories")

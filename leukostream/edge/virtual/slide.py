@@ -24,6 +24,7 @@ _RED_REACH_UM = 6.0
 _PUSH_UM = 14.0  # no red cell is pushed further
 _RED_RADIUS_UM = 3.6
 _UNDERLYING = 0.45  # how much of the thinner of two overlapping red cells shows; they flatten each other
+_SOLID = 128  # of 255: half covered, as in the boxes of sprites
 _Cut = tuple[slice, slice]
 _PUSHING = np.array([cell.is_wbc or cell.name == "nrbc" for cell in CELLS])
 
@@ -32,9 +33,9 @@ _PUSHING = np.array([cell.is_wbc or cell.name == "nrbc" for cell in CELLS])
 class VirtualField:
     """One rendered field with its truth.
 
-    image uint8 [H, W, 3] BGR; boxes_px float32 [n, 4] x1 y1 x2 y2 clipped to the frame; labels int32 [n], indices of `CELLS`;
-    visible_fraction float32 [n], share of the cell's pixels inside the frame; keys int64 [n], the same for the same cell in
-    every field; stage_um, the position of the image centre, which is the asked one moved to a whole pixel.
+    image uint8 [H, W, 3] BGR; boxes_px float32 [n, 4] x1 y1 x2 y2 around what the frame shows of a cell; labels int32 [n],
+    indices of `CELLS`; visible_fraction float32 [n], share of the cell's pixels inside the frame; keys int64 [n], the same for
+    the same cell in every field; stage_um, the position of the image centre, which is the asked one moved to a whole pixel.
     """
 
     image: Image
@@ -197,13 +198,13 @@ class VirtualSlide:
     def _truth(
         self, corner: tuple[int, int], which: tuple[int, int], turn: int, size: tuple[int, int]
     ) -> tuple[tuple[int, int, int, int], float]:
-        """Box clipped to the frame, and the share of the cell's pixels that are inside."""
-        solid = _turned(self._paintings[which][1], turn) >= 128
-        x, y = corner
-        height, width = solid.shape
-        x1, y1 = max(x + MARGIN_PX, 0), max(y + MARGIN_PX, 0)
-        x2, y2 = min(x + width - MARGIN_PX, size[0]), min(y + height - MARGIN_PX, size[1])
-        if x1 >= x2 or y1 >= y2:
+        """Box around what is inside the frame, and the share of the cell's pixels that are."""
+        solid = _turned(self._paintings[which][1], turn) >= _SOLID
+        cuts = _overlap(corner, solid.shape, size[::-1])
+        visible = solid[cuts[1]] if cuts else solid[:0]
+        rows, columns = np.flatnonzero(visible.any(1)), np.flatnonzero(visible.any(0))
+        if not len(rows):
             return (0, 0, 0, 0), 0.0
-        inside = np.count_nonzero(solid[y1 - y : y2 - y, x1 - x : x2 - x])
-        return (x1, y1, x2, y2), inside / np.count_nonzero(solid)
+        x, y = max(corner[0], 0), max(corner[1], 0)
+        box = (x + int(columns[0]), y + int(rows[0]), x + int(columns[-1]) + 1, y + int(rows[-1]) + 1)
+        return box, np.count_nonzero(visible) / np.count_nonzero(solid)
