@@ -1,0 +1,30 @@
+"""`leuko-edge`: run, watch, demo, bench."""
+
+import typer
+
+from leukostream.edge.commands.bench import bench
+from leukostream.edge.commands.demo import demo
+from leukostream.edge.commands.run import run
+from leukostream.edge.commands.watch import watch
+from leukostream.edge.contracts.exits import run_command_line
+
+app = typer.Typer(
+    help="Camera fields in, live counts out.\n\n"
+    "run serves one run to a controller, watch is the reference controller, demo is both, bench measures the loop.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command()(run)
+app.command()(watch)
+app.command()(demo)
+app.command()(bench)
+
+
+def main() -> None:
+    """Entry point."""
+    run_command_line(app)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,136 @@
+"""What `leuko-edge bench` measures: the whole pipeline against the same compiled engine in a bare loop, interleaved."""
+
+import platform
+import time
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from leukostream.edge.camera.frame import Frame, FrameSource, SourceEnded, SourceInfo, SourceNote
+from leukostream.edge.contracts.detections import Image
+from leukostream.edge.contracts.errors import EngineError, SourceError
+from leukostream.edge.contracts.messages import RunStartCommand
+from leukostream.edge.contracts.records import FieldRecord, RunStop
+from leukostream.edge.contracts.status import RunOutcome
+from leukostream.edge.journal.memory import MemoryJournal
+from leukostream.edge.pipeline import Opened, Run, StopSwitch
+from leukostream.edge.settings import Setup
+
+_READ_S = 10.0
+
+
+class MemorySource:
+    """Gives `n_fields` frames that are in memory already, in turn."""
+
+    def __init__(self, images: Sequence[Image], info: SourceInfo, n_fields: int) -> None:
+        self._images = images
+        self._n_fields = n_fields
+        self._next = 0
+        self.info = info
+
+    def read(self, timeout_s: float) -> Frame:
+        if self._next == self._n_fields:
+            raise SourceEnded
+        index, self._next = self._next, self._next + 1
+        now_ns = time.monotonic_ns()
+        return Frame(str(index), index, "ok", self._images[index % len(self._images)], self.info.um_per_px, now_ns, now_ns)
+
+    def notes(self) -> list[SourceNote]:
+        return []
+
+    def close(self) -> None:
+        self._images = ()
+
+
+@dataclass
+class Measured:
+    """ms per field of both loops and of the pipeline's own share, one per round of `n_fields`; every single call and field."""
+
+    n_fields: int
+    bare_ms: list[float] = field(default_factory=list)
+    pipeline_ms: list[float] = field(default_factory=list)
+    outside_ms: list[float] = field(default_factory=list)
+    engine_ms: list[float] = field(default_factory=list)
+    total_ms: list[float] = field(default_factory=list)
+
+    def throughput_ratio(self) -> float:
+        """Median over the rounds of pipeline throughput / bare throughput; the two of one pair ran one after the other."""
+        return float(np.median(np.array(self.bare_ms) / np.array(self.pipeline_ms)))
+
+
+def images_of(source: FrameSource, n_images: int) -> list[Image]:
+    """The first good images of a source. Raises `SourceError` when it has none."""
+    images: list[Image] = []
+    try:
+        while len(images) < n_images:
+            frame = source.read(_READ_S)
+            if frame.image is not None:
+                images.append(frame.image)
+    except SourceEnded:
+        if not images:
+            raise SourceError(
+                f"{source.info.uri} gave no field that can be used; choose another source to measure with."
+            ) from None
+    return images
+
+
+def measure(setup: Setup, parts: Opened, images: Sequence[Image], n_fields: int, rounds: int) -> Measured:
+    """Run both loops `rounds` times in turn, after one round each that does not count. Raises `EngineError`."""
+    measured = Measured(n_fields)
+    for number in range(rounds + 1):
+        bare_ms, engine_ms = _bare(parts, images, n_fields)
+        run, pipeline_ms, total_ms = _pipeline(setup, parts, images, n_fields)
+        if number == 0:
+            continue
+        measured.bare_ms.append(bare_ms)
+        measured.pipeline_ms.append(pipeline_ms)
+        measured.outside_ms.append(pipeline_ms - (run.loop.engine_ns + run.loop.idle_ns) / 1e6 / n_fields)
+        measured.engine_ms += engine_ms
+        measured.total_ms += total_ms
+    return measured
+
+
+def _bare(parts: Opened, images: Sequence[Image], n_fields: int) -> tuple[float, list[float]]:
+    """Slots are written once; then only the engine is called, with every slot in flight. Returns ms per field, ms per call."""
+    engine, plan = parts.engine, parts.plan
+    per_batch = engine.info.max_batch // plan.n_tiles
+    rows = per_batch * plan.n_tiles
+    for slot in range(engine.info.slots):
+        for nth in range(per_batch):
+            image = images[nth % len(images)]
+            plan.write(image, list(engine.slot(slot)[nth * plan.n_tiles : (nth + 1) * plan.n_tiles]))
+    n_batches = -(-n_fields // per_batch)
+    ends = [time.monotonic_ns()]
+    for number in range(n_batches + engine.info.slots):
+        slot = number % engine.info.slots
+        if number >= engine.info.slots:
+            engine.collect(slot)
+            ends.append(time.monotonic_ns())
+        if number < n_batches:
+            engine.submit(slot, rows)
+    return (ends[-1] - ends[0]) / 1e6 / (n_batches * per_batch), (np.diff(ends) / 1e6).tolist()
+
+
+def _pipeline(setup: Setup, parts: Opened, images: Sequence[Image], n_fields: int) -> tuple[Run, float, list[float]]:
+    source = MemorySource(images, parts.source.info, n_fields)
+    order = RunStartCommand(cmd_id="bench", run_id=str(uuid.uuid4()))
+    run = Run(setup, source, parts.engine, parts.plan, order, StopSwitch())
+    journal, total_ms = MemoryJournal(), []
+    start_ns = time.monotonic_ns()
+    for record in run.records():
+        journal.append(record)
+        if isinstance(record, FieldRecord) and record.times is not None:
+            total_ms.append(record.times.total_ms)
+        elif isinstance(record, RunStop) and record.outcome is RunOutcome.FAILED:
+            raise EngineError(f"the measured run failed: {record.detail}")
+    return run, (time.monotonic_ns() - start_ns) / 1e6 / n_fields, total_ms
+
+
+def peak_memory_mb() -> float:
+    """Highest resident memory of this process so far, 10^6 bytes."""
+    import resource  # noqa: PLC0415 - not on every system, and only needed here
+
+    unit = 1 if platform.system() == "Darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6

@@ -1,0 +1,45 @@
+"""Options that several commands share; what they mean is said once, in `EdgeSettings`."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from leukostream.edge.contracts.base import Strict
+from leukostream.edge.contracts.bundle import Thresholds
+from leukostream.edge.engine.base import Precision
+from leukostream.edge.settings import EdgeSettings, Policy
+
+LogLevel = Literal["debug", "info", "warning", "error"]
+
+
+def _setting(name: str, panel: str, settings: type[Strict] = EdgeSettings) -> Any:
+    """The option of a setting, with its description and default. What is not given is left to the file and the rest."""
+    about = settings.model_fields[name]
+    shown = "the shipped one" if name == "bundle" else about.default
+    # Thresholds come from the bundle, so that no default here would be true.
+    has_default = settings is EdgeSettings and not about.is_required() and shown is not None
+    return typer.Option(help=f"{about.description}{f' [default: {shown}]' if has_default else ''}", rich_help_panel=panel)
+
+
+_RUN, _MODEL, _RECORD = "The run", "Model and engine", "Cells and labels"
+
+SourceOption = Annotated[str | None, _setting("source", _RUN)]
+UmPerPxOption = Annotated[float | None, _setting("um_per_px", _RUN)]
+ConfigOption = Annotated[Path | None, typer.Option(help="YAML file of the same settings", rich_help_panel=_RUN)]
+ProfileOption = Annotated[Path | None, _setting("profile", _RUN)]
+BindOption = Annotated[str | None, _setting("bind", _RUN)]
+PolicyOption = Annotated[Policy | None, _setting("policy", _RUN)]
+MaxFieldsOption = Annotated[int | None, _setting("max_fields", _RUN)]
+BundleOption = Annotated[Path | None, _setting("bundle", _MODEL)]
+PrecisionOption = Annotated[Precision | None, _setting("precision", _MODEL)]
+ThreadsOption = Annotated[int | None, _setting("threads", _MODEL)]
+MaxBatchOption = Annotated[int | None, _setting("max_batch", _MODEL)]
+MaxDelayOption = Annotated[float | None, _setting("max_delay_ms", _MODEL)]
+QueueOption = Annotated[int | None, _setting("queue_fields", _MODEL)]
+DetectOption = Annotated[float | None, _setting("detect", _RECORD, Thresholds)]
+IdentifyOption = Annotated[float | None, _setting("identify", _RECORD, Thresholds)]
+SlideOption = Annotated[str | None, _setting("slide_id", _RECORD)]
+SampleOption = Annotated[str | None, _setting("sample_id", _RECORD)]
+LogLevelOption = Annotated[LogLevel, typer.Option(help="what is told on standard error")]
+LogFileOption = Annotated[Path | None, typer.Option(help="write the log to this file, too")]

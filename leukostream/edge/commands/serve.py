@@ -1,0 +1,79 @@
+"""Serves one run: bind, wait for a controller, run, stay until it holds every record."""
+
+import logging
+import uuid
+
+from leukostream.edge.contracts.errors import StreamError
+from leukostream.edge.contracts.messages import RunStartCommand
+from leukostream.edge.contracts.records import RunStop
+from leukostream.edge.contracts.status import RunOutcome
+from leukostream.edge.journal.memory import MemoryJournal
+from leukostream.edge.pipeline import Opened, Run, StopSwitch
+from leukostream.edge.pipeline.single import SingleRun
+from leukostream.edge.settings import Setup
+from leukostream.edge.stream.server import EdgeServer
+
+_WAIT_S = 0.1
+_log = logging.getLogger(__name__)
+
+
+def serve_one_run(setup: Setup, parts: Opened, stop: StopSwitch) -> RunOutcome:
+    """Perform the run of the first controller that starts one. `STOPPED` also when none had come before the stop.
+
+    Raises `StreamError` when the endpoint cannot be bound, or when records were not acknowledged within `ack_timeout_s`.
+    """
+    settings = setup.settings
+    journal, control = MemoryJournal(settings.keep_acknowledged), SingleRun(stop)
+    with EdgeServer(settings.bind, journal, control, boot_id=str(uuid.uuid4())) as server:
+        _log.info("%s reads %s", parts.engine.info, parts.source.info.uri)
+        _log.info("waiting for a controller at %s", server.endpoint)
+        order = _wait(control, server, stop)
+        if order is None:
+            _log.info("stopped before a run began: %s", stop.requested)
+            server.close(0.0)
+            return RunOutcome.STOPPED
+        one = Run(setup, parts.source, parts.engine, parts.plan, order, stop)
+        control.running(one.ledger)
+        _log.info("run %s begins", order.run_id)
+        outcome = _perform(one, journal, server, stop)
+        control.finished()
+        server.close(settings.ack_timeout_s)
+    left = journal.next_seq(order.run_id) - 1 - journal.acknowledged(order.run_id)
+    if left:
+        raise StreamError(
+            f"the controller did not acknowledge the last {left} records of run {order.run_id} within "
+            f"{settings.ack_timeout_s:g} s and they are lost with this process; keep it connected until run_stop."
+        )
+    return outcome
+
+
+def _wait(control: SingleRun, server: EdgeServer, stop: StopSwitch) -> RunStartCommand | None:
+    while not stop.requested:
+        _check_stream(server)
+        if order := control.wait_for_start(_WAIT_S):
+            return order
+    return None
+
+
+def _perform(one: Run, journal: MemoryJournal, server: EdgeServer, stop: StopSwitch) -> RunOutcome:
+    outcome = RunOutcome.INTERRUPTED
+    for record in one.records():
+        journal.append(record)
+        if not server.alive:
+            stop.stop("the stream ended by a defect", RunOutcome.FAILED)
+        if isinstance(record, RunStop):
+            outcome = record.outcome
+            _report(record)
+    _check_stream(server)
+    return outcome
+
+
+def _report(last: RunStop) -> None:
+    level = logging.ERROR if last.outcome is RunOutcome.FAILED else logging.INFO
+    ends = ", ".join(f"{count} {status.value}" for status, count in last.fields.items()) or "no field"
+    _log.log(level, "run %s %s (%s): %s", last.run_id, last.outcome.value, last.detail, ends)
+
+
+def _check_stream(server: EdgeServer) -> None:
+    if not server.alive:
+        raise StreamError("the stream ended by a defect and the run cannot be delivered; report it with the log.")
