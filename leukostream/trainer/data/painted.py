@@ -15,7 +15,7 @@ PAINTED_ONLY = tuple(
 )
 VARIANTS = 40
 SLIDES = 6
-SIZE_STEP_PX = 128
+SIZE_STEP_PX = 256
 """Fields are rendered at multiples of this and cut: a slide prepares its optics for each size it is asked for."""
 
 SLIDE_REACH_UM = 20000.0

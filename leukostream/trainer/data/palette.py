@@ -39,13 +39,18 @@ def palette_of(image: Image, boxes: Float32) -> Palette:
     return Palette(*(np.asarray(-np.log((colour + 1.0) / 256.0), np.float32) for colour in (empty, red)))
 
 
-def repainted(image: Image, own: Palette, wanted: Palette) -> Image:
+def repainted(image: Image, own: Palette, wanted: Palette, most_stretch: float = MOST_STRETCH) -> Image:
     """Move the empty slide and the red cells to the wanted colours; everything else follows linearly in optical density."""
     own_depth = np.maximum(own.red_cells - own.empty, 0.05)
-    stretch = ((wanted.red_cells - wanted.empty) / own_depth).clip(1 / MOST_STRETCH, MOST_STRETCH)
+    stretch = ((wanted.red_cells - wanted.empty) / own_depth).clip(1 / most_stretch, most_stretch)
     density = (DENSITY[:, None] - own.empty) * stretch + wanted.empty
     table = (256.0 * np.exp(-density) - 1.0).clip(0, 255).astype(np.uint8)
     return np.asarray(cv2.LUT(image, table[None]), np.uint8)
+
+
+def palette_distance(a: Palette, b: Palette) -> float:
+    """How far the red cells of one stand out from the empty slide in other channels than those of the other."""
+    return float(np.abs(np.subtract(a.red_cells - a.empty, b.red_cells - b.empty)).sum())
 
 
 def varied(palette: Palette, rng: np.random.Generator, amount: float) -> Palette:

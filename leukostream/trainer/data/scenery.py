@@ -10,7 +10,7 @@ import numpy as np
 
 from leukostream.edge.contracts.detections import Float32, Image
 from leukostream.trainer.data.field import Field, turned
-from leukostream.trainer.data.palette import Palette, repainted
+from leukostream.trainer.data.palette import Palette, palette_distance, repainted
 from leukostream.trainer.data.paste import blend, soft_ellipse
 
 CLEARANCE_PX = 5
@@ -23,6 +23,13 @@ COVER_AROUND = 1.3
 """Size of the covering ellipse against the one inscribed in the box: at 1.41 it would reach the corners."""
 
 FEATHER_PX = 7.0
+
+COVERS_TRIED = 12
+"""The one whose colours are nearest to the tile's is taken."""
+
+COVER_STRETCH = 2.0
+"""Covers have no nuclei to spoil, so they may follow the colours around them further than cells may."""
+
 SEAM_PX = 14
 MIN_FIRST_ROW_PX = 60
 
@@ -76,14 +83,17 @@ class Scenery:
             reach = (box[2:] - box[:2]) / 2 * (COVER_AROUND - 1) + FEATHER_PX
             left, top = np.floor(box[:2] - reach).astype(int).tolist()
             width, height = np.ceil(box[2:] + reach - np.array([left, top])).astype(int).tolist()
-            scrap = scraps[int(rng.integers(len(scraps)))]
+            scrap = min(
+                (scraps[k] for k in rng.integers(len(scraps), size=COVERS_TRIED)),
+                key=lambda one: palette_distance(self._palettes[one.image], self._palettes[number]),
+            )
             part = self._images[scrap.image][scrap.y1 : scrap.y2, scrap.x1 : scrap.x2]
             off_y, off_x = (int(rng.integers(max(0, a - b) + 1)) for a, b in zip(part.shape, (height, width), strict=False))
             part = part[off_y : off_y + height, off_x : off_x + width]
             # A cover that is too small goes on as its own mirror image.
             more = (0, height - part.shape[0], 0, width - part.shape[1])
             part = np.asarray(cv2.copyMakeBorder(part, *more, cv2.BORDER_REFLECT), np.uint8)
-            part = repainted(part, self._palettes[scrap.image], self._palettes[number])
+            part = repainted(part, self._palettes[scrap.image], self._palettes[number], COVER_STRETCH)
             local = box - np.array([left, top, left, top], np.float32)
             blend(image, part, soft_ellipse(width, height, local, COVER_AROUND, FEATHER_PX), left, top)
         return image
