@@ -1,9 +1,10 @@
 """Options that several commands share; what they mean is said once, in `EdgeSettings`."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
+from typer.models import OptionInfo
 
 from leukostream.edge.contracts.base import Strict
 from leukostream.edge.contracts.bundle import Thresholds
@@ -13,13 +14,15 @@ from leukostream.edge.settings import EdgeSettings, Policy
 LogLevel = Literal["debug", "info", "warning", "error"]
 
 
-def _setting(name: str, panel: str, settings: type[Strict] = EdgeSettings) -> Any:
+def _setting(name: str, panel: str, settings: type[Strict] = EdgeSettings) -> OptionInfo:
     """The option of a setting, with its description and default. What is not given is left to the file and the rest."""
     about = settings.model_fields[name]
     shown = "the shipped one" if name == "bundle" else about.default
     # Thresholds come from the bundle, so that no default here would be true.
     has_default = settings is EdgeSettings and not about.is_required() and shown is not None
-    return typer.Option(help=f"{about.description}{f' [default: {shown}]' if has_default else ''}", rich_help_panel=panel)
+    default = f" (default: {shown})" if has_default else ""
+    option: OptionInfo = typer.Option(help=f"{about.description}{default}", rich_help_panel=panel)
+    return option
 
 
 _RUN, _MODEL, _RECORD = "The run", "Model and engine", "Cells and labels"
