@@ -37,6 +37,17 @@ class FitPlan:
         self._scratch = np.empty((y.scaled, x.scaled, 3), np.uint8) if self._resamples and self.n_tiles > 1 else None
         self._scale = np.array([x.scale, y.scale, x.scale, y.scale], np.float32)
 
+    @property
+    def summary(self) -> str:
+        """What happens to every frame of the run, in one sentence."""
+        frame = f"frames of {self.width_px} x {self.height_px} px"
+        if self.is_untouched:
+            return f"{frame} pass untouched."
+        how = f"are resampled to {self._x.scaled} x {self._y.scaled} px" if self._resamples else "keep their scale"
+        if self.n_tiles > 1:
+            return f"{frame} {how} and are cut into {self.n_tiles} tiles of {self._x.graph} x {self._y.graph} px."
+        return f"{frame} {how} in a graph frame of {self._x.graph} x {self._y.graph} px."
+
     def write(self, image: Image, slots: Sequence[Image]) -> None:
         """Write tile k of `image` [height_px, width_px, 3] into `slots[k]` [engine_height_px, engine_width_px, 3] in place."""
         if self.n_tiles == 1:

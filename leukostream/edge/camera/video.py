@@ -29,7 +29,8 @@ class VideoSource:
         if not file.is_file():
             raise SourceError(f"video {path} does not exist; give the path of a video file.")
         self._path = path
-        self._capture = cv2.VideoCapture(str(file), cv2.CAP_ANY, [cv2.CAP_PROP_ORIENTATION_AUTO, 0])
+        self._capture = cv2.VideoCapture(str(file))
+        self._capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 0)
         self._ahead = self._grab() if self._capture.isOpened() else None
         if self._ahead is None:
             self._capture.release()

@@ -47,7 +47,7 @@ def gather_priors(raw: RawDetections, plan: FitPlan, floor: float, detect: float
             cut.append(_cut(tile_boxes, plan, tile))
             tiles.append(np.full(len(tile_boxes), tile))
     limits = np.array([plan.width_px, plan.height_px] * 2, np.float32)
-    clipped = np.clip(np.concatenate(boxes), 0, limits)
+    clipped = np.minimum(np.maximum(np.concatenate(boxes), 0), limits)
     classes = np.concatenate(scores)
     presence = np.minimum(classes.sum(axis=1), 1.0)
     keep = ((clipped[:, 2:] - clipped[:, :2]) >= MIN_SIDE_PX).all(axis=1)

@@ -51,10 +51,10 @@ def _label(priors: Priors, winners: Int32, point: OperatingPoint, overflow: bool
     boxes = priors.boxes[winners]
     overlap = ious(boxes, priors.boxes)
     # Each prior speaks for the one winner it overlaps most, never for two neighbouring cells.
-    mine = (overlap.argmax(axis=0)[None, :] == np.arange(len(winners))[:, None]) & (overlap >= point.agnostic_iou)
-    mine[np.arange(len(winners)), winners] = True
-    scores = np.where(mine[:, :, None], priors.scores[None], np.float32(0)).max(axis=1)
     rows = np.arange(len(winners))
+    mine = (overlap.argmax(axis=0)[None, :] == rows[:, None]) & (overlap >= point.agnostic_iou)
+    mine[rows, winners] = True
+    scores = np.where(mine[:, :, None], priors.scores[None], np.float32(0)).max(axis=1)
     order = np.argsort(-scores, axis=1, kind="stable")[:, :2].astype(np.int32)
     best, second = scores[rows, order[:, 0]], scores[rows, order[:, 1]]
     margins = best - second
