@@ -29,12 +29,12 @@ def paint_red_cell(rng: np.random.Generator, textures: Textures, pallor: float, 
     size = _canvas(radius, 2.9)
     odd = rng.random()
     outline = polar_radius(rng, ragged * abs(rng.normal(0.05, 0.03)), 1.0 + abs(rng.normal(0.0, 0.13)))
-    if odd < 0.03:
+    if odd < 0.02:
         angle = np.linspace(0.0, 2.0 * math.pi, 256, endpoint=False)
         outline = outline + (0.05 * np.cos(int(rng.integers(9, 16)) * angle)).astype(np.float32)
     distance = relative_distance(size, radius, outline)
     body = soft_step(distance, 1.0, 2.6 / radius)
-    slit = polar_radius(rng, 0.06, 2.6 if 0.03 <= odd < 0.06 else rng.uniform(1.0, 1.3))
+    slit = polar_radius(rng, 0.06, 2.6 if 0.03 <= odd < 0.05 else rng.uniform(1.0, 1.3))
     off = rng.normal(0.0, 0.05 * radius, 2)
     centre = relative_distance(size, radius * rng.uniform(0.40, 0.62), slit, (float(off[0]), float(off[1])))
     depth = float(np.clip(pallor + rng.normal(0.0, 0.16), 0.0, 0.85))

@@ -181,6 +181,6 @@ def pushed(points: Float64, obstacles: Float64, contact_um: Float32) -> tuple[Fl
     deep = np.maximum(depth[rows, worst], 0.0)
     near = gap[rows, worst]
     outwards = away[rows, worst] / np.maximum(near, 1e-6)[:, None]
-    moved = points + outwards * (0.8 * deep)[:, None]
+    moved = points + outwards * (0.85 * deep)[:, None]
     left = np.linalg.norm(moved[:, None] - obstacles[None], axis=2) < 0.75 * contact_um[None]
     return moved, ~left.any(1)

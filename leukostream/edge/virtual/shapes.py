@@ -89,7 +89,7 @@ def nucleus_mask(rng: np.random.Generator, kind: NucleusKind, size_px: int, radi
 
 
 def _curved(rng: np.random.Generator, kind: NucleusKind, size_px: int, radius_px: float, shift: Float32) -> Float32:
-    low, high, thick = {"kidney": (1.0, 1.7, 0.56), "folded": (1.6, 3.0, 0.50), "band": (2.7, 4.4, 0.30)}[kind]
+    low, high, thick = {"kidney": (1.3, 2.2, 0.50), "folded": (1.6, 3.0, 0.50), "band": (2.7, 4.4, 0.30)}[kind]
     sweep = rng.uniform(low, high)
     thick *= rng.uniform(0.92, 1.12)
     count = 26
@@ -110,7 +110,7 @@ def _curved(rng: np.random.Generator, kind: NucleusKind, size_px: int, radius_px
 def _lobed(rng: np.random.Generator, kind: NucleusKind, size_px: int, radius_px: float, shift: Float32) -> Float32:
     lobes = 2 if kind == "bilobed" else int(rng.choice([2, 3, 4, 5], p=[0.14, 0.46, 0.32, 0.08]))
     turn = rng.uniform(0.0, 2.0 * math.pi)
-    lobe_radius = radius_px * {2: 0.50, 3: 0.40, 4: 0.35, 5: 0.31}[lobes]
+    lobe_radius = radius_px * {2: 0.52, 3: 0.44, 4: 0.385, 5: 0.33}[lobes]
     sweep = {2: 2.7, 3: 3.6, 4: 4.5, 5: 5.1}[lobes] * rng.uniform(0.8, 1.05)
     centres = _arc(sweep, radius_px - lobe_radius, lobes, rng.normal(0.0, 0.14, lobes).astype(np.float32))
     centres = _turned(centres, turn) + shift
@@ -123,7 +123,7 @@ def _lobed(rng: np.random.Generator, kind: NucleusKind, size_px: int, radius_px:
         axes = (round(size * rng.uniform(1.0, 1.32) * 16), round(size * rng.uniform(0.78, 1.0) * 16))
         at = (round((middle + float(x)) * 16), round((middle + float(y)) * 16))
         cv2.ellipse(canvas, at, axes, tilt, 0, 360, 255, -1, cv2.LINE_AA, _SHIFT)
-    mask = _smooth(canvas.astype(np.float32) / 255.0, max(1.0, 0.04 * radius_px))
+    mask = _smooth(canvas.astype(np.float32) / 255.0, max(1.2, 0.055 * radius_px))
     strand = np.zeros_like(canvas)
     path = np.rint((centres + middle) * 16).astype(np.int32)
     cv2.polylines(strand, [path], False, 255, max(2, round(radius_px * rng.uniform(0.05, 0.16))), cv2.LINE_AA, _SHIFT)

@@ -23,7 +23,7 @@ _REACH_UM = 15.0  # no sprite reaches further from its centre
 _RED_REACH_UM = 6.0
 _PUSH_UM = 14.0  # no red cell is pushed further
 _RED_RADIUS_UM = 3.6
-_UNDERLYING = 0.45  # how much of the thinner of two overlapping red cells shows; they flatten each other
+_UNDERLYING = 0.35  # how much of the thinner of two overlapping red cells shows; they flatten each other
 _SOLID = 128  # of 255: half covered, as in the boxes of sprites
 _Cut = tuple[slice, slice]
 _PUSHING = np.array([cell.is_wbc or cell.name == "nrbc" for cell in CELLS])
@@ -93,8 +93,8 @@ class VirtualSlide:
         atlas = CellAtlas(self.settings.seed, self.settings.variants, self.stain)
         wanted = [(label, self.settings.variants) for label in range(N_CLASSES) if self.settings.weights()[label] > 0]
         self._red = [np.ascontiguousarray(atlas.shape(RED_CELL, variant)[0][:, :, HAEM]) for variant in range(_RED_VARIANTS)]
-        thickness = np.zeros((1, 256, 4), np.uint8)
-        thickness[0, :, HAEM] = np.arange(256)
+        thickness = np.zeros((256, 1, 4), np.uint8)
+        thickness[:, 0, HAEM] = np.arange(256)
         self._red_stain = self.stain.transmission(thickness)
         for label, variants in [*wanted, (PLATELET, _PLATELET_VARIANTS)]:
             for variant in range(variants):
@@ -120,7 +120,7 @@ class VirtualSlide:
         obstacles = cells.centre_um[pushing]
         radius = self._radius_um(cells)[pushing]
         red = self._placement.red_cells(red_window)
-        moved, free = pushed(red.centre_um, obstacles, np.asarray(0.95 * radius + 0.92 * _RED_RADIUS_UM, np.float32))
+        moved, free = pushed(red.centre_um, obstacles, np.asarray(radius + 0.94 * _RED_RADIUS_UM, np.float32))
         red = replace(red, centre_um=moved).taken(free & inside(moved, wider(_RED_REACH_UM)))
         platelets = self._placement.platelets(wider(_RED_REACH_UM))
         _, free = pushed(platelets.centre_um, obstacles, np.asarray(radius + 1.5, np.float32))
@@ -178,7 +178,7 @@ class VirtualSlide:
             part = plane[cuts[0]]
             cell = _turned(self._red[variant], turn)[cuts[1]]
             cv2.addWeighted(cv2.max(part, cell), 1.0, cv2.min(part, cell), _UNDERLYING, 0.0, dst=part)
-        stained = cv2.LUT(cv2.merge([plane, plane, plane]), self._red_stain)
+        stained = cv2.applyColorMap(plane, self._red_stain)
         cv2.multiply(canvas, stained, dst=canvas, scale=1.0 / 255.0)
 
     def _lay(
