@@ -136,10 +136,10 @@ def test_density_and_mix_are_the_asked_ones(wbc: float, stretch_um: float) -> No
 
 def test_most_fields_of_a_normal_slide_hold_no_leukocyte() -> None:
     slide = VirtualSlide(SlideSettings(seed=5, variants=1, class_mix={"lymphocyte": 1.0}))
-    fields = [slide.render(200.0 * n, 0.0, field_key=n) for n in range(60)]
+    fields = [slide.render(200.0 * n, 0.0, field_key=n) for n in range(40)]
     empty = [field for field in fields if not len(field.labels)]
     # exp(-0.16) of the centres, fewer because cells at the border reach in.
-    assert 36 <= len(empty) <= 58
+    assert 25 <= len(empty) <= 39
     for field in empty:
         assert field.boxes_px.shape == (0, 4) and field.labels.dtype == np.int32
         assert field.visible_fraction.shape == (0,) and field.judged.shape == (0,)
