@@ -25,8 +25,7 @@ _log = logging.getLogger(__name__)
 class EngineLoop:
     """Runs fields through the engine. All of it, generator included, belongs to the thread that opened the engine.
 
-    After `fields` is exhausted `ending` says why; `engine_ns` is the time spent inside the engine's calls and `idle_ns` the
-    time spent waiting for frames, so that the rest is the loop's own.
+    After `fields` is exhausted `ending` says why.
     """
 
     def __init__(
@@ -53,8 +52,6 @@ class EngineLoop:
         self._line: deque[Job] = deque()
         self._heard_ns = clock()
         self.ending: Ending | None = None
-        self.engine_ns = 0
-        self.idle_ns = 0
 
     def fields(self) -> Iterator[Job | SourceNote]:
         """Every trigger's job, done, in trigger order, with the source's notes between them."""
@@ -96,11 +93,8 @@ class EngineLoop:
 
     def _next_news(self) -> Arrival | SourceNote | Ending | None:
         idle = not self._filling and not self._flying
-        start_ns = self._clock()
         news = self._queue.get(POLL_S if idle else 0.0)
         now_ns = self._clock()
-        if idle:
-            self.idle_ns += now_ns - start_ns
         if news is not None or not idle:
             self._heard_ns = now_ns
         elif now_ns - self._heard_ns > self._silence_limit_ns:
@@ -157,20 +151,17 @@ class EngineLoop:
             self._collect()
 
     def _submit(self, batch: Batch) -> None:
-        start_ns = self._clock()
+        now_ns = self._clock()
         for job, _ in batch.jobs:
-            job.marks.submitted = start_ns
+            job.marks.submitted = now_ns
         self._engine.submit(batch.slot, batch.rows)
-        self.engine_ns += self._clock() - start_ns
         self._filling = None
         self._flying.append(batch)
 
     def _collect(self) -> None:
         batch = self._flying[0]
-        start_ns = self._clock()
         raw = self._engine.collect(batch.slot)
         collected_ns = self._clock()
-        self.engine_ns += collected_ns - start_ns
         self._flying.popleft()
         self._free.append(batch.slot)
         for job, first in batch.jobs:
