@@ -1,0 +1,50 @@
+"""The protocol page: its examples are messages of this version, and no type is without one."""
+
+import re
+from pathlib import Path
+from typing import get_args
+
+import pytest
+from pydantic import TypeAdapter
+
+from leukostream.edge.contracts import messages as m
+from leukostream.edge.contracts.base import Wire
+from leukostream.edge.stream.codec import encode
+
+ROOT = Path(__file__).parents[3]
+PAGE = (ROOT / "docs" / "protocol.md").read_text(encoding="utf-8")
+
+
+def _examples(section: str) -> list[str]:
+    """Lines of the JSON blocks of one section."""
+    body = PAGE.split(f"\n## {section}\n")[1].split("\n## ")[0]
+    return [line for block in re.findall(r"```json\n(.*?)```", body, re.DOTALL) for line in block.splitlines()]
+
+
+def _types(union: object) -> set[str]:
+    return {model.model_fields["type"].default for model in get_args(get_args(union)[0])}
+
+
+@pytest.mark.parametrize(
+    ("section", "adapter", "types"),
+    [
+        pytest.param("Messages to the edge", m.TO_EDGE, _types(m.ToEdge), id="to the edge"),
+        pytest.param("Messages from the edge", m.FROM_EDGE, _types(m.FromEdge), id="from the edge"),
+    ],
+)
+def test_every_example_is_exactly_what_the_code_writes(section: str, adapter: TypeAdapter[Wire], types: set[str]) -> None:
+    shown = set()
+    for line in _examples(section):
+        message = adapter.validate_json(line)
+        assert encode(message, "json").decode() == line
+        shown.add(message.model_dump()["type"])
+    assert shown == types, "each type has an example"
+
+
+@pytest.mark.parametrize(
+    ("model", "table"),
+    [pytest.param(m.Reject, "REJECT code", id="REJECT"), pytest.param(m.Rejected, "REJECTED code", id="REJECTED")],
+)
+def test_every_code_is_explained(model: type[Wire], table: str) -> None:
+    rows = PAGE.split(f"| {table} |")[1].split("\n\n")[0]
+    assert set(re.findall(r"^\| `(\w+)`", rows, re.MULTILINE)) == set(get_args(model.model_fields["code"].annotation))

@@ -1,0 +1,122 @@
+"""`leuko-edge watch` as its user meets it: a process, its output, its exit code."""
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from support.scripted_run import Edge, StartEdge, field_record, run_start
+
+from leukostream.edge.commands import watch_text
+from leukostream.edge.contracts.records import RunStart
+from leukostream.edge.contracts.status import FieldStatus, RunOutcome
+from leukostream.edge.stream.client import Controller
+
+pytestmark = pytest.mark.timeout(40)
+
+
+@contextmanager
+def _watching(*arguments: str) -> Iterator["subprocess.Popen[str]"]:
+    command = [sys.executable, "-m", "leukostream.edge.cli", "watch", *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def _watch(*arguments: str) -> tuple[int, list[str], str]:
+    with _watching(*arguments) as process:
+        out, err = process.communicate(timeout=30)
+        return process.returncode, out.splitlines(), err
+
+
+def _journalled(edge: Edge) -> list[str]:
+    (run_id,) = edge.journal.runs()
+    return [content.decode() for _, content in edge.journal.read(run_id, 0, 10_000)]
+
+
+def test_json_is_exactly_the_journal_one_record_a_line(start_edge: StartEdge) -> None:
+    edge = start_edge(n_fields=12)
+    code, lines, err = _watch(edge.endpoint, "--json", "--run-id", "run-7", "--slide-id", "slide-9")
+    assert (code, err) == (0, "")
+    assert lines == _journalled(edge)
+    assert (json.loads(lines[0])["run_id"], json.loads(lines[0])["slide_id"]) == ("run-7", "slide-9")
+
+
+@pytest.mark.parametrize(
+    ("outcome", "code"),
+    [
+        pytest.param(RunOutcome.COMPLETED, 0, id="the source ended"),
+        pytest.param(RunOutcome.FAILED, 1, id="the run failed"),
+    ],
+)
+def test_into_a_pipe_go_plain_lines_and_the_exit_code_is_the_outcomes(
+    start_edge: StartEdge, outcome: RunOutcome, code: int
+) -> None:
+    edge = start_edge(n_fields=3, outcome=outcome)
+    got, lines, _ = _watch(edge.endpoint)
+    text = "\n".join(lines)
+    assert got == code
+    assert "\x1b" not in text
+    assert "SYNTHETIC FIELDS" in text
+    assert sum(line.startswith("field ") for line in lines) == 3
+    assert "cells: sNEU 0.94" in text
+    assert f"run {outcome.value}" in text
+    assert "95 % limits" in text
+
+
+def test_ctrl_c_stops_the_run_and_waits_for_run_stop(start_edge: StartEdge) -> None:
+    edge = start_edge(n_fields=1000, hold=True)
+    with _watching(edge.endpoint, "--json") as process:
+        assert process.stdout is not None
+        for _ in range(3):
+            edge.run.go.release()
+        seen = [json.loads(process.stdout.readline()) for _ in range(4)]
+        process.send_signal(signal.SIGINT)
+        rest, err = process.communicate(timeout=20)
+    assert [record["seq"] for record in seen] == [0, 1, 2, 3]
+    (stop,) = [json.loads(line) for line in rest.splitlines()]
+    assert (stop["type"], stop["outcome"], stop["triggers"]) == ("run_stop", "stopped", 3)
+    assert (process.returncode, err) == (0, "")
+
+
+def test_an_observer_reads_the_run_that_somebody_else_controls(start_edge: StartEdge) -> None:
+    edge = start_edge(n_fields=5)
+    with Controller(edge.endpoint) as controller:
+        controller.connect()
+        controller.start_run()
+        code, lines, err = _watch(edge.endpoint, "--observer", "--json")
+    assert (code, err) == (0, "")
+    assert lines == _journalled(edge)
+
+
+def test_without_an_edge_there_is_one_sentence_and_no_traceback() -> None:
+    code, lines, err = _watch("tcp://127.0.0.1:1", "--timeout-s", "0.3")
+    assert (code, lines) == (6, [])
+    assert "no edge answered at tcp://127.0.0.1:1 within 0.3 s" in err
+    assert len(err.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("provenance", "mark"),
+    [
+        pytest.param({"is_synthetic": True}, "SYNTHETIC", id="drawn fields"),
+        pytest.param({"is_synthetic": False, "bundle_trained": False}, "UNTRAINED", id="random weights"),
+        pytest.param({"is_synthetic": False}, None, id="photographs and trained weights"),
+    ],
+)
+def test_what_is_no_patients_result_is_marked(provenance: dict[str, object], mark: str | None) -> None:
+    start: RunStart = run_start("r", **provenance)
+    marks = watch_text.marks(start)
+    assert [mark in text for text in marks if mark] == ([True] if mark else [])
+    assert bool(marks) == bool(mark)
+
+
+def test_a_failed_field_says_why_instead_of_showing_zero_cells() -> None:
+    line = watch_text.field_line(field_record("r", 4, FieldStatus.FAILED))
+    assert "failed" in line
+    assert "the file ends in the middle of its pixels" in line
