@@ -1,8 +1,8 @@
 """Finding the stained cell in the centre of a tile that has no box.
 
 The nucleus is the darkest thing in green. From it the cell is grown by GrabCut (Rother, Kolmogorov and Blake 2004) in Lab,
-where granules and cytoplasm differ from red cells in colour. Against 481 drawn
-boxes of the public PBC tiles the median IoU is 0.94, and 94 of 100 are above 0.5.
+where granules and cytoplasm differ from red cells in colour. Against 481 drawn boxes of public PBC tiles the median IoU is
+0.94, and 94 of 100 are above 0.5.
 """
 
 from pathlib import Path

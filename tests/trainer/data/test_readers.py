@@ -1,0 +1,179 @@
+"""Three formats in, one kind of annotation out; every mistake in a data set is one sentence that names the file."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from support.smears import CLASS_MAP, smear, voc, write, yolo
+
+from leukostream.edge.contracts.cells import INDEX
+from leukostream.edge.contracts.errors import DataError
+from leukostream.trainer.data.annotation import IGNORE, UNTYPED_WBC, Annotation
+from leukostream.trainer.data.class_map import load_class_map
+from leukostream.trainer.data.datasets import describe, load_datasets
+from leukostream.trainer.data.image_file import image_size, read_image
+from leukostream.trainer.data.read_voc import read_voc
+from leukostream.trainer.data.read_yolo import read_yolo
+
+pytestmark = pytest.mark.timeout(20)
+
+WBC = ("WBC", (41.0, 31.0, 120.0, 110.0))
+OTHER = ("WBC", (130.0, 40.0, 190.0, 100.0))
+
+
+@pytest.fixture
+def class_map(tmp_path: Path) -> Path:
+    path = tmp_path / "map.yaml"
+    path.write_text(CLASS_MAP)
+    return path
+
+
+def read_one_voc(folder: Path, class_map: Path, types: str = "") -> Annotation:
+    (folder / "types.csv").write_text(f'Image,Category\n1,"{types}"\n')
+    (found,) = read_voc(folder, load_class_map(class_map), folder / "types.csv", "LAB", 0.07)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("objects", "types", "labels"),
+    [
+        pytest.param([WBC], "MONOCYTE", [INDEX["monocyte"]], id="one box, one type"),
+        pytest.param([WBC], "NEUTROPHIL", [UNTYPED_WBC], id="a neutrophil that may be band or segmented stays untyped"),
+        pytest.param([WBC], "", [UNTYPED_WBC], id="no type given"),
+        pytest.param([WBC, OTHER], "MONOCYTE, MONOCYTE", [INDEX["monocyte"]] * 2, id="two boxes, the same type twice"),
+        pytest.param([WBC, OTHER], "MONOCYTE, BASOPHIL", [UNTYPED_WBC] * 2, id="two types: which is which is not said"),
+        pytest.param([WBC, OTHER], "MONOCYTE", [UNTYPED_WBC] * 2, id="two boxes, one type: whose is not said"),
+        pytest.param([WBC], "MONOCYTE, MONOCYTE", [UNTYPED_WBC, IGNORE], id="one leukocyte is unmarked: nothing is background"),
+        pytest.param([], "MONOCYTE", [IGNORE], id="the only leukocyte is unmarked"),
+        pytest.param([], "", [], id="an image without leukocytes is a valid negative"),
+        pytest.param([WBC, WBC], "MONOCYTE", [INDEX["monocyte"]], id="one cell marked twice is one cell"),
+        pytest.param(
+            [("RBC", (50.0, 9.0, 50.0, 9.0)), WBC], "", [UNTYPED_WBC], id="a bad box of a background class is no cell"
+        ),
+    ],
+)
+def test_types_are_given_only_where_nothing_is_guessed(
+    tmp_path: Path, class_map: Path, objects: list[tuple[str, tuple[float, float, float, float]]], types: str, labels: list[int]
+) -> None:
+    voc(tmp_path / "set", "image_00001", (200, 160), objects)
+    found = read_one_voc(tmp_path / "set", class_map, types)
+    assert found.labels.tolist() == labels
+    assert len(found.boxes_px) == len(labels)
+    if labels and labels[0] != IGNORE:
+        assert found.boxes_px[0].tolist() == [40, 30, 120, 110], "VOC counts from 1 and includes the last pixel"
+
+
+def test_yolo_boxes_are_pixels_and_carry_source_scale_and_split(tmp_path: Path, class_map: Path) -> None:
+    boxes = [(0, (0.5, 0.5, 0.25, 0.5)), (1, (0.1, 0.1, 0.05, 0.05))]
+    yolo(tmp_path / "set", [("val", "a.jpg", "IMG_7.png", "BASOPHIL", boxes)])
+    rows = read_yolo(tmp_path / "set", load_class_map(class_map), tmp_path / "set" / "types.csv", {"LAB": 0.1})
+    found = next(row for row in rows if row.path.name == "a.jpg")
+    assert (found.source, found.original, found.split, found.um_per_px) == ("LAB", "IMG_7", "val", 0.1)
+    assert (found.width_px, found.height_px) == (200, 160)
+    np.testing.assert_allclose(found.boxes_px, [[75, 40, 125, 120]], atol=1e-3)
+    assert found.labels.tolist() == [INDEX["basophil"]]
+
+
+def _described(root: Path, *datasets: dict[str, object]) -> Path:
+    (root / "map.yaml").write_text(CLASS_MAP)
+    path = root / "datasets.yaml"
+    path.write_text(yaml.safe_dump({"datasets": [{"class_map": "map.yaml", **row} for row in datasets]}))
+    return path
+
+
+YOLO_SET = {"format": "yolo", "folder": "first", "types": "types.csv", "um_per_px": {"LAB": 0.1}}
+VOC_SET = {"format": "voc", "folder": "second", "source": "LAB", "um_per_px": 0.1}
+
+
+def test_an_original_in_two_data_sets_keeps_the_first_ones_split(tmp_path: Path) -> None:
+    yolo(tmp_path / "first", [("test", "x.jpg", "image_00001.jpg", "", [(0, (0.5, 0.5, 0.25, 0.5))])])
+    for name in ("image_00001", "image_00002"):
+        voc(tmp_path / "second", name, (200, 160), [WBC], split="train")
+    found = load_datasets(_described(tmp_path, YOLO_SET, VOC_SET), tmp_path)
+    splits = {row.original: row.split for row in found}
+    assert splits["image_00001"] == "test"
+    assert splits["image_00002"] == "train"
+    assert len(splits) == len(found), "no original is there twice"
+    described = describe(tmp_path / "datasets.yaml", found)
+    assert described["sources"] == {"LAB": {"images": 4, "cells": 2}}
+
+
+def test_the_hash_of_the_data_follows_its_pixels(tmp_path: Path) -> None:
+    voc(tmp_path / "second", "image_00001", (200, 160), [WBC])
+    description = _described(tmp_path, VOC_SET)
+    before = describe(description, load_datasets(description, tmp_path))["sha256"]
+    write(tmp_path / "second" / "JPEGImages" / "image_00001.jpg", smear(200, 160, seed=1))
+    assert describe(description, load_datasets(description, tmp_path))["sha256"] != before
+
+
+def _edit(path: str, text: str) -> Callable[[Path], None]:
+    return lambda root: (root / path).write_text(text) and None
+
+
+def _cut_off(root: Path) -> None:
+    image = root / "second/JPEGImages/image_00001.jpg"
+    image.write_bytes(image.read_bytes()[:-400])
+
+
+def _xml(objects: list[tuple[str, tuple[float, float, float, float]]]) -> Callable[[Path], None]:
+    return lambda root: voc(root / "second", "image_00001", (200, 160), objects)
+
+
+LABELS = "first/labels/train/a.txt"
+XML = "second/Annotations/image_00001.xml"
+
+
+@pytest.mark.parametrize(
+    ("damage", "says"),
+    [
+        pytest.param(_cut_off, r"image_00001\.jpg is cut off after", id="truncated image"),
+        pytest.param(_edit("second/JPEGImages/image_00001.jpg", ""), "is cut off after 0 bytes", id="empty image file"),
+        pytest.param(_edit("second/JPEGImages/image_00001.jpg", "text"), "cannot be decoded", id="not an image"),
+        pytest.param(
+            _xml([("WBC", (120.0, 31.0, 41.0, 110.0))]), r"image_00001\.xml: the box .* is reversed", id="reversed box"
+        ),
+        pytest.param(_xml([("WBC", (41.0, 31.0, 42.0, 110.0))]), "has a side under 4 px", id="tiny box"),
+        pytest.param(_xml([("WBC", (41.0, 31.0, 320.0, 110.0))]), "leaves its 200x160 image", id="box outside the image"),
+        pytest.param(_xml([("Blast", (41.0, 31.0, 120.0, 110.0))]), "class 'Blast', which .*map.yaml does not map", id="class"),
+        pytest.param(lambda root: (root / XML).unlink(), r"image_00001\.xml is missing", id="VOC image without labels"),
+        pytest.param(_edit(XML, "<annotation>"), "is not XML", id="broken XML"),
+        pytest.param(_edit(XML, "<annotation><filename>b.jpg</filename></annotation>"), "describes b.jpg", id="mixed-up pair"),
+        pytest.param(lambda root: (root / LABELS).unlink(), r"a\.txt is missing", id="YOLO image without labels"),
+        pytest.param(_edit(LABELS, "0 0.5 0.5\n"), r"a\.txt line 1 is not", id="YOLO line cut short"),
+        pytest.param(_edit(LABELS, "7 0.5 0.5 0.1 0.1\n"), "class below 3", id="YOLO class number unknown"),
+        pytest.param(_edit("first/types.csv", "image,source\n"), "lacks the column 'original_name'", id="column missing"),
+        pytest.param(lambda root: (root / "first/types.csv").unlink(), "types.csv does not exist", id="types missing"),
+        pytest.param(lambda root: (root / "map.yaml").unlink(), "class map .*map.yaml does not exist", id="map missing"),
+        pytest.param(_edit("map.yaml", "WBC: leukocyte\n"), "'leukocyte', which is no class", id="map to no class"),
+        pytest.param(_edit("map.yaml", "- WBC\n"), "is not a table", id="map is a list"),
+        pytest.param(_edit("datasets.yaml", "sets: []\n"), "`sets` is not a known key", id="unknown key in description"),
+        pytest.param(_edit("datasets.yaml", "datasets: [{format: coco}]\n"), "cannot be used", id="unknown format"),
+        pytest.param(lambda root: (root / "datasets.yaml").unlink(), "description .* does not exist", id="no description"),
+    ],
+)
+def test_bad_data_is_one_sentence_naming_the_file(tmp_path: Path, damage: Callable[[Path], None], says: str) -> None:
+    yolo(tmp_path / "first", [("train", "a.jpg", "a.png", "", [(0, (0.5, 0.5, 0.25, 0.5))])])
+    voc(tmp_path / "second", "image_00001", (200, 160), [WBC])
+    description = _described(tmp_path, YOLO_SET, VOC_SET)
+    damage(tmp_path)
+    with pytest.raises(DataError, match=says) as caught:
+        load_datasets(description, tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_empty_image_folder_is_said(tmp_path: Path) -> None:
+    (tmp_path / "second" / "JPEGImages").mkdir(parents=True)
+    (tmp_path / "second" / "ImageSets" / "Main").mkdir(parents=True)
+    for split in ("train", "val", "test"):
+        (tmp_path / "second" / "ImageSets" / "Main" / f"{split}.txt").write_text("")
+    with pytest.raises(DataError, match="has no image"):
+        load_datasets(_described(tmp_path, VOC_SET), tmp_path)
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".bmp"])
+def test_the_size_in_the_header_is_the_images(tmp_path: Path, suffix: str) -> None:
+    path = write(tmp_path / f"a{suffix}", smear(123, 77))
+    assert image_size(path) == (123, 77)
+    assert read_image(path).shape == (77, 123, 3)
