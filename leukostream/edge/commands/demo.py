@@ -26,11 +26,11 @@ _SETTINGS = ClientSettings(dead_after_s=4.0, reconnect_s=2.0)
 
 
 def demo(
-    source: Annotated[str | None, typer.Option(help="frames to read instead of the virtual slide, as for `run`")] = None,
-    fields: Annotated[int, typer.Option(min=1, help="how many fields")] = 40,
-    um_per_px: Annotated[float | None, typer.Option(help="scale of your own images, as for `run`")] = None,
-    bundle: Annotated[Path | None, typer.Option(help="model to use instead of the shipped one")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="one record a line on standard output")] = False,
+    source: Annotated[str | None, typer.Option(help="Frames to read instead of the virtual slide, as for `run`.")] = None,
+    fields: Annotated[int, typer.Option(min=1, help="How many fields.")] = 40,
+    um_per_px: Annotated[float | None, typer.Option(help="Scale of your own images, as for `run`.")] = None,
+    bundle: Annotated[Path | None, typer.Option(help="Model to use instead of the shipped one.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One record a line on standard output.")] = False,
 ) -> None:
     """Run an edge process over a drawn (synthetic) slide and watch it as a controller would; ends by itself."""
     bind = f"tcp://127.0.0.1:{_free_port()}"
@@ -81,7 +81,7 @@ def _connect(edge: "subprocess.Popen[bytes]", controller: Controller) -> None:
     deadline_s = time.monotonic() + _START_S
     while True:
         try:
-            controller.connect(timeout_s=0.5)
+            controller.connect(timeout_s=1.0)
         except StreamError as problem:
             if edge.poll() is not None:
                 raise StreamError(f"the edge process ended with code {edge.returncode}; its log ends with:") from problem

@@ -20,12 +20,14 @@ _LOOK_EVERY_S = 0.25
 
 
 def watch(
-    endpoint: Annotated[str, typer.Argument(help="address of the edge, such as tcp://127.0.0.1:5570")],
-    as_json: Annotated[bool, typer.Option("--json", help="one record a line on standard output")] = False,
-    run_id: Annotated[str | None, typer.Option(help="name of the run to start (a new UUID) or, as observer, to read")] = None,
-    slide_id: Annotated[str | None, typer.Option(help="slide the run belongs to")] = None,
-    observer: Annotated[bool, typer.Option("--observer", help="only read: start and stop nothing")] = False,
-    timeout_s: Annotated[float, typer.Option(min=0.1, help="how long to wait for the edge to answer")] = 10.0,
+    endpoint: Annotated[str, typer.Argument(help="Address of the edge, such as tcp://127.0.0.1:5570.")],
+    as_json: Annotated[bool, typer.Option("--json", help="One record a line on standard output.")] = False,
+    run_id: Annotated[
+        str | None, typer.Option(help="Name of the run to start (a new UUID unless given) or, as observer, to read.")
+    ] = None,
+    slide_id: Annotated[str | None, typer.Option(help="Slide the run belongs to.")] = None,
+    observer: Annotated[bool, typer.Option("--observer", help="Only read: start and stop nothing.")] = False,
+    timeout_s: Annotated[float, typer.Option(min=0.1, help="How long to wait for the edge to answer.")] = 10.0,
 ) -> None:
     """Start a run on an edge, show its fields as they come and the differential at the end; Ctrl-C stops the run.
 

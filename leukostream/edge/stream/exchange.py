@@ -152,7 +152,7 @@ class Exchange:
             role=hello.role,
             runs=self._runs.infos(),
         )
-        session.answers.append(encode(welcome, "json"))
+        session.answer(welcome)
 
     def _check_lease(self, client_id: str, now_ns: int) -> None:
         holder = self._lease.holder

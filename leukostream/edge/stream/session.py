@@ -4,7 +4,7 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from leukostream.edge.contracts.base import Wire
-from leukostream.edge.contracts.messages import Encoding, Role
+from leukostream.edge.contracts.messages import Encoding, Reject, Role, Welcome
 from leukostream.edge.stream.codec import encode
 from leukostream.edge.stream.credit import Cursor
 
@@ -26,5 +26,5 @@ class Session:
     answers: deque[bytes] = field(default_factory=deque)
 
     def answer(self, message: Wire) -> None:
-        """Queue a message for this client."""
-        self.answers.append(encode(message, self.encoding))
+        """Queue a message for this client. WELCOME and REJECT are JSON in every session, so that both are always understood."""
+        self.answers.append(encode(message, "json" if isinstance(message, Welcome | Reject) else self.encoding))
