@@ -104,7 +104,6 @@ def test_a_thumbnail_s_end_marker_is_not_the_image_s(tmp_path: Path) -> None:
 
 
 def test_pixels_are_taken_as_stored_not_as_exif_turns_them(tmp_path: Path) -> None:
-    quarter_turn = struct.pack(">HHHHHI4s2xI", 0x4D4D, 42, 0, 8, 1, 0, b"", 0)
     quarter_turn = b"MM\x00\x2a" + struct.pack(">IHHHIHHI", 8, 1, 0x0112, 3, 1, 6, 0, 0)
     exif = b"Exif\x00\x00" + quarter_turn
     whole = encoded(".jpg")
