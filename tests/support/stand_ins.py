@@ -36,9 +36,13 @@ def image_of(n_cells: int) -> Image:
     return image
 
 
-def frame_of(index: int, n_cells: int = 1, status: Literal["ok", "lost", "incomplete", "failed"] = "ok") -> Frame:
+Status = Literal["ok", "lost", "incomplete", "failed"]
+
+
+def frame_of(index: int, n_cells: int = 1, status: Status = "ok", image: Image | None = None) -> Frame:
+    """A frame of the stand-ins, or of `image`."""
     now = time.monotonic_ns()
-    image = image_of(n_cells) if status == "ok" else None
+    image = None if status != "ok" else image_of(n_cells) if image is None else image
     detail = "" if status == "ok" else f"scripted {status}"
     return Frame(f"t{index}", index, status, image, 0.13, now, now, source_name=f"{index}.png", detail=detail)
 
@@ -46,11 +50,16 @@ def frame_of(index: int, n_cells: int = 1, status: Literal["ok", "lost", "incomp
 class ListSource:
     """Gives its frames one after the other; an exception among them is raised, a callable is called first."""
 
-    def __init__(self, script: Sequence[Frame | Exception | Callable[[], None]], notes: Sequence[SourceNote] = ()) -> None:
+    def __init__(
+        self,
+        script: Sequence[Frame | Exception | Callable[[], None]],
+        notes: Sequence[SourceNote] = (),
+        size_px: tuple[int, int] = (WIDTH_PX, HEIGHT_PX),
+    ) -> None:
         self._script = list(script)
         self._notes = list(notes)
         n_frames = sum(isinstance(step, Frame) for step in script)
-        self.info = SourceInfo("list:", WIDTH_PX, HEIGHT_PX, 0.13, n_frames, self_paced=True)
+        self.info = SourceInfo("list:", *size_px, 0.13, n_frames, self_paced=True)
         self.given = 0
         self.closed = False
 

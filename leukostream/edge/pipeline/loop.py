@@ -62,6 +62,8 @@ class EngineLoop:
             _log.error("the run ends: %s", sentence)
             _log.debug("where it failed", exc_info=problem)
             yield from self._give_up(sentence)
+        finally:
+            self._land()
 
     def _run(self) -> Iterator[Job | SourceNote]:
         while self.ending is None or self._filling or self._flying:
@@ -159,10 +161,9 @@ class EngineLoop:
         self._flying.append(batch)
 
     def _collect(self) -> None:
-        batch = self._flying[0]
+        batch = self._flying.popleft()
         raw = self._engine.collect(batch.slot)
         collected_ns = self._clock()
-        self._flying.popleft()
         self._free.append(batch.slot)
         for job, first in batch.jobs:
             job.marks.collected = collected_ns
@@ -185,11 +186,18 @@ class EngineLoop:
             if job.status is None:
                 job.end(FieldStatus.FAILED, sentence)
         self._filling = None
-        self._flying.clear()
         yield from self._done()
         self._queue.close()
         yield from self.refuse_rest(self._silence_limit_ns / 1e9)
         self.ending = Ending(RunOutcome.FAILED, sentence)
+
+    def _land(self) -> None:
+        """Leave no slot in flight: the engine may serve another run, and its buffers must not be freed under it."""
+        while self._flying:
+            try:
+                self._engine.collect(self._flying.popleft().slot)
+            except Exception as problem:  # noqa: BLE001 its fields have ended already, with the failure that led here
+                _log.debug("a batch in flight at the end was lost", exc_info=problem)
 
     def refuse_rest(self, wait_s: float) -> Iterator[Job | SourceNote]:
         """End what is still in the closed queue as skipped; waits up to `wait_s` for the grabbing thread to end it."""

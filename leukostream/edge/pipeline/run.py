@@ -59,6 +59,10 @@ class Run:
             for news in self._news():
                 yield self._record(recorder, news)
             ending = self.loop.ending or Ending(RunOutcome.FAILED, "the loop ended without a reason; report this defect.")
+        except GeneratorExit:
+            self._queue.close()
+            self._grabber.join(_JOIN_S)  # before the caller closes the source under the thread
+            raise
         except Exception as problem:  # noqa: BLE001 run_stop must follow run_start, whatever broke
             ending = Ending(RunOutcome.FAILED, sentence_of(problem, "the run crashed"))
             _log.error("the run ends: %s", ending.detail)
