@@ -63,12 +63,12 @@ def test_every_builder_gives_a_full_field_and_boxes_within_it(annotations: list[
     made = composer(annotations, **{kind: 1.0})
     labels: list[int] = []
     for k in range(2 if kind == "virtual" else 6):  # each virtual slide takes a second to open
-        field = made.compose(np.random.default_rng(k), 330, 250)
-        assert field.image.shape == (250, 330, 3)
+        field = made.compose(np.random.default_rng(k), 660, 500)
+        assert field.image.shape == (500, 660, 3)
         assert field.image.dtype == np.uint8
         assert len(field.boxes) == len(field.labels)
         assert (field.boxes[:, :2] >= 0).all()
-        assert (field.boxes[:, 2:] <= (330, 250)).all()
+        assert (field.boxes[:, 2:] <= (660, 500)).all()
         assert (field.boxes[:, 2:] > field.boxes[:, :2]).all()
         labels += field.labels.tolist()
     assert any(label != IGNORE for label in labels)
