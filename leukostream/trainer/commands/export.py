@@ -45,7 +45,8 @@ def export(
         trained = load_checkpoint(checkpoint)
 
         def measure(draft: Bundle) -> dict[str, Any]:
-            assert data is not None
+            if data is None or root is None:
+                raise ConfigError("to measure the bundle give both --data and --root.")
             return measure_split(draft, data, root, split)
 
         thresholds = Thresholds(detect=detect, identify=identify, margin=margin)

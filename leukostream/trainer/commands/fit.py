@@ -11,7 +11,8 @@ from leukostream.edge.contracts.errors import ConfigError
 from leukostream.trainer.checkpoint import load_checkpoint
 from leukostream.trainer.data.annotation import Annotation
 from leukostream.trainer.data.compose import Composer
-from leukostream.trainer.data.datasets import describe, load_datasets
+from leukostream.trainer.data.datasets import load_datasets
+from leukostream.trainer.data.provenance import describe
 from leukostream.trainer.data.store import ImageStore
 from leukostream.trainer.data.training_set import TrainingSet
 from leukostream.trainer.fit import fit as train
