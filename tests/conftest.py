@@ -26,6 +26,7 @@ ROOMS = {
     "tests/calib/": "calib",
     "tests/edge/stream/": "stream",
     "tests/edge/camera/": "camera",
+    "tests/edge/virtual/": "camera",
     "tests/edge/counting/": "counting",
     "tests/edge/": "edge",
     "tests/contracts/": "edge",
