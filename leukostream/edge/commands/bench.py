@@ -1,7 +1,6 @@
 """`leuko-edge bench`: the speed claims, as ratios."""
 
 import json
-import logging
 from typing import Annotated, Any
 
 import numpy as np
@@ -47,7 +46,6 @@ def bench(
     setup = resolve(only_given(given))
     with opened(setup) as parts:
         images = images_of(parts.source, _IMAGES)
-        logging.getLogger("leukostream").setLevel(logging.ERROR)  # a field that fails in every round is said once, by its run
         result = summary(measure(setup, parts, images, fields, rounds), str(parts.engine.info))
     typer.echo(json.dumps(result) if as_json else _table(result))
 

@@ -13,8 +13,7 @@ from leukostream.edge.camera.frame import Frame, FrameSource, SourceEnded, Sourc
 from leukostream.edge.contracts.detections import Image, RawDetections
 from leukostream.edge.contracts.errors import EngineError, SourceError
 from leukostream.edge.contracts.messages import RunStartCommand
-from leukostream.edge.contracts.records import FieldRecord, RunStop
-from leukostream.edge.contracts.status import RunOutcome
+from leukostream.edge.contracts.records import FieldRecord
 from leukostream.edge.engine.base import Engine
 from leukostream.edge.journal.memory import MemoryJournal
 from leukostream.edge.pipeline import Opened, Run, StopSwitch
@@ -161,10 +160,10 @@ def _pipeline(setup: Setup, parts: Opened, images: Sequence[Image], n_fields: in
     start_ns = time.monotonic_ns()
     for record in run.records():
         journal.append(record)
-        if isinstance(record, FieldRecord) and record.times is not None:
+        if isinstance(record, FieldRecord):
+            if record.times is None:
+                raise EngineError(f"a field that is measured failed, so that its time means nothing: {record.detail}")
             total_ms.append(record.times.total_ms)
-        elif isinstance(record, RunStop) and record.outcome is RunOutcome.FAILED:
-            raise EngineError(f"the measured run failed: {record.detail}")
     return (time.monotonic_ns() - start_ns) / 1e6 / n_fields, total_ms
 
 

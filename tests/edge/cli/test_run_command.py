@@ -1,0 +1,204 @@
+"""`leuko-edge run` as a process: what a controller gets, how it ends, and what it says to a mistake."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import cv2
+import pytest
+from support.tiny_bundle import blob_field, write_tiny_bundle
+
+from leukostream.edge.cli import main
+from leukostream.edge.contracts.bundle import Bundle
+from leukostream.edge.contracts.errors import StreamError
+from leukostream.edge.contracts.records import FieldRecord, RunStart, RunStop
+from leukostream.edge.contracts.status import FieldStatus, RunOutcome
+from leukostream.edge.stream.client import Controller
+
+pytestmark = pytest.mark.timeout(40)
+
+Start = Callable[..., tuple["subprocess.Popen[str]", str]]
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    return write_tiny_bundle(tmp_path_factory.mktemp("cli") / "bundle")
+
+
+@pytest.fixture(scope="module")
+def many_fields(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """More fields than a test waits for."""
+    folder = tmp_path_factory.mktemp("many")
+    cv2.imwrite(str(folder / "0.png"), blob_field([("lymphocyte", 40, 40)]))
+    for index in range(1, 20_000):
+        os.link(folder / "0.png", folder / f"{index}.png")
+    return folder
+
+
+@pytest.fixture
+def start_run(bundle: Bundle) -> Iterator[Start]:
+    """Starts `leuko-edge run` on a free port; whatever still runs at the end is killed."""
+    processes: list[subprocess.Popen[str]] = []
+
+    def start(source: Path, *more: str) -> tuple["subprocess.Popen[str]", str]:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            endpoint = f"tcp://127.0.0.1:{probe.getsockname()[1]}"
+        command = [sys.executable, "-m", "leukostream.edge.cli", "run", "--source", str(source), "--um-per-px", "0.13"]
+        command += ["--bundle", str(bundle.path), "--bind", endpoint, *more]
+        process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        processes.append(process)
+        return process, endpoint
+
+    yield start
+    for process in processes:
+        process.kill()
+        process.wait()
+        if process.stderr:
+            process.stderr.close()
+
+
+def connected(endpoint: str, process: "subprocess.Popen[str]") -> Controller:
+    deadline_s = time.monotonic() + 20
+    while process.poll() is None and time.monotonic() < deadline_s:
+        controller = Controller(endpoint)
+        try:
+            controller.connect(timeout_s=1.0)
+        except StreamError:
+            controller.close()
+        else:
+            return controller
+    raise AssertionError(f"the edge cannot be reached: {process.communicate()[1] if process.poll() is not None else 'silent'}")
+
+
+def test_one_run_for_the_controller_that_connects(start_run: Start, tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "a.png"), blob_field([("lymphocyte", 40, 40)]))
+    cv2.imwrite(str(tmp_path / "b.png"), blob_field())
+    (tmp_path / "c.png").write_bytes(b"no image")
+    process, endpoint = start_run(tmp_path)
+    with connected(endpoint, process) as controller:
+        run_id = controller.start_run(slide_id="s7")
+        records = list(controller.records(run_id))
+    start, stop = records[0], records[-1]
+    assert isinstance(start, RunStart)
+    assert isinstance(stop, RunStop)
+    assert start.slide_id == "s7"
+    assert stop.fields == {FieldStatus.OK: 1, FieldStatus.EMPTY: 1, FieldStatus.FAILED: 1}
+    assert process.wait(10) == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_in_mid_run_gives_run_stop_and_exit_code_0(
+    number: signal.Signals, start_run: Start, many_fields: Path
+) -> None:
+    process, endpoint = start_run(many_fields)
+    with connected(endpoint, process) as controller:
+        fields, stop = 0, None
+        for record in controller.records(controller.start_run()):
+            if isinstance(record, FieldRecord):
+                fields += 1
+                if fields == 3:
+                    process.send_signal(number)
+            elif isinstance(record, RunStop):
+                stop = record
+    assert stop is not None
+    assert (stop.outcome, stop.detail) == (RunOutcome.STOPPED, f"{number.name} was received")
+    assert stop.sums_match
+    assert stop.triggers == fields < 20_000
+    assert process.wait(10) == 0
+
+
+def test_a_signal_before_any_controller_ends_the_process(start_run: Start, many_fields: Path) -> None:
+    process, endpoint = start_run(many_fields)
+    connected(endpoint, process).close()
+    process.terminate()
+    assert process.wait(10) == 0
+    assert process.stderr is not None
+    assert "stopped before a run began" in process.stderr.read()
+
+
+def test_the_controllers_stop_ends_the_run(start_run: Start, many_fields: Path) -> None:
+    process, endpoint = start_run(many_fields, "--policy", "latest")
+    with connected(endpoint, process) as controller:
+        records = controller.records(controller.start_run())
+        assert isinstance(next(records), RunStart)
+        controller.request_stop()
+        *_, stop = records
+    assert isinstance(stop, RunStop)
+    assert stop.outcome is RunOutcome.STOPPED
+    assert process.wait(10) == 0
+
+
+def test_records_nobody_acknowledged_are_not_called_a_success(start_run: Start, many_fields: Path, tmp_path: Path) -> None:
+    config = tmp_path / "edge.yaml"
+    config.write_text("ack_timeout_s: 0.3\n")
+    process, endpoint = start_run(many_fields, "--config", str(config), "--max-fields", "400")
+    with connected(endpoint, process) as controller:
+        records = controller.records(controller.start_run())
+        next(records)
+    _, said = process.communicate(timeout=20)
+    assert process.returncode == StreamError.exit_code
+    assert "did not acknowledge" in said
+    assert "Traceback" not in said
+
+
+@pytest.fixture(scope="module")
+def places(bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """What the arguments below stand for."""
+    folder = tmp_path_factory.mktemp("places")
+    (folder / "good").mkdir()
+    cv2.imwrite(str(folder / "good" / "a.png"), blob_field())
+    changed = write_tiny_bundle(folder / "changed")
+    changed.model_path.write_bytes(changed.model_path.read_bytes() + b"x")
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        yield {
+            "none": str(folder / "none"),
+            "good": f"--source {folder / 'good'}",
+            "scale": "--um-per-px 0.13",
+            "model": f"--bundle {bundle.path}",
+            "changed": str(changed.path),
+            "port": str(taken.getsockname()[1]),
+        }
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        pytest.param("{model}", 2, "no source is set", id="no source"),
+        pytest.param("--source {none} {scale} {model}", 4, "none", id="a source that is not there"),
+        pytest.param("--source video:{none} {scale} {model}", 4, "none", id="a video that is not there"),
+        pytest.param("--source magic:1 {scale} {model}", 2, "magic", id="an unknown kind of source"),
+        pytest.param("{good} {model}", 2, "--um-per-px", id="no pixel size"),
+        pytest.param("{good} --um-per-px 0 {model}", 2, "um_per_px", id="a pixel size that cannot be"),
+        pytest.param("{good} --um-per-px 9 {model}", 2, "check the um/px", id="a pixel size far off"),
+        pytest.param("{good} {scale} --bundle {none}", 3, "is not a bundle", id="no bundle"),
+        pytest.param("{good} {scale} --bundle {changed}", 3, "is damaged", id="a bundle with a changed byte"),
+        pytest.param("{good} {scale} {model} --profile {none}", 3, "profile", id="no profile"),
+        pytest.param("{good} {scale} {model} --config {none}", 2, "configuration", id="no configuration"),
+        pytest.param("{good} {scale} {model} --log-file {none}/log", 2, "log file", id="a log nobody can write"),
+        pytest.param("{good} {scale} {model} --bind tcp://127.0.0.1:{port}", 6, "already in use", id="a port in use"),
+        pytest.param("{good} {scale} {model} --bind 5570", 6, "5570", id="an address that is none"),
+    ],
+)
+def test_a_mistake_is_one_sentence_before_anyone_waits(
+    arguments: str,
+    code: int,
+    words: str,
+    places: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["leuko-edge", "run", "--log-level", "warning", *arguments.format(**places).split()])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    said = capsys.readouterr().err.strip()
+    assert ended.value.code == code, said
+    assert said.count("\n") == 0, said
+    assert words in said
