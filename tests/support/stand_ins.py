@@ -92,7 +92,7 @@ class StandInEngine:
     fail_collect: tuple[int, Exception] | None = None
     submitted: list[int] = field(default_factory=list)
     collected: int = 0
-    on_submit: Callable[[], None] = lambda: None
+    on_submit: Callable[[], object] = lambda: None
 
     def __post_init__(self) -> None:
         self._slots = [np.zeros((self.max_batch, HEIGHT_PX, WIDTH_PX, 3), np.uint8) for _ in range(self.slots)]

@@ -1,5 +1,6 @@
 """The loop that owns the engine: order, slots, and what each kind of failure does to the fields."""
 
+import threading
 from collections.abc import Callable
 
 import pytest
@@ -146,17 +147,11 @@ def test_a_silent_source_fails_the_run() -> None:
 
 
 def test_latest_drops_the_oldest_and_says_so() -> None:
-    grabbed_all = []
-    engine = StandInEngine(max_batch=1)
-    script: list[Frame | Exception | Callable[[], None]] = [frame_of(index) for index in range(6)]
-    queue_full = ListSource([*script, lambda: grabbed_all.append(True)])
-
-    def wait_for_grabber() -> None:
-        while not grabbed_all:
-            pass
-
-    engine.on_submit = wait_for_grabber
-    rig = Rig(queue_full, engine, policy="latest", capacity=1, queue_fields=2)
+    """The engine does not take its first field before the source has given all six, so that the queue must drop."""
+    all_given = threading.Event()
+    engine = StandInEngine(max_batch=1, on_submit=lambda: all_given.wait(10))
+    source = ListSource([*(frame_of(index) for index in range(6)), all_given.set])
+    rig = Rig(source, engine, policy="latest", capacity=1, queue_fields=2)
     assert [job.frame.field_index for job in rig.jobs] == list(range(6))
     assert rig.ends.count(SKIPPED) >= 2
     assert rig.ends[-2:] == [OK, OK]
