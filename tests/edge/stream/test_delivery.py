@@ -47,6 +47,18 @@ def test_not_one_record_is_sent_beyond_the_credit(start_edge: StartEdge) -> None
         assert edge.journal.acknowledged("r") == 3
 
 
+def test_a_record_is_sent_when_it_is_written_not_when_the_next_heartbeat_is_due(start_edge: StartEdge) -> None:
+    edge = start_edge(n_fields=3, hold=True, settings=StreamSettings(ping_every_s=60, silent_after_s=600))
+    with RawClient(edge.endpoint) as client:
+        client.hello()
+        client.ask(type="RUN_START", cmd_id="c", run_id="r")
+        client.send(type="ACK", run_id="r", upto_seq=-1, send_until_seq=100)
+        assert client.receive()["seq"] == 0
+        for seq in (1, 2, 3):
+            edge.run.go.release()
+            assert client.receive()["seq"] == seq
+
+
 def test_a_controller_that_stops_reading_never_blocks_the_writer_and_loses_nothing(start_edge: StartEdge) -> None:
     edge = start_edge(n_fields=6000)
     with Controller(edge.endpoint, settings=ClientSettings(window=100_000)) as controller:
@@ -100,7 +112,7 @@ def test_closing_waits_for_a_slow_controller_to_hold_everything(start_edge: Star
         edge.run.written.wait(5)
         records = controller.records()
         next(records)
-        closing = threading.Thread(target=edge.server.close, args=(5.0,))
+        closing = threading.Thread(target=edge.server.close, args=(3600.0,))
         closing.start()
         rest = list(records)
         closing.join(10)

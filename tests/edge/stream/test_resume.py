@@ -8,7 +8,11 @@ from support.wire import Cable
 
 from leukostream.edge.contracts.errors import StreamError
 from leukostream.edge.contracts.messages import Accepted, Resume, RunStartCommand
+from leukostream.edge.journal.memory import MemoryJournal
+from leukostream.edge.pipeline.single import SingleRun
+from leukostream.edge.pipeline.stop import StopSwitch
 from leukostream.edge.stream.client import Controller
+from leukostream.edge.stream.server import EdgeServer
 from leukostream.edge.stream.settings import ClientSettings, StreamSettings
 
 pytestmark = pytest.mark.timeout(30)
@@ -62,10 +66,30 @@ def test_an_edge_that_is_gone_for_good_ends_in_one_sentence(start_edge: StartEdg
         cable.close()
 
 
-def test_an_edge_that_was_restarted_says_that_it_no_longer_holds_the_run(start_edge: StartEdge) -> None:
-    edge = start_edge()
-    with Controller(edge.endpoint) as controller, pytest.raises(StreamError, match="may have been restarted"):
-        controller.connect(resume=Resume(run_id="before-the-restart", next_seq=12))
+def test_an_edge_that_was_restarted_in_mid_run_says_that_it_no_longer_holds_the_run(start_edge: StartEdge) -> None:
+    edge = start_edge(n_fields=5, hold=True)
+    with Controller(edge.endpoint, settings=QUICK) as controller:
+        controller.connect()
+        controller.start_run()
+        records = controller.records()
+        assert next(records).seq == 0
+        edge.server.close(drain_s=0)
+        again = EdgeServer(edge.endpoint, MemoryJournal(), SingleRun(StopSwitch()), "boot-2").start()
+        with pytest.raises(StreamError, match=r"could not be opened anew.*unknown_run.*may have been restarted"):
+            next(records)
+        again.close(drain_s=0)
+
+
+def test_a_run_that_was_accepted_and_has_no_record_yet_is_known() -> None:
+    with EdgeServer("tcp://127.0.0.1:0", MemoryJournal(), SingleRun(StopSwitch()), "boot") as server:
+        with Controller(server.endpoint, client_id="a") as controller:
+            controller.connect()
+            run_id = controller.start_run()
+            (run,) = controller.query(run_id).runs
+            assert (run.next_seq, run.finished) == (0, False)
+        with Controller(server.endpoint, client_id="a") as controller:
+            (listed,) = controller.connect(resume=Resume(run_id=run_id, next_seq=0)).runs
+            assert listed == run
 
 
 def test_a_client_that_claims_records_nobody_wrote_is_refused(start_edge: StartEdge) -> None:
