@@ -38,6 +38,12 @@ def image(found: list[tuple[Box, float, int]], truth: list[tuple[Box, int]]) -> 
         pytest.param(image([(A, 0.9, LYM), (FAR, 0.8, LYM)], [(A, LYM)]), 1.0, id="false-after-true"),
         pytest.param(image([(B, 0.9, LYM), (A, 0.8, LYM)], [(A, LYM), (B, UNTYPED_WBC)]), 1.0, id="untyped-is-neither"),
         pytest.param(image([(B, 0.9, LYM), (A, 0.8, LYM)], [(A, LYM), (B, IGNORE)]), 1.0, id="ignored-is-neither"),
+        pytest.param(
+            image([(B, 0.9, LYM), (A, 0.8, LYM)], [(A, LYM), ((0, 0, 100, 100), IGNORE)]),
+            1.0,
+            id="inside-a-large-ignored-region",
+        ),
+        pytest.param(image([(FAR, 0.9, LYM), (A, 0.8, LYM)], [(A, LYM), (B, IGNORE)]), 0.5, id="outside-the-ignored-region"),
         pytest.param(image([(B, 0.9, LYM), (A, 0.8, LYM)], [(A, LYM), (B, MON)]), 0.5, id="another-type-is-false"),
         pytest.param(image([((0, 0, 10, 4), 0.9, LYM)], [(A, LYM)]), 0.0, id="too-little-overlap"),
     ],
