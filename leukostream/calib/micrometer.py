@@ -49,7 +49,7 @@ def measure_scale(image: Image) -> Scale:
     """
     grey = _flattened(image)
     angle = _refined(grey, _normal_direction(grey))
-    spacing = regular_spacing(line_centres(_finest_profile(_Turned(grey, angle))))
+    spacing = regular_spacing(line_centres(_finest_profile(_Turned(grey, angle, cv2.INTER_CUBIC))))
     return Scale(spacing, (float(-np.degrees(angle)) + 90) % 180 - 90)
 
 
@@ -89,7 +89,8 @@ def _refined(grey: Grey, angle: float) -> float:
     smooth = np.asarray(cv2.GaussianBlur(grey, (0, 0), 1.5), np.float32)
 
     def sharpness(turn: float, strips: int) -> float:
-        edges = ((np.diff(strip.profile) ** 2).sum() * len(strip.rows) for strip in _Turned(smooth, turn).strips(strips))
+        turned = _Turned(smooth, turn, cv2.INTER_LINEAR)
+        edges = ((np.diff(strip.profile) ** 2).sum() * len(strip.rows) for strip in turned.strips(strips))
         return float(sum(edges))
 
     for step_deg, strips in ((1.0, STRIPS), (0.3, STRIPS // 4), (0.08, 1)):
@@ -108,7 +109,7 @@ class _Strip:
 class _Turned:
     """An image turned so that its lines run along columns, scale unchanged, with what the image covers of it."""
 
-    def __init__(self, grey: Grey, angle: float) -> None:
+    def __init__(self, grey: Grey, angle: float, interpolation: int) -> None:
         height, width = grey.shape
         cos, sin = abs(np.cos(angle)), abs(np.sin(angle))
         size = (int(width * cos + height * sin), int(width * sin + height * cos))
@@ -116,7 +117,7 @@ class _Turned:
         turn = np.asarray(cv2.getRotationMatrix2D(centre, float(np.degrees(angle)), 1.0), np.float64)
         turn[:, 2] += ((size[0] - width) / 2, (size[1] - height) / 2)
         self.covered = cv2.warpAffine(np.ones_like(grey), turn, size, flags=cv2.INTER_NEAREST)
-        self.pixels = cv2.warpAffine(grey, turn, size, flags=cv2.INTER_CUBIC) * self.covered
+        self.pixels = cv2.warpAffine(grey, turn, size, flags=interpolation) * self.covered
 
     def strip(self, rows: NDArray[np.intp]) -> _Strip | None:
         """Mean over rows, from the first to the last column that the image covers well; None when those are too few."""

@@ -16,8 +16,6 @@ from leukostream.builder.inspection import inspect_bundle
 from leukostream.edge.contracts.bundle import MODEL, write_bundle
 from leukostream.edge.contracts.errors import BundleError
 
-pytestmark = pytest.mark.timeout(30)
-
 
 def _model() -> onnx.ModelProto:
     return onnx.load_model_from_string(tiny_model(top_k=64))

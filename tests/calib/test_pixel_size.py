@@ -19,8 +19,6 @@ from leukostream.edge.contracts.detections import Image
 from leukostream.edge.contracts.errors import DataError
 from leukostream.edge.contracts.profile import load_profile
 
-pytestmark = pytest.mark.timeout(30)
-
 MAX_ERROR = 0.003
 
 
