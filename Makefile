@@ -52,7 +52,7 @@ clean: ## remove both environments and every cache
 
 $(EDGE)/.installed: pyproject.toml constraints.txt
 	$(check_python)
-	@echo "-- installing leukostream into $(EDGE) (once; about 400 MB)"
+	@echo "-- installing leukostream into $(EDGE) (once; about 500 MB)"
 	@$(PYTHON) -m venv $(EDGE)
 	@$(EDGE)/bin/python $(PIP_INSTALL) --editable .
 	@touch $@
