@@ -5,6 +5,7 @@ import math
 from collections.abc import Iterator
 from pathlib import Path
 
+import cv2
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
@@ -36,6 +37,11 @@ class _Samples(Dataset[tuple[Tensor, Targets]]):
 
 def _collate(samples: list[tuple[Tensor, Targets]]) -> Batch:
     return torch.stack([image for image, _ in samples]), [targets for _, targets in samples]
+
+
+def _one_thread(_worker: int) -> None:
+    """A worker's picture operations must not take the cores that train."""
+    cv2.setNumThreads(1)
 
 
 def learning_rate(step: int, total: int, settings: Optimiser) -> float:
@@ -140,6 +146,7 @@ def _batches(recipe: Recipe, training_sets: list[TrainingSet], done: int) -> Ite
             num_workers=recipe.workers,
             collate_fn=_collate,
             prefetch_factor=4 if recipe.workers else None,
+            worker_init_fn=_one_thread,
         )
 
 

@@ -126,7 +126,9 @@ class FolderSource:
         )
 
     def _name(self, index: int) -> str:
-        return Path(os.path.relpath(self._files[index], self._root)).as_posix()
+        name = Path(os.path.relpath(self._files[index], self._root)).as_posix()
+        # A file name need not be UTF-8, but a record is: bytes that are not are shown escaped.
+        return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 def _expand(path: Path) -> tuple[Path, list[Path]]:
