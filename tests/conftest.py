@@ -22,6 +22,7 @@ BUDGETS_S = {
 
 ROOMS = {
     "tests/trainer/": "trainer",
+    "tests/shipped/": "trainer",
     "tests/builder/": "builder",
     "tests/calib/": "calib",
     "tests/edge/stream/": "stream",

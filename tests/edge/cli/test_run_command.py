@@ -5,12 +5,13 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import cv2
 import pytest
+from support.bare_run import connected
+from support.ports import free_endpoint
 from support.tiny_bundle import blob_field, write_tiny_bundle
 
 from leukostream.edge.cli import main
@@ -18,7 +19,6 @@ from leukostream.edge.contracts.bundle import Bundle
 from leukostream.edge.contracts.errors import StreamError
 from leukostream.edge.contracts.records import FieldRecord, RunStart, RunStop
 from leukostream.edge.contracts.status import FieldStatus, RunOutcome
-from leukostream.edge.stream.client import Controller
 
 pytestmark = pytest.mark.timeout(40)
 
@@ -46,9 +46,7 @@ def start_run(bundle: Bundle) -> Iterator[Start]:
     processes: list[subprocess.Popen[str]] = []
 
     def start(source: Path, *more: str) -> tuple["subprocess.Popen[str]", str]:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            endpoint = f"tcp://127.0.0.1:{probe.getsockname()[1]}"
+        endpoint = free_endpoint()
         command = [sys.executable, "-m", "leukostream.edge.cli", "run", "--source", str(source), "--um-per-px", "0.13"]
         command += ["--bundle", str(bundle.path), "--bind", endpoint, *more]
         process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
@@ -61,19 +59,6 @@ def start_run(bundle: Bundle) -> Iterator[Start]:
         process.wait()
         if process.stderr:
             process.stderr.close()
-
-
-def connected(endpoint: str, process: "subprocess.Popen[str]") -> Controller:
-    deadline_s = time.monotonic() + 20
-    while process.poll() is None and time.monotonic() < deadline_s:
-        controller = Controller(endpoint)
-        try:
-            controller.connect(timeout_s=1.0)
-        except StreamError:
-            controller.close()
-        else:
-            return controller
-    raise AssertionError(f"the edge cannot be reached: {process.communicate()[1] if process.poll() is not None else 'silent'}")
 
 
 def test_one_run_for_the_controller_that_connects(start_run: Start, tmp_path: Path) -> None:
