@@ -7,16 +7,15 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from leukostream.edge.camera.decode import read_image
 from leukostream.edge.camera.fit import FitPlan, plan_fit
 from leukostream.edge.contracts.bundle import Bundle
 from leukostream.edge.contracts.cells import CELLS
 from leukostream.edge.contracts.detections import RawDetections
-from leukostream.edge.contracts.errors import DataError, FrameError
 from leukostream.edge.engine import open_engine
 from leukostream.edge.engine.base import Engine
 from leukostream.edge.postprocess import OperatingPoint, postprocess
 from leukostream.trainer.data.annotation import IGNORE, Annotation
+from leukostream.trainer.data.image_file import read_image
 from leukostream.trainer.evaluation.average_precision import Judged
 
 MIN_SCORE = 0.005
@@ -78,10 +77,7 @@ def plan_of(annotation: Annotation, bundle: Bundle) -> FitPlan:
 
 def infer(engine: Engine, plan: FitPlan, annotation: Annotation) -> RawDetections:
     """The graph's rows for one image, one per tile."""
-    try:
-        image, _ = read_image(annotation.path, str(annotation.path))
-    except FrameError as problem:
-        raise DataError(str(problem)) from problem
+    image = read_image(annotation.path)
     slots = [np.empty((plan.engine_height_px, plan.engine_width_px, 3), np.uint8) for _ in range(plan.n_tiles)]
     plan.write(image, slots)
     parts = []

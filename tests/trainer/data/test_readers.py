@@ -128,8 +128,8 @@ XML = "second/Annotations/image_00001.xml"
 @pytest.mark.parametrize(
     ("damage", "says"),
     [
-        pytest.param(_cut_off, r"image_00001\.jpg is cut off after", id="truncated image"),
-        pytest.param(_edit("second/JPEGImages/image_00001.jpg", ""), "is cut off after 0 bytes", id="empty image file"),
+        pytest.param(_cut_off, r"image_00001\.jpg is a truncated JPEG", id="truncated image"),
+        pytest.param(_edit("second/JPEGImages/image_00001.jpg", ""), r"is empty \(0 bytes\)", id="empty image file"),
         pytest.param(_edit("second/JPEGImages/image_00001.jpg", "text"), "cannot be decoded", id="not an image"),
         pytest.param(
             _xml([("WBC", (120.0, 31.0, 41.0, 110.0))]), r"image_00001\.xml: the box .* is reversed", id="reversed box"
