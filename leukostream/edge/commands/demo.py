@@ -18,7 +18,8 @@ from leukostream.edge.contracts.errors import StreamError
 from leukostream.edge.stream.client import Controller
 from leukostream.edge.stream.settings import ClientSettings
 
-_SOURCE = "virtual:seed=42,fields={fields},wbc=1.5"
+_SOURCE = "virtual:seed=42,fields={fields},wbc=1.5,rate=10"
+"""At the pace of a tiling scanner: unpaced, every field would wait behind those read ahead, and its latency say nothing."""
 _START_S = 40.0
 _END_S = 15.0
 _LOG_LINES = 12
