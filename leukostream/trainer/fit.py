@@ -70,6 +70,9 @@ def fit(
     model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimiser = _optimiser(model, recipe.optimiser)
     step = 0
+    if start_from:
+        origin = {"recipe": start_from.recipe.model_dump(mode="json"), "step": start_from.step, "data": start_from.data}
+        data = {**data, "started_from": origin}
     source = resume or start_from
     if source:
         model.load_state_dict(source.model)

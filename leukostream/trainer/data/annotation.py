@@ -15,6 +15,9 @@ UNTYPED_WBC = -1
 IGNORE = -2
 """A region in which nothing is trained or tested: a cell mostly cut away, an uncertain object."""
 
+UNTYPED_NEUTROPHIL = -3
+"""A neutrophil of which nobody said band or segmented: trains that it is a leukocyte and none of the other types."""
+
 Split = Literal["train", "val", "test"]
 
 MIN_BOX_PX = 4.0
@@ -29,7 +32,8 @@ class Annotation:
     """One image as annotated.
 
     boxes_px [n, 4] float32: x1 y1 x2 y2 in pixels of the original, x2 and y2 exclusive. labels [n] int32: index into `CELLS`,
-    `UNTYPED_WBC` or `IGNORE`. `original` groups what shows the same image under several names: it never is in two splits.
+    `UNTYPED_WBC`, `UNTYPED_NEUTROPHIL` or `IGNORE`. `original` groups what shows the same image under several names: it never
+    is in two splits.
     """
 
     path: Path

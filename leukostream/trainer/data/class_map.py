@@ -7,10 +7,10 @@ import yaml
 
 from leukostream.edge.contracts.cells import INDEX
 from leukostream.edge.contracts.errors import DataError
-from leukostream.trainer.data.annotation import IGNORE, UNTYPED_WBC
+from leukostream.trainer.data.annotation import IGNORE, UNTYPED_NEUTROPHIL, UNTYPED_WBC
 
 BACKGROUND = "background"
-SPECIAL = {"untyped_wbc": UNTYPED_WBC, "ignore": IGNORE}
+SPECIAL = {"untyped_wbc": UNTYPED_WBC, "untyped_neutrophil": UNTYPED_NEUTROPHIL, "ignore": IGNORE}
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,10 @@ import numpy as np
 
 from leukostream.edge.contracts.cells import CELLS
 from leukostream.edge.contracts.detections import Image
-from leukostream.trainer.data.annotation import IGNORE, UNTYPED_WBC
+from leukostream.trainer.data.annotation import IGNORE, UNTYPED_NEUTROPHIL, UNTYPED_WBC
 from leukostream.trainer.data.field import Field
 
-_SPECIAL = {UNTYPED_WBC: ("WBC", (0, 160, 0)), IGNORE: ("ignore", (128, 128, 128))}
+_SPECIAL = {UNTYPED_WBC: ("WBC", (0, 160, 0)), UNTYPED_NEUTROPHIL: ("NEU", (0, 160, 0)), IGNORE: ("ignore", (128, 128, 128))}
 
 
 def contact_sheet(fields: Sequence[Field], columns: int = 4) -> Image:

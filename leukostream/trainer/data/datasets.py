@@ -8,15 +8,12 @@ import yaml
 from pydantic import Field, ValidationError
 
 from leukostream.edge.contracts.base import Fraction, Strict, explain
-from leukostream.edge.contracts.cells import NAMES
 from leukostream.edge.contracts.errors import DataError
-from leukostream.trainer.data.annotation import IGNORE, UNTYPED_WBC, Annotation, Split
+from leukostream.trainer.data.annotation import Annotation, Split
 from leukostream.trainer.data.class_map import load_class_map
 from leukostream.trainer.data.read_class_folders import read_class_folders
 from leukostream.trainer.data.read_voc import read_voc
 from leukostream.trainer.data.read_yolo import read_yolo
-
-_SPECIAL_NAMES = {UNTYPED_WBC: "untyped_wbc", IGNORE: "ignore"}
 
 Scale = Annotated[float, Field(gt=0, le=10)]
 
@@ -115,22 +112,3 @@ def data_sha256(annotations: list[Annotation]) -> str:
         digest.update(f"{item.source}/{item.original}/{item.split}/{item.um_per_px}".encode())
         digest.update(item.boxes_px.tobytes() + item.labels.tobytes() + item.path.read_bytes())
     return digest.hexdigest()
-
-
-def describe(description: Path, annotations: list[Annotation]) -> dict[str, object]:
-    """What a bundle says about its data: the description, one hash over everything, and counts by source and class."""
-    by_source: dict[str, dict[str, int]] = {}
-    cells: dict[str, int] = {}
-    for item in annotations:
-        row = by_source.setdefault(item.source, {"images": 0, "cells": 0})
-        row["images"] += 1
-        row["cells"] += len(item.labels)
-        for label in item.labels.tolist():
-            name = _SPECIAL_NAMES.get(label) or NAMES[label]
-            cells[name] = cells.get(name, 0) + 1
-    return {
-        "description": load_description(description).model_dump(mode="json"),
-        "sha256": data_sha256(annotations),
-        "sources": by_source,
-        "cells": dict(sorted(cells.items())),
-    }

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from leukostream.edge.contracts.cells import CELLS
 from leukostream.edge.contracts.errors import DataError
-from leukostream.trainer.data.annotation import UNTYPED_WBC, Annotation
+from leukostream.trainer.data.annotation import UNTYPED_NEUTROPHIL, UNTYPED_WBC, Annotation
 from leukostream.trainer.data.datasets import data_sha256, load_description
 
 
@@ -24,5 +24,5 @@ def describe(description: Path, annotations: list[Annotation]) -> dict[str, obje
     return {
         "sha256": data_sha256(annotations),
         "sources": {name: {"images": images[name], **origins[name].model_dump()} for name in sorted(images)},
-        "train_cells": {**named, "untyped_wbc": cells[UNTYPED_WBC]},
+        "train_cells": {**named, "untyped_neutrophil": cells[UNTYPED_NEUTROPHIL], "untyped_wbc": cells[UNTYPED_WBC]},
     }

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from leukostream.edge.contracts.cells import CELLS
-from leukostream.trainer.data.annotation import IGNORE, UNTYPED_WBC
+from leukostream.edge.contracts.cells import CELLS, INDEX
+from leukostream.trainer.data.annotation import IGNORE, UNTYPED_NEUTROPHIL, UNTYPED_WBC
 
 INSIDE = 0.5
 """Share of a detection inside an ignored region from which it is not judged; training leaves the same out."""
@@ -20,7 +20,7 @@ Ints = NDArray[np.int32]
 class Judged:
     """Detections and truth of one image, both in the same pixels.
 
-    boxes [n, 4], scores [n], labels [n]; truth_boxes [m, 4], truth_labels [m] (-1 untyped leukocyte, -2 ignored region).
+    boxes [n, 4], scores [n], labels [n]; truth_boxes [m, 4], truth_labels [m] (with `annotation`'s special labels).
     """
 
     boxes: Floats
@@ -91,15 +91,18 @@ def interpolated_ap(is_true: NDArray[np.bool_], n_truth: int) -> float:
 
 
 def class_curve(images: Sequence[Judged], label: int, iou: float = 0.5) -> Curve:
-    """One class. Untyped leukocytes are optional for the leukocyte classes: finding one is neither right nor wrong."""
+    """One class. Untyped leukocytes are optional for the leukocyte classes: finding one is neither right nor wrong; so are
+    untyped neutrophils for band and segmented, while calling one anything else is wrong."""
     optional = {UNTYPED_WBC} if CELLS[label].is_wbc else set()
+    if label in {INDEX["neutrophil_band"], INDEX["neutrophil_segmented"]}:
+        optional.add(UNTYPED_NEUTROPHIL)
     return _curve(images, [label], {label}, optional, iou)
 
 
 def leukocyte_curve(images: Sequence[Judged], iou: float = 0.5) -> Curve:
     """Any leukocyte, whatever its type: the labels of detections and truth only have to be leukocytes."""
     wbc = [index for index, cell in enumerate(CELLS) if cell.is_wbc]
-    return _curve(images, wbc, {*wbc, UNTYPED_WBC}, set(), iou)
+    return _curve(images, wbc, {*wbc, UNTYPED_WBC, UNTYPED_NEUTROPHIL}, set(), iou)
 
 
 def _curve(images: Sequence[Judged], detected: list[int], wanted: set[int], optional: set[int], iou: float) -> Curve:

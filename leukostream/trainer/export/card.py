@@ -34,7 +34,9 @@ def card(manifest: dict[str, Any]) -> str:
 def _training(training: dict[str, Any]) -> str:
     recipe = training["recipe"]
     steps = sum(phase["steps"] for phase in recipe["phases"])
-    return (
+    start = training["data"].get("started_from")
+    begun = f"It goes on from recipe `{start['recipe']['name']}` after {start['step']} steps. " if start else ""
+    return begun + (
         f"Recipe `{recipe['name']}`, {steps} steps in {len(recipe['phases'])} phases, seed {training['seed']}, code "
         f"{training['code_version']}. The whole recipe as it was resolved is in `bundle.json` under `training.recipe`.\n"
     )
@@ -46,6 +48,8 @@ def _data(data: dict[str, Any]) -> str:
         lines.append(f"| {name} | {row['images']} | {row['licence']} | {row['origin']} |")
     cells = data.get("train_cells", {})
     real = [f"{cell.name} {cells[cell.name]}" for cell in CELLS if cells.get(cell.name)]
+    if cells.get("untyped_neutrophil"):
+        real.append(f"neutrophils, band or segmented, {cells['untyped_neutrophil']}")
     if cells.get("untyped_wbc"):
         real.append(f"leukocytes of unknown type {cells['untyped_wbc']}")
     drawn = [cell.name for cell in CELLS if not cells.get(cell.name)]

@@ -12,10 +12,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from leukostream.edge.contracts.cells import INDEX
+from leukostream.trainer.data.annotation import IGNORE, UNTYPED_NEUTROPHIL
 from leukostream.trainer.models.boxes import area, generalised_iou, intersection, iou
 from leukostream.trainer.models.detector import Targets
 from leukostream.trainer.models.yolo_head import YoloHead
 
+NEUTROPHILS = (INDEX["neutrophil_band"], INDEX["neutrophil_segmented"])
 IGNORE_IOU = 0.5
 ALSO_POSITIVE_IOU = 0.6
 BOX_WEIGHT = 3.0
@@ -34,7 +37,7 @@ def assign(heads: Sequence[YoloHead], grids: Sequence[tuple[int, int]], target: 
 
     `grids` are (rows, columns) per head. A prior claimed by several cells goes to the one whose shape fits better.
     """
-    keep = torch.nonzero(target.labels >= -1).flatten()
+    keep = torch.nonzero(target.labels != IGNORE).flatten()
     boxes = target.boxes[keep]
     sizes, centres = boxes[:, 2:] - boxes[:, :2], (boxes[:, :2] + boxes[:, 2:]) / 2
     fits = shape_iou(sizes, torch.cat([head.anchors for head in heads]))
@@ -61,7 +64,7 @@ def assign(heads: Sequence[YoloHead], grids: Sequence[tuple[int, int]], target: 
 def yolo_loss(heads: Sequence[YoloHead], raw: Sequence[Tensor], targets: Sequence[Targets]) -> dict[str, Tensor]:
     """Box, objectness and class loss, each a sum over priors divided by the number of positive priors of the batch.
 
-    Cells labelled -1 train box and objectness; regions labelled -2 train nothing.
+    Untyped leukocytes train box and objectness, ignored regions nothing.
     """
     grids = [(x.shape[2], x.shape[3]) for x in raw]
     parts = [head.decode(x) for head, x in zip(heads, raw, strict=True)]
@@ -82,11 +85,7 @@ def yolo_loss(heads: Sequence[YoloHead], raw: Sequence[Tensor], targets: Sequenc
         wanted[n, prior] = 1.0
         weight[n, prior] = POSITIVE_WEIGHT
         box_terms.append((1 - generalised_iou(boxes[n, prior], target.boxes[cell])).sum())
-        labels = target.labels[cell]
-        typed = labels >= 0
-        if typed.any():
-            one_hot = functional.one_hot(labels[typed], classes.shape[2]).float()
-            class_terms.append(functional.binary_cross_entropy_with_logits(classes[n, prior[typed]], one_hot, reduction="sum"))
+        class_terms.append(class_loss(classes[n, prior], target.labels[cell]))
     scale = max(1, n_positive)
     object_loss = functional.binary_cross_entropy_with_logits(objectness, wanted, weight, reduction="sum")
     zero = objectness.sum() * 0.0
@@ -97,11 +96,25 @@ def yolo_loss(heads: Sequence[YoloHead], raw: Sequence[Tensor], targets: Sequenc
     }
 
 
+def class_loss(logits: Tensor, labels: Tensor) -> Tensor:
+    """Independent logistic loss of positive priors [m, C], summed over what their labels say.
+
+    An untyped neutrophil is known to be none of the other types, and it is open which of the two neutrophils it is.
+    """
+    wanted = functional.one_hot(labels.clamp(min=0), logits.shape[1]).float() * (labels >= 0)[:, None]
+    known = (labels >= 0)[:, None].repeat(1, logits.shape[1])
+    known[labels == UNTYPED_NEUTROPHIL] = True
+    neutrophils = torch.zeros(logits.shape[1], dtype=torch.bool)
+    neutrophils[[index for index in NEUTROPHILS if index < logits.shape[1]]] = True
+    known &= ~((labels == UNTYPED_NEUTROPHIL)[:, None] & neutrophils)
+    return functional.binary_cross_entropy_with_logits(logits, wanted, known.float(), reduction="sum")
+
+
 def _trained(boxes: Tensor, target: Targets) -> Tensor:
     """1 for priors that count as background, 0 for those that overlap a cell or lie in an ignored region: [P]."""
     if not len(target.boxes):
         return torch.ones(len(boxes))
-    ignored = target.labels == -2
+    ignored = target.labels == IGNORE
     near = (iou(boxes, target.boxes[~ignored]) > IGNORE_IOU).any(dim=1)
     inside = intersection(boxes, target.boxes[ignored]) / area(boxes).clamp(min=1.0)[:, None]
     return (~(near | (inside > 0.5).any(dim=1))).float()

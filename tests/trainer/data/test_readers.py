@@ -12,8 +12,9 @@ from leukostream.edge.contracts.cells import INDEX
 from leukostream.edge.contracts.errors import DataError
 from leukostream.trainer.data.annotation import IGNORE, UNTYPED_WBC, Annotation
 from leukostream.trainer.data.class_map import load_class_map
-from leukostream.trainer.data.datasets import describe, load_datasets
+from leukostream.trainer.data.datasets import data_sha256, load_datasets
 from leukostream.trainer.data.image_file import image_size, read_image
+from leukostream.trainer.data.provenance import describe
 from leukostream.trainer.data.read_voc import read_voc
 from leukostream.trainer.data.read_yolo import read_yolo
 
@@ -96,16 +97,24 @@ def test_an_original_in_two_data_sets_keeps_the_first_ones_split(tmp_path: Path)
     assert splits["image_00001"] == "test"
     assert splits["image_00002"] == "train"
     assert len(splits) == len(found), "no original is there twice"
-    described = describe(tmp_path / "datasets.yaml", found)
-    assert described["sources"] == {"LAB": {"images": 4, "cells": 2}}
+
+
+def test_a_bundle_can_say_where_its_images_come_from(tmp_path: Path) -> None:
+    voc(tmp_path / "second", "image_00001", (200, 160), [WBC])
+    path = _described(tmp_path, VOC_SET)
+    content = yaml.safe_load(path.read_text())
+    path.write_text(yaml.safe_dump({**content, "sources": {"LAB": {"origin": "drawn", "licence": "none"}}}))
+    described = describe(path, load_datasets(path, tmp_path))
+    assert described["sources"] == {"LAB": {"images": 1, "origin": "drawn", "licence": "none"}}
+    assert described["train_cells"]["untyped_wbc"] == 1
 
 
 def test_the_hash_of_the_data_follows_its_pixels(tmp_path: Path) -> None:
     voc(tmp_path / "second", "image_00001", (200, 160), [WBC])
     description = _described(tmp_path, VOC_SET)
-    before = describe(description, load_datasets(description, tmp_path))["sha256"]
+    before = data_sha256(load_datasets(description, tmp_path))
     write(tmp_path / "second" / "JPEGImages" / "image_00001.jpg", smear(200, 160, seed=1))
-    assert describe(description, load_datasets(description, tmp_path))["sha256"] != before
+    assert data_sha256(load_datasets(description, tmp_path)) != before
 
 
 def _edit(path: str, text: str) -> Callable[[Path], None]:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from leukostream.edge.contracts.cells import INDEX
-from leukostream.trainer.data.annotation import IGNORE, UNTYPED_WBC
+from leukostream.trainer.data.annotation import IGNORE, UNTYPED_NEUTROPHIL, UNTYPED_WBC
 from leukostream.trainer.evaluation.average_precision import Judged, class_curve, interpolated_ap, leukocyte_curve
 
 LYM, MON, NRBC = INDEX["lymphocyte"], INDEX["monocyte"], INDEX["nrbc"]
@@ -57,12 +57,21 @@ def test_ap_of_a_class(judged: Judged, expected: float | None) -> None:
     [
         pytest.param(image([(A, 0.9, MON)], [(A, LYM)]), 1.0, id="a-wrong-type-is-still-a-leukocyte"),
         pytest.param(image([(A, 0.9, MON)], [(A, UNTYPED_WBC)]), 1.0, id="untyped-counts-here"),
+        pytest.param(image([(A, 0.9, MON)], [(A, UNTYPED_NEUTROPHIL)]), 1.0, id="so-does-an-untyped-neutrophil"),
         pytest.param(image([(A, 0.9, NRBC)], [(A, LYM)]), 0.0, id="a-nucleated-red-cell-is-none"),
         pytest.param(image([(A, 0.9, LYM)], [(A, NRBC)]), None, id="nor-is-one-a-truth"),
     ],
 )
 def test_ap_of_any_leukocyte(judged: Judged, expected: float | None) -> None:
     assert leukocyte_curve([judged]).ap == (None if expected is None else pytest.approx(expected))
+
+
+def test_an_untyped_neutrophil_may_be_called_segmented_but_not_a_lymphocyte() -> None:
+    segmented = INDEX["neutrophil_segmented"]
+    called = image([(B, 0.9, segmented), (A, 0.8, segmented)], [(A, segmented), (B, UNTYPED_NEUTROPHIL)])
+    assert class_curve([called], segmented).ap == pytest.approx(1.0)
+    called = image([(B, 0.9, LYM), (A, 0.8, LYM)], [(A, LYM), (B, UNTYPED_NEUTROPHIL)])
+    assert class_curve([called], LYM).ap == pytest.approx(0.5)
 
 
 def test_scores_rank_over_all_images_together() -> None:

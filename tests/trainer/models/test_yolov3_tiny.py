@@ -5,11 +5,13 @@ import math
 import pytest
 import torch
 
+from leukostream.edge.contracts.cells import INDEX
 from leukostream.edge.contracts.errors import ConfigError
+from leukostream.trainer.data.annotation import UNTYPED_NEUTROPHIL
 from leukostream.trainer.models.detector import Targets, build_detector
 from leukostream.trainer.models.layers import SamePool, count_parameters, fuse
 from leukostream.trainer.models.yolo_head import YoloHead
-from leukostream.trainer.models.yolo_loss import assign, yolo_loss
+from leukostream.trainer.models.yolo_loss import assign, class_loss, yolo_loss
 
 
 def target(*rows: tuple[float, float, float, float, int]) -> Targets:
@@ -139,6 +141,17 @@ def test_an_untyped_leukocyte_has_no_class_loss_and_an_ignored_region_no_loss_at
     region = target((20, 4, 60, 44, -2))
     assert float(yolo_loss(HEADS, raw, [region])["objectness"]) < 1e-3
     assert float(yolo_loss(HEADS, raw, [target()])["objectness"]) > 5
+
+
+def test_an_untyped_neutrophil_denies_the_other_types_and_leaves_its_own_two_open() -> None:
+    logits = torch.zeros(1, 15)
+    band, segmented, eosinophil = (INDEX[name] for name in ("neutrophil_band", "neutrophil_segmented", "eosinophil"))
+    labels = torch.tensor([UNTYPED_NEUTROPHIL])
+    indifferent = float(class_loss(logits, labels))
+    for index, changes in ((band, False), (segmented, False), (eosinophil, True)):
+        louder = logits.clone()
+        louder[0, index] = 4.0
+        assert (float(class_loss(louder, labels)) > indifferent + 1) is changes
 
 
 def test_a_prior_that_overlaps_a_cell_without_being_its_best_is_left_out() -> None:
