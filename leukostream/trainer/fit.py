@@ -39,11 +39,6 @@ def _collate(samples: list[tuple[Tensor, Targets]]) -> Batch:
     return torch.stack([image for image, _ in samples]), [targets for _, targets in samples]
 
 
-def _one_thread(_worker: int) -> None:
-    """A worker's picture operations must not take the cores that train."""
-    cv2.setNumThreads(1)
-
-
 def learning_rate(step: int, total: int, settings: Optimiser) -> float:
     """Linear warm-up, then half a cosine down to `final_fraction` of the peak."""
     if step < settings.warm_up_steps:
@@ -137,6 +132,9 @@ def phase_field_size(recipe: Recipe, phase: Phase) -> tuple[int, int, int, int]:
 
 def _batches(recipe: Recipe, training_sets: list[TrainingSet], done: int) -> Iterator[Batch]:
     """All batches after the first `done` steps, phase by phase."""
+    # Before the workers are forked: their picture operations must not take the cores that train, and OpenCV's pool of threads
+    # does not survive a fork.
+    cv2.setNumThreads(1)
     for phase, source in zip(recipe.phases, training_sets, strict=True):
         skip = min(done, phase.steps)
         done -= skip
@@ -149,7 +147,6 @@ def _batches(recipe: Recipe, training_sets: list[TrainingSet], done: int) -> Ite
             num_workers=recipe.workers,
             collate_fn=_collate,
             prefetch_factor=4 if recipe.workers else None,
-            worker_init_fn=_one_thread,
         )
 
 

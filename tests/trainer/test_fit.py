@@ -102,6 +102,12 @@ def test_a_resumed_training_ends_with_the_very_weights_of_an_uninterrupted_one(
     assert all(torch.equal(resumed.model[name], whole.model[name]) for name in whole.model)
 
 
+def test_samples_prepared_by_worker_processes_give_the_same_weights(lab: Lab, sets: list[TrainingSet], tmp_path: Path) -> None:
+    alone = fit(load_recipe(str(lab.recipe)), sets, tmp_path / "alone", {})
+    helped = fit(load_recipe(str(lab.recipe), {"workers": 2}), sets, tmp_path / "helped", {})
+    assert all(torch.equal(helped.ema[name], alone.ema[name]) for name in alone.ema)
+
+
 def test_the_loss_falls(sets: list[TrainingSet]) -> None:
     recipe = Recipe.model_validate({**RECIPE, "optimiser": {"warm_up_steps": 0, "peak_learning_rate": 2e-3}})
     model = build_detector(recipe.architecture, 15, recipe.options, 0).train()
