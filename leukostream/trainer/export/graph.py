@@ -29,6 +29,7 @@ class FrameGraph(nn.Module):
         self.detector = copy.deepcopy(detector).eval()
         fuse(self.detector)
         self.top_k = top_k
+        self.eval()
 
     def forward(self, frames: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """See the module's docstring."""
