@@ -17,7 +17,7 @@ endef
 # $(call pytest,arguments): two processes, because the scanner's runs without torch, and so do its tests; besides, torch's
 # threads and those of all the other runtimes together in one process ended in a crash of the interpreter.
 # With PYTEST_ARGS one of the two may have nothing to run (exit code 5).
-pytest = LEUKO_SETUP_LINT_S=$$(( $$(date +%s) - $(MEASURED_FROM) )) $(FULL)/bin/python -m pytest $(1) $(PYTEST_ARGS) \
+pytest = $(FULL)/bin/python -m pytest $(1) $(PYTEST_ARGS) \
   || [ "$$?$(if $(PYTEST_ARGS),,always)" = 5 ]
 
 # What a machine may lack, said before anything is installed.
@@ -38,7 +38,7 @@ demo: $(EDGE)/.installed ## virtual slide -> shipped model -> live counts over Z
 	@$(EDGE)/bin/leuko-edge demo $(DEMO_ARGS)
 
 test: lint ## everything that must hold: ruff, mypy, import rules, pytest (more arguments: PYTEST_ARGS="-k camera -x")
-	$(call step,pytest without torch,$(call pytest,--ignore=tests/trainer --ignore=tests/shipped))
+	$(call step,pytest without torch,LEUKO_SETUP_LINT_S=$$(( $$(date +%s) - $(MEASURED_FROM) )) $(call pytest,--ignore=tests/trainer --ignore=tests/shipped))
 	$(call step,pytest of the trainer and of the shipped model,$(call pytest,tests/trainer tests/shipped))
 
 lint: $(FULL)/.installed ## ruff, mypy --strict and the import rules
