@@ -66,7 +66,8 @@ class Job:
 
     def release(self) -> None:
         """Let go of the image, the only large thing a job holds."""
-        self.frame = replace(self.frame, image=None)
+        if self.frame.image is not None:
+            self.frame = replace(self.frame, image=None)
 
     def times(self, now_ns: int) -> StageTimes | None:
         """Milliseconds per stage; None unless the field went all the way. `now_ns`: when its record is handed over."""
