@@ -22,8 +22,6 @@ NEUTROPHILS = (INDEX["neutrophil_band"], INDEX["neutrophil_segmented"])
 IGNORE_IOU = 0.5
 ALSO_POSITIVE_IOU = 0.6
 BOX_WEIGHT = 3.0
-POSITIVE_WEIGHT = 1.0
-BACKGROUND_WEIGHT = 1.0
 
 
 def shape_iou(sizes: Tensor, anchors: Tensor) -> Tensor:
@@ -73,17 +71,17 @@ def yolo_loss(heads: Sequence[YoloHead], raw: Sequence[Tensor], targets: Sequenc
     classes = torch.cat([p[2] for p in parts], dim=1).float()
 
     wanted = torch.zeros_like(objectness)
-    weight = torch.full_like(objectness, BACKGROUND_WEIGHT)
+    weight = torch.ones_like(objectness)
     box_terms, class_terms, n_positive = [], [], 0
     for n, target in enumerate(targets):
         with torch.no_grad():
-            weight[n] *= _trained(boxes[n], target)
+            weight[n] = _trained(boxes[n], target)
         prior, cell = assign(heads, grids, target)
         if not len(prior):
             continue
         n_positive += len(prior)
         wanted[n, prior] = 1.0
-        weight[n, prior] = POSITIVE_WEIGHT
+        weight[n, prior] = 1.0
         box_terms.append((1 - generalised_iou(boxes[n, prior], target.boxes[cell])).sum())
         class_terms.append(class_loss(classes[n, prior], target.labels[cell]))
     scale = max(1, n_positive)
