@@ -13,6 +13,7 @@ from leukostream.trainer.data.annotation import Annotation
 from leukostream.trainer.data.compose import Composer
 from leukostream.trainer.data.datasets import load_datasets
 from leukostream.trainer.data.provenance import describe
+from leukostream.trainer.data.split import HELP
 from leukostream.trainer.data.store import ImageStore
 from leukostream.trainer.data.training_set import TrainingSet
 from leukostream.trainer.fit import fit as train
@@ -26,6 +27,7 @@ def fit(
     out: Annotated[Path, typer.Option(help="folder for checkpoints")],
     recipe: Annotated[str, typer.Option(help="a shipped recipe or a YAML file")] = "yolov3-tiny-416",
     splits: Annotated[str, typer.Option(help="splits to train on, separated by commas")] = "train",
+    split_by: Annotated[str, typer.Option(help=HELP)] = "given",
     seed: Annotated[int | None, typer.Option(help="the recipe's when not given")] = None,
     threads: Annotated[int | None, typer.Option(help="threads of the training process")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="go on from OUT/last.pt")] = False,
@@ -45,7 +47,7 @@ def fit(
     if previous and previous.recipe != chosen:
         raise ConfigError(f"{last} was trained by another recipe; resume with the same one, or choose another --out.")
     wanted = set(splits.split(","))
-    annotations = [row for row in load_datasets(data, root) if row.split in wanted]
+    annotations = [row for row in load_datasets(data, root, split_by) if row.split in wanted]
     if not annotations:
         raise ConfigError(f"no image of {data} is in the splits {splits!r}; use train, val or test.")
     Console(stderr=True).print(f"{len(annotations)} images, {sum(len(row.labels) for row in annotations)} annotated cells")
@@ -53,7 +55,7 @@ def fit(
         chosen,
         training_sets(chosen, annotations),
         out,
-        describe(data, annotations),
+        {**describe(data, annotations), "split_by": split_by},
         resume=previous,
         start_from=load_checkpoint(start_from) if start_from else None,
     )

@@ -1,5 +1,7 @@
 """Training fields composed of tiles, backgrounds and single cells of several laboratories."""
 
+from collections.abc import Callable
+
 import numpy as np
 from pydantic import Field as Setting
 
@@ -24,11 +26,15 @@ HALO = (1.04, 1.22)
 
 FEATHER_PX = (3.0, 9.0)
 
+RIM = (0.08, 0.45)
+"""Width of what is kept around a cell set close to others, against the longer side of its box."""
+
 
 class ComposeSettings(Strict):
     """Shares of the ways to build a field (they need not sum to 1), and how cells are drawn."""
 
     mosaic: float = Setting(0.34, ge=0, description="whole tiles side by side: many leukocytes")
+    close: float = Setting(0.0, ge=0, description="single cells with a rim around them, side by side: most leukocytes a field")
     scenery: float = Setting(0.38, ge=0, description="red cells with few pasted leukocytes, or none: as fields of a smear are")
     centred: float = Setting(0.08, ge=0, description="one tile on a plain ground: as the edge pads small frames")
     painted: float = Setting(0.12, ge=0, description="painted cells of the classes without photographs, on real red cells")
@@ -61,6 +67,7 @@ class Composer:
         self._painter = Painter(settings.seed)
         builders = {
             self._mosaic: settings.mosaic if self._tiles else 0.0,
+            self._close: settings.close if self._cells else 0.0,
             self._scenery: settings.scenery if self._sceneries else 0.0,
             self._centred: settings.centred,
             self._painted: settings.painted if self._sceneries else 0.0,
@@ -99,7 +106,28 @@ class Composer:
             image = repainted(image, self._palettes[number], wanted)
         return turned(Field(image, self._boxes[number], self._labels[number]), int(rng.integers(8)))
 
+    def _rimmed(self, rng: np.random.Generator, wanted: Palette | None) -> Field:
+        """A cell cut out of its image with a rim of random width on each side."""
+        number, cell = self._cells.draw(rng)
+        image, box = self._images[number], self._boxes[number][cell]
+        rim = rng.uniform(*RIM, 4) * (box[2:] - box[:2]).max()
+        left, top = np.floor(box[:2] - rim[:2]).clip(0).astype(int).tolist()
+        right, bottom = np.ceil(box[2:] + rim[2:]).astype(int).tolist()
+        piece = np.ascontiguousarray(image[top:bottom, left:right])
+        if wanted is not None:
+            piece = repainted(piece, self._palettes[number], wanted)
+        window = (left, top, left + piece.shape[1], top + piece.shape[0])
+        return turned(Field(piece, *cut_boxes(self._boxes[number], self._labels[number], window)), int(rng.integers(8)))
+
     def _mosaic(self, rng: np.random.Generator, width_px: int, height_px: int) -> Field:
+        return self._side_by_side(rng, width_px, height_px, lambda wanted: self._tile(rng, self._tiles.draw(rng)[0], wanted))
+
+    def _close(self, rng: np.random.Generator, width_px: int, height_px: int) -> Field:
+        return self._side_by_side(rng, width_px, height_px, lambda wanted: self._rimmed(rng, wanted))
+
+    def _side_by_side(
+        self, rng: np.random.Generator, width_px: int, height_px: int, draw: Callable[[Palette | None], Field]
+    ) -> Field:
         wanted = None if rng.random() < self.settings.own_colours else self._palette(rng)
         canvas = np.empty((height_px, width_px, 3), np.uint8)
         boxes: list[Float32] = []
@@ -109,7 +137,7 @@ class Composer:
             row: list[Field] = []
             covered = 0
             while covered < width_px:
-                tile = self._tile(rng, self._tiles.draw(rng)[0], wanted)
+                tile = draw(wanted)
                 cut = int(rng.integers(tile.image.shape[1] // 2)) if not covered else 0
                 cut_down = int(rng.integers(tile.image.shape[0] // 2)) if not top else 0
                 part = tile.image[cut_down:, cut:]

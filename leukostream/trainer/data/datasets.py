@@ -14,6 +14,7 @@ from leukostream.trainer.data.class_map import load_class_map
 from leukostream.trainer.data.read_class_folders import read_class_folders
 from leukostream.trainer.data.read_voc import read_voc
 from leukostream.trainer.data.read_yolo import read_yolo
+from leukostream.trainer.data.split import divide, parse_plan
 
 Scale = Annotated[float, Field(gt=0, le=10)]
 
@@ -58,6 +59,9 @@ class Origin(Strict):
 
     origin: str
     licence: str
+    group_by: str | None = Field(
+        None, description="regular expression; its first group is the part of an original's name that names its slide or field"
+    )
 
 
 class Description(Strict):
@@ -92,17 +96,20 @@ def _read(dataset: Dataset, description: Path, root: Path) -> list[Annotation]:
     return read_class_folders(folder, class_map, dataset.source, dataset.um_per_px, dataset.shares)
 
 
-def load_datasets(description: Path, root: Path) -> list[Annotation]:
-    """All annotations of the described data sets, each original image once.
+def load_datasets(description: Path, root: Path, split_by: str = "given") -> list[Annotation]:
+    """All annotations of the described data sets, each original image once, divided as `split_by` says (see `split.HELP`).
 
     An original that several data sets hold is taken from the first one described, with its annotation and its split, so that
     no image is trained on in one guise and tested on in another. Raises `DataError`.
     """
+    plan = parse_plan(split_by)
+    content = load_description(description)
     chosen: dict[str, Annotation] = {}
-    for dataset in load_description(description).datasets:
+    for dataset in content.datasets:
         for annotation in _read(dataset, description, root):
             chosen.setdefault(annotation.original, annotation)
-    return list(chosen.values())
+    patterns = {name: source.group_by for name, source in content.sources.items() if source.group_by}
+    return divide(list(chosen.values()), plan, patterns)
 
 
 def data_sha256(annotations: list[Annotation]) -> str:

@@ -1,0 +1,83 @@
+"""Ways to divide the images into training and held-back ones, named by one word on the command line."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+from sklearn.model_selection import StratifiedGroupKFold
+
+from leukostream.edge.contracts.errors import ConfigError
+from leukostream.trainer.data.annotation import IGNORE, Annotation, Split
+from leukostream.trainer.data.groups import groups_of
+
+HELP = (
+    "given: as the data sets say; random:0.07 holds back 7 % of the images, as the reference did; grouped:0.2 the same by slide "
+    "or original; fold:0/5 the first of five grouped folds. A seed may follow: fold:0/5:7"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SplitPlan:
+    """`share` is held back (random, grouped), or fold `fold` of `folds`."""
+
+    kind: Literal["given", "random", "grouped", "fold"]
+    share: float = 0.0
+    fold: int = 0
+    folds: int = 0
+    seed: int = 0
+
+
+def parse_plan(text: str) -> SplitPlan:
+    """See `HELP`. Raises `ConfigError`."""
+    kind, _, rest = text.partition(":")
+    value, _, seed = rest.partition(":")
+    try:
+        if kind == "given" and not rest:
+            return SplitPlan("given")
+        if kind == "random" and 0 < float(value) < 1:
+            return SplitPlan("random", share=float(value), seed=int(seed or 0))
+        if kind == "grouped" and 0 < float(value) < 1:
+            return SplitPlan("grouped", share=float(value), seed=int(seed or 0))
+        if kind == "fold":
+            fold, folds = (int(part) for part in value.split("/"))
+            if 0 <= fold < folds and folds > 1:
+                return SplitPlan("fold", fold=fold, folds=folds, seed=int(seed or 0))
+    except ValueError:
+        pass
+    raise ConfigError(f"the split {text!r} is not known. {HELP}.")
+
+
+def divide(annotations: Sequence[Annotation], plan: SplitPlan, patterns: Mapping[str, str]) -> list[Annotation]:
+    """The annotations with `split` set to train or test by `plan`; `given` leaves them. `patterns`: see `groups_of`."""
+    if plan.kind == "given":
+        return list(annotations)
+    rng = np.random.default_rng(plan.seed)
+    if plan.kind == "random":
+        held = set(rng.permutation(len(annotations))[: round(plan.share * len(annotations))].tolist())
+    elif plan.kind == "grouped":
+        groups = np.array(groups_of(annotations, patterns))
+        order = rng.permutation(groups.max() + 1)
+        sizes = np.bincount(groups)[order].cumsum()
+        chosen = order[: int(np.searchsorted(sizes, plan.share * len(annotations))) + 1]
+        held = set(np.flatnonzero(np.isin(groups, chosen)).tolist())
+    else:
+        held = set(folds_of(annotations, groups_of(annotations, patterns), plan.folds, plan.seed)[plan.fold])
+    names: tuple[Split, Split] = ("train", "test")
+    return [replace(row, split=names[number in held]) for number, row in enumerate(annotations)]
+
+
+def folds_of(annotations: Sequence[Annotation], groups: Sequence[int], folds: int, seed: int) -> list[list[int]]:
+    """Row numbers of each fold; groups stay whole, and each source and type is spread as evenly as that allows."""
+    names = [_stratum(row) for row in annotations]
+    sizes = Counter(names)
+    kinds: dict[str, int] = {}
+    strata = [kinds.setdefault(name if sizes[name] >= folds else "rare", len(kinds)) for name in names]
+    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
+    return [held.tolist() for _, held in splitter.split(np.zeros(len(strata)), strata, groups)]
+
+
+def _stratum(row: Annotation) -> str:
+    labels = [label for label in row.labels.tolist() if label != IGNORE]
+    return f"{row.source}/{labels[0] if labels else 'none'}"
