@@ -6,9 +6,8 @@ from typing import Any
 
 import torch
 
-from leukostream.edge.contracts.cells import N_CLASSES
 from leukostream.edge.contracts.errors import DataError
-from leukostream.trainer.models.detector import Detector, build_detector
+from leukostream.trainer.models.detector import Detector
 from leukostream.trainer.recipe import Recipe
 
 SCHEMA = 1
@@ -27,7 +26,7 @@ class Checkpoint:
 
     def detector(self) -> Detector:
         """The averaged weights as a detector in inference mode."""
-        detector = build_detector(self.recipe.architecture, N_CLASSES, self.recipe.options, self.recipe.seed)
+        detector = self.recipe.detector()
         detector.load_state_dict(self.ema)
         return detector.eval()
 

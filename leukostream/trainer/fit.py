@@ -11,11 +11,10 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
-from leukostream.edge.contracts.cells import N_CLASSES
 from leukostream.edge.contracts.errors import DataError
 from leukostream.trainer.checkpoint import Checkpoint, save_checkpoint
 from leukostream.trainer.data.training_set import TrainingSet
-from leukostream.trainer.models.detector import Detector, Targets, build_detector
+from leukostream.trainer.models.detector import Detector, Targets
 from leukostream.trainer.recipe import Optimiser, Phase, Recipe
 
 Batch = tuple[Tensor, list[Targets]]
@@ -61,8 +60,7 @@ def fit(
     `resume` continues a training of the same recipe; `start_from` only takes its weights. `data` describes the data sets and
     is kept in the checkpoint. Raises `DataError` when the loss stops being finite.
     """
-    model = build_detector(recipe.architecture, N_CLASSES, recipe.options, recipe.seed)
-    model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    model = recipe.detector().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimiser = _optimiser(model, recipe.optimiser)
     step = 0
     if start_from:
@@ -108,7 +106,8 @@ def train_step(
     Raises `DataError` when the loss is not finite; the weights are then still those before the step.
     """
     inputs = images.permute(0, 3, 1, 2).flip(1).float().div_(255.0).contiguous(memory_format=torch.channels_last)
-    terms = model.loss(model(inputs), targets)
+    positives = max(1, model.positives(targets))
+    terms = {name: value / positives for name, value in model.loss(model(inputs), targets).items()}
     total = torch.stack(list(terms.values())).sum()
     if not torch.isfinite(total):
         named = ", ".join(f"{name} {float(value.detach()):.3g}" for name, value in terms.items())

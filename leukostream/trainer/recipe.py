@@ -7,9 +7,12 @@ import yaml
 from pydantic import Field, ValidationError
 
 from leukostream.edge.contracts.base import Strict, explain
+from leukostream.edge.contracts.cells import N_CLASSES
 from leukostream.edge.contracts.errors import ConfigError
 from leukostream.trainer.data.augment import AugmentSettings
 from leukostream.trainer.data.compose import ComposeSettings
+from leukostream.trainer.models.catalogue import build_detector
+from leukostream.trainer.models.detector import Detector
 
 RECIPES = Path(__file__).parent / "recipes"
 
@@ -20,8 +23,8 @@ class FieldScale(Strict):
     um_per_px: float = Field(0.13, gt=0)
     width_px: int = Field(732, ge=64)
     height_px: int = Field(574, ge=64)
-    network_width_px: int = Field(416, multiple_of=32)
-    network_height_px: int = Field(416, multiple_of=32)
+    network_width_px: int = Field(416, ge=32)
+    network_height_px: int = Field(416, ge=32)
 
 
 class Phase(Strict):
@@ -59,6 +62,11 @@ class Recipe(Strict):
     augment: AugmentSettings = AugmentSettings()
     checkpoint_every_steps: int = Field(200, ge=1)
     workers: int = Field(1, ge=0, description="processes that prepare samples; 0 prepares them in the training process")
+
+    def detector(self) -> Detector:
+        """The architecture with random weights, for the recipe's network size."""
+        size = (self.scale.network_width_px, self.scale.network_height_px)
+        return build_detector(self.architecture, N_CLASSES, size, self.options, self.seed)
 
     @property
     def total_steps(self) -> int:

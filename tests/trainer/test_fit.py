@@ -20,7 +20,7 @@ from leukostream.trainer.commands.fit import training_sets
 from leukostream.trainer.data.datasets import load_datasets
 from leukostream.trainer.data.training_set import TrainingSet
 from leukostream.trainer.fit import Targets, fit, learning_rate, train_step
-from leukostream.trainer.models.detector import build_detector
+from leukostream.trainer.models.catalogue import build_detector
 from leukostream.trainer.recipe import Optimiser, Recipe, load_recipe
 
 pytestmark = pytest.mark.timeout(120)
@@ -28,7 +28,6 @@ pytestmark = pytest.mark.timeout(120)
 RECIPE = {
     "name": "small",
     "architecture": "yolov3-tiny",
-    "options": {"network_width_px": 96, "network_height_px": 96},
     "scale": {"width_px": 192, "height_px": 160, "network_width_px": 96, "network_height_px": 96},
     "top_k": 32,
     "seed": 5,
@@ -110,7 +109,7 @@ def test_samples_prepared_by_worker_processes_give_the_same_weights(lab: Lab, se
 
 def test_the_loss_falls(sets: list[TrainingSet]) -> None:
     recipe = Recipe.model_validate({**RECIPE, "optimiser": {"warm_up_steps": 0, "peak_learning_rate": 2e-3}})
-    model = build_detector(recipe.architecture, 15, recipe.options, 0).train()
+    model = recipe.detector().train()
     optimiser = torch.optim.AdamW(model.parameters(), 2e-3)
     samples = [sets[1].sample(k) for k in range(8)]
     images = torch.stack([torch.from_numpy(image) for image, _, _ in samples])
@@ -120,7 +119,7 @@ def test_the_loss_falls(sets: list[TrainingSet]) -> None:
 
 
 def test_a_loss_that_is_not_finite_stops_the_training_before_it_spoils_the_weights(sets: list[TrainingSet]) -> None:
-    model = build_detector("yolov3-tiny", 15, RECIPE["options"], 0).train()  # type: ignore[arg-type]
+    model = build_detector("yolov3-tiny", 15, (96, 96), {}, 0).train()
     with torch.no_grad():
         model.fine[-1].bias[0] = float("nan")
     before = model.coarse[-1].weight.clone()

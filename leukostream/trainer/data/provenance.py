@@ -23,6 +23,8 @@ def describe(description: Path, annotations: list[Annotation]) -> dict[str, obje
     named = {cell.name: cells[index] for index, cell in enumerate(CELLS)}
     return {
         "sha256": data_sha256(annotations),
-        "sources": {name: {"images": images[name], **origins[name].model_dump()} for name in sorted(images)},
+        "sources": {
+            name: {"images": images[name], **origins[name].model_dump(exclude={"group_by"})} for name in sorted(images)
+        },
         "train_cells": {**named, "untyped_neutrophil": cells[UNTYPED_NEUTROPHIL], "untyped_wbc": cells[UNTYPED_WBC]},
     }

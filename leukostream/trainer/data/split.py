@@ -13,20 +13,22 @@ from leukostream.trainer.data.annotation import IGNORE, Annotation, Split
 from leukostream.trainer.data.groups import groups_of
 
 HELP = (
-    "given: as the data sets say; random:0.07 holds back 7 % of the images, as the reference did; grouped:0.2 the same by slide "
-    "or original; fold:0/5 the first of five grouped folds. A seed may follow: fold:0/5:7"
+    "given: as the data sets say; random:0.07 holds back 7 % of the images, as the reference did; grouped:0.2 holds back whole "
+    "slides or originals; fold:0/5 the first of five grouped folds; source:LAB one laboratory (LAB+LAB several). "
+    "A seed may follow: fold:0/5:7"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class SplitPlan:
-    """`share` is held back (random, grouped), or fold `fold` of `folds`."""
+    """What is held back: a `share` (random, grouped), fold `fold` of `folds`, or all images of `sources`."""
 
-    kind: Literal["given", "random", "grouped", "fold"]
+    kind: Literal["given", "random", "grouped", "fold", "source"]
     share: float = 0.0
     fold: int = 0
     folds: int = 0
     seed: int = 0
+    sources: tuple[str, ...] = ()
 
 
 def parse_plan(text: str) -> SplitPlan:
@@ -40,6 +42,8 @@ def parse_plan(text: str) -> SplitPlan:
             return SplitPlan("random", share=float(value), seed=int(seed or 0))
         if kind == "grouped" and 0 < float(value) < 1:
             return SplitPlan("grouped", share=float(value), seed=int(seed or 0))
+        if kind == "source" and rest:
+            return SplitPlan("source", sources=tuple(rest.split("+")))
         if kind == "fold":
             fold, folds = (int(part) for part in value.split("/"))
             if 0 <= fold < folds and folds > 1:
@@ -54,7 +58,14 @@ def divide(annotations: Sequence[Annotation], plan: SplitPlan, patterns: Mapping
     if plan.kind == "given":
         return list(annotations)
     rng = np.random.default_rng(plan.seed)
-    if plan.kind == "random":
+    if plan.kind == "source":
+        known = {row.source for row in annotations}
+        if unknown := set(plan.sources) - known:
+            raise ConfigError(
+                f"there is no source {sorted(unknown)[0]!r} to hold back; the data has {', '.join(sorted(known))}."
+            )
+        held = {number for number, row in enumerate(annotations) if row.source in plan.sources}
+    elif plan.kind == "random":
         held = set(rng.permutation(len(annotations))[: round(plan.share * len(annotations))].tolist())
     elif plan.kind == "grouped":
         groups = np.array(groups_of(annotations, patterns))

@@ -8,12 +8,11 @@ from typing import Any
 
 import leukostream
 from leukostream.edge.contracts.bundle import CARD, MODEL, Bundle, Thresholds, class_table, write_bundle
-from leukostream.edge.contracts.cells import N_CLASSES
 from leukostream.trainer.checkpoint import Checkpoint
 from leukostream.trainer.export.card import card
 from leukostream.trainer.export.graph import to_onnx
 from leukostream.trainer.export.half_weights import store_weights_as_half
-from leukostream.trainer.models.detector import Detector, build_detector
+from leukostream.trainer.models.detector import Detector
 from leukostream.trainer.recipe import Recipe
 
 Measure = Callable[[Bundle], dict[str, Any]]
@@ -36,7 +35,7 @@ def export_checkpoint(
 
 def export_random(recipe: Recipe, folder: Path) -> Bundle:
     """An untrained model for tests and benchmarks; marked as such, and the edge says so in every run."""
-    detector = build_detector(recipe.architecture, N_CLASSES, recipe.options, recipe.seed).eval()
+    detector = recipe.detector().eval()
     training = {
         "trained": False,
         "code_version": code_version(),

@@ -1,13 +1,10 @@
-"""The interface of a detector, and the list of those that exist."""
+"""The interface of a detector."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor, nn
-
-from leukostream.edge.contracts.errors import ConfigError
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +20,10 @@ class Targets:
 
 
 class Detector(nn.Module, ABC):
-    """Takes RGB images in 0..1, float32 [N, 3, h, w]; everything is in network pixels."""
+    """Takes RGB images in 0..1, float32 [N, 3, h, w]; everything is in network pixels.
+
+    Whatever else a pretrained trunk wants of its input (means, channel order) is done inside, so that one graph fits all.
+    """
 
     n_classes: int
     network_width_px: int
@@ -38,16 +38,12 @@ class Detector(nn.Module, ABC):
         """Boxes [N, P, 4] x1 y1 x2 y2 and class scores [N, P, C] in 0..1, for all P priors."""
 
     @abstractmethod
+    def positives(self, targets: Sequence[Targets]) -> int:
+        """How many priors are matched to cells; it follows from the targets alone."""
+
+    @abstractmethod
     def loss(self, raw: list[Tensor], targets: Sequence[Targets]) -> dict[str, Tensor]:
-        """Scalar losses by name; their sum is minimised."""
+        """Scalar sums by name; what is minimised is their sum over `positives` of the whole batch.
 
-
-def build_detector(architecture: str, n_classes: int, options: dict[str, object], seed: int) -> Detector:
-    """Make a detector with random weights drawn from `seed`. Raises `ConfigError` for an unknown name."""
-    from leukostream.trainer.models.yolov3_tiny import YoloV3Tiny  # noqa: PLC0415 - the table below is the only place that knows
-
-    known: dict[str, type[Detector]] = {"yolov3-tiny": YoloV3Tiny}
-    if architecture not in known:
-        raise ConfigError(f"architecture {architecture!r} is not known; choose one of {', '.join(sorted(known))}.")
-    torch.manual_seed(seed)
-    return known[architecture](n_classes, **options)
+        A sum, so that a batch may be cut into parts (gradient accumulation, several processes) without changing the result.
+        """

@@ -60,7 +60,7 @@ def assign(heads: Sequence[YoloHead], grids: Sequence[tuple[int, int]], target: 
 
 
 def yolo_loss(heads: Sequence[YoloHead], raw: Sequence[Tensor], targets: Sequence[Targets]) -> dict[str, Tensor]:
-    """Box, objectness and class loss, each a sum over priors divided by the number of positive priors of the batch.
+    """Box, objectness and class loss, each a sum over priors.
 
     Untyped leukocytes train box and objectness, ignored regions nothing.
     """
@@ -72,25 +72,23 @@ def yolo_loss(heads: Sequence[YoloHead], raw: Sequence[Tensor], targets: Sequenc
 
     wanted = torch.zeros_like(objectness)
     weight = torch.ones_like(objectness)
-    box_terms, class_terms, n_positive = [], [], 0
+    box_terms, class_terms = [], []
     for n, target in enumerate(targets):
         with torch.no_grad():
             weight[n] = _trained(boxes[n], target)
         prior, cell = assign(heads, grids, target)
         if not len(prior):
             continue
-        n_positive += len(prior)
         wanted[n, prior] = 1.0
         weight[n, prior] = 1.0
         box_terms.append((1 - generalised_iou(boxes[n, prior], target.boxes[cell])).sum())
         class_terms.append(class_loss(classes[n, prior], target.labels[cell]))
-    scale = max(1, n_positive)
     object_loss = functional.binary_cross_entropy_with_logits(objectness, wanted, weight, reduction="sum")
     zero = objectness.sum() * 0.0
     return {
-        "box": BOX_WEIGHT * (torch.stack(box_terms).sum() if box_terms else zero) / scale,
-        "objectness": object_loss / scale,
-        "class": (torch.stack(class_terms).sum() if class_terms else zero) / scale,
+        "box": BOX_WEIGHT * (torch.stack(box_terms).sum() if box_terms else zero),
+        "objectness": object_loss,
+        "class": torch.stack(class_terms).sum() if class_terms else zero,
     }
 
 

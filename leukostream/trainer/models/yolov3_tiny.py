@@ -5,10 +5,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from leukostream.edge.contracts.errors import ConfigError
 from leukostream.trainer.models.detector import Detector, Targets
 from leukostream.trainer.models.layers import ConvBlock, SamePool
 from leukostream.trainer.models.yolo_head import YoloHead
-from leukostream.trainer.models.yolo_loss import yolo_loss
+from leukostream.trainer.models.yolo_loss import assign, yolo_loss
 
 # Width and height of a box in network pixels for a 732 x 574 field at 0.13 um/px stretched to 416 x 416; smallest at stride 16.
 ANCHORS_PX: tuple[tuple[float, float], ...] = ((27, 35), (38, 48), (46, 62), (55, 70), (66, 84), (90, 112))
@@ -20,11 +21,15 @@ class YoloV3Tiny(Detector):
     def __init__(
         self,
         n_classes: int,
-        network_width_px: int = 416,
-        network_height_px: int = 416,
+        network_width_px: int,
+        network_height_px: int,
         anchors_px: Sequence[Sequence[float]] = ANCHORS_PX,
     ) -> None:
         super().__init__()
+        if network_width_px % 32 or network_height_px % 32:
+            raise ConfigError(
+                f"the network size {network_width_px}x{network_height_px} is not a multiple of 32; YOLOv3 needs one."
+            )
         self.n_classes = n_classes
         self.network_width_px, self.network_height_px = network_width_px, network_height_px
         pool = nn.MaxPool2d(2, 2)
@@ -65,6 +70,11 @@ class YoloV3Tiny(Detector):
         boxes = torch.cat([part[0] for part in parts], dim=1)
         scores = torch.cat([part[1].sigmoid() * part[2].sigmoid() for part in parts], dim=1)
         return boxes, scores
+
+    def positives(self, targets: Sequence[Targets]) -> int:
+        """See `Detector.positives`."""
+        grids = [(self.network_height_px // h.stride_px, self.network_width_px // h.stride_px) for h in self._heads()]
+        return sum(len(assign(self._heads(), grids, target)[0]) for target in targets)
 
     def loss(self, raw: list[Tensor], targets: Sequence[Targets]) -> dict[str, Tensor]:
         """See `yolo_loss`."""

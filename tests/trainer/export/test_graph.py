@@ -12,14 +12,15 @@ from numpy.typing import NDArray
 from leukostream.edge.contracts.errors import DataError
 from leukostream.trainer.export.graph import FrameGraph, to_onnx
 from leukostream.trainer.export.half_weights import store_weights_as_half
-from leukostream.trainer.models.detector import Detector, build_detector
+from leukostream.trainer.models.catalogue import build_detector
+from leukostream.trainer.models.detector import Detector
 
 TOP_K = 64
 
 
 @pytest.fixture(scope="module")
 def detector() -> Detector:
-    model = build_detector("yolov3-tiny", 15, {"network_width_px": 96, "network_height_px": 96}, seed=3)
+    model = build_detector("yolov3-tiny", 15, (96, 96), {}, seed=3)
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():
         for head in (model.coarse[-1], model.fine[-1]):  # untrained heads answer almost alike everywhere: spread them
@@ -106,7 +107,7 @@ def test_the_random_bundle_says_that_it_is_untrained(tmp_path: Path) -> None:
     from leukostream.trainer.recipe import load_recipe
 
     scale = {"network_width_px": 96, "network_height_px": 96}
-    recipe = load_recipe("yolov3-tiny-416", {"options": scale, "scale": scale})
+    recipe = load_recipe("yolov3-tiny-416", {"scale": scale})
     bundle = export_random(recipe, tmp_path / "random")
     assert bundle.manifest.training.trained is False
     assert "Random weights" in (bundle.path / "CARD.md").read_text(encoding="utf-8")

@@ -8,7 +8,8 @@ import torch
 from leukostream.edge.contracts.cells import INDEX
 from leukostream.edge.contracts.errors import ConfigError
 from leukostream.trainer.data.annotation import UNTYPED_NEUTROPHIL
-from leukostream.trainer.models.detector import Targets, build_detector
+from leukostream.trainer.models.catalogue import build_detector
+from leukostream.trainer.models.detector import Targets
 from leukostream.trainer.models.layers import SamePool, count_parameters, fuse
 from leukostream.trainer.models.yolo_head import YoloHead
 from leukostream.trainer.models.yolo_loss import assign, class_loss, yolo_loss
@@ -20,7 +21,7 @@ def target(*rows: tuple[float, float, float, float, int]) -> Targets:
 
 
 def test_it_is_the_reference_model_in_heads_priors_and_parameters() -> None:
-    model = build_detector("yolov3-tiny", 15, {}, seed=0).eval()
+    model = build_detector("yolov3-tiny", 15, (416, 416), {}, seed=0).eval()
     raw = model(torch.zeros(1, 3, 416, 416))
     assert [tuple(x.shape) for x in raw] == [(1, 3, 26, 26, 20), (1, 3, 13, 13, 20)]
     boxes, scores = model.decode(raw)
@@ -29,18 +30,18 @@ def test_it_is_the_reference_model_in_heads_priors_and_parameters() -> None:
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_seed_does_not() -> None:
-    first, again, other = (build_detector("yolov3-tiny", 15, {}, seed).state_dict() for seed in (1, 1, 2))
+    first, again, other = (build_detector("yolov3-tiny", 15, (416, 416), {}, seed).state_dict() for seed in (1, 1, 2))
     name = "to_stride_16.0.conv.weight"
     assert torch.equal(first[name], again[name]) and not torch.equal(first[name], other[name])
 
 
 def test_an_unknown_architecture_is_refused_with_the_known_ones() -> None:
     with pytest.raises(ConfigError, match="yolov3-tiny"):
-        build_detector("yolov9", 15, {}, 0)
+        build_detector("yolov9", 15, (416, 416), {}, 0)
 
 
 def test_folding_the_normalisation_changes_nothing() -> None:
-    model = build_detector("yolov3-tiny", 15, {}, seed=0)
+    model = build_detector("yolov3-tiny", 15, (416, 416), {}, seed=0)
     model(torch.rand(2, 3, 96, 96))  # moves the running statistics off their start
     model.eval()
     images = torch.rand(1, 3, 96, 96)
