@@ -22,7 +22,7 @@ from leukostream.trainer.data.training_set import TrainingSet
 
 pytestmark = pytest.mark.timeout(60)
 
-NONE = {"mosaic": 0.0, "scenery": 0.0, "centred": 0.0, "painted": 0.0, "virtual": 0.0}
+NONE = {"mosaic": 0.0, "close": 0.0, "scenery": 0.0, "centred": 0.0, "painted": 0.0, "virtual": 0.0}
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +58,7 @@ def test_the_store_rescales_boxes_with_the_image(annotations: list[Annotation]) 
     np.testing.assert_allclose(boxes[0], np.array([60, 90, 140, 170]) / 1.3, rtol=0.01)
 
 
-@pytest.mark.parametrize("kind", ["mosaic", "scenery", "centred", "painted", "virtual"])
+@pytest.mark.parametrize("kind", ["mosaic", "close", "scenery", "centred", "painted", "virtual"])
 def test_every_builder_gives_a_full_field_and_boxes_within_it(annotations: list[Annotation], kind: str) -> None:
     made = composer(annotations, **{kind: 1.0})
     labels: list[int] = []
@@ -74,7 +74,7 @@ def test_every_builder_gives_a_full_field_and_boxes_within_it(annotations: list[
     assert any(label != IGNORE for label in labels)
 
 
-@pytest.mark.parametrize("kind", ["mosaic", "centred"])
+@pytest.mark.parametrize("kind", ["mosaic", "close", "centred"])
 def test_boxes_stay_on_their_cells(annotations: list[Annotation], kind: str) -> None:
     """In tiles with their own colours, leukocytes are the only thing bluish-dark, so a box must be full of it."""
     made = Composer(ImageStore(0.13), annotations[:8], ComposeSettings(**{**NONE, kind: 1.0, "own_colours": 1.0}))
@@ -83,6 +83,15 @@ def test_boxes_stay_on_their_cells(annotations: list[Annotation], kind: str) -> 
         field = made.compose(np.random.default_rng(k), 400, 300)
         shares += [cytoplasm_share(field.image, box) for box in field.boxes]
     assert np.median(shares) > 0.7
+
+
+def test_cells_set_close_are_more_than_whole_tiles_hold(annotations: list[Annotation]) -> None:
+    counts = {}
+    for kind in ("mosaic", "close"):
+        made = composer(annotations, **{kind: 1.0})
+        fields = [made.compose(np.random.default_rng(k), 400, 300) for k in range(6)]
+        counts[kind] = sum(int((field.labels != IGNORE).sum()) for field in fields)
+    assert counts["close"] > 1.5 * counts["mosaic"]
 
 
 def test_scenery_without_cells_has_no_boxes_and_no_nuclei(annotations: list[Annotation]) -> None:
