@@ -180,9 +180,22 @@ class Figures(Strict):
     missed: tuple[Miss, ...] = Field((), description=f"errors, worst first, at most {MAX_MISSED}")
 
 
-class Summary(Figures):
-    """Figures and what they were measured on."""
+class MeasuredModel(Strict):
+    """Which model was measured, one per fold when several were pooled. What nobody recorded of its training is null."""
 
+    name: str
+    bundle_id: str | None = None
+    architecture: str
+    training_s: float | None = None
+    training_images_per_s: float | None = None
+    training_on: str | None = None
+
+
+class Summary(Figures):
+    """Figures and what they were measured on. `date` is ISO 8601, of the measurement."""
+
+    models: tuple[MeasuredModel, ...] = ()
+    date: str | None = None
     split: str
     split_by: str
     source: str | None
