@@ -1,6 +1,5 @@
 """Layers that several detectors share."""
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -46,4 +45,4 @@ def fuse(module: nn.Module) -> None:
 
 def count_parameters(module: nn.Module) -> int:
     """Trainable parameters."""
-    return sum(int(torch.tensor(p.shape).prod()) for p in module.parameters())
+    return sum(p.numel() for p in module.parameters())

@@ -38,3 +38,12 @@ class YoloHead(nn.Module):
         boxes = torch.stack((centre_x - half_w, centre_y - half_h, centre_x + half_w, centre_y + half_h), dim=-1)
         flat = x.reshape(n, a * h * w, 5 + self.n_classes)
         return boxes.reshape(n, a * h * w, 4), flat[..., 4:5], flat[..., 5:]
+
+    def priors(self, rows: int, columns: int) -> Tensor:
+        """[P, 5], in the order of `decode`: column, row, stride and anchor width and height in network pixels."""
+        device = self.anchors.device
+        a, row, column = torch.meshgrid(
+            *(torch.arange(n, device=device) for n in (len(self.anchors), rows, columns)), indexing="ij"
+        )
+        place = torch.stack((column.flatten(), row.flatten(), torch.full_like(row.flatten(), self.stride_px)), dim=1)
+        return torch.cat((place.float(), self.anchors[a.flatten()]), dim=1)

@@ -1,23 +1,15 @@
-"""YOLOv3-tiny: shapes, size, decoding and the loss on hand-made cases."""
+"""YOLOv3-tiny: shapes, size, decoding and options."""
 
 import math
+import re
 
 import pytest
 import torch
 
-from leukostream.edge.contracts.cells import INDEX
 from leukostream.edge.contracts.errors import ConfigError
-from leukostream.trainer.data.annotation import UNTYPED_NEUTROPHIL
 from leukostream.trainer.models.catalogue import build_detector
-from leukostream.trainer.models.detector import Targets
 from leukostream.trainer.models.layers import SamePool, count_parameters, fuse
 from leukostream.trainer.models.yolo_head import YoloHead
-from leukostream.trainer.models.yolo_loss import assign, class_loss, yolo_loss
-
-
-def target(*rows: tuple[float, float, float, float, int]) -> Targets:
-    data = torch.tensor(rows, dtype=torch.float32).reshape(-1, 5)
-    return Targets(data[:, :4], data[:, 4].long())
 
 
 def test_it_is_the_reference_model_in_heads_priors_and_parameters() -> None:
@@ -66,99 +58,26 @@ def test_a_zero_logit_decodes_to_the_middle_of_its_cell_with_the_anchor_as_size(
     assert boxes[0, prior].tolist() == [3.5 * 16 - 20, 1.5 * 16 - 20, 3.5 * 16 + 20, 1.5 * 16 + 20]
 
 
-HEADS = [YoloHead(16, [(20.0, 20.0), (40.0, 40.0), (60.0, 60.0)], 3), YoloHead(32, [(80.0, 80.0), (160.0, 160.0)], 3)]
-GRIDS = [(4, 4), (2, 2)]
-
-
 @pytest.mark.parametrize(
-    ("cells", "expected"),
+    ("options", "sentence"),
     [
-        pytest.param(target((20, 4, 60, 44, 1)), {(1, 1, 2): 0}, id="best-anchor-at-the-cell-of-its-centre"),
-        pytest.param(target((0, 0, 20, 20, -1)), {(0, 0, 0): 0}, id="an-untyped-leukocyte-trains-objectness"),
-        pytest.param(target((0, 0, 20, 20, -2)), {}, id="an-ignored-region-is-never-positive"),
-        pytest.param(target(), {}, id="a-field-without-cells-has-no-positives"),
-        pytest.param(target((-20, -20, 20, 20, 1)), {(1, 0, 0): 0}, id="a-centre-on-the-border-stays-in-the-grid"),
-        pytest.param(
-            target((0, 0, 30, 30, 1), (0, 0, 40, 40, 2)),
-            {(1, 0, 0): 1, (1, 1, 1): 1},
-            id="the-better-shape-keeps-a-shared-prior",
-        ),
+        pytest.param({"box_los": "giou"}, "`box_los` is not a known key", id="a-misspelt-option"),
+        pytest.param({"box_loss": "l1"}, "`box_loss`: input should be 'squared' or 'giou'", id="a-loss-that-is-not"),
+        pytest.param({"also_positive_iou": 1.5}, "also_positive_iou", id="an-overlap-over-1"),
+        pytest.param({"anchors_px": [[20, 20]] * 9}, "has 9 anchors where the network needs 6", id="anchors-of-the-other-yolo"),
+        pytest.param({"anchors_px": [[20, 0]] * 6}, "anchors_px", id="an-anchor-without-height"),
     ],
 )
-def test_assignment(cells: Targets, expected: dict[tuple[int, int, int], int]) -> None:
-    prior, cell = assign(HEADS, GRIDS, cells)
-    flat = {(a * 4 + row) * 4 + column: k for (a, row, column), k in expected.items()}
-    found = dict(zip(prior.tolist(), cell.tolist(), strict=True))
-    if len(cells.labels) == 2:  # the small box may also take its own anchor; what matters is who holds the shared one
-        assert found[(1 * 4 + 1) * 4 + 1] == 1
-    else:
-        assert found == flat
+def test_an_option_that_cannot_be_used_is_named(options: dict[str, object], sentence: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(sentence)):
+        build_detector("yolov3-tiny", 15, (96, 96), options, 0)
 
 
-def perfect(cells: Targets, sharpness: float = 12.0) -> list[torch.Tensor]:
-    """Logits that say exactly what `cells` hold."""
-    raw = [torch.zeros(1, len(h.anchors), *g, 8) for h, g in zip(HEADS, GRIDS, strict=True)]
-    for x in raw:
-        x[..., 4] = -sharpness
-        x[..., 5:] = -sharpness
-    prior, cell = assign(HEADS, GRIDS, cells)
-    for p, k in zip(prior.tolist(), cell.tolist(), strict=True):
-        head = 0 if p < 48 else 1
-        rows, columns = GRIDS[head]
-        local = p - (0 if head == 0 else 48)
-        a, row, column = local // (rows * columns), local // columns % rows, local % columns
-        x1, y1, x2, y2 = cells.boxes[k].tolist()
-        stride, anchor = HEADS[head].stride_px, HEADS[head].anchors[a]
-        place = torch.tensor([(x1 + x2) / 2 / stride - column, (y1 + y2) / 2 / stride - row]).clamp(1e-4, 1 - 1e-4)
-        values = raw[head][0, a, row, column]
-        values[:2] = place.logit()
-        values[2:4] = (torch.tensor([x2 - x1, y2 - y1]) / anchor).log()
-        values[4] = sharpness
-        if cells.labels[k] >= 0:
-            values[5 + int(cells.labels[k])] = sharpness
-    return raw
-
-
-def test_a_perfect_answer_costs_almost_nothing_and_each_mistake_costs_its_own_term() -> None:
-    cells = target((20, 4, 60, 44, 1))
-    best = {name: float(value) for name, value in yolo_loss(HEADS, perfect(cells), [cells]).items()}
-    assert max(best.values()) < 2e-3
-    wrong_class = perfect(cells)
-    wrong_class[0][0, 1, 1, 2, 5:] *= -1
-    wrong_place = perfect(cells)
-    wrong_place[0][0, 1, 1, 2, 2:4] += 1.0
-    missed = perfect(cells)
-    missed[0][0, 1, 1, 2, 4] *= -1
-    for raw, name in ((wrong_class, "class"), (wrong_place, "box"), (missed, "objectness")):
-        worse = {key: float(value) for key, value in yolo_loss(HEADS, raw, [cells]).items()}
-        assert worse[name] > 0.3
-        assert all(worse[key] == pytest.approx(best[key], abs=1e-6) for key in best if key != name)
-
-
-def test_an_untyped_leukocyte_has_no_class_loss_and_an_ignored_region_no_loss_at_all() -> None:
-    cells = target((20, 4, 60, 44, -1))
-    assert float(yolo_loss(HEADS, perfect(cells), [cells])["class"]) == 0.0
-    raw = perfect(target((20, 4, 60, 44, 1)))
-    region = target((20, 4, 60, 44, -2))
-    assert float(yolo_loss(HEADS, raw, [region])["objectness"]) < 1e-3
-    assert float(yolo_loss(HEADS, raw, [target()])["objectness"]) > 5
-
-
-def test_an_untyped_neutrophil_denies_the_other_types_and_leaves_its_own_two_open() -> None:
-    logits = torch.zeros(1, 15)
-    band, segmented, eosinophil = (INDEX[name] for name in ("neutrophil_band", "neutrophil_segmented", "eosinophil"))
-    labels = torch.tensor([UNTYPED_NEUTROPHIL])
-    indifferent = float(class_loss(logits, labels))
-    for index, changes in ((band, False), (segmented, False), (eosinophil, True)):
-        louder = logits.clone()
-        louder[0, index] = 4.0
-        assert (float(class_loss(louder, labels)) > indifferent + 1) is changes
-
-
-def test_a_prior_that_overlaps_a_cell_without_being_its_best_is_left_out() -> None:
-    cells = target((20, 4, 60, 44, 1))
-    raw = perfect(cells)
-    neighbour = raw[0][0, 1, 1, 1]  # same anchor, one grid cell to the left, moved onto the cell
-    neighbour[:2] = torch.tensor([0.999, 0.5]).logit()
-    neighbour[4] = 12.0
-    assert float(yolo_loss(HEADS, raw, [cells])["objectness"]) < 1e-3
+def test_default_anchors_follow_the_networks_size_and_given_ones_do_not() -> None:
+    given = [[20.0, 20.0]] * 6
+    for size, options, first in (
+        ((416, 416), {}, [27, 35]),
+        ((832, 416), {}, [54, 35]),
+        ((96, 96), {"anchors_px": given}, [20, 20]),
+    ):
+        assert build_detector("yolov3-tiny", 15, size, options, 0).heads[0].anchors[0].tolist() == first
