@@ -1,0 +1,46 @@
+"""From summaries to the files of a report."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from leukostream.trainer.reporting.accuracy import abnormal, accuracy
+from leukostream.trainer.reporting.confusion import confusion
+from leukostream.trainer.reporting.curves import curves
+from leukostream.trainer.reporting.markdown import markdown
+from leukostream.trainer.reporting.measured import what_was_measured
+from leukostream.trainer.reporting.misses import misses
+from leukostream.trainer.reporting.operating import leukocytes, operating, subsets
+from leukostream.trainer.reporting.page import page
+from leukostream.trainer.reporting.reference import load_reference
+from leukostream.trainer.reporting.run import Run
+from leukostream.trainer.reporting.section import Section
+from leukostream.trainer.reporting.speed import speed
+from leukostream.trainer.reporting.words import listed
+
+
+def sections_of(runs: Sequence[Run], root: Path | None) -> tuple[Section, ...]:
+    """The whole report in reading order. Raises `DataError` for a picture that cannot be cut from under `root`."""
+    reference = load_reference()
+    return (
+        what_was_measured(runs, reference),
+        leukocytes(runs),
+        accuracy(runs, reference),
+        speed(runs, reference),
+        operating(runs),
+        curves(runs),
+        confusion(runs, reference),
+        abnormal(runs, reference),
+        subsets(runs),
+        misses(runs, root),
+    )
+
+
+def write_report(runs: Sequence[Run], folder: Path, root: Path | None) -> tuple[Path, Path]:
+    """`report.html` and `report.md` in `folder`, which is made; older ones are replaced."""
+    title = f"What {listed([run.name for run in runs])} can and cannot do"
+    sections = sections_of(runs, root)
+    folder.mkdir(parents=True, exist_ok=True)
+    html, text = folder / "report.html", folder / "report.md"
+    html.write_text(page(title, sections), encoding="utf-8")
+    text.write_text(markdown(title, sections), encoding="utf-8")
+    return html, text

@@ -1,0 +1,63 @@
+"""Confusion matrices as tables with tinted cells (the reference's Fig. 8)."""
+
+from collections.abc import Sequence
+
+from leukostream.edge.contracts.cells import CELLS
+from leukostream.trainer.evaluation.summary import Confusion
+from leukostream.trainer.reporting.reference import Matrix, Reference
+from leukostream.trainer.reporting.run import Run
+from leukostream.trainer.reporting.section import Cell, Section, Table
+from leukostream.trainer.reporting.words import FEW, NONE, figure, in_words
+
+SHORT = {cell.name: cell.abbreviation for cell in CELLS} | {
+    "nrbc": "NRBC",
+    "platelet_giant": "giant PLT",
+    "smudge": "smudge",
+    "artefact": "artef.",
+    "unidentified": "unid.",
+}
+
+
+def confusion(runs: Sequence[Run], reference: Reference) -> Section:
+    """Single-cell images as the reference tested them, then every cell, then the reference's own."""
+    tables = []
+    for run in runs:
+        tables.append(_own(f"{run.name}: images with a single cell", run.summary.confusion))
+        tables.append(_own(f"{run.name}: every typed cell of every image", run.summary.confusion_all))
+    tables += [_published(matrix, reference) for matrix in reference.confusion]
+    words = (
+        "A row is a true class, a column what it was called; figures are shares of the row. In our mean accuracy a cell that "
+        "was not found, or whose class was not certain, counts as wrong.",
+    )
+    return Section("What is taken for what (the reference's Fig. 8)", words, tuple(tables))
+
+
+def _own(caption: str, matrix: Confusion) -> Table:
+    rows = []
+    for name, counts, shares in zip(matrix.classes, matrix.counts, matrix.shares, strict=True):
+        n = sum(counts)
+        head = Cell(f"{in_words(name)} ({n})", "weak" if 0 < n < FEW else "")
+        cells = [Cell(NONE, "none")] * len(matrix.columns) if shares is None else [_tinted(share) for share in shares]
+        rows.append((head, *cells))
+    accuracy = f"mean accuracy {figure(matrix.mean_accuracy)} over {matrix.n} cells" if matrix.n else "no such cell"
+    note = f"With the likeliest class taken even where it is not certain: {figure(matrix.mean_accuracy_best_class)}."
+    head = (Cell("true class (cells)"), *(Cell(SHORT.get(name, in_words(name))) for name in matrix.columns))
+    return Table(f"{caption}: {accuracy}", head, tuple(rows), note if matrix.n else "", "heat")
+
+
+def _published(matrix: Matrix, reference: Reference) -> Table:
+    head = (Cell("true class"), *(Cell(SHORT[name]) for name in reference.classes))
+    rows = zip(reference.classes, matrix.rows, strict=True)
+    return Table(
+        f"{reference.short}, {matrix.name}: mean accuracy {matrix.mean_accuracy:.4f} over {reference.cell_images:,} cells",
+        head,
+        tuple((Cell(in_words(name)), *map(_tinted, row)) for name, row in rows),
+        f"Source: {reference.source}.",
+        "heat",
+    )
+
+
+def _tinted(share: float) -> Cell:
+    """Ten steps; a share that is not 0 is never shown as 0."""
+    text = "0" if share == 0 else "<.01" if share < 0.005 else f"{share:.2f}"
+    return Cell(text, f"h{0 if share == 0 else max(1, round(share * 10))}")
