@@ -7,9 +7,16 @@ import torch
 
 from leukostream.edge.contracts.errors import ConfigError
 from leukostream.trainer.models.detector import Detector
+from leukostream.trainer.models.ssd import Ssd300, Ssd512
+from leukostream.trainer.models.yolov3 import YoloV3
 from leukostream.trainer.models.yolov3_tiny import YoloV3Tiny
 
-ARCHITECTURES: dict[str, type[Detector]] = {"yolov3-tiny": YoloV3Tiny}
+ARCHITECTURES: dict[str, type[Detector]] = {
+    "ssd300": Ssd300,
+    "ssd512": Ssd512,
+    "yolov3": YoloV3,
+    "yolov3-tiny": YoloV3Tiny,
+}
 
 
 def build_detector(

@@ -1,0 +1,114 @@
+"""SSD's loss: matching default boxes to cells, hard negatives, and the terms (Liu et al. 2016, section 2.2).
+
+This project's labels ask for more than the paper has. A region that is ignored gives neither positives nor negatives. A cell
+whose type is known only in part is trained towards the summed probability of all types it may be; for a known type that sum has
+one member, so there is one formula for all cells.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from leukostream.edge.contracts.cells import CELLS, INDEX
+from leukostream.trainer.data.annotation import IGNORE, UNTYPED_NEUTROPHIL, UNTYPED_WBC
+from leukostream.trainer.models.boxes import area, intersection, iou
+from leukostream.trainer.models.default_boxes import corners, encode
+from leukostream.trainer.models.detector import Targets
+
+MATCH_IOU = 0.5
+NEGATIVES_PER_POSITIVE = 3
+LEAST_NEGATIVES = 30
+"""An image with few or no cells still trains this many negatives, about those of one cell: three times none would be none, and
+most fields of a smear are empty."""
+
+INSIDE_IGNORED = 0.5
+"""A default box with more than this share of its area in an ignored region is not trained."""
+
+MAY_BE: dict[int, tuple[int, ...]] = {
+    UNTYPED_WBC: tuple(index for index, cell in enumerate(CELLS) if cell.is_wbc),
+    UNTYPED_NEUTROPHIL: (INDEX["neutrophil_band"], INDEX["neutrophil_segmented"]),
+}
+
+
+class Match(NamedTuple):
+    """One image's assignment: prior [m] is matched to cell [m] (a row of `Targets`); negative [P] marks background."""
+
+    prior: Tensor
+    cell: Tensor
+    negative: Tensor
+
+
+@torch.no_grad()
+def match(priors: Tensor, target: Targets) -> Match:
+    """Assign default boxes [P, 4] (centre and size) to the cells of one image.
+
+    First every cell gets the box it overlaps most, the best pair of all first, so that no two cells share one; then every
+    remaining box takes the cell it overlaps by more than 0.5.
+    """
+    boxes = corners(priors)
+    ignored = target.labels == IGNORE
+    keep = torch.nonzero(~ignored).flatten()
+    overlap = iou(target.boxes[keep], boxes)
+    owner = torch.full((len(boxes),), -1, dtype=torch.long, device=boxes.device)
+    if len(keep):
+        best, cell = overlap.max(dim=0)
+        owner = torch.where(best > MATCH_IOU, cell, owner)
+        for prior, row in _one_each(overlap):
+            owner[prior] = row
+    share = intersection(boxes, target.boxes[ignored]) / area(boxes)[:, None]
+    prior = torch.nonzero(owner >= 0).flatten()
+    return Match(prior, keep[owner[prior]], (owner < 0) & ~(share > INSIDE_IGNORED).any(dim=1))
+
+
+def _one_each(overlap: Tensor) -> list[tuple[int, int]]:
+    """(prior, row) for each row of overlaps [n, P] that overlaps any prior not yet taken; greatest overlap first."""
+    overlap = overlap.clone()
+    pairs = []
+    for _ in range(len(overlap)):
+        row, prior = divmod(int(overlap.argmax()), overlap.shape[1])
+        if overlap[row, prior] <= 0:
+            break
+        pairs.append((prior, row))
+        overlap[row], overlap[:, prior] = 0, 0
+    return pairs
+
+
+def ssd_loss(priors: Tensor, offsets: Tensor, logits: Tensor, targets: Sequence[Targets]) -> dict[str, Tensor]:
+    """Sums over default boxes: `box` (smooth L1 of offsets), `class` (of positives) and `background` (of hard negatives).
+
+    `priors` [P, 4], `offsets` [N, P, 4], `logits` [N, P, 1 + C] with the background first. Negatives are chosen within each
+    image, the worst first, three per positive and at least `LEAST_NEGATIVES`.
+    """
+    offsets, logits = offsets.float(), logits.float()
+    background = logits.logsumexp(dim=2) - logits[:, :, 0]
+    box_terms, class_terms, background_terms = [], [], []
+    for n, target in enumerate(targets):
+        prior, cell, negative = match(priors, target)
+        wanted = encode(target.boxes[cell], priors[prior])
+        box_terms.append(functional.smooth_l1_loss(offsets[n, prior], wanted, reduction="sum"))
+        class_terms.append(class_loss(logits[n, prior], target.labels[cell]))
+        candidates = background[n][negative]
+        count = max(LEAST_NEGATIVES, NEGATIVES_PER_POSITIVE * len(prior))
+        background_terms.append(candidates.topk(min(count, len(candidates))).values.sum())
+    return {
+        "box": torch.stack(box_terms).sum(),
+        "class": torch.stack(class_terms).sum(),
+        "background": torch.stack(background_terms).sum(),
+    }
+
+
+def class_loss(logits: Tensor, labels: Tensor) -> Tensor:
+    """-log of the summed probability of all classes that a cell may be, summed over positives: logits [m, 1 + C], labels [m].
+
+    An untyped leukocyte may be any of the leukocyte classes, an untyped neutrophil band or segmented.
+    """
+    may_be = functional.one_hot(labels.clamp(min=0) + 1, logits.shape[1]).bool() & (labels >= 0)[:, None]
+    for label, classes in MAY_BE.items():
+        columns = torch.zeros(logits.shape[1], dtype=torch.bool, device=logits.device)
+        columns[[1 + index for index in classes if index < logits.shape[1] - 1]] = True
+        may_be |= (labels == label)[:, None] & columns
+    said = logits.masked_fill(~may_be, -torch.inf).logsumexp(dim=1)
+    return (logits.logsumexp(dim=1) - said).sum()
