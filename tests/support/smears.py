@@ -1,4 +1,4 @@
-"""Small data sets drawn on the spot: discs on a plain ground, in the three formats the trainer reads."""
+"""Small data sets drawn on the spot: discs on a plain ground, in the formats the trainer reads."""
 
 from pathlib import Path
 

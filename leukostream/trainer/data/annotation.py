@@ -1,5 +1,7 @@
 """One annotated image, whatever format it came in."""
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -8,6 +10,10 @@ import numpy as np
 
 from leukostream.edge.contracts.detections import Float32, Int32
 from leukostream.edge.contracts.errors import DataError
+from leukostream.trainer.data.faults import STRICT, Faults
+
+Box = tuple[float, float, float, float]
+"""x1 y1 x2 y2 in pixels, x2 and y2 exclusive."""
 
 UNTYPED_WBC = -1
 """A leukocyte whose type is not known: trains and tests objectness only, ignored in typed AP."""
@@ -19,6 +25,7 @@ UNTYPED_NEUTROPHIL = -3
 """A neutrophil of which nobody said band or segmented: trains that it is a leukocyte and none of the other types."""
 
 Split = Literal["train", "val", "test"]
+SPLITS: tuple[Split, ...] = ("train", "val", "test")
 
 MIN_BOX_PX = 4.0
 """A shorter side is a slip of the annotator's mouse: no leukocyte is that small at any magnification that shows its type."""
@@ -48,27 +55,42 @@ class Annotation:
 
 
 SAME_CELL_IOU = 0.9
-"""Boxes of one class that overlap more are one cell, marked twice."""
+"""Boxes of one class that overlap more are one cell, marked twice; the first mark stays."""
 
 
-def checked_boxes(boxes: list[tuple[float, float, float, float]], width_px: int, height_px: int, where: Path) -> Float32:
-    """[n, 4] float32, clipped to the image. Raises `DataError` for a reversed, tiny or outlying box, naming the file."""
-    array = np.asarray(boxes, np.float32).reshape(-1, 4)
-    for x1, y1, x2, y2 in array.tolist():
-        box = f"({x1:g}, {y1:g}, {x2:g}, {y2:g})"
-        if x2 < x1 or y2 < y1:
-            raise DataError(f"{where}: the box {box} is reversed; write its smaller corner first.")
-        if min(x1, y1) < -MAX_OUTSIDE_PX or x2 > width_px + MAX_OUTSIDE_PX or y2 > height_px + MAX_OUTSIDE_PX:
-            raise DataError(f"{where}: the box {box} leaves its {width_px}x{height_px} image; does it belong to another image?")
-        if min(x2 - x1, y2 - y1) < MIN_BOX_PX:
-            raise DataError(f"{where}: the box {box} has a side under {MIN_BOX_PX:g} px; redraw or delete it.")
-    array[:, 0::2] = array[:, 0::2].clip(0, width_px)
-    array[:, 1::2] = array[:, 1::2].clip(0, height_px)
-    return array
+def checked(
+    boxes: Sequence[Box], labels: Sequence[int], size: tuple[int, int], where: Path, faults: Faults = STRICT
+) -> tuple[Float32, list[int]]:
+    """Boxes [n, 4] float32, clipped to the image of `size` (width, height), and their labels; a cell marked twice once.
+
+    `where` is the file that holds them. A reversed, tiny or outlying box goes to `faults`, naming it.
+    """
+    good: list[Box] = []
+    kept: list[int] = []
+    for box, label in zip(boxes, labels, strict=True):
+        with faults.of(where, "box"):
+            good.append(_clipped(box, size, where))
+            kept.append(label)
+    return _marked_once(np.asarray(good, np.float32).reshape(-1, 4), kept)
 
 
-def marked_once(boxes: Float32, labels: list[int]) -> tuple[Float32, list[int]]:
-    """Boxes [n, 4] and labels without the repetitions of a cell that was marked twice; the first mark stays."""
+def _clipped(box: Box, size: tuple[int, int], where: Path) -> Box:
+    x1, y1, x2, y2 = box
+    width_px, height_px = size
+    said = f"{where}: the box ({x1:g}, {y1:g}, {x2:g}, {y2:g})"
+    if not all(map(math.isfinite, box)):
+        raise DataError(f"{said} is not finite; correct its numbers.")
+    if x2 < x1 or y2 < y1:
+        raise DataError(f"{said} is reversed; write its smaller corner first.")
+    if min(x1, y1) < -MAX_OUTSIDE_PX or x2 > width_px + MAX_OUTSIDE_PX or y2 > height_px + MAX_OUTSIDE_PX:
+        raise DataError(f"{said} leaves its {width_px}x{height_px} image; does it belong to another image?")
+    x1, y1, x2, y2 = max(x1, 0.0), max(y1, 0.0), min(x2, float(width_px)), min(y2, float(height_px))
+    if min(x2 - x1, y2 - y1) < MIN_BOX_PX:
+        raise DataError(f"{said} has a side under {MIN_BOX_PX:g} px; redraw or delete it.")
+    return x1, y1, x2, y2
+
+
+def _marked_once(boxes: Float32, labels: list[int]) -> tuple[Float32, list[int]]:
     kept: list[int] = []
     for row, label in enumerate(labels):
         if not any(labels[k] == label and _iou(boxes[k], boxes[row]) > SAME_CELL_IOU for k in kept):

@@ -2,27 +2,37 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
-import cv2
 import imagehash
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image as Pillow
 
-from leukostream.edge.contracts.detections import Image
 from leukostream.edge.contracts.errors import DataError
 from leukostream.trainer.data.annotation import Annotation
-from leukostream.trainer.data.image_file import read_image
+from leukostream.trainer.data.faults import STRICT, Faults
+from leukostream.trainer.data.image_file import read_grey
+
+Bits = NDArray[np.bool_]
 
 HASH_SIDE = 16
+MIN_SIDE_PX = 3 * (HASH_SIDE + 1)
+"""A picture shrunk to less has too few pixels for each place."""
+
+ROWS_AT_ONCE = 1024
+"""Of the table of distances: all at once would be gigabytes for the reference's 14,700 images."""
+
 SAME_PICTURE_BITS = 40
 """Of 256: two pictures of one field, moved by a little, differ in 20 to 40 bits; the closest strangers mostly in over 55."""
 
 
-def groups_of(annotations: Sequence[Annotation], patterns: Mapping[str, str]) -> list[int]:
+def groups_of(annotations: Sequence[Annotation], patterns: Mapping[str, str], faults: Faults = STRICT) -> list[int]:
     """A group number for each annotation; images of one group belong in one split.
 
     `patterns` is by source: the part of an original's name that the regular expression's first group matches names its slide
-    or field. Near-duplicates join their groups. Raises `DataError` for a pattern that does not match, or an unreadable image.
+    or field. Near-duplicates join their groups. Raises `DataError` for a pattern that does not match; an unreadable image goes
+    to `faults`, and its name alone decides its group.
     """
     names = [f"{row.source}/{_name(row, patterns.get(row.source))}" for row in annotations]
     parent = {name: name for name in names}
@@ -32,8 +42,14 @@ def groups_of(annotations: Sequence[Annotation], patterns: Mapping[str, str]) ->
             name = parent[name]
         return name
 
-    for first, second in near_duplicates([difference_hash(read_image(row.path)) for row in annotations]):
-        parent[root(names[first])] = root(names[second])
+    seen: list[str] = []
+    hashes: list[Bits] = []
+    for row, name in zip(annotations, names, strict=True):
+        with faults.of(row.path, "image"):
+            hashes.append(difference_hash(row.path))
+            seen.append(name)
+    for first, second in near_duplicates(hashes):
+        parent[root(seen[first])] = root(seen[second])
     numbers: dict[str, int] = {}
     return [numbers.setdefault(root(name), len(numbers)) for name in names]
 
@@ -47,20 +63,28 @@ def _name(row: Annotation, pattern: str | None) -> str:
     return found.group(1)
 
 
-def difference_hash(image: Image) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-    """256 bits: whether brightness rises from each of 16x16 places to its right neighbour (Krawetz's dHash)."""
-    grey = Pillow.fromarray(np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), np.uint8))
-    bits: np.ndarray[tuple[int], np.dtype[np.bool_]] = imagehash.dhash(grey, HASH_SIDE).hash.ravel()
+def difference_hash(path: Path) -> Bits:
+    """256 bits: whether brightness rises from each of 16x16 places to its right neighbour (Krawetz's dHash).
+
+    Raises `UnreadableImage`.
+    """
+    bits: Bits = imagehash.dhash(Pillow.fromarray(read_grey(path, MIN_SIDE_PX)), HASH_SIDE).hash.ravel()
     return bits
 
 
-def near_duplicates(
-    hashes: Sequence[np.ndarray[tuple[int], np.dtype[np.bool_]]], bits: int = SAME_PICTURE_BITS
-) -> list[tuple[int, int]]:
+def same_picture(one: Path, other: Path) -> bool:
+    """Whether two files show the same, perhaps moved a little, recoloured or compressed. Raises `UnreadableImage`."""
+    return bool(near_duplicates([difference_hash(one), difference_hash(other)]))
+
+
+def near_duplicates(hashes: Sequence[Bits], bits: int = SAME_PICTURE_BITS) -> list[tuple[int, int]]:
     """Pairs (i, j), i < j, of hashes that differ in at most `bits`."""
     table = np.array(hashes, np.float32).reshape(len(hashes), -1)
-    # |a - b| of bits is a + b - 2ab: one matrix product instead of n^2 comparisons.
     ones = table.sum(axis=1)
-    distance = ones[:, None] + ones[None] - 2 * table @ table.T
-    close = np.triu(distance <= bits, k=1)
-    return [(int(i), int(j)) for i, j in np.argwhere(close)]
+    pairs: list[tuple[int, int]] = []
+    for first in range(0, len(table), ROWS_AT_ONCE):
+        rows = slice(first, first + ROWS_AT_ONCE)
+        # |a - b| of bits is a + b - 2ab: one matrix product instead of n^2 comparisons.
+        distance = ones[rows, None] + ones[None] - 2 * table[rows] @ table.T
+        pairs += [(int(i) + first, int(j)) for i, j in np.argwhere(distance <= bits) if i + first < j]
+    return pairs

@@ -1,17 +1,20 @@
 """What a model was trained on, for its bundle and card."""
 
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 
 from leukostream.edge.contracts.cells import CELLS
 from leukostream.edge.contracts.errors import DataError
 from leukostream.trainer.data.annotation import UNTYPED_NEUTROPHIL, UNTYPED_WBC, Annotation
-from leukostream.trainer.data.datasets import data_sha256, load_description
+from leukostream.trainer.data.datasets import data_sha256
+from leukostream.trainer.data.description import load_description
 
 
-def describe(description: Path, annotations: list[Annotation]) -> dict[str, object]:
+def describe(description: Path, annotations: list[Annotation], left_out: Iterable[Path] = ()) -> dict[str, object]:
     """Sources with licence and image count, cells per class, and a hash over images and annotations.
 
+    `left_out`: images that could not be read and are not among the annotations; they are named.
     Raises `DataError` when the description does not say where a source comes from: a bundle must be able to.
     """
     origins = load_description(description).sources
@@ -27,4 +30,5 @@ def describe(description: Path, annotations: list[Annotation]) -> dict[str, obje
             name: {"images": images[name], **origins[name].model_dump(exclude={"group_by"})} for name in sorted(images)
         },
         "train_cells": {**named, "untyped_neutrophil": cells[UNTYPED_NEUTROPHIL], "untyped_wbc": cells[UNTYPED_WBC]},
+        "unreadable_images": sorted(path.name for path in left_out),
     }

@@ -1,17 +1,19 @@
 """Class-named folders of tiles with one cell in the centre and no boxes."""
 
 import hashlib
+import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 
 from leukostream.edge.contracts.errors import DataError
-from leukostream.trainer.data.annotation import Annotation, Split, checked_boxes
+from leukostream.trainer.data.annotation import SPLITS, Annotation, Split, checked
 from leukostream.trainer.data.centre_cell import find_centre_cell
 from leukostream.trainer.data.class_map import ClassMap
-from leukostream.trainer.data.image_file import images_in, read_image
-
-SPLITS: tuple[Split, ...] = ("train", "val", "test")
+from leukostream.trainer.data.description import ClassFoldersDataset
+from leukostream.trainer.data.faults import STRICT, Faults
+from leukostream.trainer.data.image_file import image_size, images_in, originals, read_image
 
 
 def divided(names: list[str], shares: dict[Split, float]) -> dict[str, Split]:
@@ -31,29 +33,35 @@ def divided(names: list[str], shares: dict[Split, float]) -> dict[str, Split]:
 
 
 def read_class_folders(
-    folder: Path, class_map: ClassMap, source: str, um_per_px: float, shares: dict[Split, float]
+    folder: Path, class_map: ClassMap, settings: ClassFoldersDataset, faults: Faults = STRICT
 ) -> list[Annotation]:
     """All tiles; each folder's name is its class, and the box is found by segmentation. A background class has no box.
 
-    Raises `DataError` for an unmapped folder, an empty one, a damaged image, or a tile without a stained cell in its centre.
+    Raises `DataError` for an unmapped folder, an empty one, a damaged image, or a tile without a stained cell in its centre, or
+    gives it to `faults`.
     """
     folders = sorted(path for path in folder.iterdir() if path.is_dir())
     if not folders:
         raise DataError(f"{folder} has no folder in it; this format has one folder a class.")
-    found: list[Annotation] = []
+    tiles: list[tuple[Path, int | None, Split]] = []
     for class_folder in folders:
-        label = class_map.label(class_folder.name, folder)
-        paths = images_in(class_folder)
-        splits = divided([path.stem for path in paths], shares)
-        for path in paths:
-            image = read_image(path)
-            height_px, width_px = image.shape[:2]
-            boxes = [] if label is None else [find_centre_cell(image, path)]
-            labels = [] if label is None else [label]
-            found.append(
-                Annotation(
-                    path, width_px, height_px, um_per_px, checked_boxes(boxes, width_px, height_px, path),
-                    np.asarray(labels, np.int32), source, path.stem, splits[path.stem],
-                )
-            )  # fmt: skip
-    return found
+        with faults.of(class_folder, "class"):
+            label = class_map.label(class_folder.name, folder)
+            paths = images_in(class_folder)
+            splits = divided([path.stem for path in paths], settings.shares)
+            tiles += [(path, label, splits[path.stem]) for path in paths]
+
+    def read(tile: tuple[Path, int | None, Split], name: str) -> list[Annotation]:
+        path, label, split = tile
+        with faults.of(path, "labels"):
+            size = image_size(path)
+            boxes = [] if label is None else [find_centre_cell(read_image(path), path)]
+            good, kept = checked(boxes, [] if label is None else [label], size, path, faults)
+            labels = np.array(kept, np.int32)
+            return [Annotation(path, *size, settings.um_per_px, good, labels, settings.source, name, split)]
+        return []
+
+    # Finding a cell costs many times what reading its picture does, and OpenCV lets other threads run meanwhile.
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        found = pool.map(read, tiles, originals([path for path, _, _ in tiles], folder))
+        return [row for rows in found for row in rows]

@@ -1,17 +1,16 @@
-"""PASCAL VOC: JPEGImages, Annotations/*.xml, ImageSets/Main/{train,val,test}.txt."""
+"""PASCAL VOC: JPEGImages, Annotations/*.xml, and maybe ImageSets/Main/{train,val,test}.txt."""
 
 import re
 from pathlib import Path
 from xml.etree import ElementTree
 
 from leukostream.edge.contracts.errors import DataError
-from leukostream.trainer.data.annotation import Annotation, Split, checked_boxes, marked_once
+from leukostream.trainer.data.annotation import SPLITS, Annotation, Box, Split, checked
 from leukostream.trainer.data.class_map import ClassMap
+from leukostream.trainer.data.description import VocDataset
+from leukostream.trainer.data.faults import STRICT, Faults
 from leukostream.trainer.data.image_file import image_size, images_in
 from leukostream.trainer.data.wbc_types import read_table, with_types
-
-SPLITS: tuple[Split, ...] = ("train", "val", "test")
-Box = tuple[float, float, float, float]
 
 
 def _text(node: ElementTree.Element, tag: str, where: Path) -> str:
@@ -21,31 +20,35 @@ def _text(node: ElementTree.Element, tag: str, where: Path) -> str:
     return text.strip()
 
 
-def read_objects(path: Path, class_map: ClassMap, image_name: str, size: tuple[int, int]) -> tuple[list[Box], list[int]]:
+def _number(node: ElementTree.Element, tag: str, where: Path) -> float:
+    try:
+        return float(_text(node, tag, where))
+    except ValueError as problem:
+        raise DataError(f"{where} has a <{tag}> that is no number ({problem}); correct it.") from problem
+
+
+def read_objects(
+    path: Path, class_map: ClassMap, image_name: str, size: tuple[int, int], faults: Faults = STRICT
+) -> tuple[list[Box], list[int]]:
     """Boxes (0-based, exclusive end) and labels of one XML file; background classes are left out. Raises `DataError`."""
-    if not path.is_file():
-        raise DataError(f"label file {path} is missing; an image without cells needs one without objects.")
     try:
         root = ElementTree.parse(path).getroot()
     except ElementTree.ParseError as problem:
         raise DataError(f"label file {path} is not XML ({problem}); copy it again.") from problem
     if Path(_text(root, "filename", path)).stem != Path(image_name).stem:
         raise DataError(f"{path} describes {_text(root, 'filename', path)}, not {image_name}; the pair is mixed up.")
+    stated = (_number(root, "size/width", path), _number(root, "size/height", path))
+    if stated != size:
+        raise DataError(f"{path} states {stated[0]:g}x{stated[1]:g} px, its image has {size[0]}x{size[1]}; which is scaled?")
     boxes: list[Box] = []
     labels: list[int] = []
-    try:
-        stated = (int(_text(root, "size/width", path)), int(_text(root, "size/height", path)))
-        if stated != size:
-            raise DataError(f"{path} states {stated[0]}x{stated[1]} px, its image has {size[0]}x{size[1]}; which is scaled?")
-        for node in root.findall("object"):
+    for node in root.findall("object"):
+        with faults.of(path, "class"):
             label = class_map.label(_text(node, "name", path), path)
-            if label is None:
-                continue
-            x1, y1, x2, y2 = (float(_text(node, f"bndbox/{tag}", path)) for tag in ("xmin", "ymin", "xmax", "ymax"))
-            boxes.append((x1 - 1, y1 - 1, x2, y2))
-            labels.append(label)
-    except ValueError as problem:
-        raise DataError(f"{path} has a coordinate that is no number ({problem}); correct it.") from problem
+            if label is not None:
+                x1, y1, x2, y2 = (_number(node, f"bndbox/{tag}", path) for tag in ("xmin", "ymin", "xmax", "ymax"))
+                boxes.append((x1 - 1, y1 - 1, x2, y2))
+                labels.append(label)
     return boxes, labels
 
 
@@ -53,36 +56,58 @@ def _types_by_number(types: Path | None) -> dict[int, str]:
     if types is None:
         return {}
     rows = read_table(types, ("Image", "Category"))
-    return {int(row["Image"]): row["Category"] or "" for row in rows}
+    try:
+        return {int(row["Image"]): row["Category"] or "" for row in rows}
+    except ValueError as problem:
+        raise DataError(f"table of types {types} has an Image that is no number ({problem}); correct it.") from problem
 
 
-def _splits(folder: Path) -> dict[str, Split]:
+def _splits(folder: Path, names: set[str], faults: Faults) -> dict[str, Split]:
+    """By image name. Without any list all images are `train`, for --split-by to divide."""
+    lists = {split: folder / "ImageSets" / "Main" / f"{split}.txt" for split in SPLITS}
+    lists = {split: path for split, path in lists.items() if path.is_file()}
+    if not lists:
+        return dict.fromkeys(names, "train")
     found: dict[str, Split] = {}
-    for split in SPLITS:
-        path = folder / "ImageSets" / "Main" / f"{split}.txt"
-        if not path.is_file():
-            raise DataError(f"{path} is missing; it lists the images of the split, one name a line.")
-        found.update({name: split for name in path.read_text(encoding="utf-8").split()})
+    for split, path in lists.items():
+        for name in path.read_text(encoding="utf-8").split():
+            with faults.of(path, "labels"):
+                if name not in names:
+                    raise DataError(f"{path} lists {name}, of which {folder / 'JPEGImages'} has none; copy it or strike it.")
+                if found.get(name, split) != split:
+                    raise DataError(f"{path} lists {name}, which is in {found[name]} too; strike it in one of the two.")
+                found[name] = split
     return found
 
 
-def read_voc(folder: Path, class_map: ClassMap, types: Path | None, source: str, um_per_px: float) -> list[Annotation]:
-    """All images of a VOC data set. `types` (Image, Category) lists leukocyte types by the number in the image's name."""
-    table, splits = _types_by_number(types), _splits(folder)
+def read_voc(folder: Path, class_map: ClassMap, settings: VocDataset, faults: Faults = STRICT) -> list[Annotation]:
+    """All images of a VOC data set. `types` (Image, Category) lists leukocyte types by the number in the image's name.
+
+    Raises `DataError` naming the file at fault, or gives it to `faults`.
+    """
+    types = None if settings.types is None else folder / settings.types
+    table = _types_by_number(types)
+    paths = images_in(folder / "JPEGImages")
+    splits = _splits(folder, {path.stem for path in paths}, faults)
     found: list[Annotation] = []
-    for path in images_in(folder / "JPEGImages"):
-        if path.stem not in splits:
-            raise DataError(f"{path} is in no list of {folder / 'ImageSets' / 'Main'}; add its name to one.")
-        size = image_size(path)
-        label_file = folder / "Annotations" / f"{path.stem}.xml"
-        boxes, labels = read_objects(label_file, class_map, path.name, size)
-        number = re.search(r"(\d+)$", path.stem)
-        named = table.get(int(number[1]), "") if number is not None else ""
-        once = marked_once(checked_boxes(boxes, *size, label_file), labels)
-        found.append(
-            Annotation(
-                path, size[0], size[1], um_per_px, *with_types(*once, named, class_map, types or label_file, size),
-                source, path.stem, splits[path.stem],
-            )
-        )  # fmt: skip
+    for path in paths:
+        with faults.of(path, "labels"):
+            if path.stem not in splits:
+                raise DataError(f"{path} is in no list of {folder / 'ImageSets' / 'Main'}; add its name to one.")
+            size = image_size(path)
+            label_file = folder / "Annotations" / f"{path.stem}.xml"
+            boxes: list[Box] = []
+            labels: list[int] = []
+            if label_file.is_file():
+                boxes, labels = read_objects(label_file, class_map, path.name, size, faults)
+            elif settings.unannotated == "error":
+                raise DataError(
+                    f"label file {label_file} is missing; an image without cells needs one without objects, "
+                    "or `unannotated: negative`."
+                )
+            number = re.search(r"(\d+)$", path.stem)
+            named = table.get(int(number[1]), "") if number is not None else ""
+            once = checked(boxes, labels, size, label_file, faults)
+            typed = with_types(*once, named, class_map, types or label_file, size)
+            found.append(Annotation(path, *size, settings.um_per_px, *typed, settings.source, path.stem, splits[path.stem]))
     return found

@@ -10,6 +10,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 
 from leukostream.edge.contracts.errors import ConfigError
 from leukostream.trainer.data.annotation import IGNORE, Annotation, Split
+from leukostream.trainer.data.faults import STRICT, Faults
 from leukostream.trainer.data.groups import groups_of
 
 HELP = (
@@ -53,8 +54,14 @@ def parse_plan(text: str) -> SplitPlan:
     raise ConfigError(f"the split {text!r} is not known. {HELP}.")
 
 
-def divide(annotations: Sequence[Annotation], plan: SplitPlan, patterns: Mapping[str, str]) -> list[Annotation]:
-    """The annotations with `split` set to train or test by `plan`; `given` leaves them. `patterns`: see `groups_of`."""
+def divide(
+    annotations: Sequence[Annotation], plan: SplitPlan, patterns: Mapping[str, str], faults: Faults = STRICT
+) -> list[Annotation]:
+    """The annotations with `split` set to train or test by `plan`; `given` leaves them.
+
+    `patterns` and `faults` as in `groups_of`. `random` parts groups, as the reference did: its test images may come from slides
+    it was trained on. The reference says that it held back 7 %; the 1,120 of 14,700 images it counts are 7.6 %.
+    """
     if plan.kind == "given":
         return list(annotations)
     rng = np.random.default_rng(plan.seed)
@@ -68,13 +75,13 @@ def divide(annotations: Sequence[Annotation], plan: SplitPlan, patterns: Mapping
     elif plan.kind == "random":
         held = set(rng.permutation(len(annotations))[: round(plan.share * len(annotations))].tolist())
     elif plan.kind == "grouped":
-        groups = np.array(groups_of(annotations, patterns))
+        groups = np.array(groups_of(annotations, patterns, faults))
         order = rng.permutation(groups.max() + 1)
         sizes = np.bincount(groups)[order].cumsum()
         chosen = order[: int(np.searchsorted(sizes, plan.share * len(annotations))) + 1]
         held = set(np.flatnonzero(np.isin(groups, chosen)).tolist())
     else:
-        held = set(folds_of(annotations, groups_of(annotations, patterns), plan.folds, plan.seed)[plan.fold])
+        held = set(folds_of(annotations, groups_of(annotations, patterns, faults), plan.folds, plan.seed)[plan.fold])
     names: tuple[Split, Split] = ("train", "test")
     return [replace(row, split=names[number in held]) for number, row in enumerate(annotations)]
 

@@ -1,10 +1,13 @@
 """Decoded images at one physical scale."""
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 
 from leukostream.edge.contracts.detections import Float32, Image, Int32
 from leukostream.trainer.data.annotation import Annotation
+from leukostream.trainer.data.faults import STRICT, Faults
 from leukostream.trainer.data.image_file import read_image
 
 
@@ -14,6 +17,19 @@ class ImageStore:
     def __init__(self, um_per_px: float = 0.13) -> None:
         self.um_per_px = um_per_px
         self._images: dict[str, Image] = {}
+
+    def load(self, annotations: Sequence[Annotation], faults: Faults = STRICT) -> list[Annotation]:
+        """Decode all images now, so that a file damaged later does no harm; the annotations of those that can be read.
+
+        An image that cannot be read goes to `faults`. Raises `DataError` where those do not bear it, or no more of them.
+        """
+        kept: list[Annotation] = []
+        for annotation in annotations:
+            with faults.of(annotation.path, "image"):
+                self.get(annotation)
+                kept.append(annotation)
+        faults.within_limit(len(annotations))
+        return kept
 
     def get(self, annotation: Annotation) -> tuple[Image, Float32, Int32]:
         """image uint8 [h, w, 3], boxes [n, 4] float32 in its pixels, labels [n]. Raises `DataError` for a damaged file."""

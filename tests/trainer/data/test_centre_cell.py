@@ -11,13 +11,19 @@ from leukostream.edge.contracts.errors import DataError
 from leukostream.trainer.data.annotation import Annotation
 from leukostream.trainer.data.centre_cell import find_centre_cell
 from leukostream.trainer.data.class_map import ClassMap
-from leukostream.trainer.data.datasets import load_datasets
+from leukostream.trainer.data.datasets import each_once, read_dataset
+from leukostream.trainer.data.description import ClassFoldersDataset, load_description
 from leukostream.trainer.data.image_file import read_image
 from leukostream.trainer.data.read_class_folders import divided, read_class_folders
 
 pytestmark = pytest.mark.timeout(60)
 
 MAP = ClassMap(Path("map.yaml"), {"monocyte": 7, "platelet": None})
+
+
+def settings(**shares: float) -> ClassFoldersDataset:
+    row = {"format": "class_folders", "folder": "x", "class_map": "x", "source": "LAB", "um_per_px": 0.1, "shares": shares}
+    return ClassFoldersDataset.model_validate(row)
 
 
 def iou(a: np.ndarray, b: np.ndarray) -> float:
@@ -43,15 +49,22 @@ def test_folders_name_classes_and_background_has_no_box(tmp_path: Path) -> None:
     for k in range(5):
         write(tmp_path / "monocyte" / f"m{k}.png", smear(240, 240, ((120, 120, 45),), seed=k))
         write(tmp_path / "platelet" / f"p{k}.png", smear(240, 240, seed=k))
-    found = read_class_folders(tmp_path, MAP, "LAB", 0.1, {"train": 0.6, "val": 0.2, "test": 0.2})
+    found = read_class_folders(tmp_path, MAP, settings(train=0.6, val=0.2, test=0.2))
     assert [row.labels.tolist() for row in found] == [[7]] * 5 + [[]] * 5
     assert Counter(row.split for row in found) == {"train": 6, "val": 2, "test": 2}
+
+
+def test_tiles_numbered_alike_in_every_folder_are_all_read(tmp_path: Path) -> None:
+    for folder, cells in (("monocyte", ((120, 120, 45),)), ("platelet", ())):
+        write(tmp_path / folder / "001.png", smear(240, 240, cells))
+    found = read_class_folders(tmp_path, MAP, settings(train=1.0))
+    assert {row.original for row in found} == {"monocyte/001", "platelet/001"}
 
 
 def test_a_folder_the_map_does_not_have_is_said(tmp_path: Path) -> None:
     write(tmp_path / "blast" / "b.png", smear())
     with pytest.raises(DataError, match=r"class 'blast', which map\.yaml does not map"):
-        read_class_folders(tmp_path, MAP, "LAB", 0.1, {"train": 1.0})
+        read_class_folders(tmp_path, MAP, settings(train=1.0))
 
 
 def test_a_split_does_not_change_when_the_order_does() -> None:
@@ -63,9 +76,11 @@ def test_a_split_does_not_change_when_the_order_does() -> None:
 
 @pytest.fixture(scope="module")
 def annotations(real_data: Path) -> list[Annotation]:
+    """TXL-PBC and BCCD, which share images; the third data set's boxes take ten seconds to find."""
     import leukostream.trainer
 
-    return load_datasets(Path(leukostream.trainer.__file__).parent / "recipes" / "datasets.yaml", real_data)
+    path = Path(leukostream.trainer.__file__).parent / "recipes" / "datasets.yaml"
+    return each_once(row for dataset in load_description(path).datasets[:2] for row in read_dataset(dataset, path, real_data))
 
 
 def test_found_boxes_agree_with_drawn_ones_on_real_tiles(annotations: list[Annotation]) -> None:

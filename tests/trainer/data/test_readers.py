@@ -1,5 +1,6 @@
-"""Three formats in, one kind of annotation out; every mistake in a data set is one sentence that names the file."""
+"""Four formats in, one kind of annotation out; every mistake in a data set is one sentence that names the file."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from leukostream.edge.contracts.errors import DataError
 from leukostream.trainer.data.annotation import IGNORE, UNTYPED_WBC, Annotation
 from leukostream.trainer.data.class_map import load_class_map
 from leukostream.trainer.data.datasets import data_sha256, load_datasets
+from leukostream.trainer.data.description import VocDataset, YoloDataset
 from leukostream.trainer.data.image_file import image_size, read_image
 from leukostream.trainer.data.provenance import describe
 from leukostream.trainer.data.read_voc import read_voc
@@ -33,7 +35,8 @@ def class_map(tmp_path: Path) -> Path:
 
 def read_one_voc(folder: Path, class_map: Path, types: str = "") -> Annotation:
     (folder / "types.csv").write_text(f'Image,Category\n1,"{types}"\n')
-    (found,) = read_voc(folder, load_class_map(class_map), folder / "types.csv", "LAB", 0.07)
+    settings = VocDataset(format="voc", folder="set", class_map="map.yaml", types="types.csv", source="LAB", um_per_px=0.07)
+    (found,) = read_voc(folder, load_class_map(class_map), settings)
     return found
 
 
@@ -69,7 +72,8 @@ def test_types_are_given_only_where_nothing_is_guessed(
 def test_yolo_boxes_are_pixels_and_carry_source_scale_and_split(tmp_path: Path, class_map: Path) -> None:
     boxes = [(0, (0.5, 0.5, 0.25, 0.5)), (1, (0.1, 0.1, 0.05, 0.05))]
     yolo(tmp_path / "set", [("val", "a.jpg", "IMG_7.png", "BASOPHIL", boxes)])
-    rows = read_yolo(tmp_path / "set", load_class_map(class_map), tmp_path / "set" / "types.csv", {"LAB": 0.1})
+    settings = YoloDataset(format="yolo", folder="set", class_map="map.yaml", types="types.csv", um_per_px={"LAB": 0.1})
+    rows = read_yolo(tmp_path / "set", load_class_map(class_map), settings)
     found = next(row for row in rows if row.path.name == "a.jpg")
     assert (found.source, found.original, found.split, found.um_per_px) == ("LAB", "IMG_7", "val", 0.1)
     assert (found.width_px, found.height_px) == (200, 160)
@@ -85,6 +89,7 @@ def _described(root: Path, *datasets: dict[str, object]) -> Path:
 
 
 YOLO_SET = {"format": "yolo", "folder": "first", "types": "types.csv", "um_per_px": {"LAB": 0.1}}
+PLAIN = {"format": "yolo", "folder": "first", "source": "LAB", "um_per_px": 0.1}
 VOC_SET = {"format": "voc", "folder": "second", "source": "LAB", "um_per_px": 0.1}
 
 
@@ -117,13 +122,60 @@ def test_the_hash_of_the_data_follows_its_pixels(tmp_path: Path) -> None:
     assert data_sha256(load_datasets(description, tmp_path)) != before
 
 
+def test_two_laboratories_may_number_their_images_alike(tmp_path: Path) -> None:
+    """The same name is the same original only if it shows the same."""
+    for source, seed in (("first", 1), ("second", 2)):
+        write(tmp_path / source / "JPEGImages" / "image_00001.jpg", smear(200, 160, seed=seed))
+        voc(tmp_path / source, "image_00001", (200, 160), [WBC])
+    write(tmp_path / "third" / "JPEGImages" / "image_00001.jpg", smear(200, 160, seed=2))
+    voc(tmp_path / "third", "image_00001", (200, 160), [WBC])
+    sets = [{**VOC_SET, "folder": name, "source": name} for name in ("first", "second", "third")]
+    assert [row.source for row in load_datasets(_described(tmp_path, *sets), tmp_path)] == ["first", "second"]
+
+
+@pytest.mark.parametrize(
+    ("layout", "splits"),
+    [
+        pytest.param(
+            {"images/train": "labels/train", "images/val": "labels/val"}, ["train", "val"], id="as Ultralytics writes it"
+        ),
+        pytest.param({"train/images": "train/labels", "valid/images": "valid/labels"}, ["train", "val"], id="as Roboflow does"),
+        pytest.param({"images": "labels"}, ["train"], id="one folder, as Label Studio does: --split-by divides it"),
+    ],
+)
+def test_a_plain_yolo_export_is_read(tmp_path: Path, layout: dict[str, str], splits: list[str]) -> None:
+    for seed, (images, labels) in enumerate(layout.items()):
+        write(tmp_path / "first" / images / "001.jpg", smear(200, 160, seed=seed))
+        (tmp_path / "first" / labels).mkdir(parents=True)
+        (tmp_path / "first" / labels / "001.txt").write_text("0 0.5 0.5 0.25 0.5\n")
+    (tmp_path / "first" / "classes.txt").write_text("WBC\nRBC\n")
+    found = load_datasets(_described(tmp_path, PLAIN), tmp_path)
+    assert [row.split for row in found] == splits
+    assert all(row.labels.tolist() == [UNTYPED_WBC] and row.source == "LAB" and row.um_per_px == 0.1 for row in found)
+
+
+def test_voc_without_lists_is_all_for_training(tmp_path: Path) -> None:
+    voc(tmp_path / "second", "image_00001", (200, 160), [WBC])
+    shutil.rmtree(tmp_path / "second" / "ImageSets")
+    assert [row.split for row in load_datasets(_described(tmp_path, VOC_SET), tmp_path)] == ["train"]
+
+
+@pytest.mark.parametrize(("settings", "labels"), [(VOC_SET, "Annotations/b.xml"), (PLAIN, "labels/b.txt")])
+def test_an_image_nobody_annotated_is_a_negative_only_where_the_description_says_so(
+    tmp_path: Path, settings: dict[str, object], labels: str
+) -> None:
+    folder = tmp_path / str(settings["folder"])
+    images = folder / ("images" if settings["format"] == "yolo" else "JPEGImages")
+    write(images / "b.jpg", smear(200, 160))
+    (folder / "classes.txt").write_text("WBC\n")
+    with pytest.raises(DataError, match=rf"{labels} is missing; .*unannotated: negative"):
+        load_datasets(_described(tmp_path, settings), tmp_path)
+    (found,) = load_datasets(_described(tmp_path, {**settings, "unannotated": "negative"}), tmp_path)
+    assert len(found.labels) == 0
+
+
 def _edit(path: str, text: str) -> Callable[[Path], None]:
     return lambda root: (root / path).write_text(text) and None
-
-
-def _cut_off(root: Path) -> None:
-    image = root / "second/JPEGImages/image_00001.jpg"
-    image.write_bytes(image.read_bytes()[:-400])
 
 
 def _xml(objects: list[tuple[str, tuple[float, float, float, float]]]) -> Callable[[Path], None]:
@@ -137,13 +189,15 @@ XML = "second/Annotations/image_00001.xml"
 @pytest.mark.parametrize(
     ("damage", "says"),
     [
-        pytest.param(_cut_off, r"image_00001\.jpg is a truncated JPEG", id="truncated image"),
         pytest.param(_edit("second/JPEGImages/image_00001.jpg", ""), r"is empty \(0 bytes\)", id="empty image file"),
         pytest.param(_edit("second/JPEGImages/image_00001.jpg", "text"), "cannot be decoded", id="not an image"),
         pytest.param(
             _xml([("WBC", (120.0, 31.0, 41.0, 110.0))]), r"image_00001\.xml: the box .* is reversed", id="reversed box"
         ),
         pytest.param(_xml([("WBC", (41.0, 31.0, 42.0, 110.0))]), "has a side under 4 px", id="tiny box"),
+        pytest.param(_xml([("WBC", (41.0, 31.0, float("nan"), 110.0))]), "is not finite", id="a coordinate that is no number"),
+        pytest.param(_xml([("WBC", (199.0, 31.0, 203.0, 110.0))]), "has a side under 4 px", id="a sliver at the border"),
+        pytest.param(lambda root: voc(root / "second", "image_00001", (100, 80), []), "states 100x80 px", id="scaled image"),
         pytest.param(_xml([("WBC", (41.0, 31.0, 320.0, 110.0))]), "leaves its 200x160 image", id="box outside the image"),
         pytest.param(_xml([("Blast", (41.0, 31.0, 120.0, 110.0))]), "class 'Blast', which .*map.yaml does not map", id="class"),
         pytest.param(lambda root: (root / XML).unlink(), r"image_00001\.xml is missing", id="VOC image without labels"),
@@ -152,13 +206,23 @@ XML = "second/Annotations/image_00001.xml"
         pytest.param(lambda root: (root / LABELS).unlink(), r"a\.txt is missing", id="YOLO image without labels"),
         pytest.param(_edit(LABELS, "0 0.5 0.5\n"), r"a\.txt line 1 is not", id="YOLO line cut short"),
         pytest.param(_edit(LABELS, "7 0.5 0.5 0.1 0.1\n"), "class below 3", id="YOLO class number unknown"),
+        pytest.param(_edit(LABELS, "-1 0.5 0.5 0.1 0.1\n"), "class below 3", id="YOLO class -1 is not the last one"),
+        pytest.param(_edit("first/data.yaml", "names: ["), r"data\.yaml is not YAML", id="YOLO names damaged"),
+        pytest.param(_edit("second/ImageSets/Main/val.txt", "image_9\n"), "lists image_9, of which", id="listed, not there"),
+        pytest.param(_edit("second/ImageSets/Main/test.txt", "image_00001\n"), "which is in train too", id="in two splits"),
         pytest.param(_edit("first/types.csv", "image,source\n"), "lacks the column 'original_name'", id="column missing"),
         pytest.param(lambda root: (root / "first/types.csv").unlink(), "types.csv does not exist", id="types missing"),
         pytest.param(lambda root: (root / "map.yaml").unlink(), "class map .*map.yaml does not exist", id="map missing"),
         pytest.param(_edit("map.yaml", "WBC: leukocyte\n"), "'leukocyte', which is no class", id="map to no class"),
         pytest.param(_edit("map.yaml", "- WBC\n"), "is not a table", id="map is a list"),
         pytest.param(_edit("datasets.yaml", "sets: []\n"), "`sets` is not a known key", id="unknown key in description"),
-        pytest.param(_edit("datasets.yaml", "datasets: [{format: coco}]\n"), "cannot be used", id="unknown format"),
+        pytest.param(_edit("datasets.yaml", "datasets: [{format: cvat}]\n"), "cannot be used", id="unknown format"),
+        pytest.param(_edit("datasets.yaml", "datasets: []\n"), "cannot be used", id="no data set"),
+        pytest.param(
+            _edit("datasets.yaml", "datasets: [{format: yolo, folder: a, class_map: b, source: LAB, um_per_px: {LAB: 0.1}}]\n"),
+            "give either `source` and one um_per_px",
+            id="a scale by source without the table of sources",
+        ),
         pytest.param(lambda root: (root / "datasets.yaml").unlink(), "description .* does not exist", id="no description"),
     ],
 )

@@ -1,0 +1,84 @@
+"""Damaged image files: named always, borne by a training up to a share, never by an evaluation."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from support.smears import CLASS_MAP, smear, voc, write
+
+from leukostream.edge.contracts.errors import DataError
+from leukostream.trainer.data.annotation import Annotation
+from leukostream.trainer.data.compose import Composer, ComposeSettings
+from leukostream.trainer.data.datasets import load_datasets
+from leukostream.trainer.data.faults import STRICT, Faults, WithoutUnreadable
+from leukostream.trainer.data.store import ImageStore
+
+pytestmark = pytest.mark.timeout(20)
+
+IMAGES = 10
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Path:
+    """Ten images; `image_00003.jpg` is the one that gets damaged."""
+    for k in range(IMAGES):
+        write(tmp_path / "set" / "JPEGImages" / f"image_{k:05d}.jpg", smear(200, 160, seed=k))
+        voc(tmp_path / "set", f"image_{k:05d}", (200, 160), [("MONOCYTE", (41.0, 31.0, 120.0, 110.0))])
+    (tmp_path / "map.yaml").write_text(CLASS_MAP)
+    row = {"format": "voc", "folder": "set", "class_map": "map.yaml", "source": "LAB", "um_per_px": 0.1}
+    (tmp_path / "data.yaml").write_text(yaml.safe_dump({"datasets": [row]}))
+    return tmp_path
+
+
+def _emptied(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def _cut_off(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-400])
+
+
+def loaded(lab: Path, faults: Faults, split_by: str = "given") -> list[Annotation]:
+    """What a training starts with: described, divided, decoded."""
+    return ImageStore().load(load_datasets(lab / "data.yaml", lab, split_by, faults), faults)
+
+
+@pytest.mark.parametrize("split_by", ["given", "fold:0/3"])
+@pytest.mark.parametrize(
+    ("damage", "says"),
+    [
+        pytest.param(_emptied, r"is empty \(0 bytes\)", id="nothing can be read of it"),
+        pytest.param(_cut_off, "is a truncated JPEG", id="its header is whole"),
+    ],
+)
+def test_a_damaged_image_is_left_out_up_to_the_share_and_named(
+    lab: Path, damage: Callable[[Path], None], says: str, split_by: str
+) -> None:
+    image = lab / "set" / "JPEGImages" / "image_00003.jpg"
+    damage(image)
+    with pytest.raises(DataError, match=rf"image_00003\.jpg {says}"):
+        loaded(lab, STRICT, split_by)
+    with pytest.raises(DataError, match=r"1 of \d+ images cannot be read, more than max_unreadable = 0.05 .*image_00003\.jpg"):
+        loaded(lab, WithoutUnreadable(0.05), split_by)
+    faults = WithoutUnreadable(0.2)
+    assert [row.path.name for row in loaded(lab, faults, split_by)].count(image.name) == 0
+    assert list(faults.left_out) == [image]
+
+
+def test_other_faults_are_never_borne(lab: Path) -> None:
+    (lab / "set" / "Annotations" / "image_00003.xml").unlink()
+    with pytest.raises(DataError, match=r"image_00003\.xml is missing"):
+        loaded(lab, WithoutUnreadable(1.0))
+
+
+def test_a_file_damaged_after_the_start_does_no_harm(lab: Path) -> None:
+    """A sample is drawn hours after the files were read: nothing may depend on them any more."""
+    store = ImageStore()
+    rows = store.load(load_datasets(lab / "data.yaml", lab))
+    for row in rows:
+        row.path.write_bytes(b"")
+    made = Composer(store, rows, ComposeSettings(mosaic=1.0, scenery=0.0, centred=0.0, painted=0.0, virtual=0.0))
+    field = made.compose(np.random.default_rng(0), 200, 160)
+    assert field.image.shape == (160, 200, 3)
