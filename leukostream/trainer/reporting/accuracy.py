@@ -64,8 +64,11 @@ def abnormal(runs: Sequence[Run], reference: Reference) -> Section:
 
 def _abnormal_words(run: Run) -> str:
     own = run.summary.abnormal
-    n = sum(value is not None for value in own.ap.values())
-    return "nothing known" if own.map is None else f"{own.map:.3f} ({n} of {len(own.classes)} classes)"
+    if own.map is None:
+        return "nothing known"
+    known = [truth for name, truth in run.truths if own.ap.get(name) is not None]
+    cells = f"{sum(known)} cells{', weak' if min(known, default=0) < FEW else ''}"
+    return f"{own.map:.3f} ({len(known)} of {len(own.classes)} classes, {cells})"
 
 
 def _own(row: ClassFigures | None) -> tuple[Cell, Cell, Cell]:
@@ -118,7 +121,9 @@ def _words(run: Run) -> str:
     parts = [f"{run.name}: mAP {figure(summary.map)} over the {known} of {len(summary.classes)} classes with cells"]
     if summary.limits and summary.limits.map:
         low, high = summary.limits.map
-        parts.append(f"95 % limits {low:.3f} to {high:.3f} ({summary.limits.rounds} rounds, {summary.limits.resampled})")
+        parts.append(
+            f"95 % limits {low:.3f} to {high:.3f} ({summary.limits.rounds} rounds of resampling {summary.limits.resampled})"
+        )
     if summary.folds:
         parts.append(f"mean of the {len(summary.folds.map)} folds' own mAP {figure(summary.folds.mean_map)}")
     return "; ".join(parts) + "."

@@ -22,8 +22,10 @@ def confusion(runs: Sequence[Run], reference: Reference) -> Section:
     """Single-cell images as the reference tested them, then every cell, then the reference's own."""
     tables = []
     for run in runs:
-        tables.append(_own(f"{run.name}: images with a single cell", run.summary.confusion))
-        tables.append(_own(f"{run.name}: every typed cell of every image", run.summary.confusion_all))
+        single, every = run.summary.confusion, run.summary.confusion_all
+        alone = single.counts == every.counts
+        tables.append(_own(f"{run.name}: images with a single cell{', as all typed cells here are' if alone else ''}", single))
+        tables += [] if alone else [_own(f"{run.name}: every typed cell of every image", every)]
     tables += [_published(matrix, reference) for matrix in reference.confusion]
     words = (
         "A row is a true class, a column what it was called; figures are shares of the row. In our mean accuracy a cell that "

@@ -23,7 +23,7 @@ EXPLAINED: dict[Kind, str] = {
 
 def misses(runs: Sequence[Run], root: Path | None) -> Section:
     """Raises `DataError` for an image that is not under `root` or cannot be read."""
-    legend = "Blue, solid: as annotated. Orange, dashed: what the model found."
+    legend = "Blue, solid: as annotated. Orange, dashed: what the model found. Both on one box: found, of the wrong type."
     left_out = "Pictures were left out: give the folder of the images as --root."
     tables: list[Table] = []
     galleries: list[Gallery] = []

@@ -38,7 +38,7 @@ def subsets(runs: Sequence[Run]) -> Section:
     for run in runs:
         own = run.summary.subsets
         rows += [_subset(f"{run.name}: small cells", own.small_cells), _subset(f"{run.name}: dense scenes", own.dense)]
-    head = tuple(map(Cell, ("subset", "images", "cells", "mAP", "AP of any leukocyte", "what is in it")))
+    head = (*map(Cell, ("subset", "images", "cells", "mAP", "AP of any leukocyte")), Cell("what is in it", "text"))
     return Section("Small cells and dense scenes", (), (Table("The two hard subsets", head, tuple(rows)),))
 
 
@@ -77,4 +77,4 @@ def _counted(run: Run) -> tuple[Cell, ...]:
 def _subset(name: str, row: Subset) -> tuple[Cell, ...]:
     look = "none" if not row.truth else "weak" if row.truth < FEW else ""
     figures = (str(row.images), str(row.truth), figure(row.map), figure(row.wbc_ap))
-    return Cell(name), *(Cell(text, look) for text in figures), Cell(row.rule)
+    return Cell(name), *(Cell(text, look) for text in figures), Cell(row.rule, "text")

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from leukostream.trainer.reporting.reference import Reference
+from leukostream.trainer.reporting.reference import Reference, System
 from leukostream.trainer.reporting.run import Run
 from leukostream.trainer.reporting.section import Cell, Section, Table
 from leukostream.trainer.reporting.words import NONE, duration, figure, listed
@@ -23,32 +23,14 @@ HEAD = (
 def speed(runs: Sequence[Run], reference: Reference) -> Section:
     """Ours first. What nobody recorded is a dash."""
     rows = [_own(run) for run in runs]
-    rows += [
-        tuple(
-            map(
-                Cell,
-                (
-                    f"{reference.short}: {system.name}",
-                    figure(system.map),
-                    f"{system.training_hours:g} h",
-                    NONE,
-                    f"{system.inference_ms:g}",
-                    NONE,
-                    NONE,
-                    reference.gpu,
-                    reference.gpu,
-                ),
-            )
-        )
-        for system in reference.systems
-    ]
+    rows += [_published(system, reference) for system in reference.systems]
     table = Table(
         "Accuracy, training and time per image",
-        tuple(map(Cell, HEAD)),
+        _row(HEAD),
         tuple(rows),
         f"Source of the others: {reference.source}.",
     )
-    timed = [f"{run.name}: timed {run.summary.time_ms.whole.timed}, {run.summary.time_ms.whole.n} images." for run in runs]
+    timed = [f"{run.name}, over {run.summary.time_ms.whole.n} images: {run.summary.time_ms.whole.timed}." for run in runs]
     words = f"The reference's times are of its {reference.gpu}; times on different machines compare machines as much as models."
     return Section("Speed (the reference's Table 2)", (words, *timed), (table,))
 
@@ -69,4 +51,25 @@ def _own(run: Run) -> tuple[Cell, ...]:
         listed(machines) if machines else NONE,
         listed(summary.time_ms.on) if summary.time_ms.on else summary.engine,
     )
-    return tuple(Cell(text, "ours") for text in cells)
+    return _row(cells, "ours")
+
+
+def _published(system: System, reference: Reference) -> tuple[Cell, ...]:
+    cells = (
+        f"{reference.short}: {system.name}",
+        figure(system.map),
+        f"{system.training_hours:g} h",
+        NONE,
+        f"{system.inference_ms:g}",
+        NONE,
+        NONE,
+        reference.gpu,
+        reference.gpu,
+    )
+    return _row(cells)
+
+
+def _row(texts: Sequence[str], look: str = "") -> tuple[Cell, ...]:
+    """The last two columns are words."""
+    looks = [look] * (len(texts) - 2) + [f"{look} text".strip()] * 2
+    return tuple(map(Cell, texts, looks))

@@ -15,13 +15,15 @@ IN_WORDS = {
     "nrbc": "nucleated red cell",
     "platelet_giant": "giant platelet",
     "smudge": "smudge cell",
+    "untyped_wbc": "leukocyte of unknown type",
+    "untyped_neutrophil": "neutrophil, band or segmented",
 }
 
 NONE = "\N{EN DASH}"
 
 
 def in_words(name: str) -> str:
-    """A class as a person says it; any other name (`missed`, `untyped_wbc`) with blanks for underscores."""
+    """A class as a person says it; any other name (`missed`) with blanks for underscores."""
     return IN_WORDS.get(name, name.replace("_", " "))
 
 
