@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One cell of a table. `look` names classes of the style sheet: `ours`, `weak`, `none`, `text`, or a tint, `h0` to `h10`."""
+    """One cell of a table. `look` names classes of the style sheet: `ours`, `weak`, `none`, `text`, or a tint `h0`-`h10`."""
 
     text: str
     look: str = ""
