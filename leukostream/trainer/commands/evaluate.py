@@ -1,54 +1,79 @@
 """`leuko-train evaluate`."""
 
-import json
+from datetime import datetime, timezone
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from leukostream.edge.contracts.bundle import Bundle, load_bundle
 from leukostream.edge.contracts.errors import ConfigError
-from leukostream.trainer.data.datasets import load_datasets
+from leukostream.edge.engine.base import Precision
+from leukostream.trainer.data.datasets import load_datasets, load_description
+from leukostream.trainer.data.groups import groups_of
 from leukostream.trainer.data.split import HELP
+from leukostream.trainer.evaluation.bootstrap import ROUNDS
 from leukostream.trainer.evaluation.detect import results_of
-from leukostream.trainer.evaluation.report import summarise, table_of
+from leukostream.trainer.evaluation.report import table_of
+from leukostream.trainer.evaluation.subsets import DENSE_FROM, SMALL_BELOW_UM
+from leukostream.trainer.evaluation.summarise import EvaluationSettings, summarise
+from leukostream.trainer.evaluation.summary import Summary
+from leukostream.trainer.evaluation.target import Target, target_of
 
 
 def evaluate(
-    bundle: Annotated[Path, typer.Argument(help="directory of the bundle")],
+    target: Annotated[Path, typer.Argument(help="directory of a bundle, or last.pt of a training")],
     data: Annotated[Path, typer.Option(help="data description (YAML)")],
     root: Annotated[Path, typer.Option(envvar="LEUKO_DATA", help="folder the description's paths are in")],
     split: Annotated[str, typer.Option(help="train, val or test; several separated by commas")] = "test",
     split_by: Annotated[str, typer.Option(help=HELP)] = "given",
     source: Annotated[str | None, typer.Option(help="only images of this source")] = None,
+    small_um: Annotated[float, typer.Option(help="cells under this size are in the subset of small cells")] = SMALL_BELOW_UM,
+    dense_from: Annotated[int, typer.Option(help="annotated cells from which an image is a dense scene")] = DENSE_FROM,
+    bootstrap: Annotated[bool, typer.Option("--bootstrap", help="95 % limits by resampling groups of images")] = False,
+    rounds: Annotated[int, typer.Option(min=1, help="rounds of --bootstrap")] = ROUNDS,
+    precision: Annotated[Precision, typer.Option(help="what a bundle's engine computes in")] = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="one JSON document instead of a table")] = False,
 ) -> None:
-    """Measure a bundle on annotated images, through the edge's own engine and post-processing.
+    """Measure a model on annotated images by the reference's protocol, through the edge's own fit and post-processing.
 
     leuko-train evaluate bundles/tiny --data datasets.yaml --root DIR
+
+    leuko-train evaluate runs/tiny/last.pt --data datasets.yaml --root DIR --bootstrap --json
     """
-    summary = measure_split(load_bundle(bundle), data, root, split, source, split_by)
+    settings = EvaluationSettings(small_below_um=small_um, dense_from=dense_from, bootstrap_rounds=rounds if bootstrap else 0)
+    summary = measure_split(target_of(target, precision), data, root, split, source, split_by, settings)
     if as_json:
-        print(json.dumps(summary, indent=1))
+        print(summary.model_dump_json(indent=1))
     else:
         Console().print(table_of(summary))
 
 
 def measure_split(
-    bundle: Bundle, data: Path, root: Path, split: str, source: str | None = None, split_by: str = "given"
-) -> dict[str, Any]:
-    """Figures of a bundle on one split. Raises `ConfigError` when the split holds no image."""
+    target: Target,
+    data: Path,
+    root: Path,
+    split: str,
+    source: str | None = None,
+    split_by: str = "given",
+    settings: EvaluationSettings = EvaluationSettings(),  # noqa: B008 - immutable
+) -> Summary:
+    """Figures of a model on one split. Raises `ConfigError` when the split holds no image."""
     wanted = set(split.split(","))
     rows = [row for row in load_datasets(data, root, split_by) if row.split in wanted and source in (None, row.source)]
     if not rows:
         raise ConfigError(f"no image of {data} is in split {split!r}{f' from {source!r}' if source else ''}; check the names.")
-    results = list(results_of(bundle, rows))
-    return {
-        "split": split,
-        "split_by": split_by,
-        "source": source,
-        "engine": "OpenVINO on the CPU",
-        "command": f"leuko-train evaluate BUNDLE --data {data.name} --root DIR --split-by {split_by} --split {split}",
-        **summarise(results, bundle.manifest.thresholds.detect),
-    }
+    results = list(results_of(target, rows))
+    patterns = {name: one.group_by for name, one in load_description(data).sources.items() if one.group_by}
+    groups = groups_of(rows, patterns) if settings.bootstrap_rounds else None
+    figures = summarise(results, target.thresholds.detect, settings, root=root, groups=groups)
+    return Summary(
+        **dict(figures),
+        models=(target.model,),
+        date=datetime.now(timezone.utc).date().isoformat(),
+        split=split,
+        split_by=split_by,
+        source=source,
+        engine=", ".join(figures.time_ms.on),
+        command=f"leuko-train evaluate TARGET --data {data.name} --root DIR --split-by {split_by} --split {split}",
+    )

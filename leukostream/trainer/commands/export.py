@@ -10,6 +10,7 @@ from leukostream.edge.contracts.bundle import Bundle, Thresholds
 from leukostream.edge.contracts.errors import ConfigError
 from leukostream.trainer.checkpoint import load_checkpoint
 from leukostream.trainer.commands.evaluate import measure_split
+from leukostream.trainer.evaluation.target import bundle_target
 from leukostream.trainer.export.bundle import export_checkpoint, export_random
 from leukostream.trainer.recipe import load_recipe
 
@@ -47,7 +48,7 @@ def export(
         def measure(draft: Bundle) -> dict[str, Any]:
             if data is None or root is None:
                 raise ConfigError("to measure the bundle give both --data and --root.")
-            return measure_split(draft, data, root, split)
+            return measure_split(bundle_target(draft), data, root, split).reduced()
 
         thresholds = Thresholds(detect=detect, identify=identify, margin=margin)
         bundle = export_checkpoint(trained, out, name or trained.recipe.name, thresholds, measure if data else None)

@@ -1,4 +1,4 @@
-"""PASCAL VOC average precision at one IoU (Everingham et al. 2010, section 4.2), all-point interpolation."""
+"""PASCAL VOC average precision at one IoU (Everingham et al. 2010, section 4.2), all-point and 11-point interpolation."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,6 +11,9 @@ from leukostream.trainer.data.annotation import IGNORE, UNTYPED_NEUTROPHIL, UNTY
 
 INSIDE = 0.5
 """Share of a detection inside an ignored region from which it is not judged; training leaves the same out."""
+
+FALSE, NEITHER = -1, -2
+"""What a detection can be, other than the row of the truth it finds."""
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int32]
@@ -32,12 +35,27 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """Detections of one class, best score first. `ap` is None when there is no truth to find."""
+    """Detections of one class, best score first: scores [n], is_true [n], images [n] (which of the judged images each is in).
 
-    n_truth: int
+    `truth_by_image` counts what there is to find. `ap` and `ap_11_point` are None when that is nothing.
+    """
+
+    truth_by_image: Ints
     scores: Floats
     is_true: NDArray[np.bool_]
-    ap: float | None
+    images: Ints
+
+    @property
+    def n_truth(self) -> int:
+        return int(self.truth_by_image.sum())
+
+    @property
+    def ap(self) -> float | None:
+        return interpolated_ap(self.is_true, self.n_truth) if self.n_truth else None
+
+    @property
+    def ap_11_point(self) -> float | None:
+        return eleven_point_ap(self.is_true, self.n_truth) if self.n_truth else None
 
 
 def pairwise_iou(a: Floats, b: Floats) -> Floats:
@@ -51,24 +69,27 @@ def pairwise_iou(a: Floats, b: Floats) -> Floats:
 
 
 def match(boxes: Floats, scores: Floats, truth: Floats, optional: NDArray[np.bool_], regions: Floats, iou: float) -> Ints:
-    """For one image and one class, what each detection is: 1 true, 0 false, -1 neither.
+    """For one image and one class, the row of the truth that each detection finds, or `FALSE` or `NEITHER`: [n].
 
     Detections choose in order of score; a truth is taken once, a second detection of it is false. Neither are detections whose
     match is optional, and those that match nothing but lie mostly inside one of the ignored `regions`.
+
+    This is PASCAL's rule: a detection stands by the truth it overlaps most, even when that one is taken. COCO lets it take the
+    next best that is free. The two agree wherever no detection reaches `iou` with two truths; disjoint truths suffice at 0.5.
     """
-    verdict = np.zeros(len(boxes), np.int32)
+    found = np.full(len(boxes), FALSE, np.int32)
     overlaps, inside = pairwise_iou(boxes, truth), _share_inside(boxes, regions)
     taken = np.zeros(len(truth), bool)
     for k in np.argsort(-scores, kind="stable"):
         best = int(overlaps[k].argmax()) if len(truth) else -1
         if best < 0 or overlaps[k, best] < iou:
-            verdict[k] = -1 if inside[k] > INSIDE else 0
+            found[k] = NEITHER if inside[k] > INSIDE else FALSE
         elif optional[best]:
-            verdict[k] = -1
+            found[k] = NEITHER
         elif not taken[best]:
             taken[best] = True
-            verdict[k] = 1
-    return verdict
+            found[k] = best
+    return found
 
 
 def _share_inside(boxes: Floats, regions: Floats) -> Floats:
@@ -82,21 +103,39 @@ def _share_inside(boxes: Floats, regions: Floats) -> Floats:
     return result
 
 
+def _envelope(is_true: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """The best precision at each rank or any later one: [n]."""
+    precision = np.cumsum(is_true) / np.arange(1, len(is_true) + 1)
+    envelope: NDArray[np.float64] = np.maximum.accumulate(precision[::-1])[::-1]
+    return envelope
+
+
 def interpolated_ap(is_true: NDArray[np.bool_], n_truth: int) -> float:
-    """Area under the precision envelope; `is_true` in order of falling score."""
-    hits = np.cumsum(is_true)
-    precision = hits / np.arange(1, len(is_true) + 1)
-    envelope = np.maximum.accumulate(precision[::-1])[::-1]
-    return float((envelope * is_true).sum() / n_truth)
+    """Area under the precision envelope (VOC 2010 and later); `is_true` in order of falling score."""
+    return float((_envelope(is_true) * is_true).sum() / n_truth)
 
 
-def class_curve(images: Sequence[Judged], label: int, iou: float = 0.5) -> Curve:
-    """One class. Untyped leukocytes are optional for the leukocyte classes: finding one is neither right nor wrong; so are
-    untyped neutrophils for band and segmented, while calling one anything else is wrong."""
+def eleven_point_ap(is_true: NDArray[np.bool_], n_truth: int) -> float:
+    """Mean envelope at recall 0, 0.1 .. 1 (VOC 2007), 0 where that recall is not reached; `is_true` as above."""
+    envelope = np.append(_envelope(is_true), 0.0)
+    # Whole numbers: 3 of 10 must reach a recall of 0.3.
+    tenths_found = np.cumsum(is_true) * 10
+    first = np.searchsorted(tenths_found, np.arange(11) * n_truth)
+    return float(envelope[first].mean())
+
+
+def optional_labels(label: int) -> set[int]:
+    """Truth that a detection called `label` may find without being right or wrong: untyped leukocytes for the leukocyte
+    classes, and untyped neutrophils for band and segmented, while calling one anything else is wrong."""
     optional = {UNTYPED_WBC} if CELLS[label].is_wbc else set()
     if label in {INDEX["neutrophil_band"], INDEX["neutrophil_segmented"]}:
         optional.add(UNTYPED_NEUTROPHIL)
-    return _curve(images, [label], {label}, optional, iou)
+    return optional
+
+
+def class_curve(images: Sequence[Judged], label: int, iou: float = 0.5) -> Curve:
+    """One class; see `optional_labels` for untyped truth."""
+    return _curve(images, [label], {label}, optional_labels(label), iou)
 
 
 def leukocyte_curve(images: Sequence[Judged], iou: float = 0.5) -> Curve:
@@ -106,18 +145,26 @@ def leukocyte_curve(images: Sequence[Judged], iou: float = 0.5) -> Curve:
 
 
 def _curve(images: Sequence[Judged], detected: list[int], wanted: set[int], optional: set[int], iou: float) -> Curve:
-    scores, verdicts, n_truth = [], [], 0
-    for image in images:
+    scores, found, where = [], [], []
+    n_truth = np.zeros(len(images), np.int32)
+    for number, image in enumerate(images):
         mine = np.isin(image.labels, detected)
         relevant = np.isin(image.truth_labels, list(wanted | optional))
         is_optional = np.isin(image.truth_labels[relevant], list(optional))
-        n_truth += int((~is_optional).sum())
+        n_truth[number] = int((~is_optional).sum())
         regions = image.truth_boxes[image.truth_labels == IGNORE]
         truth = image.truth_boxes[relevant]
         scores.append(image.scores[mine])
-        verdicts.append(match(image.boxes[mine], image.scores[mine], truth, is_optional, regions, iou))
-    score, verdict = np.concatenate([*scores, []]), np.concatenate([*verdicts, []])
+        found.append(match(image.boxes[mine], image.scores[mine], truth, is_optional, regions, iou))
+        where.append(np.full(len(found[-1]), number))
+    score, row = np.concatenate([*scores, []]), np.concatenate([*found, []])
     order = np.argsort(-score, kind="stable")
-    order = order[verdict[order] >= 0]
-    is_true = verdict[order] == 1
-    return Curve(n_truth, score[order].astype(np.float32), is_true, interpolated_ap(is_true, n_truth) if n_truth else None)
+    order = order[row[order] != NEITHER]
+    which = np.concatenate([*where, []])[order].astype(np.int32)
+    return Curve(n_truth, score[order].astype(np.float32), row[order] >= 0, which)
+
+
+def mean_of_known(values: Sequence[float | None]) -> float | None:
+    """mAP: the mean of the figures there are; None when there are none."""
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known else None

@@ -1,71 +1,72 @@
-"""The figures of one evaluation, as data and as a table."""
+"""The figures of one evaluation as a table for a terminal."""
 
-from collections.abc import Sequence
-from typing import Any
-
-import numpy as np
 from rich.table import Table
 
-from leukostream.edge.contracts.cells import CELLS
-from leukostream.trainer.evaluation.average_precision import Curve, class_curve, leukocyte_curve
-from leukostream.trainer.evaluation.detect import ImageResult, true_wbc
+from leukostream.trainer.evaluation.summary import ClassFigures, Figure, Subset, Summary
 
 
-def summarise(results: Sequence[ImageResult], detect: float) -> dict[str, Any]:
-    """AP at IoU 0.5 of any leukocyte and per class, recall and precision of any leukocyte at `detect`, and counting."""
-    typed = [result.typed for result in results]
-    classes = {cell.name: class_curve(typed, index) for index, cell in enumerate(CELLS)}
-    known = [curve.ap for curve in classes.values() if curve.ap is not None]
-    truth = np.array([true_wbc(result.annotation) for result in results])
-    counted = np.array([result.counted_wbc for result in results])
-    wbc = leukocyte_curve([result.cells for result in results])
-    by_source: dict[str, list[ImageResult]] = {}
-    for result in results:
-        by_source.setdefault(result.annotation.source, []).append(result)
-    return {
-        "images": len(results),
-        "wbc": {"truth": wbc.n_truth, "ap": wbc.ap, **_operating(wbc, detect)},
-        "wbc_ap_by_source": {
-            name: leukocyte_curve([result.cells for result in part]).ap for name, part in sorted(by_source.items())
-        },
-        "classes": {name: {"truth": curve.n_truth, "ap": curve.ap} for name, curve in classes.items()},
-        "map": float(np.mean(known)) if known else None,
-        "counting": {
-            "true": int(truth.sum()),
-            "counted": int(counted.sum()),
-            "mean_absolute_error": float(np.abs(counted - truth).mean()),
-        },
-    }
-
-
-def _operating(curve: Curve, detect: float) -> dict[str, float | None]:
-    above = curve.scores >= detect
-    hits, called = int((curve.is_true & above).sum()), int(above.sum())
-    return {
-        "recall": hits / curve.n_truth if curve.n_truth else None,
-        "precision": hits / called if called else None,
-    }
-
-
-def table_of(summary: dict[str, Any]) -> Table:
-    """For a terminal."""
-    table = Table(title=f"{summary['images']} images of split {summary['split']}", title_justify="left")
-    table.add_column("what")
-    table.add_column("truth", justify="right")
-    table.add_column("AP at IoU 0.5", justify="right")
-    table.add_row("any leukocyte", str(summary["wbc"]["truth"]), _figure(summary["wbc"]["ap"]))
-    for name, ap in summary["wbc_ap_by_source"].items():
-        table.add_row(f"  of {name}", "", _figure(ap))
-    for name, row in summary["classes"].items():
-        table.add_row(name, str(row["truth"]), _figure(row["ap"]))
-    table.add_row("mean over classes with truth", "", _figure(summary["map"]))
-    count = summary["counting"]
-    table.caption = (
-        f"leukocytes counted {count['counted']}, annotated {count['true']}; "
-        f"mean absolute error {count['mean_absolute_error']:.3f} per image"
-    )
+def table_of(summary: Summary) -> Table:
+    """Classes without truth share one row."""
+    table = Table(title=f"{summary.images} images of split {summary.split}, {summary.engine}", title_justify="left")
+    for heading in ("what", "truth", "AP", "11-point", "recall (95 %)", "precision"):
+        table.add_column(heading, justify="left" if heading == "what" else "right")
+    table.add_row("any leukocyte", *figures_of(summary.wbc))
+    for name, ap in summary.wbc_ap_by_source.items():
+        table.add_row(f"  of {name}", "", figure(ap))
+    for name, row in summary.classes.items():
+        if row.truth:
+            table.add_row(name, *figures_of(row))
+    table.add_row("mean over classes", "", figure(summary.map), figure(summary.map_11_point))
+    for name, subset in (("small cells", summary.subsets.small_cells), ("dense scenes", summary.subsets.dense)):
+        table.add_row(f"  {name}", str(subset.truth), figure(subset.wbc_ap))
+        table.add_row(f"  {name}, mean", "", figure(subset.map))
+    missing = [name for name, row in summary.classes.items() if not row.truth]
+    said = remarks(summary) + ([f"no image shows: {', '.join(missing)}."] if missing else [])
+    table.caption, table.caption_justify = "\n".join(said), "left"
     return table
 
 
-def _figure(value: float | None) -> str:
+def remarks(summary: Summary) -> list[str]:
+    """What is no row of the table, a sentence each."""
+    count, times, single = summary.counting, summary.time_ms, summary.confusion
+    said = [
+        f"abnormal classes: {figure(summary.abnormal.map)}, {summary.abnormal.words}",
+        f"mean accuracy on {single.n} images of one typed cell: {figure(single.mean_accuracy)}; with the likeliest class where "
+        f"it is uncertain {figure(single.mean_accuracy_best_class)}.",
+        f"{count.counted} leukocytes counted where the annotation has {count.true}; mean absolute error "
+        f"{count.mean_absolute_error:.3f} per image.",
+        *(_rule(name, s) for name, s in (("small cells", summary.subsets.small_cells), ("dense", summary.subsets.dense))),
+    ]
+    for name, spread in (("engine", times.engine), ("whole way", times.whole)):
+        if spread.median is not None:
+            said.append(
+                f"{name}: median {spread.median:.1f} ms, p95 {spread.p95:.1f}, p99 {spread.p99:.1f} over {spread.n} images."
+            )
+    if summary.limits:
+        pairs = (("any leukocyte", summary.limits.wbc_ap), ("mAP", summary.limits.map))
+        shown = ", ".join(f"{name} {pair[0]:.3f} to {pair[1]:.3f}" for name, pair in pairs if pair)
+        said.append(f"95 % limits: {shown} ({summary.limits.rounds} rounds, {summary.limits.resampled}).")
+    return said
+
+
+def figure(value: Figure) -> str:
+    """Three decimals, or that there is no truth."""
     return "no truth" if value is None else f"{value:.3f}"
+
+
+def recall_with_limits(row: ClassFigures) -> str:
+    """`0.950 (0.920-0.970)`."""
+    if row.recall is None:
+        return "no truth"
+    return f"{row.recall:.3f} ({row.recall_low:.3f}-{row.recall_high:.3f})"
+
+
+def figures_of(row: ClassFigures) -> tuple[str, ...]:
+    """Truth, AP, 11-point AP, recall with its limits, precision."""
+    # Precision has no figure where nothing was called by this name, truth or not.
+    precision = "none called" if row.precision is None else f"{row.precision:.3f}"
+    return str(row.truth), figure(row.ap), figure(row.ap_11_point), recall_with_limits(row), precision
+
+
+def _rule(name: str, subset: Subset) -> str:
+    return f"{name}: {subset.rule}; {subset.truth} cells in {subset.images} images."

@@ -42,17 +42,8 @@ class ClassFigures(Strict):
     curve: CurvePoints | None = None
 
 
-class LeukocyteFigures(Strict):
+class LeukocyteFigures(ClassFigures):
     """Any leukocyte, whatever its type; recall and precision at the presence threshold."""
-
-    truth: int
-    ap: Figure
-    ap_11_point: Figure
-    recall: Figure
-    recall_low: Figure
-    recall_high: Figure
-    precision: Figure
-    curve: CurvePoints | None = None
 
 
 class Counting(Strict):
@@ -205,4 +196,4 @@ class Summary(Figures):
     def reduced(self) -> dict[str, Any]:
         """As JSON data without curves and single errors: what a bundle stores."""
         left_out = {"wbc": {"curve"}, "classes": {"__all__": {"curve"}}, "missed": True}
-        return self.model_dump(mode="json", exclude=left_out, exclude_none=False)
+        return self.model_dump(mode="json", exclude=left_out)

@@ -3,6 +3,8 @@
 from typing import Any
 
 from leukostream.edge.contracts.cells import CELLS
+from leukostream.trainer.evaluation.report import figure, figures_of, remarks
+from leukostream.trainer.evaluation.summary import ClassFigures, Summary
 
 NOT_FOR = """\
 Not a medical device. Do not use it to diagnose, to treat, or to report a differential for a patient. Do not use it on other
@@ -60,29 +62,31 @@ def _data(data: dict[str, Any]) -> str:
 
 
 def _metrics(metrics: dict[str, Any]) -> str:
+    """`metrics`: a reduced `Summary`."""
     if not metrics:
         return "Nothing was measured when this bundle was written.\n"
+    summary = Summary.model_validate(metrics)
     lines = [
-        f"{metrics['images']} held-back images (split `{metrics['split']}`), engine {metrics['engine']}. "
-        f"Repeat with `{metrics['command']}`.",
+        f"{summary.images} held-back images (split `{summary.split}`), engine {summary.engine}. "
+        f"Repeat with `{summary.command}`.",
         "",
-        "| what | truth | AP at IoU 0.5 |",
-        "| --- | --- | --- |",
-        f"| any leukocyte | {metrics['wbc']['truth']} | {_ap(metrics['wbc']['ap'])} |",
+        "| what | truth | AP at IoU 0.5 | 11-point AP | recall (95 % limits) | precision |",
+        "| --- | --- | --- | --- | --- | --- |",
+        _row("any leukocyte", summary.wbc),
     ]
-    lines += [f"| {name} | {row['truth']} | {_ap(row['ap'])} |" for name, row in metrics["classes"].items() if row["truth"]]
-    missing = [name for name, row in metrics["classes"].items() if not row["truth"]]
-    lines += ["", f"Mean over the {len(metrics['classes']) - len(missing)} classes with truth: {_ap(metrics['map'])}."]
-    if missing:
-        lines += [f"No held-back image shows: {', '.join(missing)}; nothing is known about them."]
-    count = metrics["counting"]
+    lines += [_row(name, row) for name, row in summary.classes.items() if row.truth]
+    missing = [name for name, row in summary.classes.items() if not row.truth]
     lines += [
         "",
-        f"Counting at the default thresholds: {count['counted']} leukocytes counted where the annotation has {count['true']}; "
-        f"mean absolute error {count['mean_absolute_error']:.3f} per image.",
+        f"Mean over the {len(summary.classes) - len(missing)} classes with truth: {figure(summary.map)}, 11-point "
+        f"{figure(summary.map_11_point)}. Recall and precision are at the default thresholds; a cell that stays unidentified "
+        "is not found as its class.",
     ]
+    if missing:
+        lines += [f"No held-back image shows: {', '.join(missing)}; nothing is known about them."]
+    lines += ["", *(f"- {remark}" for remark in remarks(summary))]
     return "\n".join(lines) + "\n"
 
 
-def _ap(value: float | None) -> str:
-    return "no truth" if value is None else f"{value:.3f}"
+def _row(name: str, row: ClassFigures) -> str:
+    return f"| {' | '.join((name, *figures_of(row)))} |"

@@ -1,0 +1,59 @@
+"""What can be evaluated: a bundle on the edge's engine, or a checkpoint of a training on torch."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from leukostream.edge.contracts.bundle import Bundle, Thresholds, load_bundle
+from leukostream.edge.contracts.errors import ConfigError
+from leukostream.edge.engine import open_engine
+from leukostream.edge.engine.base import Engine, Precision
+from leukostream.trainer.checkpoint import Checkpoint, load_checkpoint
+from leukostream.trainer.evaluation.summary import MeasuredModel
+from leukostream.trainer.evaluation.torch_engine import TorchEngine
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A model, its scale and its thresholds. `open` gives an engine of one slot and one frame for a width and height in px."""
+
+    model: MeasuredModel
+    um_per_px: float
+    field_width_px: int
+    field_height_px: int
+    thresholds: Thresholds
+    open: Callable[[int, int], Engine]
+
+
+def bundle_target(bundle: Bundle, precision: Precision = "auto") -> Target:
+    """A bundle, on whatever engine the edge opens for it on this machine."""
+    manifest = bundle.manifest
+
+    def opened(width_px: int, height_px: int) -> Engine:
+        return open_engine(bundle, width_px, height_px, max_batch=1, slots=1, precision=precision)
+
+    model = MeasuredModel(name=manifest.name, bundle_id=bundle.bundle_id, architecture=manifest.architecture)
+    scale = (manifest.um_per_px, manifest.field_width_px, manifest.field_height_px)
+    return Target(model, *scale, manifest.thresholds, opened)
+
+
+def checkpoint_target(checkpoint: Checkpoint, thresholds: Thresholds | None = None) -> Target:
+    """The averaged weights of a training, as they would be exported but for FP16 storage; default thresholds when not given."""
+    detector, recipe = checkpoint.detector(), checkpoint.recipe
+
+    def opened(width_px: int, height_px: int) -> Engine:
+        return TorchEngine(detector, recipe.top_k, width_px, height_px)
+
+    # Checkpoints of the first version do not know how long they took.
+    model = MeasuredModel(name=recipe.name, architecture=recipe.architecture, training_s=checkpoint.seconds or None)
+    scale = (recipe.scale.um_per_px, recipe.scale.width_px, recipe.scale.height_px)
+    return Target(model, *scale, thresholds or Thresholds(), opened)
+
+
+def target_of(path: Path, precision: Precision = "auto") -> Target:
+    """A directory is a bundle, a file a checkpoint. Raises `BundleError`, `DataError`, or `ConfigError` for a precision."""
+    if not path.is_file():
+        return bundle_target(load_bundle(path), precision)
+    if precision == "bf16":
+        raise ConfigError(f"checkpoint {path} is computed in f32; export it and evaluate the bundle to measure bf16.")
+    return checkpoint_target(load_checkpoint(path))

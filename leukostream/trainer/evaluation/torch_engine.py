@@ -1,0 +1,80 @@
+"""The graph of a checkpoint in torch behind the edge's engine interface, so that a model can be measured before its export."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from leukostream.edge.contracts.detections import Image, RawDetections
+from leukostream.edge.contracts.errors import EngineError
+from leukostream.edge.engine.base import EngineInfo
+from leukostream.edge.engine.outputs import check_values
+from leukostream.trainer.export.graph import FrameGraph
+from leukostream.trainer.models.detector import Detector
+
+
+class TorchEngine:
+    """`Engine` on torch: CUDA where there is any, else the CPU; always FP32, as the exported graph computes.
+
+    Frames are uint8 [max_batch, H, W, 3]. Raises `EngineError` when torch fails, for want of memory above all.
+    """
+
+    def __init__(
+        self, detector: Detector, top_k: int, frame_width_px: int, frame_height_px: int, *, max_batch: int = 1, slots: int = 1
+    ) -> None:
+        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self._graph = FrameGraph(detector, top_k).to(self._device)
+        self._slots: list[Image] = [np.zeros((max_batch, frame_height_px, frame_width_px, 3), np.uint8) for _ in range(slots)]
+        self._running: list[tuple[Tensor, ...] | None] = [None] * slots
+        self._info = EngineInfo(
+            runtime="torch",
+            version=torch.__version__,
+            device=torch.cuda.get_device_name() if self._device.type == "cuda" else "CPU",
+            precision="f32",
+            frame_width_px=frame_width_px,
+            frame_height_px=frame_height_px,
+            max_batch=max_batch,
+            slots=slots,
+            top_k=top_k,
+        )
+        # The first inference allocates and, on CUDA, loads its kernels.
+        self.submit(0, 1)
+        self.collect(0)
+
+    @property
+    def info(self) -> EngineInfo:
+        return self._info
+
+    def slot(self, index: int) -> Image:
+        return self._slots[index]
+
+    def submit(self, index: int, n: int) -> None:
+        """On a CPU this computes; on CUDA it returns as soon as the work is queued."""
+        if not 1 <= n <= self._info.max_batch:
+            raise ValueError(f"{n} frames do not fit a slot of {self._info.max_batch}")
+        if self._running[index] is not None:
+            raise ValueError(f"slot {index} was submitted again before it was collected")
+        try:
+            # cuDNN would take TF32 for convolutions, with ten bits of mantissa.
+            with torch.inference_mode(), torch.backends.cudnn.flags(allow_tf32=False):
+                self._running[index] = self._graph(torch.from_numpy(self._slots[index][:n]).to(self._device))
+        except RuntimeError as problem:
+            raise _failure(problem) from problem
+
+    def collect(self, index: int) -> RawDetections:
+        outputs, self._running[index] = self._running[index], None
+        if outputs is None:
+            raise ValueError(f"slot {index} was not submitted")
+        try:
+            raw = RawDetections(*(output.cpu().numpy().copy() for output in outputs))
+        except RuntimeError as problem:
+            raise _failure(problem) from problem
+        check_values(raw)
+        return raw
+
+    def close(self) -> None:
+        """Forget what is in flight."""
+        self._running = [None] * len(self._slots)
+
+
+def _failure(problem: RuntimeError) -> EngineError:
+    return EngineError(f"torch failed to run a frame ({str(problem).splitlines()[0]}); free its memory and try again.")
