@@ -1,16 +1,17 @@
-"""`leuko-train`: fit, evaluate, export, report."""
+"""`leuko-train`: data, fit, evaluate, export, report."""
 
 import typer
 
 from leukostream.edge.contracts.exits import run_command_line
+from leukostream.trainer.commands.data import data
 from leukostream.trainer.commands.evaluate import evaluate
 from leukostream.trainer.commands.export import export
 from leukostream.trainer.commands.fit import fit
 from leukostream.trainer.commands.report import report
 
 app = typer.Typer(
-    help="Annotated images in, a bundle out.\n\nfit trains, evaluate measures a bundle, export writes one, "
-    "report sets the figures beside the reference's.",
+    help="Annotated images in, a bundle out.\n\ndata looks at the images, fit trains, evaluate measures a bundle, "
+    "export writes one, report sets the figures beside the reference's.",
     no_args_is_help=True,
     add_completion=False,
 )
@@ -18,8 +19,13 @@ app.command()(fit)
 app.command()(evaluate)
 app.command()(export)
 app.command()(report)
+app.add_typer(data, name="data")
 
 
 def main() -> None:
     """Entry point."""
     run_command_line(app)
+
+
+if __name__ == "__main__":  # torchrun starts modules
+    main()

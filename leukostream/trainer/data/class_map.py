@@ -7,10 +7,13 @@ import yaml
 
 from leukostream.edge.contracts.cells import INDEX
 from leukostream.edge.contracts.errors import DataError
+from leukostream.edge.contracts.labels import SPECIAL_LABELS
 from leukostream.trainer.data.annotation import IGNORE, UNTYPED_NEUTROPHIL, UNTYPED_WBC
 
 BACKGROUND = "background"
-SPECIAL = {"untyped_wbc": UNTYPED_WBC, "untyped_neutrophil": UNTYPED_NEUTROPHIL, "ignore": IGNORE}
+SPECIAL = dict(zip(SPECIAL_LABELS, (UNTYPED_WBC, UNTYPED_NEUTROPHIL, IGNORE), strict=True))
+LABEL_NAMES = {**{index: name for name, index in INDEX.items()}, **{label: name for name, label in SPECIAL.items()}}
+"""Label -> the name that class maps, label lines and reports give it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,7 @@ def groups_of(annotations: Sequence[Annotation], patterns: Mapping[str, str], fa
     or field. Near-duplicates join their groups. Raises `DataError` for a pattern that does not match; an unreadable image goes
     to `faults`, and its name alone decides its group.
     """
-    names = [f"{row.source}/{_name(row, patterns.get(row.source))}" for row in annotations]
+    names = [group_name(row, patterns) for row in annotations]
     parent = {name: name for name in names}
 
     def root(name: str) -> str:
@@ -54,13 +54,15 @@ def groups_of(annotations: Sequence[Annotation], patterns: Mapping[str, str], fa
     return [numbers.setdefault(root(name), len(numbers)) for name in names]
 
 
-def _name(row: Annotation, pattern: str | None) -> str:
+def group_name(row: Annotation, patterns: Mapping[str, str]) -> str:
+    """The slide, field or original an image is of, by its name alone; see `groups_of`. Raises `DataError`."""
+    pattern = patterns.get(row.source)
     if pattern is None:
-        return row.original
+        return f"{row.source}/{row.original}"
     found = re.match(pattern, row.original)
     if not found or not found.groups():
         raise DataError(f"{row.path}: the original's name {row.original!r} does not match group_by {pattern!r}; correct it.")
-    return found.group(1)
+    return f"{row.source}/{found.group(1)}"
 
 
 def difference_hash(path: Path) -> Bits:

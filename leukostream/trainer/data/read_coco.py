@@ -96,6 +96,10 @@ def read_coco(folder: Path, class_map: ClassMap, settings: CocoDataset, faults: 
         with faults.of(path, "labels"):
             content = _read_file(path)
             marks = _marks(content, path, faults)
+            if anywhere := [row.file_name for row in content.images if Path(row.file_name).is_absolute()]:
+                raise DataError(
+                    f"{path} names an image by its full path, {anywhere[0]}; write it relative to {folder / images}."
+                )
             for row in content.images:
                 listed.append((split, path, folder / images / row.file_name.replace("\\", "/"), row, marks[row.id]))
     found: list[Annotation] = []

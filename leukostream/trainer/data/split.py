@@ -1,5 +1,6 @@
 """Ways to divide the images into training and held-back ones, named by one word on the command line."""
 
+import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -87,13 +88,21 @@ def divide(
 
 
 def folds_of(annotations: Sequence[Annotation], groups: Sequence[int], folds: int, seed: int) -> list[list[int]]:
-    """Row numbers of each fold; groups stay whole, and each source and type is spread as evenly as that allows."""
+    """Row numbers of each fold; groups stay whole, and each source and type is spread as evenly as that allows.
+
+    Raises `ConfigError` when there are fewer groups than folds.
+    """
+    if (count := len(set(groups))) < folds:
+        raise ConfigError(f"{count} groups of images cannot make {folds} folds; use fewer folds, or correct `group_by`.")
     names = [_stratum(row) for row in annotations]
     sizes = Counter(names)
     kinds: dict[str, int] = {}
     strata = [kinds.setdefault(name if sizes[name] >= folds else "rare", len(kinds)) for name in names]
     splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
-    return [held.tolist() for _, held in splitter.split(np.zeros(len(strata)), strata, groups)]
+    with warnings.catch_warnings():
+        # Fewer rare cells than folds is how these data are, not a slip.
+        warnings.filterwarnings("ignore", message="The least populated class", category=UserWarning)
+        return [held.tolist() for _, held in splitter.split(np.zeros(len(strata)), strata, groups)]
 
 
 def _stratum(row: Annotation) -> str:

@@ -1,0 +1,150 @@
+"""Everything that can be said about data sets before they are trained on: counts, faults, duplicates, sizes."""
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Literal
+
+from leukostream.edge.contracts.base import Strict
+from leukostream.trainer.data.annotation import IGNORE, SPLITS, Annotation
+from leukostream.trainer.data.cell_sizes import CELL_FACTOR, cell_sizes, cells_off, sources_off
+from leukostream.trainer.data.class_map import LABEL_NAMES
+from leukostream.trainer.data.datasets import each_once, read_dataset
+from leukostream.trainer.data.description import load_description
+from leukostream.trainer.data.faults import Listed
+from leukostream.trainer.data.groups import Bits, difference_hash, group_name, near_duplicates
+from leukostream.trainer.data.image_file import read_image
+from leukostream.trainer.data.split import divide, parse_plan
+
+FindingKind = Literal["image", "labels", "class", "box", "duplicate", "near_duplicate", "group", "scale", "size"]
+
+
+class Finding(Strict):
+    """One sentence about one file (or source). Errors stop a training or spoil a test; warnings want a look."""
+
+    severity: Literal["error", "warning"]
+    kind: FindingKind
+    file: str
+    sentence: str
+
+
+class Part(Strict):
+    """What one source has in one split."""
+
+    source: str
+    split: str
+    images: int
+    images_without_cells: int
+    cells: dict[str, int]
+
+
+class CheckReport(Strict):
+    """`repeated` images are in the data several times under one name and used once."""
+
+    description: str
+    split_by: str
+    repeated: int
+    parts: tuple[Part, ...]
+    findings: tuple[Finding, ...]
+
+    def count(self, severity: Literal["error", "warning"]) -> int:
+        """Findings of one severity."""
+        return sum(finding.severity == severity for finding in self.findings)
+
+
+def check(description: Path, root: Path, split_by: str = "given") -> tuple[CheckReport, list[Annotation]]:
+    """Read everything, to the end, and look at every pixel; the report, and the annotations of what could be read.
+
+    Raises `DataError` when the description itself cannot be used, `ConfigError` for an unknown split.
+    """
+    plan = parse_plan(split_by)
+    content = load_description(description)
+    faults = Listed()
+    read: list[Annotation] = []
+    for dataset in content.datasets:
+        with faults.of(root / dataset.folder, "labels"):
+            read += read_dataset(dataset, description, root, faults)
+    once = each_once(read, faults)
+    rows: list[Annotation] = []
+    hashes: list[Bits] = []
+    for row in once:
+        with faults.of(row.path, "image"):
+            read_image(row.path)
+            hashes.append(difference_hash(row.path))
+            rows.append(row)
+    rows = divide(rows, plan, content.group_patterns, faults) if rows else []
+    broken = [
+        Finding(severity="error", kind=fault.kind, file=str(fault.file), sentence=fault.sentence)
+        for fault in dict.fromkeys(faults.found)
+    ]
+    report = CheckReport(
+        description=str(description),
+        split_by=split_by,
+        repeated=len(read) - len(once),
+        parts=tuple(_parts(rows)),
+        findings=(*broken, *_duplicates(rows, hashes), *_parted(rows, content.group_patterns), *_sizes(rows)),
+    )
+    return report, rows
+
+
+def _parts(rows: Sequence[Annotation]) -> Iterator[Part]:
+    groups: dict[tuple[str, str], list[Annotation]] = defaultdict(list)
+    for row in rows:
+        groups[row.source, row.split].append(row)
+    for source, split in sorted(groups, key=lambda key: (key[0], SPLITS.index(key[1]))):  # type: ignore[arg-type]
+        members = groups[source, split]
+        cells = Counter(label for row in members for label in row.labels.tolist())
+        yield Part(
+            source=source,
+            split=split,
+            images=len(members),
+            images_without_cells=sum((row.labels == IGNORE).all() for row in members),
+            cells={name: cells[label] for label, name in LABEL_NAMES.items() if cells[label]},
+        )
+
+
+def _duplicates(rows: Sequence[Annotation], hashes: Sequence[Bits]) -> Iterator[Finding]:
+    digests = [hashlib.sha256(row.path.read_bytes()).digest() for row in rows]
+    for i, j in near_duplicates(hashes):
+        one, other = rows[i], rows[j]
+        same = digests[i] == digests[j]
+        leaks = one.split != other.split
+        advice = f"{one.split} and {other.split} share it: divide with --split-by grouped or fold" if leaks else "keep one"
+        yield Finding(
+            severity="error" if same and leaks else "warning",
+            kind="duplicate" if same else "near_duplicate",
+            file=str(other.path),
+            sentence=f"{other.path} {'is a copy of' if same else 'shows the same as'} {one.path}; {advice}.",
+        )
+
+
+def _parted(rows: Sequence[Annotation], patterns: Mapping[str, str]) -> Iterator[Finding]:
+    for source in sorted(patterns):
+        splits: dict[str, set[str]] = defaultdict(set)
+        for row in rows:
+            if row.source == source:
+                splits[group_name(row, patterns)].add(row.split)
+        parted = [name for name, where in sorted(splits.items()) if len(where) > 1]
+        if parted:
+            sentence = (
+                f"{len(parted)} of {len(splits)} slides or fields of {source} are in several splits, as {parted[0]}; "
+                "divide with --split-by grouped or fold to test on slides that were not trained on."
+            )
+            yield Finding(severity="warning", kind="group", file=source, sentence=sentence)
+
+
+def _sizes(rows: Sequence[Annotation]) -> Iterator[Finding]:
+    sizes = cell_sizes(rows)
+    for source, factor in sources_off(sizes):
+        sentence = (
+            f"the cells of {source} are {factor:.2f} times as large as those of its classes elsewhere; measure its um_per_px."
+        )
+        yield Finding(severity="warning", kind="scale", file=source, sentence=sentence)
+    for size, median in cells_off(sizes):
+        path, name = rows[size.row].path, LABEL_NAMES[size.label]
+        sentence = (
+            f"{path}: the {name} in box {size.cell + 1} measures {size.side_um:.1f} um, over {CELL_FACTOR:g} times off the "
+            f"{median:.1f} um of {size.source}'s others; look at its box and its class."
+        )
+        yield Finding(severity="warning", kind="size", file=str(path), sentence=sentence)
