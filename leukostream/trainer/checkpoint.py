@@ -1,6 +1,8 @@
 """Checkpoints: written to a temporary file and renamed, so that a full disk or a crash never costs the previous one."""
 
-from dataclasses import dataclass
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +14,16 @@ from leukostream.trainer.recipe import Recipe
 
 SCHEMA = 1
 
+WITHOUT_EFFECT = {"workers", "checkpoint_every_steps", "init.path"}
+"""Keys of a recipe that may change when a training goes on: nothing that is still to be computed depends on them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """State of a training after `step` optimiser steps. `ema` are the weights that are exported."""
+    """State of a training after `step` optimiser steps. `ema` are the weights that are exported.
+
+    `seconds` is the time the training took so far, over all its runs; `scaler` is the state of the loss scale in float16.
+    """
 
     recipe: Recipe
     step: int
@@ -23,29 +31,52 @@ class Checkpoint:
     ema: dict[str, Any]
     optimiser: dict[str, Any]
     data: dict[str, Any]
+    scaler: dict[str, Any] = field(default_factory=dict)
+    seconds: float = 0.0
 
     def detector(self) -> Detector:
-        """The averaged weights as a detector in inference mode."""
+        """The averaged weights as a detector in inference mode. Raises `DataError` when they do not fit the architecture."""
         detector = self.recipe.detector()
-        detector.load_state_dict(self.ema)
+        load_weights(detector, self.ema, "the checkpoint")
         return detector.eval()
+
+
+def load_weights(detector: Detector, weights: dict[str, Any], whose: str) -> None:
+    """Set all weights of `detector`. Raises `DataError` that names the first that does not fit; `whose` begins its sentence."""
+    own = detector.state_dict()
+    wrong = [name for name in sorted(own.keys() | weights.keys()) if name not in own or name not in weights]
+    wrong += [name for name in own if name in weights and own[name].shape != weights[name].shape]
+    if wrong:
+        raise DataError(
+            f"{whose} does not fit {type(detector).__name__}: {len(wrong)} weights are missing, unknown or of another shape, "
+            f"first `{wrong[0]}`; use a checkpoint of the same architecture."
+        )
+    detector.load_state_dict(weights)
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     """Write atomically. Raises `DataError` when the disk is full or not writable; an older checkpoint stays as it was."""
     part = path.with_suffix(".part")
+    names = ("step", "model", "ema", "optimiser", "data", "scaler", "seconds")
     content = {
         "schema": SCHEMA,
         "recipe": checkpoint.recipe.model_dump(mode="json"),
-        **{name: getattr(checkpoint, name) for name in ("step", "model", "ema", "optimiser", "data")},
+        **{name: getattr(checkpoint, name) for name in names},
     }
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        torch.save(content, part)
+        with part.open("wb") as file:
+            torch.save(content, file)
+            file.flush()
+            os.fsync(file.fileno())
         part.replace(path)
     except (OSError, RuntimeError) as problem:
         part.unlink(missing_ok=True)
-        raise DataError(f"checkpoint {path} could not be written ({problem}); free the disk and resume from it.") from problem
+        what = str(problem).splitlines()[0]
+        raise DataError(
+            f"checkpoint {path} could not be written ({what}); the one before it is untouched: free the disk, then "
+            "go on with --resume."
+        ) from problem
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
@@ -57,8 +88,31 @@ def load_checkpoint(path: Path) -> Checkpoint:
         if content["schema"] != SCHEMA:
             raise DataError(f"checkpoint {path} has schema {content['schema']}, this version reads {SCHEMA}; train anew.")
         recipe = Recipe.model_validate(content["recipe"])
-        return Checkpoint(recipe, *(content[name] for name in ("step", "model", "ema", "optimiser", "data")))
+        states = (content[name] for name in ("step", "model", "ema", "optimiser", "data"))
+        # Checkpoints of the first version keep neither time nor loss scale.
+        return Checkpoint(recipe, *states, content.get("scaler", {}), content.get("seconds", 0.0))
     except DataError:
         raise
     except Exception as problem:
         raise DataError(f"{path} is not a readable checkpoint ({type(problem).__name__}); use another one.") from problem
+
+
+def require_same(checkpoint: Checkpoint, recipe: Recipe, path: Path) -> None:
+    """Raises `DataError` that names what differs when the training in `checkpoint` cannot go on by `recipe`."""
+    there, here = dict(_flat(checkpoint.recipe.model_dump(mode="json"))), dict(_flat(recipe.model_dump(mode="json")))
+    differing = [key for key in sorted(there.keys() | here.keys()) if there.get(key) != here.get(key)]
+    rows = [f"`{key}` {there.get(key)} there, {here.get(key)} here" for key in differing if key not in WITHOUT_EFFECT]
+    if rows:
+        more = f" and {len(rows) - 4} more" if len(rows) > 4 else ""
+        raise DataError(
+            f"{path} was trained by another recipe ({'; '.join(rows[:4])}{more}); resume with the same recipe, take only its "
+            "weights with --start-from, or choose another --out."
+        )
+
+
+def _flat(content: object, prefix: str = "") -> Iterator[tuple[str, object]]:
+    if isinstance(content, dict | list):
+        for key, value in content.items() if isinstance(content, dict) else enumerate(content):
+            yield from _flat(value, f"{prefix}.{key}" if prefix else str(key))
+    else:
+        yield prefix, content

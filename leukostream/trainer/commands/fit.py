@@ -1,5 +1,6 @@
 """`leuko-train fit`."""
 
+import math
 from pathlib import Path
 from typing import Annotated
 
@@ -7,8 +8,8 @@ import torch
 import typer
 from rich.console import Console
 
-from leukostream.edge.contracts.errors import ConfigError
-from leukostream.trainer.checkpoint import load_checkpoint
+from leukostream.edge.contracts.errors import ConfigError, DataError
+from leukostream.trainer.checkpoint import Checkpoint, load_checkpoint, require_same
 from leukostream.trainer.data.annotation import Annotation
 from leukostream.trainer.data.compose import Composer
 from leukostream.trainer.data.datasets import load_datasets
@@ -16,50 +17,91 @@ from leukostream.trainer.data.provenance import describe
 from leukostream.trainer.data.split import HELP
 from leukostream.trainer.data.store import ImageStore
 from leukostream.trainer.data.training_set import TrainingSet
-from leukostream.trainer.fit import fit as train
-from leukostream.trainer.fit import phase_field_size
+from leukostream.trainer.loop.fit import LAST, Outcome
+from leukostream.trainer.loop.fit import fit as train
+from leukostream.trainer.loop.ranks import Ranks, joined
+from leukostream.trainer.overrides import parse_assignment
 from leukostream.trainer.recipe import Recipe, load_recipe
+from leukostream.trainer.weights.pretrained import pretrained
+
+DEFAULT_RECIPE = "shipped"
+
+STOPPED = 130
+"""Exit code of a training that was asked to stop, as shells count an interrupt."""
 
 
 def fit(
     data: Annotated[Path, typer.Option(help="data description (YAML): data sets, scales, class maps, splits")],
     root: Annotated[Path, typer.Option(envvar="LEUKO_DATA", help="folder the description's paths are in")],
-    out: Annotated[Path, typer.Option(help="folder for checkpoints")],
-    recipe: Annotated[str, typer.Option(help="a shipped recipe or a YAML file")] = "yolov3-tiny-416",
+    out: Annotated[Path, typer.Option(help="folder for checkpoints, losses.jsonl and tensorboard/")],
+    recipe: Annotated[str, typer.Option(help="a shipped recipe or a YAML file")] = DEFAULT_RECIPE,
+    changes: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="change a key of the recipe: phases.0.steps=100; repeat"),
+    ] = None,
     splits: Annotated[str, typer.Option(help="splits to train on, separated by commas")] = "train",
     split_by: Annotated[str, typer.Option(help=HELP)] = "given",
     seed: Annotated[int | None, typer.Option(help="the recipe's when not given")] = None,
-    threads: Annotated[int | None, typer.Option(help="threads of the training process")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="go on from OUT/last.pt")] = False,
-    start_from: Annotated[Path | None, typer.Option(help="take the weights of this checkpoint, then train anew")] = None,
+    init: Annotated[
+        Path | None, typer.Option(help="pretrained weights of the trunk: Darknet's for yolov3*, VGG16's for ssd*")
+    ] = None,
+    start_from: Annotated[Path | None, typer.Option(help="take all weights of this checkpoint, then train anew")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="go on from OUT/last.pt as if it had never stopped")] = False,
+    device: Annotated[str, typer.Option(help="auto (a GPU if there is one), cpu or cuda")] = "auto",
+    threads: Annotated[int | None, typer.Option(help="threads of the training process; torch's choice when not given")] = None,
 ) -> None:
     """Train a detector by a recipe and write OUT/last.pt; export it with `leuko-train export`.
 
     leuko-train fit --data datasets.yaml --root DIR --out runs/tiny
+
+    leuko-train fit --data datasets.yaml --root DIR --out runs/tiny --resume
+
+    leuko-train fit --recipe yolov3-416 --init darknet53.conv.74 --set phases.0.steps=2000 ...
+
+    Several GPUs, or several processes on a CPU, share every batch:
+
+    torchrun --standalone --nproc-per-node 2 -m leukostream.trainer.cli fit ...
+
+    Ctrl-C ends a training after the step at hand, with a checkpoint that --resume goes on from (exit code 130).
     """
-    chosen = load_recipe(recipe, {} if seed is None else {"seed": seed})
-    last = out / "last.pt"
+    chosen = load_recipe(recipe, _overrides(changes or [], seed, init, recipe))
+    last = out / LAST
+    previous = _previous(last, chosen) if resume else None
     if last.exists() and not resume:
         raise ConfigError(f"{last} is there already; add --resume to go on with it, or choose another --out.")
+    if init and start_from:
+        raise ConfigError("--init and --start-from both give weights; choose one of them.")
     if threads:
         torch.set_num_threads(threads)
-    previous = load_checkpoint(last) if resume else None
-    if previous and previous.recipe != chosen:
-        raise ConfigError(f"{last} was trained by another recipe; resume with the same one, or choose another --out.")
     wanted = set(splits.split(","))
     annotations = [row for row in load_datasets(data, root, split_by) if row.split in wanted]
     if not annotations:
         raise ConfigError(f"no image of {data} is in the splits {splits!r}; use train, val or test.")
-    Console(stderr=True).print(f"{len(annotations)} images, {sum(len(row.labels) for row in annotations)} annotated cells")
-    result = train(
-        chosen,
-        training_sets(chosen, annotations),
-        out,
-        {**describe(data, annotations), "split_by": split_by},
-        resume=previous,
-        start_from=load_checkpoint(start_from) if start_from else None,
-    )
-    Console(stderr=True).print(f"trained {result.step} steps, weights in {last}")
+    described = {**describe(data, annotations), "split_by": split_by}
+    if previous and previous.data.get("sha256", described["sha256"]) != described["sha256"]:
+        raise DataError(
+            f"the images or annotations are not those that {last} was trained on; restore them, or use --start-from."
+        )
+    with joined(device) as ranks:
+        say = Console(stderr=True, quiet=not ranks.first).print
+        say(_beginning(chosen, annotations, ranks))
+        if chosen.init and not chosen.init.path and not start_from and not resume:
+            say(
+                f"{chosen.name} is meant to start from pretrained {chosen.init.format} weights; without --init they are random."
+            )
+        outcome = train(
+            chosen,
+            training_sets(chosen, annotations),
+            out,
+            described,
+            resume=previous,
+            start_from=load_checkpoint(start_from) if start_from else None,
+            pretrain=pretrained(chosen.init),
+            ranks=ranks,
+        )
+        say(_end(outcome, last))
+    if not outcome.finished:
+        raise typer.Exit(STOPPED)
 
 
 def training_sets(recipe: Recipe, annotations: list[Annotation]) -> list[TrainingSet]:
@@ -67,7 +109,44 @@ def training_sets(recipe: Recipe, annotations: list[Annotation]) -> list[Trainin
     composer = Composer(ImageStore(recipe.scale.um_per_px), annotations, recipe.compose)
     result = []
     for number, phase in enumerate(recipe.phases):
-        width, height, network_w, network_h = phase_field_size(recipe, phase)
+        width, height, network_w, network_h = recipe.phase_sizes_px(phase)
         seed = recipe.seed * 1000 + number
         result.append(TrainingSet(composer, recipe.augment, seed, width, height, (network_w, network_h)))
     return result
+
+
+def _overrides(changes: list[str], seed: int | None, init: Path | None, recipe: str) -> dict[str, object]:
+    result = dict(parse_assignment(change) for change in changes)
+    if seed is not None:
+        result["seed"] = seed
+    if init is not None:
+        if load_recipe(recipe).init is None:
+            architecture = str(result.get("architecture", load_recipe(recipe).architecture))
+            result["init.format"] = "vgg16" if architecture.startswith("ssd") else "darknet"
+        result["init.path"] = str(init)
+    return result
+
+
+def _previous(last: Path, chosen: Recipe) -> Checkpoint:
+    previous = load_checkpoint(last)
+    require_same(previous, chosen, last)
+    return previous
+
+
+def _beginning(recipe: Recipe, annotations: list[Annotation], ranks: Ranks) -> str:
+    where = f"{ranks.device.type}, {recipe.precision}" + (f", {ranks.count} processes" if ranks.count > 1 else "")
+    cells = sum(len(row.labels) for row in annotations)
+    return f"{len(annotations)} images, {cells} annotated cells; {recipe.name}, {recipe.total_steps} steps on {where}"
+
+
+def _end(outcome: Outcome, last: Path) -> str:
+    checkpoint = outcome.checkpoint
+    minutes = math.ceil(checkpoint.seconds / 60)
+    speed = (
+        f"{outcome.images_per_s:.1f} images/s, {outcome.waiting_share:.1%} of the time waiting for data "
+        f"(after {outcome.start_up_s:.1f} s of start-up)"
+    )
+    if not outcome.finished:
+        total = checkpoint.recipe.total_steps
+        return f"stopped after {checkpoint.step} of {total} steps; go on with the same command and --resume. {speed}"
+    return f"trained {checkpoint.step} steps in {minutes} min; {speed}. Weights in {last}; `leuko-train export` makes a bundle."

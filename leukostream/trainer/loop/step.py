@@ -1,0 +1,96 @@
+"""One optimiser step: a batch in parts, in mixed precision, on one or several processes."""
+
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from leukostream.edge.contracts.errors import DataError
+from leukostream.trainer.loop.batches import Part
+from leukostream.trainer.loop.ranks import Ranks
+from leukostream.trainer.models.detector import Detector, Targets
+
+
+class NotFinite(DataError):
+    """The loss or its gradient is not a number. `parts` are those of this process that are to blame, if any."""
+
+    def __init__(self, message: str, parts: list[Part]) -> None:
+        super().__init__(message)
+        self.parts = parts
+
+
+@dataclass(slots=True)
+class Stepper:
+    """All that a step needs. `forward` is the model, or the model that shares gradients with other processes."""
+
+    model: Detector
+    forward: nn.Module
+    optimiser: torch.optim.Optimizer
+    scaler: torch.amp.GradScaler
+    ranks: Ranks
+    precision: torch.dtype = torch.float32
+    clip_norm: float | None = None
+
+    def step(self, parts: Sequence[Part]) -> dict[str, float]:
+        """Train on one batch, this process's `parts` of it; returns the whole batch's loss terms per positive.
+
+        The result is that of the batch in one piece, but for the normalisation, whose statistics are each part's own. Raises
+        `NotFinite` when a loss or gradient is not finite; the weights are then still those before the step.
+        """
+        device = self.ranks.device
+        targets = [[_moved(one, device) for one in part.targets] for part in parts]
+        positives = max(1.0, self.ranks.total([sum(self.model.positives(one) for one in targets)])[0])
+        self.optimiser.zero_grad(set_to_none=True)
+        losses = []
+        for number, (part, cells) in enumerate(zip(parts, targets, strict=True)):
+            last = number == len(parts) - 1
+            with self.forward.no_sync() if isinstance(self.forward, DistributedDataParallel) and not last else nullcontext():
+                terms = {name: value / positives for name, value in self._losses(part, cells).items()}
+                total = torch.stack(list(terms.values())).sum()
+                # Gradients are averaged over the processes; the loss is a sum over them.
+                self.scaler.scale(total * self.ranks.count).backward()
+            losses.append(torch.stack(list(terms.values())).detach())
+        self.scaler.unscale_(self.optimiser)
+        norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.clip_norm or torch.inf)
+        result = self._checked(list(terms), torch.stack(losses).cpu(), float(norm), parts)
+        self.scaler.step(self.optimiser)
+        self.scaler.update()
+        self.ranks.average_statistics(self.model)
+        return result
+
+    def _losses(self, part: Part, cells: list[Targets]) -> dict[str, Tensor]:
+        images = part.images.to(self.ranks.device, non_blocking=True)
+        inputs = images.permute(0, 3, 1, 2).flip(1).float().div_(255.0).contiguous(memory_format=torch.channels_last)
+        with torch.autocast(self.ranks.device.type, self.precision, enabled=self.precision != torch.float32):
+            raw = self.forward(inputs)
+        return self.model.loss([x.float() for x in raw], cells)
+
+    def _checked(self, names: list[str], losses: Tensor, norm: float, parts: Sequence[Part]) -> dict[str, float]:
+        """`losses` [parts, terms] of this process, summed over all."""
+        sums = dict(zip(names, self.ranks.total(losses.double().sum(dim=0).tolist()), strict=True))
+        whole = all(abs(value) < torch.inf for value in sums.values())
+        # A scaled gradient may overflow: the scaler leaves such a step out and lowers its scale.
+        if whole and (self.scaler.is_enabled() or abs(norm) < torch.inf):
+            return sums
+        finite = losses.isfinite().all(dim=1).tolist()
+        blamed = [part for part, good in zip(parts, finite, strict=True) if not good]
+        named = ", ".join(f"{name} {value:.3g}" for name, value in sums.items())
+        what = f"the loss is no longer finite ({named})" if not whole else f"the gradient is no longer finite (losses: {named})"
+        raise NotFinite(what, list(parts) if whole else blamed)
+
+
+def _moved(targets: Targets, device: torch.device) -> Targets:
+    return Targets(targets.boxes.to(device, non_blocking=True), targets.labels.to(device, non_blocking=True))
+
+
+@torch.no_grad()
+def move_average(average: Detector, model: Detector, decay: float) -> None:
+    """Exponential moving average of weights; statistics of the normalisation are averaged alike."""
+    for mean, value in zip(average.state_dict().values(), model.state_dict().values(), strict=True):
+        if mean.dtype.is_floating_point:
+            mean.lerp_(value, 1 - decay)
+        else:
+            mean.copy_(value)

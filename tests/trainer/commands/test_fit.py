@@ -1,0 +1,142 @@
+"""`leuko-train fit` as a user types it: what it hands over, what it says, and what it refuses."""
+
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from support.small_trainer import RECIPE, Lab
+
+from leukostream.edge.contracts.bundle import load_bundle
+from leukostream.trainer.checkpoint import load_checkpoint
+from leukostream.trainer.cli import main
+from leukostream.trainer.data.training_set import TrainingSet
+from leukostream.trainer.weights import pretrained
+
+pytestmark = pytest.mark.timeout(120)
+
+
+def run_main(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
+    monkeypatch.setattr(sys, "argv", ["leuko-train", *map(str, arguments)])
+    try:
+        main()
+    except SystemExit as end:
+        return int(end.code or 0)
+    return 0
+
+
+def test_fit_export_and_evaluate_hand_over_to_each_other(
+    lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = ("--data", lab.description, "--root", lab.root)
+    assert run_main(monkeypatch, *lab.arguments(tmp_path / "run", "--set", "phases.1.steps=2")) == 0
+    said = capsys.readouterr().err
+    assert "small, 5 steps on cpu, float32" in said and "trained 5 steps" in said
+    assert "images/s" in said and "waiting for data" in said
+    last, out = tmp_path / "run" / "last.pt", tmp_path / "bundle"
+    assert run_main(monkeypatch, "export", last, "--out", out, *data, "--split", "test") == 0
+    bundle = load_bundle(out)
+    training = bundle.manifest.training
+    assert training.trained and training.seed == 5 and training.recipe["name"] == "small"
+    assert training.data["train_cells"]["lymphocyte"] == training.data["train_cells"]["monocyte"] == 5
+    assert (training.metrics["images"], training.metrics["wbc"]["truth"]) == (2, 2)
+    card = (out / "CARD.md").read_text(encoding="utf-8")
+    assert "drawn cells only: blast" in card and "must not be used for" in card
+    capsys.readouterr()
+    assert run_main(monkeypatch, "evaluate", out, *data, "--json") == 0
+    again = json.loads(capsys.readouterr().out)
+    del again["wbc"]["curve"]  # a bundle keeps the figures without their curves
+    assert again["wbc"] == training.metrics["wbc"] and again["counting"] == training.metrics["counting"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "sentence"),
+    [
+        pytest.param(["fit", "--recipe", "nope"], 2, "shipped are: demo/", id="unknown-recipe"),
+        pytest.param(["fit", "--recipe", "{root}/typo.yaml"], 2, "`stepz` is not a known key", id="unknown-key-in-a-recipe"),
+        pytest.param(["fit", "--set", "phases.0.stepz=3"], 2, "did you mean `phases.0.steps`", id="unknown-key-on-the-line"),
+        pytest.param(["fit", "--device", "tpu"], 2, "use auto, cpu or cuda", id="a-device-that-is-not"),
+        pytest.param(["fit", "--init", "{root}/no.weights"], 7, "no.weights are not there", id="missing-pretrained-weights"),
+        pytest.param(["fit", "--init", "x", "--start-from", "y"], 2, "choose one of them", id="two-origins-of-the-weights"),
+        pytest.param(["fit", "--splits", "holdout"], 2, "use train, val or test", id="a-split-that-is-not"),
+        pytest.param(["fit", "--out", "{root}/used"], 2, "--resume", id="a-folder-in-use-is-not-overwritten"),
+        pytest.param(["fit", "--data", "{root}/unmapped.yaml"], 7, "absent.yaml", id="missing-class-map"),
+        pytest.param(["fit", "--data", "{root}/nameless.yaml"], 7, "origin and licence of LAB", id="data-without-a-licence"),
+        pytest.param(["export", "--out", "{root}/x"], 2, "either a checkpoint", id="export-of-nothing"),
+        pytest.param(["export", "{root}/absent.pt", "--out", "{root}/x"], 7, "absent.pt is not there", id="missing-checkpoint"),
+        pytest.param(
+            ["export", "{root}/data.yaml", "--out", "{root}/x"], 7, "not a readable checkpoint", id="not-a-checkpoint"
+        ),
+        pytest.param(["evaluate", "{root}"], 3, "no bundle.json", id="not-a-bundle"),
+    ],
+)
+def test_a_mistake_is_one_sentence_and_an_exit_code(
+    lab: Lab,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    code: int,
+    sentence: str,
+) -> None:
+    description = yaml.safe_load(lab.description.read_text())
+    nameless = {"datasets": description["datasets"]}
+    unmapped = {"datasets": [{**description["datasets"][0], "class_map": "absent.yaml"}]}
+    (lab.root / "nameless.yaml").write_text(yaml.safe_dump(nameless))
+    (lab.root / "unmapped.yaml").write_text(yaml.safe_dump(unmapped))
+    (lab.root / "typo.yaml").write_text(yaml.safe_dump({**RECIPE, "stepz": 3}))
+    (lab.root / "used").mkdir(exist_ok=True)
+    (lab.root / "used" / "last.pt").touch()
+    given = [a.replace("{root}", str(lab.root)) for a in arguments]
+    if given[0] != "export":
+        for option, value in (("--data", lab.description), ("--root", lab.root)):
+            given += [] if option in given else [option, str(value)]
+    if given[0] == "fit":
+        given += [] if "--out" in given else ["--out", str(lab.root / "unused")]
+        given += [] if "--recipe" in given else ["--recipe", str(lab.recipe)]
+    assert run_main(monkeypatch, *given) == code
+    said = capsys.readouterr().err
+    assert sentence in said and "Traceback" not in said
+
+
+def test_an_interrupt_says_how_to_go_on_and_going_on_ends_the_training(
+    lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    original = TrainingSet.sample
+
+    def interrupted(self: TrainingSet, index: int) -> object:
+        if index == 7:
+            os.kill(os.getpid(), signal.SIGINT)
+        return original(self, index)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(TrainingSet, "sample", interrupted)
+        assert run_main(monkeypatch, *lab.arguments(tmp_path)) == 130
+    said = capsys.readouterr().err
+    assert "stopped after 2 of 6 steps" in said and "--resume" in said
+    assert run_main(monkeypatch, *lab.arguments(tmp_path, "--resume", "--seed", "9")) == 7
+    assert "`seed` 5 there, 9 here" in capsys.readouterr().err
+    assert run_main(monkeypatch, *lab.arguments(tmp_path, "--resume", "--set", "workers=0")) == 0
+    assert load_checkpoint(tmp_path / "last.pt").step == 6
+
+
+def test_pretrained_weights_are_set_and_named_in_the_checkpoint(
+    lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def half(detector: torch.nn.Module, path: Path) -> list[str]:
+        with torch.no_grad():
+            detector.layers[0].conv.weight.fill_(0.5)
+        return ["layers.0.conv.weight"]
+
+    monkeypatch.setitem(pretrained.LOADERS, "darknet", half)
+    file = tmp_path / "trunk.weights"
+    file.write_bytes(b"trunk")
+    changes = ("--init", file, "--set", "optimiser.peak_learning_rate=1e-9", "--set", "phases=[{steps: 1, batch_size: 2}]")
+    assert run_main(monkeypatch, *lab.arguments(tmp_path / "run", *changes)) == 0
+    last = load_checkpoint(tmp_path / "run" / "last.pt")
+    assert torch.allclose(last.model["layers.0.conv.weight"], torch.tensor(0.5), atol=1e-3)
+    named = last.data["pretrained"]
+    assert (named["format"], named["file"], named["tensors"], len(named["sha256"])) == ("darknet", "trunk.weights", 1, 64)

@@ -1,0 +1,20 @@
+"""A drawn laboratory for the tests that train."""
+
+import pytest
+from support.small_trainer import Lab, draw_lab
+
+from leukostream.trainer.commands.fit import training_sets
+from leukostream.trainer.data.datasets import load_datasets
+from leukostream.trainer.data.training_set import TrainingSet
+from leukostream.trainer.recipe import load_recipe
+
+
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Lab:
+    return draw_lab(tmp_path_factory.mktemp("lab"))
+
+
+@pytest.fixture(scope="session")
+def sets(lab: Lab) -> list[TrainingSet]:
+    rows = [row for row in load_datasets(lab.description, lab.root) if row.split == "train"]
+    return training_sets(load_recipe(str(lab.recipe)), rows)

@@ -1,0 +1,97 @@
+"""Trainings as real processes: one that is killed, two that share their batches, one that loses the other."""
+
+import json
+import socket
+from pathlib import Path
+
+import pytest
+import torch
+from support.small_trainer import Lab, processes, start
+
+from leukostream.trainer.checkpoint import Checkpoint, load_checkpoint
+from leukostream.trainer.data.training_set import TrainingSet
+from leukostream.trainer.loop.fit import fit
+from leukostream.trainer.recipe import load_recipe
+
+pytestmark = pytest.mark.timeout(180)
+
+PATIENCE_S = 150
+
+
+def losses(folder: Path) -> list[dict[str, float]]:
+    return [json.loads(line) for line in (folder / "losses.jsonl").read_text().splitlines()]
+
+
+def launch(
+    lab: Lab, out: Path, ranks: int = 1, killed_at: dict[int, int] | None = None, changes: tuple[str, ...] = ()
+) -> list[int]:
+    """Run `leuko-train fit` in `ranks` processes as torchrun does; their exit codes. rank k's words are in `out`.k."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
+    started = []
+    for rank in range(ranks):
+        world = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": ranks, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+        environment = {name: str(value) for name, value in world.items()} if ranks > 1 else {}
+        arguments = lab.arguments(out, *(word for change in changes for word in ("--set", change)))
+        said = Path(f"{out}.{rank}")
+        started.append(start(processes(), arguments, said, environment, (killed_at or {}).get(rank)))
+    for one in started:
+        one.join(PATIENCE_S)
+    codes = [one.exitcode for one in started]
+    for one in started:
+        one.kill()
+    assert None not in codes, [Path(f"{out}.{rank}").read_text() for rank in range(ranks)]
+    return [int(code or 0) for code in codes]
+
+
+def test_a_training_killed_between_checkpoints_goes_on_with_the_same_samples_and_losses(
+    lab: Lab, sets: list[TrainingSet], tmp_path: Path
+) -> None:
+    # The network draws at random too, so that its draws have to be repeated as well.
+    changes = {"options": {"dropout": 0.2}, "checkpoint_every_steps": 3, "phases.0.steps": 1, "phases.1.steps": 7}
+    recipe = load_recipe(str(lab.recipe), changes)
+    whole = fit(recipe, sets, tmp_path / "whole", {})
+    out = tmp_path / "killed"
+    given = tuple(f"{key}={json.dumps(value)}" for key, value in changes.items())
+    assert launch(lab, out, killed_at={0: 9}, changes=given) == [-9], Path(f"{out}.0").read_text()
+    last = load_checkpoint(out / "last.pt")
+    assert last.step == 3 and len(losses(out)) == 5, "it must die with steps that no checkpoint has"
+    resumed = fit(recipe, sets, out, {}, resume=last)
+    rows, expected = losses(out), losses(tmp_path / "whole")
+    assert [(row["step"], row["phase"], row["first_sample"]) for row in rows] == [
+        (row["step"], row["phase"], row["first_sample"]) for row in expected
+    ]
+    assert [row["loss"] for row in rows] == pytest.approx([row["loss"] for row in expected], rel=1e-6)
+    assert all(torch.equal(value, whole.checkpoint.ema[name]) for name, value in resumed.checkpoint.ema.items())
+
+
+def test_two_processes_train_as_one_with_the_same_batch(lab: Lab, sets: list[TrainingSet], tmp_path: Path) -> None:
+    halves = {"phases.0.subdivisions": 2, "phases.1.subdivisions": 2}
+    alone = fit(load_recipe(str(lab.recipe), halves), sets, tmp_path / "alone", {}).checkpoint
+    assert launch(lab, tmp_path / "two", 2) == [0, 0], Path(tmp_path / "two.0").read_text()
+    expected, rows = losses(tmp_path / "alone"), losses(tmp_path / "two")
+    assert [row["first_sample"] for row in rows] == [row["first_sample"] for row in expected]
+    for row, other in zip(rows, expected, strict=True):
+        assert row == pytest.approx(other, rel=1e-5, abs=1e-5)
+    assert_close(load_checkpoint(tmp_path / "two" / "last.pt"), alone)
+    assert "images/s" in Path(tmp_path / "two.0").read_text()
+    assert "images/s" not in Path(tmp_path / "two.1").read_text()
+
+
+def assert_close(shared: Checkpoint, alone: Checkpoint) -> None:
+    """Trained weights agree; running statistics are averaged by one and follow part by part in the other: near."""
+    trained = {name for name, _ in alone.recipe.detector().named_parameters()}
+    for name, value in alone.model.items():
+        if name in trained:
+            assert torch.allclose(shared.model[name], value, atol=1e-5), name
+        elif "running" in name:
+            assert torch.allclose(shared.model[name], value, rtol=0.5, atol=0.3), name
+
+
+def test_losing_a_process_ends_the_others_with_a_sentence(lab: Lab, tmp_path: Path) -> None:
+    out = tmp_path / "lost"
+    assert launch(lab, out, 2, killed_at={1: 10}) == [1, -9]
+    said = Path(f"{out}.0").read_text()
+    assert "another process of this training ended" in said and "--resume" in said and "Traceback" not in said
+    assert load_checkpoint(out / "last.pt").step == 2
