@@ -1,16 +1,13 @@
-"""The reference's Table 1 with ours beside it, and the mean over the abnormal classes (its Fig. 10)."""
+"""The reference's Table 1 with ours beside it: average precision by class."""
 
-from collections.abc import Sequence
-
-from markupsafe import Markup
+from collections.abc import Collection, Sequence
 
 from leukostream.edge.contracts.cells import CELLS
 from leukostream.trainer.evaluation.summary import ClassFigures
-from leukostream.trainer.reporting.page import drawing
 from leukostream.trainer.reporting.reference import Reference
 from leukostream.trainer.reporting.run import Run
 from leukostream.trainer.reporting.section import Cell, Section, Table
-from leukostream.trainer.reporting.words import FEW, NONE, figure, in_words, listed
+from leukostream.trainer.reporting.words import FEW, NONE, figure, in_words
 
 
 def accuracy(runs: Sequence[Run], reference: Reference) -> Section:
@@ -18,7 +15,7 @@ def accuracy(runs: Sequence[Run], reference: Reference) -> Section:
     names = [*reference.classes, *(cell.name for cell in CELLS if cell.name not in reference.classes)]
     head = [Cell("class")]
     for run in runs:
-        head += [Cell(f"{run.name}: cells", "ours"), Cell("AP", "ours"), Cell("11-point AP", "ours")]
+        head += [Cell(f"{run.name}: {what}", "ours") for what in ("cells", "AP", "11-point AP")]
     head += [Cell(f"{reference.short}: {system.name}") for system in reference.systems]
     rows = [
         (
@@ -29,6 +26,9 @@ def accuracy(runs: Sequence[Run], reference: Reference) -> Section:
         for name in names
     ]
     rows += [_common(runs, reference), _mean(runs, reference)]
+    repeated = range(4, 3 * len(runs), 3) if all(run.truths == runs[0].truths for run in runs) else ()
+    if repeated:
+        head[1] = Cell("cells", "ours")
     note = (
         f"AP is average precision at IoU 0.5: the area under the whole curve, and the mean at eleven recalls. In italics: "
         f"fewer than {FEW} cells. {NONE}: no cell to measure on, or nothing published. Source of the other columns: "
@@ -37,38 +37,20 @@ def accuracy(runs: Sequence[Run], reference: Reference) -> Section:
     return Section(
         "Average precision by class (the reference's Table 1)",
         tuple(_words(run) for run in runs),
-        (Table("Average precision by class, ours and the reference's", tuple(head), tuple(rows), note),),
+        (
+            Table(
+                "Average precision by class, ours and the reference's",
+                _without(head, repeated),
+                tuple(_without(row, repeated) for row in rows),
+                note,
+            ),
+        ),
     )
 
 
-def abnormal(runs: Sequence[Run], reference: Reference) -> Section:
-    """Mean AP over the abnormal classes."""
-    rows = [
-        {"name": run.name, "value": run.summary.abnormal.map, "text": _abnormal_words(run), "look": "ours"} for run in runs
-    ] + [
-        {"name": f"{reference.short}, {name}", "value": value, "text": f"{value:.3f}", "look": ""}
-        for name, value in reference.abnormal.mean_ap.items()
-    ]
-    alt = "Bars of mean average precision: " + "; ".join(f"{row['name']} {row['text']}" for row in rows)
-    table = Table(
-        "Mean AP over the abnormal classes",
-        (Cell("system"), Cell("mean AP")),
-        tuple((Cell(str(row["name"]), str(row["look"])), Cell(str(row["text"]))) for row in rows),
-    )
-    words = f"The mean is over {listed([in_words(name) for name in reference.abnormal.classes])}."
-    own = [f"{run.name}: {run.summary.abnormal.words}" for run in runs if run.summary.abnormal.words]
-    return Section(
-        "Abnormal cells (the reference's Fig. 10)", (words, *own), (table,), (Markup(drawing("bars.svg", rows=rows, alt=alt)),)
-    )
-
-
-def _abnormal_words(run: Run) -> str:
-    own = run.summary.abnormal
-    if own.map is None:
-        return "nothing known"
-    known = [truth for name, truth in run.truths if own.ap.get(name) is not None]
-    cells = f"{sum(known)} cells{', weak' if min(known, default=0) < FEW else ''}"
-    return f"{own.map:.3f} ({len(known)} of {len(own.classes)} classes, {cells})"
+def _without(row: Sequence[Cell], columns: Collection[int]) -> tuple[Cell, ...]:
+    """Runs on the same images share one column of cells."""
+    return tuple(cell for k, cell in enumerate(row) if k not in columns)
 
 
 def _own(row: ClassFigures | None) -> tuple[Cell, Cell, Cell]:
@@ -87,24 +69,22 @@ def _published(reference: Reference, name: str) -> list[Cell]:
 
 def _common(runs: Sequence[Run], reference: Reference) -> tuple[Cell, ...]:
     """The only means that are over the same classes."""
-    own = [run.summary.classes for run in runs]
-    shared = [name for name in reference.classes if all(name in rows and rows[name].ap is not None for rows in own)]
+    own = [{name: row for name, row in run.summary.classes.items() if row.ap is not None} for run in runs]
+    shared = [name for name in reference.classes if all(name in rows for rows in own)]
     cells = [Cell(f"mean over the {len(shared)} classes all columns have")]
     for rows in own:
-        all_point, eleven = ([_value(rows[name], key) for name in shared] for key in ("ap", "ap_11_point"))
         cells += [Cell(str(sum(rows[name].truth for name in shared)), "ours")]
-        cells += [Cell(figure(_mean_of(values)), "ours") for values in (all_point, eleven)]
+        cells += [Cell(figure(_mean_of([rows[name].ap for name in shared])), "ours")]
+        cells += [Cell(figure(_mean_of([rows[name].ap_11_point for name in shared])), "ours")]
     columns = [reference.classes.index(name) for name in shared]
     cells += [Cell(figure(_mean_of([system.ap[k] for k in columns]))) for system in reference.systems]
     return tuple(cells)
 
 
-def _value(row: ClassFigures, key: str) -> float:
-    return float(getattr(row, key) or 0.0)
-
-
-def _mean_of(values: Sequence[float]) -> float | None:
-    return sum(values) / len(values) if values else None
+def _mean_of(values: Sequence[float | None]) -> float | None:
+    """None when one of them is not known: a mean over fewer classes would be compared with one over more."""
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known and len(known) == len(values) else None
 
 
 def _mean(runs: Sequence[Run], reference: Reference) -> tuple[Cell, ...]:

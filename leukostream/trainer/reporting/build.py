@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from leukostream.trainer.reporting.accuracy import abnormal, accuracy
+from leukostream.trainer.reporting.abnormal import abnormal
+from leukostream.trainer.reporting.accuracy import accuracy
 from leukostream.trainer.reporting.confusion import confusion
 from leukostream.trainer.reporting.curves import curves
 from leukostream.trainer.reporting.markdown import markdown
@@ -16,6 +17,9 @@ from leukostream.trainer.reporting.run import Run
 from leukostream.trainer.reporting.section import Section
 from leukostream.trainer.reporting.speed import speed
 from leukostream.trainer.reporting.words import listed
+
+MAX_NAMED = 3
+"""Models in the title; more are counted."""
 
 
 def sections_of(runs: Sequence[Run], root: Path | None) -> tuple[Section, ...]:
@@ -37,7 +41,8 @@ def sections_of(runs: Sequence[Run], root: Path | None) -> tuple[Section, ...]:
 
 def write_report(runs: Sequence[Run], folder: Path, root: Path | None) -> tuple[Path, Path]:
     """`report.html` and `report.md` in `folder`, which is made; older ones are replaced."""
-    title = f"What {listed([run.name for run in runs])} can and cannot do"
+    names = listed([run.name for run in runs]) if len(runs) <= MAX_NAMED else f"{len(runs)} models"
+    title = f"What {names} can and cannot do"
     sections = sections_of(runs, root)
     folder.mkdir(parents=True, exist_ok=True)
     html, text = folder / "report.html", folder / "report.md"

@@ -38,9 +38,9 @@ def _own(caption: str, matrix: Confusion) -> Table:
     rows = []
     for name, counts, shares in zip(matrix.classes, matrix.counts, matrix.shares, strict=True):
         n = sum(counts)
-        head = Cell(f"{in_words(name)} ({n})", "weak" if 0 < n < FEW else "")
+        first = Cell(f"{in_words(name)} ({n})", "weak" if 0 < n < FEW else "")
         cells = [Cell(NONE, "none")] * len(matrix.columns) if shares is None else [_tinted(share) for share in shares]
-        rows.append((head, *cells))
+        rows.append((first, *cells))
     accuracy = f"mean accuracy {figure(matrix.mean_accuracy)} over {matrix.n} cells" if matrix.n else "no such cell"
     note = f"With the likeliest class taken even where it is not certain: {figure(matrix.mean_accuracy_best_class)}."
     head = (Cell("true class (cells)"), *(Cell(SHORT.get(name, in_words(name))) for name in matrix.columns))

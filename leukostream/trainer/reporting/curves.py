@@ -19,7 +19,7 @@ LEFT, TOP, SIDE = 26.0, 34.0, 160.0
 TOLERANCE = 0.4
 """Points nearer than this to the line through their neighbours are left out (Douglas and Peucker 1973); a line is 2 wide."""
 
-N_COLOURS = 6
+N_COLOURS = 8
 """Colours, each with a dash of its own, in the style sheet."""
 
 
@@ -33,6 +33,8 @@ def curves(runs: Sequence[Run]) -> Section:
         "Precision against recall as the score falls. The circle marks the thresholds the model works at.",
         unknown([name for name, truth in truths.items() if not truth], all(run.held_back for run in runs)),
     ]
+    if len(runs) > N_COLOURS:
+        words.append(f"After {N_COLOURS} models colours repeat; report fewer at once to tell the lines apart.")
     title = "Precision and recall (the reference's Fig. 7)"
     return Section(title, tuple(filter(None, words)), (), tuple(map(Markup, drawings)))
 

@@ -49,7 +49,7 @@ class Cutter:
         top, bottom = _span((y1 + y2) / 2, side, height)
         if right <= left or bottom <= top:
             raise DataError(f"the box {box_px} lies outside image {image!r}; was the summary measured on other files?")
-        cut = pixels[top:bottom, left:right]
+        cut: cv2.typing.MatLike = pixels[top:bottom, left:right]
         scale = min(1.0, MAX_SIDE_PX / max(cut.shape[:2]))
         if scale < 1.0:
             cut = cv2.resize(cut, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)

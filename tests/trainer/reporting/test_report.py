@@ -161,6 +161,26 @@ def test_means_are_compared_over_the_same_classes(tmp_path: Path) -> None:
     assert figures[3] == f"{np.mean(own):.3f}" and figures[6] == f"{np.mean(theirs):.3f}"
 
 
+def test_runs_on_the_same_images_share_the_column_of_cells(tmp_path: Path) -> None:
+    one, other = (made_up(models=[{"name": name, "architecture": "ssd300"}]) for name in "ab")
+    _, text = report_of(tmp_path, one, other)
+    head = next(table[0] for table in tables_in(text) if len(table) > 15)
+    assert head[:7] == [
+        "class",
+        "cells",
+        "a: AP",
+        "a: 11-point AP",
+        "b: AP",
+        "b: 11-point AP",
+        "Wang 2019: SSD300, s\\_min 0.1",
+    ]
+    fewer = {name: row for name, row in other["classes"].items() if name != "lymphocyte"}
+    _, text = report_of(tmp_path, one, other | {"classes": fewer})
+    head = next(table[0] for table in tables_in(text) if len(table) > 15)
+    assert head[:5] == ["class", "a: cells", "a: AP", "a: 11-point AP", "b: cells"]
+    assert "mean over the 3 classes" in text
+
+
 def test_markdown_tables_have_one_length_of_row(tmp_path: Path) -> None:
     second = made_up(models=[{"name": "a|b", "architecture": "ssd300"}], missed=[made_up()["missed"][0] | {"image": HOSTILE}])
     _, text = report_of(tmp_path, made_up(), second)
@@ -227,6 +247,13 @@ def test_what_is_no_summary_is_refused(tmp_path: Path, summaries: list[dict[str,
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, [str(tmp_path / "none.json"), "--out", str(tmp_path / "out")])
     assert isinstance(done.exception, DataError) and "none.json cannot be read" in str(done.exception)
+
+
+def test_nine_models_say_that_colours_repeat(tmp_path: Path) -> None:
+    summaries = [made_up(models=[{"name": f"m{k}", "architecture": "yolov3"}]) for k in range(9)]
+    page, _ = report_of(tmp_path, *summaries)
+    assert "What 9 models can and cannot do" in page.text
+    assert "After 8 models colours repeat" in page.text
 
 
 def test_the_same_model_twice_has_two_names(tmp_path: Path) -> None:
