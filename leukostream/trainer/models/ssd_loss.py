@@ -56,8 +56,8 @@ def match(priors: Tensor, target: Targets) -> Match:
     if len(keep):
         best, cell = overlap.max(dim=0)
         owner = torch.where(best > MATCH_IOU, cell, owner)
-        for prior, row in _one_each(overlap):
-            owner[prior] = row
+        for place, row in _one_each(overlap):
+            owner[place] = row
     share = intersection(boxes, target.boxes[ignored]) / area(boxes)[:, None]
     prior = torch.nonzero(owner >= 0).flatten()
     return Match(prior, keep[owner[prior]], (owner < 0) & ~(share > INSIDE_IGNORED).any(dim=1))

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from leukostream.edge.contracts.detections import Float32
 from leukostream.edge.contracts.errors import DataError
 
 # Field numbers in caffe.proto: a net's layers, new and old form, with the fields of their name and their blobs.
@@ -56,7 +57,8 @@ def _layer(layer: memoryview, numbers: tuple[int, int], path: Path) -> tuple[str
 
 
 def _blob(blob: memoryview, layer: str, path: Path) -> Tensor:
-    old, shape, data = [0, 0, 0, 0], [], np.zeros(0, "<f4")
+    old, shape = [0, 0, 0, 0], list[int]()
+    data: Float32 = np.zeros(0, np.float32)
     for number, value in _fields(blob, path):
         if number in _OLD_SHAPE and isinstance(value, int):
             old[number - 1] = value
