@@ -9,7 +9,8 @@ from rich.console import Console
 
 from leukostream.edge.contracts.errors import ConfigError
 from leukostream.edge.engine.base import Precision
-from leukostream.trainer.data.datasets import load_datasets, load_description
+from leukostream.trainer.data.datasets import load_datasets
+from leukostream.trainer.data.description import load_description
 from leukostream.trainer.data.groups import groups_of
 from leukostream.trainer.data.split import HELP
 from leukostream.trainer.evaluation.bootstrap import ROUNDS

@@ -9,8 +9,7 @@ from typing import Literal
 import numpy as np
 
 from leukostream.edge.contracts.detections import Float32, Int32
-from leukostream.edge.contracts.errors import DataError
-from leukostream.trainer.data.faults import STRICT, Faults
+from leukostream.trainer.data.faults import STRICT, BadBox, Faults
 
 Box = tuple[float, float, float, float]
 """x1 y1 x2 y2 in pixels, x2 and y2 exclusive."""
@@ -68,7 +67,7 @@ def checked(
     good: list[Box] = []
     kept: list[int] = []
     for box, label in zip(boxes, labels, strict=True):
-        with faults.of(where, "box"):
+        with faults.of(where):
             good.append(_clipped(box, size, where))
             kept.append(label)
     return _marked_once(np.asarray(good, np.float32).reshape(-1, 4), kept)
@@ -79,14 +78,14 @@ def _clipped(box: Box, size: tuple[int, int], where: Path) -> Box:
     width_px, height_px = size
     said = f"{where}: the box ({x1:g}, {y1:g}, {x2:g}, {y2:g})"
     if not all(map(math.isfinite, box)):
-        raise DataError(f"{said} is not finite; correct its numbers.")
+        raise BadBox(f"{said} is not finite; correct its numbers.")
     if x2 < x1 or y2 < y1:
-        raise DataError(f"{said} is reversed; write its smaller corner first.")
+        raise BadBox(f"{said} is reversed; write its smaller corner first.")
     if min(x1, y1) < -MAX_OUTSIDE_PX or x2 > width_px + MAX_OUTSIDE_PX or y2 > height_px + MAX_OUTSIDE_PX:
-        raise DataError(f"{said} leaves its {width_px}x{height_px} image; does it belong to another image?")
+        raise BadBox(f"{said} leaves its {width_px}x{height_px} image; does it belong to another image?")
     x1, y1, x2, y2 = max(x1, 0.0), max(y1, 0.0), min(x2, float(width_px)), min(y2, float(height_px))
     if min(x2 - x1, y2 - y1) < MIN_BOX_PX:
-        raise DataError(f"{said} has a side under {MIN_BOX_PX:g} px; redraw or delete it.")
+        raise BadBox(f"{said} has a side under {MIN_BOX_PX:g} px; redraw or delete it.")
     return x1, y1, x2, y2
 
 

@@ -63,13 +63,13 @@ def check(description: Path, root: Path, split_by: str = "given") -> tuple[Check
     faults = Listed()
     read: list[Annotation] = []
     for dataset in content.datasets:
-        with faults.of(root / dataset.folder, "labels"):
+        with faults.of(root / dataset.folder):
             read += read_dataset(dataset, description, root, faults)
     once = each_once(read, faults)
     rows: list[Annotation] = []
     hashes: list[Bits] = []
     for row in once:
-        with faults.of(row.path, "image"):
+        with faults.of(row.path):
             read_image(row.path)
             hashes.append(difference_hash(row.path))
             rows.append(row)
@@ -92,7 +92,7 @@ def _parts(rows: Sequence[Annotation]) -> Iterator[Part]:
     groups: dict[tuple[str, str], list[Annotation]] = defaultdict(list)
     for row in rows:
         groups[row.source, row.split].append(row)
-    for source, split in sorted(groups, key=lambda key: (key[0], SPLITS.index(key[1]))):  # type: ignore[arg-type]
+    for source, split in sorted(groups, key=lambda key: (key[0], SPLITS.index(key[1]))):
         members = groups[source, split]
         cells = Counter(label for row in members for label in row.labels.tolist())
         yield Part(

@@ -9,6 +9,7 @@ from leukostream.edge.contracts.cells import INDEX
 from leukostream.edge.contracts.errors import DataError
 from leukostream.edge.contracts.labels import SPECIAL_LABELS
 from leukostream.trainer.data.annotation import IGNORE, UNTYPED_NEUTROPHIL, UNTYPED_WBC
+from leukostream.trainer.data.faults import UnmappedClass
 
 BACKGROUND = "background"
 SPECIAL = dict(zip(SPECIAL_LABELS, (UNTYPED_WBC, UNTYPED_NEUTROPHIL, IGNORE), strict=True))
@@ -24,9 +25,9 @@ class ClassMap:
     labels: dict[str, int | None]
 
     def label(self, name: str, where: Path) -> int | None:
-        """The label of a source's class name. Raises `DataError` when the map does not have it."""
+        """The label of a source's class name. Raises `UnmappedClass` when the map does not have it."""
         if name not in self.labels:
-            raise DataError(f"{where} has the class {name!r}, which {self.path} does not map; add a line for it there.")
+            raise UnmappedClass(f"{where} has the class {name!r}, which {self.path} does not map; add a line for it there.")
         return self.labels[name]
 
 

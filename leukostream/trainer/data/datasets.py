@@ -40,7 +40,7 @@ def each_once(annotations: Iterable[Annotation], faults: Faults = STRICT) -> lis
     """
     chosen: dict[str, list[Annotation]] = {}
     for row in annotations:
-        with faults.of(row.path, "image"):
+        with faults.of(row.path):
             known = chosen.setdefault(row.original, [])
             if not any(one.source == row.source or same_picture(one.path, row.path) for one in known):
                 known.append(row)

@@ -1,9 +1,8 @@
 """What happens to a fault of a data set: it stops the reading, is listed, or costs one image."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
 from typing import Literal
 
 from leukostream.edge.contracts.errors import DataError
@@ -14,6 +13,17 @@ Kind = Literal["image", "labels", "class", "box"]
 
 class UnreadableImage(DataError):
     """An image file that is missing, damaged or of an unsupported pixel format."""
+
+
+class UnmappedClass(DataError):
+    """A class name that the class map does not have."""
+
+
+class BadBox(DataError):
+    """A box that cannot be a cell's."""
+
+
+_KINDS: dict[type[DataError], Kind] = {UnreadableImage: "image", UnmappedClass: "class", BadBox: "box"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,21 +38,32 @@ class Fault:
 class Faults:
     """The strict way: the first fault stops the reading with its `DataError`."""
 
-    @contextmanager
-    def of(self, file: Path, kind: Kind) -> Iterator[None]:
-        """Whatever `DataError` is raised inside is a fault of `file`; what follows goes on if the fault is borne."""
-        try:
-            yield
-        except DataError as problem:
-            fault = Fault("image" if isinstance(problem, UnreadableImage) else kind, file, str(problem))
-            if not self._borne(fault):
-                raise
+    def of(self, file: Path) -> "_Watched":
+        """Whatever `DataError` is raised within this context is a fault of `file`; if it is borne, what follows goes on."""
+        return _Watched(self, file)
 
-    def _borne(self, fault: Fault) -> bool:
+    def borne(self, fault: Fault) -> bool:
+        """Whether the reading goes on without what the fault spoils."""
         return False
 
     def within_limit(self, images: int) -> None:
         """Raises `DataError` when too much of `images` was lost so far."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Watched:
+    """A context manager; as a class, because it may swallow an error and type checkers have to know."""
+
+    faults: Faults
+    file: Path
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, error: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None) -> bool:
+        if not isinstance(problem, DataError):
+            return False
+        return self.faults.borne(Fault(_KINDS.get(type(problem), "labels"), self.file, str(problem)))
 
 
 STRICT = Faults()
@@ -54,7 +75,8 @@ class Listed(Faults):
     def __init__(self) -> None:
         self.found: list[Fault] = []
 
-    def _borne(self, fault: Fault) -> bool:
+    def borne(self, fault: Fault) -> bool:
+        """Always."""
         self.found.append(fault)
         return True
 
@@ -70,7 +92,8 @@ class WithoutUnreadable(Faults):
         self.share = share
         self.left_out: dict[Path, str] = {}
 
-    def _borne(self, fault: Fault) -> bool:
+    def borne(self, fault: Fault) -> bool:
+        """Of an image."""
         if fault.kind == "image":
             self.left_out[fault.file] = fault.sentence
         return fault.kind == "image"

@@ -45,7 +45,7 @@ def groups_of(annotations: Sequence[Annotation], patterns: Mapping[str, str], fa
     seen: list[str] = []
     hashes: list[Bits] = []
     for row, name in zip(annotations, names, strict=True):
-        with faults.of(row.path, "image"):
+        with faults.of(row.path):
             hashes.append(difference_hash(row.path))
             seen.append(name)
     for first, second in near_duplicates(hashes):

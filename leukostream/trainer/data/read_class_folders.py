@@ -45,7 +45,7 @@ def read_class_folders(
         raise DataError(f"{folder} has no folder in it; this format has one folder a class.")
     tiles: list[tuple[Path, int | None, Split]] = []
     for class_folder in folders:
-        with faults.of(class_folder, "class"):
+        with faults.of(class_folder):
             label = class_map.label(class_folder.name, folder)
             paths = images_in(class_folder)
             splits = divided([path.stem for path in paths], settings.shares)
@@ -53,7 +53,7 @@ def read_class_folders(
 
     def read(tile: tuple[Path, int | None, Split], name: str) -> list[Annotation]:
         path, label, split = tile
-        with faults.of(path, "labels"):
+        with faults.of(path):
             size = image_size(path)
             boxes = [] if label is None else [find_centre_cell(read_image(path), path)]
             good, kept = checked(boxes, [] if label is None else [label], size, path, faults)

@@ -60,7 +60,7 @@ def _marks(content: _Content, path: Path, faults: Faults) -> dict[Id, list[tuple
     names = {row.id: row.name for row in content.categories}
     found: dict[Id, list[tuple[str, _Mark]]] = {row.id: [] for row in content.images}
     for mark in content.annotations:
-        with faults.of(path, "labels"):
+        with faults.of(path):
             if mark.image_id not in found:
                 raise DataError(f"{path} annotates the image {mark.image_id!r}, which it does not list; export it again.")
             if mark.category_id not in names:
@@ -73,7 +73,7 @@ def _boxes(marks: list[tuple[str, _Mark]], class_map: ClassMap, where: Path, fau
     boxes: list[Box] = []
     labels: list[int] = []
     for name, mark in marks:
-        with faults.of(where, "class"):
+        with faults.of(where):
             label = class_map.label(name, where)
             if label is not None:
                 x, y, width, height = mark.bbox
@@ -93,7 +93,7 @@ def read_coco(folder: Path, class_map: ClassMap, settings: CocoDataset, faults: 
     for split in (split for split in SPLITS if split in files):
         path = folder / files[split]
         images = settings.images if isinstance(settings.images, str) else settings.images.get(split, "images")
-        with faults.of(path, "labels"):
+        with faults.of(path):
             content = _read_file(path)
             marks = _marks(content, path, faults)
             if anywhere := [row.file_name for row in content.images if Path(row.file_name).is_absolute()]:
@@ -106,7 +106,7 @@ def read_coco(folder: Path, class_map: ClassMap, settings: CocoDataset, faults: 
     names = originals([image for _, _, image, _, _ in listed], folder)
     for (split, path, image, row, of_image), name in zip(listed, names, strict=True):
         where = path.with_name(f"{path.name}, image {row.file_name}")
-        with faults.of(image, "labels"):
+        with faults.of(image):
             size = image_size(image)
             if size != (row.width, row.height):
                 raise DataError(f"{path} states {row.width}x{row.height} px for {image}, which has {size[0]}x{size[1]}.")

@@ -37,13 +37,13 @@ def read_objects(
         raise DataError(f"label file {path} is not XML ({problem}); copy it again.") from problem
     if Path(_text(root, "filename", path)).stem != Path(image_name).stem:
         raise DataError(f"{path} describes {_text(root, 'filename', path)}, not {image_name}; the pair is mixed up.")
-    stated = (_number(root, "size/width", path), _number(root, "size/height", path))
-    if stated != size:
-        raise DataError(f"{path} states {stated[0]:g}x{stated[1]:g} px, its image has {size[0]}x{size[1]}; which is scaled?")
+    width_px, height_px = (_number(root, f"size/{tag}", path) for tag in ("width", "height"))
+    if width_px != size[0] or height_px != size[1]:
+        raise DataError(f"{path} states {width_px:g}x{height_px:g} px, its image has {size[0]}x{size[1]}; which is scaled?")
     boxes: list[Box] = []
     labels: list[int] = []
     for node in root.findall("object"):
-        with faults.of(path, "class"):
+        with faults.of(path):
             label = class_map.label(_text(node, "name", path), path)
             if label is not None:
                 x1, y1, x2, y2 = (_number(node, f"bndbox/{tag}", path) for tag in ("xmin", "ymin", "xmax", "ymax"))
@@ -71,7 +71,7 @@ def _splits(folder: Path, names: set[str], faults: Faults) -> dict[str, Split]:
     found: dict[str, Split] = {}
     for split, path in lists.items():
         for name in path.read_text(encoding="utf-8").split():
-            with faults.of(path, "labels"):
+            with faults.of(path):
                 if name not in names:
                     raise DataError(f"{path} lists {name}, of which {folder / 'JPEGImages'} has none; copy it or strike it.")
                 if found.get(name, split) != split:
@@ -91,7 +91,7 @@ def read_voc(folder: Path, class_map: ClassMap, settings: VocDataset, faults: Fa
     splits = _splits(folder, {path.stem for path in paths}, faults)
     found: list[Annotation] = []
     for path in paths:
-        with faults.of(path, "labels"):
+        with faults.of(path):
             if path.stem not in splits:
                 raise DataError(f"{path} is in no list of {folder / 'ImageSets' / 'Main'}; add its name to one.")
             size = image_size(path)

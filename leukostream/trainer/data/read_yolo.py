@@ -57,13 +57,12 @@ def read_labels(
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
         if not line.strip():
             continue
-        with faults.of(path, "labels"):
+        with faults.of(path):
             name, box = _parsed(line, names, size, f"{path} line {number}")
-            with faults.of(path, "class"):
-                label = class_map.label(name, path)
-                if label is not None:
-                    boxes.append(box)
-                    labels.append(label)
+            label = class_map.label(name, path)
+            if label is not None:
+                boxes.append(box)
+                labels.append(label)
     return boxes, labels
 
 
@@ -94,7 +93,7 @@ def read_yolo(folder: Path, class_map: ClassMap, settings: YoloDataset, faults: 
     parts = [(split, path, labels) for split, images, labels in _parts(folder) for path in images_in(images)]
     found: list[Annotation] = []
     for (split, path, folder_of_labels), name in zip(parts, originals([path for _, path, _ in parts], folder), strict=True):
-        with faults.of(path, "labels"):
+        with faults.of(path):
             size = image_size(path)
             label_file = folder_of_labels / f"{path.stem}.txt"
             boxes: list[Box] = []

@@ -25,7 +25,7 @@ class ImageStore:
         """
         kept: list[Annotation] = []
         for annotation in annotations:
-            with faults.of(annotation.path, "image"):
+            with faults.of(annotation.path):
                 self.get(annotation)
                 kept.append(annotation)
         faults.within_limit(len(annotations))
