@@ -1,7 +1,5 @@
 """Training fields composed of tiles, backgrounds and single cells of several laboratories."""
 
-from collections.abc import Callable
-
 import numpy as np
 from pydantic import Field as Setting
 
@@ -12,6 +10,7 @@ from leukostream.edge.contracts.errors import DataError
 from leukostream.trainer.data.annotation import IGNORE, Annotation
 from leukostream.trainer.data.balance import CellPicker
 from leukostream.trainer.data.field import Field, cut_boxes, turned
+from leukostream.trainer.data.mosaic import cells_set_close, tiles_side_by_side
 from leukostream.trainer.data.painted import PAINTED_ONLY, Painter
 from leukostream.trainer.data.palette import Palette, palette_of, repainted, varied
 from leukostream.trainer.data.paste import blend, soft_ellipse
@@ -26,8 +25,8 @@ HALO = (1.04, 1.22)
 
 FEATHER_PX = (3.0, 9.0)
 
-RIM = (0.08, 0.45)
-"""Width of what is kept around a cell set close to others, against the longer side of its box."""
+SURROUNDINGS_PX = 40
+"""Kept around a cell that is set close to others, to be cut as its row needs."""
 
 
 class ComposeSettings(Strict):
@@ -106,55 +105,32 @@ class Composer:
             image = repainted(image, self._palettes[number], wanted)
         return turned(Field(image, self._boxes[number], self._labels[number]), int(rng.integers(8)))
 
-    def _rimmed(self, rng: np.random.Generator, wanted: Palette | None) -> Field:
-        """A cell cut out of its image with a rim of random width on each side."""
+    def _own_or_shared(self, rng: np.random.Generator) -> Palette | None:
+        return None if rng.random() < self.settings.own_colours else self._palette(rng)
+
+    def _mosaic(self, rng: np.random.Generator, width_px: int, height_px: int) -> Field:
+        wanted = self._own_or_shared(rng)
+        return tiles_side_by_side(rng, width_px, height_px, lambda: self._tile(rng, self._tiles.draw(rng)[0], wanted))
+
+    def _close(self, rng: np.random.Generator, width_px: int, height_px: int) -> Field:
+        wanted = self._own_or_shared(rng)
+        return cells_set_close(rng, width_px, height_px, lambda: self._piece(rng, wanted))
+
+    def _piece(self, rng: np.random.Generator, wanted: Palette | None) -> tuple[Field, Float32]:
+        """A cell with its surroundings, and its box in that piece."""
         number, cell = self._cells.draw(rng)
         image, box = self._images[number], self._boxes[number][cell]
-        rim = rng.uniform(*RIM, 4) * (box[2:] - box[:2]).max()
-        left, top = np.floor(box[:2] - rim[:2]).clip(0).astype(int).tolist()
-        right, bottom = np.ceil(box[2:] + rim[2:]).astype(int).tolist()
+        left, top = np.floor(box[:2] - SURROUNDINGS_PX).clip(0).astype(int).tolist()
+        right, bottom = np.ceil(box[2:] + SURROUNDINGS_PX).astype(int).tolist()
         piece = np.ascontiguousarray(image[top:bottom, left:right])
         if wanted is not None:
             piece = repainted(piece, self._palettes[number], wanted)
         window = (left, top, left + piece.shape[1], top + piece.shape[0])
-        return turned(Field(piece, *cut_boxes(self._boxes[number], self._labels[number], window)), int(rng.integers(8)))
-
-    def _mosaic(self, rng: np.random.Generator, width_px: int, height_px: int) -> Field:
-        return self._side_by_side(rng, width_px, height_px, lambda wanted: self._tile(rng, self._tiles.draw(rng)[0], wanted))
-
-    def _close(self, rng: np.random.Generator, width_px: int, height_px: int) -> Field:
-        return self._side_by_side(rng, width_px, height_px, lambda wanted: self._rimmed(rng, wanted))
-
-    def _side_by_side(
-        self, rng: np.random.Generator, width_px: int, height_px: int, draw: Callable[[Palette | None], Field]
-    ) -> Field:
-        wanted = None if rng.random() < self.settings.own_colours else self._palette(rng)
-        canvas = np.empty((height_px, width_px, 3), np.uint8)
-        boxes: list[Float32] = []
-        labels: list[Int32] = []
-        top = 0
-        while top < height_px:
-            row: list[Field] = []
-            covered = 0
-            while covered < width_px:
-                tile = draw(wanted)
-                cut = int(rng.integers(tile.image.shape[1] // 2)) if not covered else 0
-                cut_down = int(rng.integers(tile.image.shape[0] // 2)) if not top else 0
-                part = tile.image[cut_down:, cut:]
-                window = (cut, cut_down, tile.image.shape[1], tile.image.shape[0])
-                row.append(Field(part, *cut_boxes(tile.boxes, tile.labels, window)))
-                covered += part.shape[1]
-            pitch = min(tile.image.shape[0] for tile in row)
-            left = 0
-            for tile in row:
-                h, w = min(pitch, height_px - top), min(tile.image.shape[1], width_px - left)
-                canvas[top : top + h, left : left + w] = tile.image[:h, :w]
-                seen, names = cut_boxes(tile.boxes, tile.labels, (0, 0, w, h))
-                boxes.append(seen + np.array([left, top, left, top], np.float32))
-                labels.append(names)
-                left += w
-            top += pitch
-        return Field(canvas, np.concatenate(boxes), np.concatenate(labels))
+        # The drawn cell goes first, so that it can be told from its neighbours after turning.
+        order = np.concatenate([[cell], np.delete(np.arange(len(self._boxes[number])), cell)]).astype(int)
+        boxes, labels = cut_boxes(self._boxes[number][order], self._labels[number][order], window)
+        field = turned(Field(piece, boxes, labels), int(rng.integers(8)))
+        return field, field.boxes[0]
 
     def _background(self, rng: np.random.Generator, width_px: int, height_px: int) -> tuple[Field, Palette]:
         wanted = self._palette(rng)
