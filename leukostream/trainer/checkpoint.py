@@ -72,11 +72,21 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         part.replace(path)
     except (OSError, RuntimeError) as problem:
         part.unlink(missing_ok=True)
-        what = str(problem).splitlines()[0]
+        what = _reason(problem)
         raise DataError(
             f"checkpoint {path} could not be written ({what}); the one before it is untouched: free the disk, then "
             "go on with --resume."
         ) from problem
+
+
+def _reason(problem: BaseException) -> str:
+    """torch reports a failed write as its own trouble with the archive; what the system said is behind it."""
+    behind: BaseException | None = problem
+    while behind is not None:
+        if isinstance(behind, OSError):
+            return behind.strerror or str(behind)
+        behind = behind.__cause__ or behind.__context__
+    return str(problem).splitlines()[0]
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
@@ -88,9 +98,10 @@ def load_checkpoint(path: Path) -> Checkpoint:
         if content["schema"] != SCHEMA:
             raise DataError(f"checkpoint {path} has schema {content['schema']}, this version reads {SCHEMA}; train anew.")
         recipe = Recipe.model_validate(content["recipe"])
-        states = (content[name] for name in ("step", "model", "ema", "optimiser", "data"))
-        # Checkpoints of the first version keep neither time nor loss scale.
-        return Checkpoint(recipe, *states, content.get("scaler", {}), content.get("seconds", 0.0))
+        # The first checkpoints kept neither time nor loss scale.
+        optional = {name: content[name] for name in ("scaler", "seconds") if name in content}
+        required = {name: content[name] for name in ("step", "model", "ema", "optimiser", "data")}
+        return Checkpoint(recipe, **required, **optional)
     except DataError:
         raise
     except Exception as problem:

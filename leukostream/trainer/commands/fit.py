@@ -12,7 +12,7 @@ from leukostream.edge.contracts.errors import ConfigError, DataError
 from leukostream.trainer.checkpoint import Checkpoint, load_checkpoint, require_same
 from leukostream.trainer.data.annotation import Annotation
 from leukostream.trainer.data.compose import Composer
-from leukostream.trainer.data.datasets import load_datasets
+from leukostream.trainer.data.loading import TrainingImages, load_training_images
 from leukostream.trainer.data.provenance import describe
 from leukostream.trainer.data.split import HELP
 from leukostream.trainer.data.store import ImageStore
@@ -73,40 +73,40 @@ def fit(
         raise ConfigError("--init and --start-from both give weights; choose one of them.")
     if threads:
         torch.set_num_threads(threads)
-    wanted = set(splits.split(","))
-    annotations = [row for row in load_datasets(data, root, split_by) if row.split in wanted]
+    images = load_training_images(data, root, split_by, set(splits.split(",")), chosen.scale.um_per_px)
+    annotations = images.annotations
     if not annotations:
         raise ConfigError(f"no image of {data} is in the splits {splits!r}; use train, val or test.")
-    described = {**describe(data, annotations), "split_by": split_by}
+    described = {**describe(data, annotations, images.left_out), "split_by": split_by}
     if previous and previous.data.get("sha256", described["sha256"]) != described["sha256"]:
         raise DataError(
             f"the images or annotations are not those that {last} was trained on; restore them, or use --start-from."
         )
     with joined(device) as ranks:
         say = Console(stderr=True, quiet=not ranks.first).print
-        say(_beginning(chosen, annotations, ranks))
+        say(_beginning(chosen, annotations, ranks) + _left_out(images))
         if chosen.init and not chosen.init.path and not start_from and not resume:
             say(
                 f"{chosen.name} is meant to start from pretrained {chosen.init.format} weights; without --init they are random."
             )
         outcome = train(
             chosen,
-            training_sets(chosen, annotations),
+            training_sets(chosen, annotations, images.store),
             out,
             described,
             resume=previous,
             start_from=load_checkpoint(start_from) if start_from else None,
-            pretrain=pretrained(chosen.init),
+            pretrain=pretrained(None if previous else chosen.init),
             ranks=ranks,
         )
-        say(_end(outcome, last))
+        say(_end(outcome, last) + _left_out(images))
     if not outcome.finished:
         raise typer.Exit(STOPPED)
 
 
-def training_sets(recipe: Recipe, annotations: list[Annotation]) -> list[TrainingSet]:
-    """One per phase; they share the decoded images."""
-    composer = Composer(ImageStore(recipe.scale.um_per_px), annotations, recipe.compose)
+def training_sets(recipe: Recipe, annotations: list[Annotation], store: ImageStore | None = None) -> list[TrainingSet]:
+    """One per phase; they share the decoded images, those of `store` if it is given."""
+    composer = Composer(store or ImageStore(recipe.scale.um_per_px), annotations, recipe.compose)
     result = []
     for number, phase in enumerate(recipe.phases):
         width, height, network_w, network_h = recipe.phase_sizes_px(phase)
@@ -137,6 +137,13 @@ def _beginning(recipe: Recipe, annotations: list[Annotation], ranks: Ranks) -> s
     where = f"{ranks.device.type}, {recipe.precision}" + (f", {ranks.count} processes" if ranks.count > 1 else "")
     cells = sum(len(row.labels) for row in annotations)
     return f"{len(annotations)} images, {cells} annotated cells; {recipe.name}, {recipe.total_steps} steps on {where}"
+
+
+def _left_out(images: TrainingImages) -> str:
+    """Every image that could not be read, each on a line of its own."""
+    if not images.left_out:
+        return ""
+    return "\n".join([f"\n{len(images.left_out)} images could not be read and were left out:", *images.left_out.values()])
 
 
 def _end(outcome: Outcome, last: Path) -> str:

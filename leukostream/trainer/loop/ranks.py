@@ -35,9 +35,9 @@ class Ranks:
         """`model` with gradients averaged over the processes by its backward pass."""
         if self.count == 1:
             return model
-        # Buffers are not broadcast: `average_statistics` says what becomes of them.
+        # Buffers are not taken from the first process: `average_statistics` says what becomes of them.
         devices = [self.device.index] if self.device.type == "cuda" else None
-        return DistributedDataParallel(model, device_ids=devices, broadcast_buffers=False)
+        return DistributedDataParallel(model, device_ids=devices, forward_sync_buffers=False)
 
     def total(self, values: Sequence[float]) -> list[float]:
         """Sums over the processes, in double precision."""
@@ -60,7 +60,8 @@ class Ranks:
         flat = torch.cat([buffer.flatten() for buffer in statistics])
         distributed.all_reduce(flat)
         flat /= self.count
-        for buffer, mean in zip(statistics, flat.split([b.numel() for b in statistics]), strict=True):
+        means = torch.split(flat, [buffer.numel() for buffer in statistics])
+        for buffer, mean in zip(statistics, means, strict=True):
             buffer.copy_(mean.view_as(buffer))
 
 

@@ -10,6 +10,7 @@ from typing import TextIO
 
 from tqdm import tqdm
 
+from leukostream.edge.contracts.errors import DataError
 from leukostream.trainer.loop.batches import Batch
 from leukostream.trainer.recipe import Recipe
 
@@ -66,7 +67,7 @@ class Record:
 
         folder.mkdir(parents=True, exist_ok=True)
         self._losses = _continued(folder / LOSSES, step)
-        self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1)  # type: ignore[no-untyped-call]
+        self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1)
         # A log file is not redrawn: fewer lines.
         every = 2.0 if sys.stderr.isatty() else 60.0
         self._bar = tqdm(total=recipe.total_steps, initial=step, unit="step", desc=recipe.name, mininterval=every)
@@ -77,18 +78,23 @@ class Record:
     def __exit__(self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None) -> None:
         self._bar.close()
         self._losses.close()
-        self._board.close()  # type: ignore[no-untyped-call]
+        self._board.close()
 
     def step(self, step: int, batch: Batch, losses: dict[str, float], rate: float, clock: Clock) -> None:
         """Book step `step` (from 1)."""
         total = sum(losses.values())
         row = {"step": step, "phase": batch.phase, "first_sample": batch.first_sample, "loss": total, **losses}
-        self._losses.write(json.dumps({**row, "learning_rate": rate}) + "\n")
+        try:
+            self._losses.write(json.dumps({**row, "learning_rate": rate}) + "\n")
+        except OSError as problem:
+            raise DataError(
+                f"{self._losses.name} could not be written ({problem.strerror}); free the disk, then go on with --resume."
+            ) from problem
         for name, value in {"total": total, **losses}.items():
-            self._board.add_scalar(f"loss/{name}", value, step)  # type: ignore[no-untyped-call]
+            self._board.add_scalar(f"loss/{name}", value, step)
         timing = {"learning_rate": rate, "images_per_s": clock.images_per_s, "waiting_for_data": clock.waiting_share}
         for name, value in timing.items():
-            self._board.add_scalar(name, value, step)  # type: ignore[no-untyped-call]
+            self._board.add_scalar(name, value, step)
         self._bar.update()
         self._bar.set_postfix({name: f"{value:.3f}" for name, value in losses.items()}, refresh=False)
 

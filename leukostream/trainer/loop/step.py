@@ -51,7 +51,7 @@ class Stepper:
                 terms = {name: value / positives for name, value in self._losses(part, cells).items()}
                 total = torch.stack(list(terms.values())).sum()
                 # Gradients are averaged over the processes; the loss is a sum over them.
-                self.scaler.scale(total * self.ranks.count).backward()
+                self.scaler.scale(total * self.ranks.count).backward()  # type: ignore[no-untyped-call]
             losses.append(torch.stack(list(terms.values())).detach())
         self.scaler.unscale_(self.optimiser)
         norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.clip_norm or torch.inf)
