@@ -84,7 +84,7 @@ def fit(
         )
     with joined(device) as ranks:
         say = Console(stderr=True, quiet=not ranks.first).print
-        say(_beginning(chosen, annotations, ranks) + _left_out(images))
+        say(_beginning(chosen, annotations, ranks) + _left_out(images), soft_wrap=True)
         if chosen.init and not chosen.init.path and not start_from and not resume:
             say(
                 f"{chosen.name} is meant to start from pretrained {chosen.init.format} weights; without --init they are random."
@@ -99,7 +99,7 @@ def fit(
             pretrain=pretrained(None if previous else chosen.init),
             ranks=ranks,
         )
-        say(_end(outcome, last) + _left_out(images))
+        say(_end(outcome, last) + _left_out(images), soft_wrap=True)
     if not outcome.finished:
         raise typer.Exit(STOPPED)
 

@@ -1,14 +1,19 @@
 """Damaged image files: named always, borne by a training up to a share, never by an evaluation."""
 
+import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
+from support.small_trainer import Lab
 from support.smears import CLASS_MAP, smear, voc, write
 
 from leukostream.edge.contracts.errors import DataError
+from leukostream.trainer.checkpoint import load_checkpoint
+from leukostream.trainer.cli import main
 from leukostream.trainer.data.annotation import Annotation
 from leukostream.trainer.data.compose import Composer, ComposeSettings
 from leukostream.trainer.data.datasets import load_datasets
@@ -21,7 +26,7 @@ IMAGES = 10
 
 
 @pytest.fixture
-def lab(tmp_path: Path) -> Path:
+def ten(tmp_path: Path) -> Path:
     """Ten images; `image_00003.jpg` is the one that gets damaged."""
     for k in range(IMAGES):
         write(tmp_path / "set" / "JPEGImages" / f"image_{k:05d}.jpg", smear(200, 160, seed=k))
@@ -40,9 +45,9 @@ def _cut_off(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-400])
 
 
-def loaded(lab: Path, faults: Faults, split_by: str = "given") -> list[Annotation]:
+def loaded(root: Path, faults: Faults, split_by: str = "given") -> list[Annotation]:
     """What a training starts with: described, divided, decoded."""
-    return ImageStore().load(load_datasets(lab / "data.yaml", lab, split_by, faults), faults)
+    return ImageStore().load(load_datasets(root / "data.yaml", root, split_by, faults), faults)
 
 
 @pytest.mark.parametrize("split_by", ["given", "fold:0/3"])
@@ -54,29 +59,48 @@ def loaded(lab: Path, faults: Faults, split_by: str = "given") -> list[Annotatio
     ],
 )
 def test_a_damaged_image_is_left_out_up_to_the_share_and_named(
-    lab: Path, damage: Callable[[Path], None], says: str, split_by: str
+    ten: Path, damage: Callable[[Path], None], says: str, split_by: str
 ) -> None:
-    image = lab / "set" / "JPEGImages" / "image_00003.jpg"
+    image = ten / "set" / "JPEGImages" / "image_00003.jpg"
     damage(image)
     with pytest.raises(DataError, match=rf"image_00003\.jpg {says}"):
-        loaded(lab, STRICT, split_by)
+        loaded(ten, STRICT, split_by)
     with pytest.raises(DataError, match=r"1 of \d+ images cannot be read, more than max_unreadable = 0.05 .*image_00003\.jpg"):
-        loaded(lab, WithoutUnreadable(0.05), split_by)
+        loaded(ten, WithoutUnreadable(0.05), split_by)
     faults = WithoutUnreadable(0.2)
-    assert [row.path.name for row in loaded(lab, faults, split_by)].count(image.name) == 0
+    assert [row.path.name for row in loaded(ten, faults, split_by)].count(image.name) == 0
     assert list(faults.left_out) == [image]
 
 
-def test_other_faults_are_never_borne(lab: Path) -> None:
-    (lab / "set" / "Annotations" / "image_00003.xml").unlink()
+def test_a_training_goes_on_without_it_says_so_and_remembers(
+    lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = shutil.copytree(lab.root, tmp_path / "lab")
+    _cut_off(root / "slides" / "JPEGImages" / "field_03.jpg")
+    description = yaml.safe_load(lab.description.read_text())
+    (root / "data.yaml").write_text(yaml.safe_dump({**description, "max_unreadable": 0.1}))
+    arguments = Lab(root, root / "data.yaml", lab.recipe).arguments(tmp_path / "run", "--set", "phases.0.steps=1")
+    monkeypatch.setattr(sys, "argv", ["leuko-train", *arguments])
+    with pytest.raises(SystemExit, match="0"):
+        main()
+    said = capsys.readouterr().err
+    assert said.count("1 images could not be read and were left out") == 2, "at the beginning and at the end"
+    assert said.count("field_03.jpg is a truncated JPEG") == 2
+    data = load_checkpoint(tmp_path / "run" / "last.pt").data
+    assert data["unreadable_images"] == ["field_03.jpg"]
+    assert data["sources"]["LAB"]["images"] == 9  # type: ignore[index]
+
+
+def test_other_faults_are_never_borne(ten: Path) -> None:
+    (ten / "set" / "Annotations" / "image_00003.xml").unlink()
     with pytest.raises(DataError, match=r"image_00003\.xml is missing"):
-        loaded(lab, WithoutUnreadable(1.0))
+        loaded(ten, WithoutUnreadable(1.0))
 
 
-def test_a_file_damaged_after_the_start_does_no_harm(lab: Path) -> None:
+def test_a_file_damaged_after_the_start_does_no_harm(ten: Path) -> None:
     """A sample is drawn hours after the files were read: nothing may depend on them any more."""
     store = ImageStore()
-    rows = store.load(load_datasets(lab / "data.yaml", lab))
+    rows = store.load(load_datasets(ten / "data.yaml", ten))
     for row in rows:
         row.path.write_bytes(b"")
     made = Composer(store, rows, ComposeSettings(mosaic=1.0, scenery=0.0, centred=0.0, painted=0.0, virtual=0.0))

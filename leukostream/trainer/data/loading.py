@@ -1,0 +1,34 @@
+"""The images of a training, decoded before it begins."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+from leukostream.trainer.data.annotation import Annotation
+from leukostream.trainer.data.datasets import load_datasets
+from leukostream.trainer.data.description import load_description
+from leukostream.trainer.data.faults import WithoutUnreadable
+from leukostream.trainer.data.store import ImageStore
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingImages:
+    """What can be trained on, all of it in `store`; `left_out` are the images that could not be read, each with a sentence."""
+
+    annotations: list[Annotation]
+    store: ImageStore
+    left_out: dict[Path, str]
+
+
+def load_training_images(
+    description: Path, root: Path, split_by: str, splits: Collection[str], um_per_px: float
+) -> TrainingImages:
+    """The images of `splits`, decoded at `um_per_px`, so that a file damaged during the training does no harm.
+
+    Raises `DataError` for whatever `load_datasets` raises it for, but for damaged images only above the description's
+    `max_unreadable`.
+    """
+    faults = WithoutUnreadable(load_description(description).max_unreadable)
+    store = ImageStore(um_per_px)
+    rows = [row for row in load_datasets(description, root, split_by, faults) if row.split in splits]
+    return TrainingImages(store.load(rows, faults), store, faults.left_out)
