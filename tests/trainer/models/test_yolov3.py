@@ -1,9 +1,14 @@
 """YOLOv3: it is the reference's network in shapes, size and priors. No number is computed that the shapes do not need."""
 
+import numpy as np
+import onnxruntime
 import pytest
 import torch
+from support.yolo_cases import spread
 
 from leukostream.edge.contracts.errors import ConfigError
+from leukostream.trainer.export.graph import FrameGraph, to_onnx
+from leukostream.trainer.models import darknet53
 from leukostream.trainer.models.layers import ConvBlock
 from leukostream.trainer.models.yolov3 import ANCHORS_PX, YoloV3
 
@@ -13,15 +18,20 @@ def darknet_values(module: torch.nn.Module) -> int:
     return sum(value.numel() for name, value in module.state_dict().items() if not name.endswith("num_batches_tracked"))
 
 
-@pytest.mark.parametrize(("size", "priors"), [(320, 6300), (416, 10647), (608, 22743)])
-def test_heads_and_priors_at_the_reference_sizes(size: int, priors: int) -> None:
+@pytest.fixture(scope="module")
+def shapes_only() -> YoloV3:
     with torch.device("meta"):
-        model = YoloV3(15, size, size).eval()
-        raw = model(torch.zeros(2, 3, size, size))
-        boxes, scores = model.decode(raw)
+        return YoloV3(15, 416, 416).eval()
+
+
+@pytest.mark.parametrize(("size", "priors"), [(320, 6300), (416, 10647), (608, 22743)])
+def test_heads_and_priors_at_the_reference_sizes(shapes_only: YoloV3, size: int, priors: int) -> None:
+    raw = shapes_only(torch.zeros(2, 3, size, size, device="meta"))
+    boxes, scores = shapes_only.decode(raw)
     assert [tuple(x.shape) for x in raw] == [(2, 3, size // s, size // s, 20) for s in (8, 16, 32)]
     assert tuple(boxes.shape) == (2, priors, 4) and tuple(scores.shape) == (2, priors, 15)
-    assert [branch[-1].out_channels for branch in (model.coarse, model.middle, model.fine)] == [60, 60, 60]
+    branches = (shapes_only.coarse, shapes_only.middle, shapes_only.fine)
+    assert [branch[-1].out_channels for branch in branches] == [60, 60, 60]
 
 
 def test_it_is_darknets_network_number_for_number() -> None:
@@ -43,3 +53,21 @@ def test_default_anchors_are_round_cells_of_6_to_21_um_in_equal_ratios() -> None
 def test_a_size_that_is_no_multiple_of_32_is_refused() -> None:
     with torch.device("meta"), pytest.raises(ConfigError, match="300x300 is not a multiple of 32"):
         YoloV3(15, 300, 300)
+
+
+def test_the_exported_graph_agrees_with_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    # One residual block a stage: every kind of node at two thirds of the exporter's cost.
+    monkeypatch.setattr(darknet53, "STAGES", tuple((channels, 1) for channels, _ in darknet53.STAGES))
+    model = spread("yolov3", (64, 64), seed=3)
+    frames = np.random.default_rng(0).integers(0, 256, (1, 80, 96, 3), dtype=np.uint8)
+    with torch.no_grad():
+        boxes, scores, labels = (x.numpy() for x in FrameGraph(model, 32)(torch.from_numpy(frames)))
+    exported = to_onnx(model, 32, 96, 80).SerializeToString()
+    session = onnxruntime.InferenceSession(exported, providers=["CPUExecutionProvider"])
+    onnx_boxes, onnx_scores, onnx_labels = session.run(["boxes", "scores", "labels"], {"frames": frames})
+    np.testing.assert_allclose(onnx_scores, scores, atol=1e-4)
+    # Rows whose scores differ by less than rounding may swap places; all others must be the same row.
+    clear = (np.abs(np.diff(scores, axis=1, prepend=2.0)) > 1e-5) & (np.abs(np.diff(scores, axis=1, append=-1.0)) > 1e-5)
+    assert clear.mean() > 0.8
+    np.testing.assert_array_equal(onnx_labels[clear], labels[clear])
+    np.testing.assert_allclose(onnx_boxes[clear], boxes[clear], atol=0.01)
