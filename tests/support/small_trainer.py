@@ -98,9 +98,10 @@ def draw_lab(root: Path) -> Lab:
 
 
 def processes() -> ForkServerContext:
-    """Where trainings are started: each is forked from a process that has imported torch once and computed nothing."""
+    """Where trainings are started: each is forked from a process that has imported torch once (with what its optimisers import
+    late) and computed nothing."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["torch.utils.tensorboard", "torch.nn.parallel", "leukostream.trainer.cli"])
+    context.set_forkserver_preload(["torch._dynamo", "torch.utils.tensorboard", "leukostream.trainer.cli"])
     return context
 
 
