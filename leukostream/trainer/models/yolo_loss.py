@@ -22,8 +22,9 @@ def yolo_loss(
 ) -> dict[str, Tensor]:
     """`raw` is one [N, A, h, w, 5 + C] per head. Untyped leukocytes train box and objectness, ignored regions nothing."""
     grids = [(x.shape[2], x.shape[3]) for x in raw]
-    boxes = torch.cat([head.decode(x)[0] for head, x in zip(heads, raw, strict=True)], dim=1).float()
-    logits = torch.cat([x.flatten(1, 3) for x in raw], dim=1).float()
+    single = [x.float() for x in raw]  # half precision cannot tell the overlaps of small boxes apart
+    boxes = torch.cat([head.decode(x)[0] for head, x in zip(heads, single, strict=True)], dim=1)
+    logits = torch.cat([x.flatten(1, 3) for x in single], dim=1)
     places = torch.cat([head.priors(*grid) for head, grid in zip(heads, grids, strict=True)])
     network_area = float(heads[0].stride_px ** 2 * grids[0][0] * grids[0][1])
 
@@ -65,7 +66,8 @@ def squared_loss(raw: Tensor, boxes: Tensor, places: Tensor, network_area_px2: f
     least = torch.special.entr(inside) + torch.special.entr(1 - inside)
     place = functional.binary_cross_entropy_with_logits(raw[:, :2], inside, reduction="none") - least
     shape = (raw[:, 2:] - (sizes / places[:, 3:]).log()).square() / 2
-    return ((2 - sizes.prod(dim=1) / network_area_px2) * (place + shape).sum(dim=1)).sum()
+    weight = 2 - sizes.prod(dim=1) / network_area_px2
+    return torch.sum(weight * (place + shape).sum(dim=1))
 
 
 def class_loss(logits: Tensor, labels: Tensor) -> Tensor:
