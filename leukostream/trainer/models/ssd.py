@@ -47,6 +47,8 @@ class Ssd(Detector):
         mean, deviation = NORMALISATIONS[self.options.normalisation]
         self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("deviation", torch.tensor(deviation).view(1, 3, 1, 1), persistent=False)
+        # Random weights presume input of unit variance; from Caffe's grey levels the first logits would be huge.
+        self.trunk.first.weight.data *= self.deviation / torch.tensor(NORMALISATIONS["imagenet"][1]).view(1, 3, 1, 1)
         boxes = default_boxes(self.grids, self.ratios, self.options.s_min, self.options.s_max, size)
         self.register_buffer("priors", boxes, persistent=False)
 
@@ -104,7 +106,7 @@ class Ssd300(Ssd):
 
 
 class Ssd512(Ssd):
-    """24,564 default boxes on seven maps, 26.5 million parameters; the last kernel is 4x4, because a 2x2 map has to become one place."""
+    """24,564 default boxes on seven maps; 26.5 million parameters. The last kernel is 4x4, as the map is 2x2."""
 
     size_px = 512
     stages = (

@@ -47,6 +47,13 @@ class Vgg16(nn.Module):
             assert layer.bias is not None
             nn.init.zeros_(layer.bias)
 
+    @property
+    def first(self) -> nn.Conv2d:
+        """conv1_1, the layer that sees the image."""
+        layer = self.layers["conv1_1"]
+        assert isinstance(layer, nn.Conv2d)
+        return layer
+
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """[N, 3, h, w] -> [N, 512, h/8, w/8] and [N, 1024, h/16, w/16], sizes rounded as for 300: 75 gives 38, then 19."""
         x = functional.max_pool2d(self._block(x, 0), 2)

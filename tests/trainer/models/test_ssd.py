@@ -87,6 +87,16 @@ def test_the_trunk_gets_what_its_weights_were_trained_with(normalisation: str, e
     assert recorder.seen[0, :, 7, 7].tolist() == pytest.approx(expected, abs=1e-4)
 
 
+def test_random_weights_start_alike_whatever_the_normalisation() -> None:
+    images, seen = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(0)), []
+    for normalisation in ("imagenet", "caffe"):
+        model = build_detector("ssd300", 15, (300, 300), {"normalisation": normalisation}, seed=0)
+        assert isinstance(model, Ssd300)
+        with torch.no_grad():
+            seen.append(model.trunk((images - model.mean) / model.deviation)[1])
+    assert float((seen[0] - seen[1]).abs().max()) < 0.1 * float(seen[0].max())
+
+
 @pytest.mark.parametrize(
     ("value", "length"),
     [
