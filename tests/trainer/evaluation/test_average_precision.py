@@ -4,24 +4,20 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.evaluated import judged as image
 
 from leukostream.edge.contracts.cells import INDEX
 from leukostream.trainer.data.annotation import IGNORE, UNTYPED_NEUTROPHIL, UNTYPED_WBC
-from leukostream.trainer.evaluation.average_precision import Judged, class_curve, interpolated_ap, leukocyte_curve
+from leukostream.trainer.evaluation.average_precision import (
+    Judged,
+    class_curve,
+    eleven_point_ap,
+    interpolated_ap,
+    leukocyte_curve,
+)
 
 LYM, MON, NRBC = INDEX["lymphocyte"], INDEX["monocyte"], INDEX["nrbc"]
 A, B, FAR = (0, 0, 10, 10), (50, 50, 60, 60), (200, 200, 210, 210)
-Box = tuple[int, int, int, int]
-
-
-def image(found: list[tuple[Box, float, int]], truth: list[tuple[Box, int]]) -> Judged:
-    return Judged(
-        np.array([row[0] for row in found], np.float32).reshape(-1, 4),
-        np.array([row[1] for row in found], np.float32),
-        np.array([row[2] for row in found], np.int32),
-        np.array([row[0] for row in truth], np.float32).reshape(-1, 4),
-        np.array([row[1] for row in truth], np.int32),
-    )
 
 
 @pytest.mark.parametrize(
@@ -77,6 +73,21 @@ def test_an_untyped_neutrophil_may_be_called_segmented_but_not_a_lymphocyte() ->
 def test_scores_rank_over_all_images_together() -> None:
     good, bad = image([(A, 0.6, LYM)], [(A, LYM)]), image([(FAR, 0.9, LYM)], [])
     assert class_curve([good, bad], LYM).ap == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "n_truth", "expected"),
+    [
+        pytest.param([True], 1, 1.0, id="found"),
+        pytest.param([], 3, 0.0, id="nothing-found"),
+        pytest.param([True], 2, 6 / 11, id="half-of-the-truth-reaches-recall-0-to-0.5"),
+        pytest.param([True, True, True], 10, 4 / 11, id="three-of-ten-reach-0.3-exactly"),
+        pytest.param([True, False, True], 2, (6 + 5 * 2 / 3) / 11, id="the-envelope-at-each-tenth"),
+        pytest.param([False, True], 1, 0.5, id="false-before-true"),
+    ],
+)
+def test_eleven_point_ap(verdicts: list[bool], n_truth: int, expected: float) -> None:
+    assert eleven_point_ap(np.array(verdicts, bool), n_truth) == pytest.approx(expected)
 
 
 @given(st.lists(st.booleans(), min_size=1, max_size=60), st.integers(0, 20))
