@@ -1,0 +1,131 @@
+"""A checkpoint, and the bundle that is exported from it, are one model: they must be measured alike."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from support.small_trainer import RECIPE, Lab
+
+from leukostream.edge.contracts.bundle import Thresholds, load_bundle
+from leukostream.edge.contracts.errors import ConfigError, DataError, EngineError
+from leukostream.trainer.checkpoint import Checkpoint, save_checkpoint
+from leukostream.trainer.commands.evaluate import measure_split
+from leukostream.trainer.data.annotation import Annotation
+from leukostream.trainer.data.datasets import load_datasets
+from leukostream.trainer.evaluation.detect import WARM_UP_IMAGES, ImageResult, results_of
+from leukostream.trainer.evaluation.summarise import summarise
+from leukostream.trainer.evaluation.target import Target, bundle_target, checkpoint_target, target_of
+from leukostream.trainer.evaluation.torch_engine import TorchEngine
+from leukostream.trainer.export.bundle import export_checkpoint
+from leukostream.trainer.recipe import Recipe
+
+THRESHOLDS = Thresholds(detect=0.6, identify=0.2, margin=0.0)
+
+
+@pytest.fixture(scope="module")
+def checkpoint() -> Checkpoint:
+    """Random weights that answer differently everywhere, as the bundle stores them."""
+    recipe = Recipe.model_validate(RECIPE)
+    detector = recipe.detector()
+    generator = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        head = detector.get_submodule("head.1")
+        head.weight.normal_(0, 40.0, generator=generator)  # normalisation is untrained: what it gets is small
+        head.bias.fill_(-1.0)
+        for weight in detector.parameters():
+            weight.copy_(weight.half().float())
+    weights = detector.state_dict()
+    return Checkpoint(recipe, 1, weights, weights, {}, {}, seconds=12.0)
+
+
+@pytest.fixture(scope="module")
+def bundle_folder(checkpoint: Checkpoint, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return export_checkpoint(checkpoint, tmp_path_factory.mktemp("exported") / "b", "small", THRESHOLDS, None).path
+
+
+@pytest.fixture(scope="module")
+def rows(lab: Lab, checkpoint: Checkpoint) -> list[Annotation]:
+    """Drawn images annotated with what the model sees there, but for every fifth cell, and every third with another type:
+    figures between 0 and 1."""
+    changed = []
+    for found in results_of(checkpoint_target(checkpoint, THRESHOLDS), load_datasets(lab.description, lab.root)):
+        labels = found.counted.classes.copy()
+        labels[::3] = (labels[::3] + 1) % 15
+        kept = np.arange(len(labels)) % 5 > 0
+        changed.append(replace(found.annotation, boxes_px=found.counted.boxes_px[kept], labels=labels[kept]))
+    return changed
+
+
+def measured(target: Target, rows: list[Annotation]) -> list[ImageResult]:
+    return list(results_of(target, rows))
+
+
+def test_a_checkpoint_and_its_bundle_give_the_same_figures(
+    checkpoint: Checkpoint, bundle_folder: Path, rows: list[Annotation]
+) -> None:
+    ours = summarise(measured(checkpoint_target(checkpoint, THRESHOLDS), rows), THRESHOLDS.detect)
+    exported = summarise(measured(bundle_target(load_bundle(bundle_folder), "f32"), rows), THRESHOLDS.detect)
+    assert ours.map is not None and 0.1 < ours.map < 0.9  # else this compares nothing
+    assert ours.wbc.ap is not None and ours.wbc.truth > 200
+    assert exported.map == pytest.approx(ours.map, abs=0.02)
+    assert exported.wbc.ap == pytest.approx(ours.wbc.ap, abs=0.02)
+    assert exported.counting.counted == pytest.approx(ours.counting.counted, abs=2)
+    counts = (np.array(one.confusion_all.counts) for one in (ours, exported))
+    assert np.abs(np.subtract(*counts)).sum() <= 4
+    assert [one.time_ms.engine.n for one in (ours, exported)] == [len(rows) - WARM_UP_IMAGES] * 2
+    assert ours.time_ms.on[0].startswith("torch") and exported.time_ms.on[0].startswith("OpenVINO")
+
+
+def test_a_path_names_a_bundle_or_a_checkpoint(checkpoint: Checkpoint, bundle_folder: Path, tmp_path: Path) -> None:
+    save_checkpoint(tmp_path / "last.pt", checkpoint)
+    trained, exported = target_of(tmp_path / "last.pt"), target_of(bundle_folder)
+    assert (trained.model.bundle_id, trained.model.training_s) == (None, 12.0)
+    assert exported.model.bundle_id == load_bundle(bundle_folder).bundle_id
+    assert exported.thresholds == THRESHOLDS and trained.thresholds == Thresholds()
+    with pytest.raises(ConfigError, match=r"last\.pt is computed in f32"):
+        target_of(tmp_path / "last.pt", "bf16")
+    (tmp_path / "notes.txt").write_text("no weights")
+    with pytest.raises(DataError, match="not a readable checkpoint"):
+        target_of(tmp_path / "notes.txt")
+
+
+def test_a_summary_says_what_was_measured_and_how_to_repeat_it(lab: Lab, checkpoint: Checkpoint) -> None:
+    target = checkpoint_target(checkpoint, THRESHOLDS)
+    summary = measure_split(target, lab.description, lab.root, "test")
+    assert (summary.images, summary.split, summary.split_by, summary.source) == (2, "test", "given", None)
+    assert summary.engine.startswith("torch") and summary.models == (target.model,)
+    assert "--split test" in summary.command and str(lab.root) not in summary.model_dump_json()
+    with pytest.raises(ConfigError, match=r"no image of .* is in split 'val'"):
+        measure_split(target, lab.description, lab.root, "val")
+
+
+def test_torch_behind_the_edges_interface_keeps_its_promises(checkpoint: Checkpoint) -> None:
+    engine = TorchEngine(checkpoint.detector(), 32, 160, 128, max_batch=2, slots=2)
+    slot = engine.slot(1)
+    slot[...] = np.random.default_rng(0).integers(0, 256, slot.shape, dtype=np.uint8)
+    engine.submit(1, 2)
+    both = engine.collect(1)
+    assert both.boxes.shape == (2, 32, 4) and both.labels.dtype == np.int32
+    assert (np.diff(both.scores, axis=1) <= 0).all()
+    kept = both.scores.copy()
+    slot[...] = 0
+    engine.submit(1, 1)
+    with pytest.raises(ValueError, match="submitted again"):
+        engine.submit(1, 1)
+    assert engine.collect(1).scores.shape == (1, 32)
+    np.testing.assert_array_equal(both.scores, kept)  # the caller's own
+    with pytest.raises(ValueError, match="was not submitted"):
+        engine.collect(1)
+    with pytest.raises(ValueError, match="3 frames do not fit"):
+        engine.submit(0, 3)
+    engine.close()
+
+
+def test_weights_that_are_no_numbers_are_an_error_not_an_empty_field(checkpoint: Checkpoint) -> None:
+    detector = checkpoint.detector()
+    with torch.no_grad():
+        next(detector.parameters())[0] = float("nan")
+    with pytest.raises(EngineError, match="not finite"):
+        TorchEngine(detector, 32, 96, 96)
