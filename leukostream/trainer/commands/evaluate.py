@@ -75,6 +75,6 @@ def measure_split(
         split=split,
         split_by=split_by,
         source=source,
-        engine=", ".join(figures.time_ms.on),
+        engine=", ".join(sorted({result.engine for result in results})),
         command=f"leuko-train evaluate TARGET --data {data.name} --root DIR --split-by {split_by} --split {split}",
     )

@@ -53,7 +53,9 @@ def weighted_ap(curve: Curve, weights: NDArray[np.int64]) -> NDArray[np.float64]
         weight = present[:, hits]
         precision = weight.cumsum(axis=1) / np.maximum(present.cumsum(axis=1)[:, hits], 1)
         area[part] = (np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1] * weight).sum(axis=1)
-    return np.divide(area, n_truth, out=np.full(len(weights), np.nan), where=n_truth > 0)
+    ap = np.full(len(weights), np.nan)
+    np.divide(area, n_truth, out=ap, where=n_truth > 0)
+    return ap
 
 
 def _limits(values: NDArray[np.float64]) -> Limits | None:

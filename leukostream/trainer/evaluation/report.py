@@ -28,7 +28,7 @@ def table_of(summary: Summary) -> Table:
 
 def remarks(summary: Summary) -> list[str]:
     """What is no row of the table, a sentence each."""
-    count, times, single = summary.counting, summary.time_ms, summary.confusion
+    count, single = summary.counting, summary.confusion
     said = [
         f"abnormal classes: {figure(summary.abnormal.map)}, {summary.abnormal.words}",
         f"mean accuracy on {single.n} images of one typed cell: {figure(single.mean_accuracy)}; with the likeliest class where "
@@ -37,7 +37,7 @@ def remarks(summary: Summary) -> list[str]:
         f"{count.mean_absolute_error:.3f} per image.",
         *(_rule(name, s) for name, s in (("small cells", summary.subsets.small_cells), ("dense", summary.subsets.dense))),
     ]
-    for name, spread in (("engine", times.engine), ("whole way", times.whole)):
+    for name, spread in (("engine", summary.time_ms.engine), ("whole way", summary.time_ms.whole)):
         if spread.median is not None:
             said.append(
                 f"{name}: median {spread.median:.1f} ms, p95 {spread.p95:.1f}, p99 {spread.p99:.1f} over {spread.n} images."

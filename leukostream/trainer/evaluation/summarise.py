@@ -151,7 +151,8 @@ def _limits(
         return None
     what = "groups of images that a split keeps together"
     if groups is None:
-        what, numbers = "original images", {}
+        what = "original images"
+        numbers: dict[tuple[str, str], int] = {}
         groups = [numbers.setdefault((r.annotation.source, r.annotation.original), len(numbers)) for r in results]
     return bootstrap(classes, wbc, groups, f"{what}, {len(set(groups))} of them", settings.bootstrap_rounds, settings.seed)
 

@@ -115,6 +115,11 @@ class Times(Strict):
     on: tuple[str, ...]
 
 
+_NO_TIME = Spread(median=None, p95=None, p99=None, n=0, timed="not kept")
+NOT_TIMED = Times(engine=_NO_TIME, whole=_NO_TIME, on=())
+"""Of a summary read back from a bundle, which keeps no times: they differ from run to run."""
+
+
 class BootstrapLimits(Strict):
     """95 % limits by resampling; `resampled` says what was drawn. Null when no round had truth."""
 
@@ -165,7 +170,7 @@ class Figures(Strict):
     confusion: Confusion = Field(description="images with exactly one annotated cell, which is typed")
     confusion_all: Confusion = Field(description="every typed cell of every image")
     subsets: Subsets
-    time_ms: Times
+    time_ms: Times = NOT_TIMED
     limits: BootstrapLimits | None = None
     folds: FoldFigures | None = None
     missed: tuple[Miss, ...] = Field((), description=f"errors, worst first, at most {MAX_MISSED}")
@@ -194,6 +199,13 @@ class Summary(Figures):
     command: str
 
     def reduced(self) -> dict[str, Any]:
-        """As JSON data without curves and single errors: what a bundle stores."""
-        left_out = {"wbc": {"curve"}, "classes": {"__all__": {"curve"}}, "missed": True}
+        """As JSON data without curves, single errors, times and the day: what a bundle stores, alike whenever it is written."""
+        left_out: dict[str, Any] = {
+            "wbc": {"curve"},
+            "classes": {"__all__": {"curve"}},
+            "missed": True,
+            "models": True,
+            "date": True,
+            "time_ms": True,
+        }
         return self.model_dump(mode="json", exclude=left_out)

@@ -41,9 +41,9 @@ def _errors(result: ImageResult, found: Ints, root: Path | None) -> Iterator[tup
             yield score, here(box_px=box, truth=truth, predicted=NAMES[label], score=score, kind="wrong type")
     for at in np.flatnonzero(row.labels != IGNORE).tolist():
         if at not in found:
-            predicted, presence = _best_candidate(result, at)
+            predicted, seen = _best_candidate(result, at)
             truth, box = _name(int(row.labels[at])), _box(row.boxes_px[at])
-            yield 1 - (presence or 0), here(box_px=box, truth=truth, predicted=predicted, score=presence, kind="missed")
+            yield 1 - (seen or 0), here(box_px=box, truth=truth, predicted=predicted, score=seen, kind="missed")
 
 
 def _best_candidate(result: ImageResult, at: int) -> tuple[str | None, float | None]:

@@ -179,9 +179,10 @@ def test_a_bundle_keeps_the_figures_without_curves_and_single_errors() -> None:
     summary = Summary(**dict(figures), **HEADER)
     again = Summary.model_validate_json(summary.model_dump_json())
     assert again == summary
-    kept = Summary.model_validate(summary.reduced())
-    assert kept.wbc.curve is None and kept.classes["lymphocyte"].curve is None and kept.missed == ()
-    assert (kept.map, kept.limits, kept.confusion) == (summary.map, summary.limits, summary.confusion)
+    kept = summary.reduced()
+    assert "curve" not in kept["wbc"] and "curve" not in kept["classes"]["lymphocyte"]
+    assert not kept.keys() & {"missed", "time_ms", "date", "models"}, "a bundle written twice must be the same twice"
+    assert (kept["map"], kept["confusion"]) == (summary.map, summary.confusion.model_dump(mode="json"))
 
 
 def test_the_table_says_no_truth_instead_of_a_number() -> None:

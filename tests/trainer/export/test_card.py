@@ -1,0 +1,57 @@
+"""The card says what was measured, and where nothing was, in words."""
+
+from typing import Any
+
+import pytest
+from support.evaluated import A, result
+
+from leukostream.edge.contracts.cells import INDEX
+from leukostream.trainer.evaluation.summarise import EvaluationSettings, summarise
+from leukostream.trainer.evaluation.summary import Summary
+from leukostream.trainer.export.card import card
+
+LYM, MON = INDEX["lymphocyte"], INDEX["monocyte"]
+
+
+def manifest(metrics: dict[str, Any]) -> dict[str, Any]:
+    sizes = {"field_width_px": 732, "field_height_px": 574, "network_width_px": 416, "network_height_px": 416}
+    training = {
+        "trained": True,
+        "seed": 1,
+        "code_version": "0",
+        "recipe": {"name": "small", "phases": [{"steps": 5}]},
+        "data": {"train_cells": {"lymphocyte": 3}},
+        "metrics": metrics,
+    }
+    return {"name": "small", "architecture": "small", "um_per_px": 0.13, **sizes, "training": training}
+
+
+@pytest.fixture(scope="module")
+def metrics() -> dict[str, Any]:
+    results = [result([(A, 0.9, LYM)], [(A, LYM)]), result([(A, 0.8, MON)], [(A, LYM)], original="two")]
+    figures = summarise(results, 0.3, EvaluationSettings(bootstrap_rounds=20))
+    header = {"split": "test", "split_by": "given", "source": None, "engine": "OpenVINO", "command": "leuko-train evaluate"}
+    return Summary(**dict(figures), **header).reduced()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        pytest.param("| any leukocyte | 2 | 1.000 | 1.000 | 1.000 (0.158-1.000) | 1.000 |", id="any-leukocyte"),
+        pytest.param("| lymphocyte | 2 | 0.500 | 0.545 | 0.500 (0.013-0.987) | 1.000 |", id="a-class-with-exact-limits"),
+        pytest.param("Mean over the 1 classes with truth: 0.500, 11-point 0.545.", id="both-means"),
+        pytest.param("No held-back image shows: blast, promyelocyte", id="classes-without-truth-are-named"),
+        pytest.param("no mean; no data: no image shows blast", id="so-are-the-abnormal-ones"),
+        pytest.param("2 leukocytes counted where the annotation has 2;", id="counting"),
+        pytest.param("mean accuracy on 2 images of one typed cell: 0.500", id="classification"),
+        pytest.param("(20 rounds, original images, 2 of them)", id="resampled-limits"),
+    ],
+)
+def test_a_line_of_the_card(metrics: dict[str, Any], line: str) -> None:
+    assert line in card(manifest(metrics))
+
+
+def test_what_was_not_measured_is_not_claimed(metrics: dict[str, Any]) -> None:
+    assert "Nothing was measured" in card(manifest({}))
+    measured = card(manifest(metrics))
+    assert "median" not in measured and "| monocyte |" not in measured
