@@ -1,8 +1,9 @@
-"""`leuko-train`: data, fit, evaluate, export, report."""
+"""`leuko-train`: data, fit, evaluate, crossvalidate, export, report."""
 
 import typer
 
 from leukostream.edge.contracts.exits import run_command_line
+from leukostream.trainer.commands.crossvalidate import crossvalidate
 from leukostream.trainer.commands.data import data
 from leukostream.trainer.commands.evaluate import evaluate
 from leukostream.trainer.commands.export import export
@@ -10,13 +11,14 @@ from leukostream.trainer.commands.fit import fit
 from leukostream.trainer.commands.report import report
 
 app = typer.Typer(
-    help="Annotated images in, a bundle out.\n\ndata looks at the images, fit trains, evaluate measures a bundle, "
-    "export writes one, report sets the figures beside the reference's.",
+    help="Annotated images in, a bundle out.\n\ndata looks at the images, fit trains, evaluate measures a model, "
+    "crossvalidate does both for every part of the images, export writes one, report sets the figures beside the reference's.",
     no_args_is_help=True,
     add_completion=False,
 )
 app.command()(fit)
 app.command()(evaluate)
+app.command()(crossvalidate)
 app.command()(export)
 app.command()(report)
 app.add_typer(data, name="data")

@@ -55,6 +55,8 @@ class Training(Strict):
     code_version: str
     seed: int
     recipe: dict[str, Any] = Field(default_factory=dict)
+    seconds: float | None = Field(None, ge=0, description="time the training took")
+    hardware: str | None = Field(None, description="what it ran on")
     data: dict[str, Any] = Field(default_factory=dict, description="source, licence, images, SHA-256 per data set")
     metrics: dict[str, Any] = Field(default_factory=dict, description="measured on held-back images, with the split named")
 

@@ -93,7 +93,7 @@ def fit(
             chosen,
             training_sets(chosen, annotations, images.store),
             out,
-            described,
+            {**described, "hardware": str(ranks)},
             resume=previous,
             start_from=load_checkpoint(start_from) if start_from else None,
             pretrain=pretrained(None if previous else chosen.init),
@@ -134,7 +134,7 @@ def _previous(last: Path, chosen: Recipe) -> Checkpoint:
 
 
 def _beginning(recipe: Recipe, annotations: list[Annotation], ranks: Ranks) -> str:
-    where = f"{ranks.device.type}, {recipe.precision}" + (f", {ranks.count} processes" if ranks.count > 1 else "")
+    where = f"{ranks}, {recipe.precision}" + (f", {ranks.count} processes" if ranks.count > 1 else "")
     cells = sum(len(row.labels) for row in annotations)
     return f"{len(annotations)} images, {cells} annotated cells; {recipe.name}, {recipe.total_steps} steps on {where}"
 

@@ -1,8 +1,9 @@
 """What can be evaluated: a bundle on the edge's engine, or a checkpoint of a training on torch."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from leukostream.edge.contracts.bundle import Bundle, Thresholds, load_bundle
 from leukostream.edge.contracts.errors import ConfigError
@@ -32,7 +33,15 @@ def bundle_target(bundle: Bundle, precision: Precision = "auto") -> Target:
     def opened(width_px: int, height_px: int) -> Engine:
         return open_engine(bundle, width_px, height_px, max_batch=1, slots=1, precision=precision)
 
-    model = MeasuredModel(name=manifest.name, bundle_id=bundle.bundle_id, architecture=manifest.architecture)
+    training = manifest.training
+    model = MeasuredModel(
+        name=manifest.name,
+        bundle_id=bundle.bundle_id,
+        architecture=manifest.architecture,
+        training_s=training.seconds,
+        training_images_per_s=_images_per_s(training.recipe.get("phases", []), training.seconds),
+        training_on=training.hardware,
+    )
     scale = (manifest.um_per_px, manifest.field_width_px, manifest.field_height_px)
     return Target(model, *scale, manifest.thresholds, opened)
 
@@ -45,7 +54,15 @@ def checkpoint_target(checkpoint: Checkpoint, thresholds: Thresholds | None = No
         return TorchEngine(detector, recipe.top_k, width_px, height_px)
 
     # Checkpoints of the first version do not know how long they took.
-    model = MeasuredModel(name=recipe.name, architecture=recipe.architecture, training_s=checkpoint.seconds or None)
+    seconds = checkpoint.seconds or None
+    finished = checkpoint.step == recipe.total_steps
+    model = MeasuredModel(
+        name=recipe.name,
+        architecture=recipe.architecture,
+        training_s=seconds,
+        training_images_per_s=_images_per_s([one.model_dump() for one in recipe.phases], seconds if finished else None),
+        training_on=checkpoint.data.get("hardware"),
+    )
     scale = (recipe.scale.um_per_px, recipe.scale.width_px, recipe.scale.height_px)
     return Target(model, *scale, thresholds or Thresholds(), opened)
 
@@ -57,3 +74,8 @@ def target_of(path: Path, precision: Precision = "auto") -> Target:
     if precision == "bf16":
         raise ConfigError(f"checkpoint {path} is computed in f32; export it and evaluate the bundle to measure bf16.")
     return checkpoint_target(load_checkpoint(path))
+
+
+def _images_per_s(phases: Sequence[Mapping[str, Any]], seconds: float | None) -> float | None:
+    images = sum(phase["steps"] * phase["batch_size"] for phase in phases)
+    return images / seconds if seconds and images else None

@@ -27,7 +27,9 @@ def export_checkpoint(
         "code_version": code_version(),
         "seed": checkpoint.recipe.seed,
         "recipe": checkpoint.recipe.model_dump(mode="json"),
-        "data": checkpoint.data,
+        "data": {key: value for key, value in checkpoint.data.items() if key != "hardware"},
+        "seconds": checkpoint.seconds or None,
+        "hardware": checkpoint.data.get("hardware"),
         "metrics": {},
     }
     return _export(checkpoint.detector(), checkpoint.recipe, folder, name, thresholds, training, measure)

@@ -31,6 +31,12 @@ class Ranks:
     def first(self) -> bool:
         return self.rank == 0
 
+    def __str__(self) -> str:
+        if self.device.type == "cuda":
+            return f"{self.count} x {torch.cuda.get_device_name(self.device)}"
+        threads = self.count * torch.get_num_threads()
+        return f"CPU, {threads} thread{'s' if threads > 1 else ''}"
+
     def share(self, model: Detector) -> nn.Module:
         """`model` with gradients averaged over the processes by its backward pass."""
         if self.count == 1:

@@ -35,14 +35,17 @@ class Stepper:
     clip_norm: float | None = None
 
     def step(self, parts: Sequence[Part]) -> dict[str, float]:
-        """Train on one batch, this process's `parts` of it; returns the whole batch's loss terms per positive.
+        """Train on one batch, this process's `parts` of it; returns the whole batch's loss terms per positive, or per image
+        where there are more images.
 
         The result is that of the batch in one piece, but for the normalisation, whose statistics are each part's own. Raises
         `NotFinite` when a loss or gradient is not finite; the weights are then still those before the step.
         """
         device = self.ranks.device
         targets = [[_moved(one, device) for one in part.targets] for part in parts]
-        positives = max(1.0, self.ranks.total([sum(self.model.positives(one) for one in targets)])[0])
+        counts = [sum(self.model.positives(one) for one in targets), sum(len(one) for one in targets)]
+        # A batch of empty fields has no positives; all its background, divided by 1, would be one enormous step.
+        positives = max(self.ranks.total(counts))
         self.optimiser.zero_grad(set_to_none=True)
         losses = []
         for number, (part, cells) in enumerate(zip(parts, targets, strict=True)):

@@ -35,7 +35,7 @@ def test_fit_export_and_evaluate_hand_over_to_each_other(
     data = ("--data", lab.description, "--root", lab.root)
     assert run_main(monkeypatch, *lab.arguments(tmp_path / "run", "--set", "phases.1.steps=2")) == 0
     said = capsys.readouterr().err
-    assert "small, 5 steps on cpu, float32" in said and "trained 5 steps" in said
+    assert "small, 5 steps on CPU" in said and "trained 5 steps" in said
     assert "images/s" in said and "waiting for data" in said
     last, out = tmp_path / "run" / "last.pt", tmp_path / "bundle"
     assert run_main(monkeypatch, "export", last, "--out", out, *data, "--split", "test") == 0

@@ -1,0 +1,53 @@
+"""`leuko-train crossvalidate`: every image held back once, by a model that never saw it."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from support.small_trainer import Lab
+
+from leukostream.trainer.checkpoint import load_checkpoint
+from leukostream.trainer.cli import main
+from leukostream.trainer.data.datasets import load_datasets
+from leukostream.trainer.evaluation.summary import Summary
+
+pytestmark = pytest.mark.timeout(120)
+
+
+def run(monkeypatch: pytest.MonkeyPatch, lab: Lab, out: Path, *more: str) -> int:
+    given = lab.arguments(out, "--folds", "2", "--set", "phases.0.steps=1", "--set", "phases.1.steps=1", "--rounds", "20")
+    monkeypatch.setattr(sys, "argv", ["leuko-train", "crossvalidate", *given[1:], "--json", *more])
+    try:
+        main()
+    except SystemExit as end:
+        return int(end.code or 0)
+    return 0
+
+
+def test_each_image_is_judged_once_and_the_command_goes_on_where_it_stopped(
+    lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, lab, tmp_path) == 0
+    first = Summary.model_validate_json(capsys.readouterr().out)
+    assert first == Summary.model_validate_json((tmp_path / "summary.json").read_text(encoding="utf-8"))
+    assert first.images == len(load_datasets(lab.description, lab.root))
+    assert first.folds is not None and len(first.folds.map) == len(first.models) == 2
+    assert first.limits is not None and first.limits.rounds == 20
+    plans = [load_checkpoint(tmp_path / f"fold{k}" / "last.pt").data["split_by"] for k in (0, 1)]
+    assert plans == ["fold:0/2:0", "fold:1/2:0"]
+
+    (tmp_path / "fold1" / "last.pt").unlink()  # as if it had been interrupted before the second fold
+    kept = (tmp_path / "fold0" / "losses.jsonl").read_text(encoding="utf-8")
+    assert run(monkeypatch, lab, tmp_path) == 0
+    again = json.loads(capsys.readouterr().out)
+    assert (tmp_path / "fold0" / "losses.jsonl").read_text(encoding="utf-8") == kept
+    assert (again["map"], again["folds"]["map"]) == (first.map, list(first.folds.map))
+
+
+def test_a_folder_of_another_recipe_is_refused(
+    lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, lab, tmp_path) == 0
+    assert run(monkeypatch, lab, tmp_path, "--set", "seed=6") == 7
+    assert "another recipe" in capsys.readouterr().err
