@@ -9,6 +9,7 @@ import sys
 from functools import cache
 from pathlib import Path
 
+import click
 import cv2
 import pytest
 import typer.main
@@ -61,10 +62,11 @@ def _commands() -> list[str]:
 def test_every_command_of_the_documentation_exists_with_its_options(line: str) -> None:
     name, *words = shlex.split(line)
     (entry,) = importlib.metadata.entry_points(group="console_scripts", name=name)
-    room = typer.main.get_group(sys.modules[entry.load().__module__].app)
-    subcommands = room.commands
-    assert words[0] in subcommands
-    options = {"--help"} | {option for parameter in subcommands[words[0]].params for option in parameter.opts}
+    command: click.Command = typer.main.get_group(sys.modules[entry.load().__module__].app)
+    while subcommands := getattr(command, "commands", None):
+        assert words[0] in subcommands
+        command = subcommands[words.pop(0)]
+    options = {"--help"} | {option for parameter in command.params for option in parameter.opts}
     assert [word for word in words if word.startswith("--") and word not in options] == []
 
 
