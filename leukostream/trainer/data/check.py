@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -13,7 +13,7 @@ from leukostream.trainer.data.class_map import LABEL_NAMES
 from leukostream.trainer.data.datasets import each_once, read_dataset
 from leukostream.trainer.data.description import load_description
 from leukostream.trainer.data.faults import Listed
-from leukostream.trainer.data.groups import Bits, difference_hash, group_name, near_duplicates
+from leukostream.trainer.data.groups import Bits, difference_hash, group_names, near_duplicates
 from leukostream.trainer.data.image_file import read_image
 from leukostream.trainer.data.split import divide, parse_plan
 
@@ -74,6 +74,7 @@ def check(description: Path, root: Path, split_by: str = "given") -> tuple[Check
             hashes.append(difference_hash(row.path))
             rows.append(row)
     rows = divide(rows, plan, content.group_patterns, faults) if rows else []
+    names = group_names(rows, content.group_patterns, faults)
     broken = [
         Finding(severity="error", kind=fault.kind, file=str(fault.file), sentence=fault.sentence)
         for fault in dict.fromkeys(faults.found)
@@ -83,7 +84,7 @@ def check(description: Path, root: Path, split_by: str = "given") -> tuple[Check
         split_by=split_by,
         repeated=len(read) - len(once),
         parts=tuple(_parts(rows)),
-        findings=(*broken, *_duplicates(rows, hashes), *_parted(rows, content.group_patterns), *_sizes(rows)),
+        findings=(*broken, *_duplicates(rows, hashes), *_parted(rows, names, content.group_patterns), *_sizes(rows)),
     )
     return report, rows
 
@@ -119,12 +120,12 @@ def _duplicates(rows: Sequence[Annotation], hashes: Sequence[Bits]) -> Iterator[
         )
 
 
-def _parted(rows: Sequence[Annotation], patterns: Mapping[str, str]) -> Iterator[Finding]:
-    for source in sorted(patterns):
+def _parted(rows: Sequence[Annotation], names: Sequence[str], sources: Iterable[str]) -> Iterator[Finding]:
+    for source in sorted(sources):
         splits: dict[str, set[str]] = defaultdict(set)
-        for row in rows:
+        for row, name in zip(rows, names, strict=True):
             if row.source == source:
-                splits[group_name(row, patterns)].add(row.split)
+                splits[name].add(row.split)
         parted = [name for name, where in sorted(splits.items()) if len(where) > 1]
         if parted:
             sentence = (

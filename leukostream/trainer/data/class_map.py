@@ -10,6 +10,7 @@ from leukostream.edge.contracts.errors import DataError
 from leukostream.edge.contracts.labels import SPECIAL_LABELS
 from leukostream.trainer.data.annotation import IGNORE, UNTYPED_NEUTROPHIL, UNTYPED_WBC
 from leukostream.trainer.data.faults import UnmappedClass
+from leukostream.trainer.data.text_file import read_text
 
 BACKGROUND = "background"
 SPECIAL = dict(zip(SPECIAL_LABELS, (UNTYPED_WBC, UNTYPED_NEUTROPHIL, IGNORE), strict=True))
@@ -36,7 +37,7 @@ def load_class_map(path: Path) -> ClassMap:
     if not path.is_file():
         raise DataError(f"class map {path} does not exist; write one that maps each source name to a class.")
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.safe_load(read_text(path))
     except yaml.YAMLError as problem:
         raise DataError(f"class map {path} is not YAML ({str(problem).splitlines()[0]}); correct it.") from problem
     if not isinstance(content, dict) or not content:

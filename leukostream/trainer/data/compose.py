@@ -29,6 +29,10 @@ SURROUNDINGS_PX = 40
 """Kept around a cell that is set close to others, to be cut as its row needs."""
 
 
+MIN_IMAGE_PX = 48
+"""No leukocyte is smaller at 0.13 um/px, and scenery cannot be sewn of less."""
+
+
 class ComposeSettings(Strict):
     """Shares of the ways to build a field (they need not sum to 1), and how cells are drawn."""
 
@@ -54,6 +58,12 @@ class Composer:
         self.settings = settings
         self.um_per_px = store.um_per_px
         loaded = [store.get(annotation) for annotation in annotations]
+        for annotation, (image, _, _) in zip(annotations, loaded, strict=True):
+            if min(image.shape[:2]) < MIN_IMAGE_PX:
+                raise DataError(
+                    f"{annotation.path} is only {image.shape[1]}x{image.shape[0]} px at {store.um_per_px:g} um/px, too small "
+                    f"for a cell; correct the um_per_px of {annotation.source} ({annotation.um_per_px:g}) or leave the image out."
+                )
         self._images = [image for image, _, _ in loaded]
         self._boxes: list[Float32] = [boxes for _, boxes, _ in loaded]
         self._labels: list[Int32] = [labels for _, _, labels in loaded]

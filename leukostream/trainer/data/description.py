@@ -1,14 +1,16 @@
 """The description of data sets: which folders, in which format, at which scale, by whom."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
 import yaml
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from leukostream.edge.contracts.base import Fraction, Strict, explain
 from leukostream.edge.contracts.errors import DataError
 from leukostream.trainer.data.annotation import Split
+from leukostream.trainer.data.text_file import read_text
 
 Scale = Annotated[float, Field(gt=0, le=10)]
 Unannotated = Literal["error", "negative"]
@@ -82,6 +84,16 @@ class Origin(Strict):
         None, description="regular expression; its first group is the part of an original's name that names its slide or field"
     )
 
+    @field_validator("group_by")
+    @classmethod
+    def _has_a_group(cls, pattern: str | None) -> str | None:
+        try:
+            if pattern is None or re.compile(pattern).groups:
+                return pattern
+        except re.error as problem:
+            raise ValueError(f"{pattern!r} is not a regular expression ({problem})") from problem
+        raise ValueError(f"{pattern!r} has no group; put what names the slide in brackets, as '(.+)_\\d+$'")
+
 
 class Description(Strict):
     """The content of a description file."""
@@ -101,7 +113,7 @@ def load_description(path: Path) -> Description:
     if not path.is_file():
         raise DataError(f"description {path} does not exist; write one that lists the data sets.")
     try:
-        return Description.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+        return Description.model_validate(yaml.safe_load(read_text(path)))
     except yaml.YAMLError as problem:
         raise DataError(f"description {path} is not YAML ({str(problem).splitlines()[0]}); correct it.") from problem
     except ValidationError as problem:

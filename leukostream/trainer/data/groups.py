@@ -31,10 +31,10 @@ def groups_of(annotations: Sequence[Annotation], patterns: Mapping[str, str], fa
     """A group number for each annotation; images of one group belong in one split.
 
     `patterns` is by source: the part of an original's name that the regular expression's first group matches names its slide
-    or field. Near-duplicates join their groups. Raises `DataError` for a pattern that does not match; an unreadable image goes
-    to `faults`, and its name alone decides its group.
+    or field. Near-duplicates join their groups. A pattern that does not match and an unreadable image go to `faults`; the one
+    is then a group of its own, of the other the name alone decides.
     """
-    names = [group_name(row, patterns) for row in annotations]
+    names = group_names(annotations, patterns, faults)
     parent = {name: name for name in names}
 
     def root(name: str) -> str:
@@ -54,13 +54,19 @@ def groups_of(annotations: Sequence[Annotation], patterns: Mapping[str, str], fa
     return [numbers.setdefault(root(name), len(numbers)) for name in names]
 
 
-def group_name(row: Annotation, patterns: Mapping[str, str]) -> str:
-    """The slide, field or original an image is of, by its name alone; see `groups_of`. Raises `DataError`."""
-    pattern = patterns.get(row.source)
-    if pattern is None:
-        return f"{row.source}/{row.original}"
+def group_names(annotations: Sequence[Annotation], patterns: Mapping[str, str], faults: Faults = STRICT) -> list[str]:
+    """The slide, field or original that each image is of, by its name alone; see `groups_of`."""
+    names = [f"{row.source}/{row.original}" for row in annotations]
+    for number, row in enumerate(annotations):
+        if row.source in patterns:
+            with faults.of(row.path):
+                names[number] = _matched(row, patterns[row.source])
+    return names
+
+
+def _matched(row: Annotation, pattern: str) -> str:
     found = re.match(pattern, row.original)
-    if not found or not found.groups():
+    if not found or found.group(1) is None:
         raise DataError(f"{row.path}: the original's name {row.original!r} does not match group_by {pattern!r}; correct it.")
     return f"{row.source}/{found.group(1)}"
 
@@ -81,7 +87,7 @@ def same_picture(one: Path, other: Path) -> bool:
 
 def near_duplicates(hashes: Sequence[Bits], bits: int = SAME_PICTURE_BITS) -> list[tuple[int, int]]:
     """Pairs (i, j), i < j, of hashes that differ in at most `bits`."""
-    table = np.array(hashes, np.float32).reshape(len(hashes), -1)
+    table = np.array(hashes, np.float32).reshape(len(hashes), HASH_SIDE**2)
     ones = table.sum(axis=1)
     pairs: list[tuple[int, int]] = []
     for first in range(0, len(table), ROWS_AT_ONCE):

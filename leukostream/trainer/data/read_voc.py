@@ -10,6 +10,7 @@ from leukostream.trainer.data.class_map import ClassMap
 from leukostream.trainer.data.description import VocDataset
 from leukostream.trainer.data.faults import STRICT, Faults
 from leukostream.trainer.data.image_file import image_size, images_in
+from leukostream.trainer.data.text_file import read_text
 from leukostream.trainer.data.wbc_types import read_table, with_types
 
 
@@ -70,7 +71,7 @@ def _splits(folder: Path, names: set[str], faults: Faults) -> dict[str, Split]:
         return dict.fromkeys(names, "train")
     found: dict[str, Split] = {}
     for split, path in lists.items():
-        for name in path.read_text(encoding="utf-8").split():
+        for name in filter(None, map(str.strip, read_text(path).splitlines())):
             with faults.of(path):
                 if name not in names:
                     raise DataError(f"{path} lists {name}, of which {folder / 'JPEGImages'} has none; copy it or strike it.")

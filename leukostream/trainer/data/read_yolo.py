@@ -12,6 +12,7 @@ from leukostream.trainer.data.class_map import ClassMap
 from leukostream.trainer.data.description import YoloDataset
 from leukostream.trainer.data.faults import STRICT, Faults
 from leukostream.trainer.data.image_file import image_size, images_in, originals
+from leukostream.trainer.data.text_file import read_text
 from leukostream.trainer.data.wbc_types import read_table, with_types
 
 FOLDERS: tuple[tuple[Split, str], ...] = (("train", "train"), ("val", "val"), ("val", "valid"), ("test", "test"))
@@ -20,12 +21,12 @@ FOLDERS: tuple[tuple[Split, str], ...] = (("train", "train"), ("val", "val"), ("
 def _class_names(folder: Path) -> list[str]:
     plain = folder / "classes.txt"
     if plain.is_file():
-        return plain.read_text(encoding="utf-8").splitlines()
+        return read_text(plain).splitlines()
     path = folder / "data.yaml"
     if not path.is_file():
         raise DataError(f"{folder} has no data.yaml (nor classes.txt); a YOLO data set names its classes there.")
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.safe_load(read_text(path))
     except yaml.YAMLError as problem:
         raise DataError(f"{path} is not YAML ({str(problem).splitlines()[0]}); correct it.") from problem
     names = content.get("names") if isinstance(content, dict) else None
@@ -54,7 +55,7 @@ def read_labels(
     """Boxes in pixels and labels of one text file; background classes are left out. Raises `DataError`."""
     boxes: list[Box] = []
     labels: list[int] = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(read_text(path).splitlines(), start=1):
         if not line.strip():
             continue
         with faults.of(path):

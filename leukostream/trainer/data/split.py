@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold
 
 from leukostream.edge.contracts.errors import ConfigError
-from leukostream.trainer.data.annotation import IGNORE, Annotation, Split
+from leukostream.trainer.data.annotation import IGNORE, SPLITS, Annotation, Split
 from leukostream.trainer.data.faults import STRICT, Faults
 from leukostream.trainer.data.groups import groups_of
 
@@ -33,23 +33,33 @@ class SplitPlan:
     sources: tuple[str, ...] = ()
 
 
+def parse_splits(text: str) -> frozenset[str]:
+    """Names of splits, separated by commas. Raises `ConfigError` for one that is not."""
+    names = [name.strip() for name in text.split(",")]
+    if unknown := [name for name in names if name not in SPLITS]:
+        raise ConfigError(f"{unknown[0]!r} is no split; use {', '.join(SPLITS)}, several separated by commas.")
+    return frozenset(names)
+
+
 def parse_plan(text: str) -> SplitPlan:
     """See `HELP`. Raises `ConfigError`."""
     kind, _, rest = text.partition(":")
-    value, _, seed = rest.partition(":")
+    value, _, number = rest.partition(":")
     try:
         if kind == "given" and not rest:
             return SplitPlan("given")
-        if kind == "random" and 0 < float(value) < 1:
-            return SplitPlan("random", share=float(value), seed=int(seed or 0))
-        if kind == "grouped" and 0 < float(value) < 1:
-            return SplitPlan("grouped", share=float(value), seed=int(seed or 0))
         if kind == "source" and rest:
             return SplitPlan("source", sources=tuple(rest.split("+")))
+        if (seed := int(number or 0)) < 0:
+            raise ValueError("random generators take no negative seed")
+        if kind == "random" and 0 < float(value) < 1:
+            return SplitPlan("random", share=float(value), seed=seed)
+        if kind == "grouped" and 0 < float(value) < 1:
+            return SplitPlan("grouped", share=float(value), seed=seed)
         if kind == "fold":
             fold, folds = (int(part) for part in value.split("/"))
             if 0 <= fold < folds and folds > 1:
-                return SplitPlan("fold", fold=fold, folds=folds, seed=int(seed or 0))
+                return SplitPlan("fold", fold=fold, folds=folds, seed=seed)
     except ValueError:
         pass
     raise ConfigError(f"the split {text!r} is not known. {HELP}.")
@@ -74,12 +84,16 @@ def divide(
             )
         held = {number for number, row in enumerate(annotations) if row.source in plan.sources}
     elif plan.kind == "random":
-        held = set(rng.permutation(len(annotations))[: round(plan.share * len(annotations))].tolist())
+        # However small the set, something is tested on and something trained on.
+        count = min(max(1, round(plan.share * len(annotations))), len(annotations) - 1)
+        held = set(rng.permutation(len(annotations))[:count].tolist())
     elif plan.kind == "grouped":
         groups = np.array(groups_of(annotations, patterns, faults))
-        order = rng.permutation(groups.max() + 1)
+        if (n_groups := len(set(groups.tolist()))) < 2:
+            raise ConfigError("all images are of one group and cannot be divided; correct `group_by`.")
+        order = rng.permutation(n_groups)
         sizes = np.bincount(groups)[order].cumsum()
-        chosen = order[: int(np.searchsorted(sizes, plan.share * len(annotations))) + 1]
+        chosen = order[: min(int(np.searchsorted(sizes, plan.share * len(annotations))) + 1, n_groups - 1)]
         held = set(np.flatnonzero(np.isin(groups, chosen)).tolist())
     else:
         held = set(folds_of(annotations, groups_of(annotations, patterns, faults), plan.folds, plan.seed)[plan.fold])

@@ -1,6 +1,7 @@
 """Types of leukocytes given per image, for boxes that only say WBC."""
 
 import csv
+import io
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -10,18 +11,18 @@ from leukostream.edge.contracts.detections import Float32, Int32
 from leukostream.edge.contracts.errors import DataError
 from leukostream.trainer.data.annotation import IGNORE, UNTYPED_WBC
 from leukostream.trainer.data.class_map import ClassMap
+from leukostream.trainer.data.text_file import read_text
 
 
 def read_table(path: Path, columns: Iterable[str]) -> list[dict[str, str]]:
     """Rows of a CSV file that must have `columns`. Raises `DataError`."""
     if not path.is_file():
         raise DataError(f"table of types {path} does not exist; copy it or take `types` out of the description.")
-    with path.open(newline="", encoding="utf-8") as stream:
-        reader = csv.DictReader(stream)
-        missing = [name for name in columns if name not in (reader.fieldnames or ())]
-        if missing:
-            raise DataError(f"table of types {path} lacks the column {missing[0]!r}; it has {reader.fieldnames}.")
-        return list(reader)
+    reader = csv.DictReader(io.StringIO(read_text(path)))
+    missing = [name for name in columns if name not in (reader.fieldnames or ())]
+    if missing:
+        raise DataError(f"table of types {path} lacks the column {missing[0]!r}; it has {reader.fieldnames}.")
+    return list(reader)
 
 
 def with_types(

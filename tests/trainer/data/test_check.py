@@ -101,6 +101,27 @@ def test_a_missing_data_set_does_not_hide_what_is_wrong_with_the_next(
     assert [Path(finding["file"]).name for finding in report["findings"]] == ["ward", "f_2.jpg"]
 
 
+def test_nothing_but_damaged_images_is_still_a_report(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], lab: Path
+) -> None:
+    for path in (lab / "lab" / "JPEGImages").iterdir():
+        path.write_bytes(b"x")
+    code, report = checked(monkeypatch, capsys, lab)
+    assert (code, report["parts"], len(report["findings"])) == (DataError.exit_code, [], 10)
+
+
+def test_names_that_do_not_match_group_by_are_all_listed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], lab: Path
+) -> None:
+    path = lab / "data.yaml"
+    sources = {"lab": {"origin": "drawn", "licence": "none", "group_by": r"(f)_[0-7]$"}}
+    path.write_text(yaml.safe_dump({**yaml.safe_load(path.read_text()), "sources": sources}))
+    code, report = checked(monkeypatch, capsys, lab)
+    assert code == DataError.exit_code
+    assert [Path(finding["file"]).name for finding in report["findings"]] == ["f_8.jpg", "f_9.jpg"]
+    assert sum(part["images"] for part in report["parts"]) == 10
+
+
 @pytest.mark.parametrize(
     ("original", "copy", "severity", "kind"),
     [

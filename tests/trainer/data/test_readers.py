@@ -178,6 +178,15 @@ def _edit(path: str, text: str) -> Callable[[Path], None]:
     return lambda root: (root / path).write_text(text) and None
 
 
+def _group_by(pattern: str) -> Callable[[Path], None]:
+    def damage(root: Path) -> None:
+        path = root / "datasets.yaml"
+        sources = {"LAB": {"origin": "drawn", "licence": "none", "group_by": pattern}}
+        path.write_text(yaml.safe_dump({**yaml.safe_load(path.read_text()), "sources": sources}))
+
+    return damage
+
+
 def _xml(objects: list[tuple[str, tuple[float, float, float, float]]]) -> Callable[[Path], None]:
     return lambda root: voc(root / "second", "image_00001", (200, 160), objects)
 
@@ -223,6 +232,13 @@ XML = "second/Annotations/image_00001.xml"
             "give either `source` and one um_per_px",
             id="a scale by source without the table of sources",
         ),
+        pytest.param(
+            _group_by("(slide"), r"`sources.LAB.group_by`: .*'\(slide' is not a regular expr", id="group_by not closed"
+        ),
+        pytest.param(
+            _group_by(r"slide\d+"), "has no group; put what names the slide in brackets", id="group_by without brackets"
+        ),
+        pytest.param(lambda root: (root / LABELS).write_bytes(b"\xff\xfe0"), r"a\.txt is not UTF-8", id="labels in UTF-16"),
         pytest.param(lambda root: (root / "datasets.yaml").unlink(), "description .* does not exist", id="no description"),
     ],
 )

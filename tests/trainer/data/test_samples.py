@@ -1,5 +1,6 @@
 """Composed and augmented fields: boxes stay on their cells, samples repeat, nothing unseen is called a cell."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from leukostream.edge.contracts.errors import DataError
 from leukostream.trainer.data.annotation import IGNORE, UNTYPED_WBC, Annotation
 from leukostream.trainer.data.augment import AugmentSettings, augment
 from leukostream.trainer.data.balance import CellPicker
-from leukostream.trainer.data.compose import Composer, ComposeSettings
+from leukostream.trainer.data.compose import MIN_IMAGE_PX, Composer, ComposeSettings
 from leukostream.trainer.data.contact_sheet import contact_sheet
 from leukostream.trainer.data.field import Field, cut_boxes, resized, turned
 from leukostream.trainer.data.palette import palette_of, repainted
@@ -128,6 +129,19 @@ def test_samples_depend_on_seed_and_index_only(annotations: list[Annotation]) ->
 def test_no_images_is_said() -> None:
     with pytest.raises(DataError, match="no annotated image"):
         Composer(ImageStore(0.13), [], ComposeSettings())
+
+
+def test_a_scale_that_leaves_nothing_of_the_images_is_said(annotations: list[Annotation]) -> None:
+    slip = [replace(row, um_per_px=0.0073) if row.source == "B" else row for row in annotations]
+    with pytest.raises(DataError, match=r"1\.png is only 17x16 px at 0\.13 um/px, .* correct the um_per_px of B \(0\.0073\)"):
+        composer(slip, scenery=1.0)
+
+
+def test_scenery_is_sewn_of_the_smallest_images_that_are_taken(annotations: list[Annotation]) -> None:
+    small = [replace(row, um_per_px=0.13 * MIN_IMAGE_PX / 280) if row.source == "B" else row for row in annotations]
+    made = composer(small, scenery=1.0)
+    for k in range(20):
+        assert made.compose(np.random.default_rng(k), 300, 240).image.shape == (240, 300, 3)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from leukostream.trainer.data import split as split_module
 from leukostream.trainer.data.annotation import Annotation
 from leukostream.trainer.data.datasets import each_once, read_dataset
 from leukostream.trainer.data.description import load_description
-from leukostream.trainer.data.split import divide, folds_of, parse_plan
+from leukostream.trainer.data.split import divide, folds_of, parse_plan, parse_splits
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -71,6 +71,16 @@ def test_random_holds_back_the_share_that_is_named() -> None:
     assert len(held(rows, f"random:{1_120 / 14_700}")) == 1_120
 
 
+@pytest.mark.parametrize("plan", ["random:0.01", "random:0.99", "grouped:0.01", "grouped:0.99"])
+def test_however_few_the_images_some_are_tested_on_and_some_trained_on(by_slide: list[Annotation], plan: str) -> None:
+    assert 0 < len(held(by_slide[:6], plan)) < 6
+
+
+def test_one_slide_cannot_be_divided_by_slides(by_slide: list[Annotation]) -> None:
+    with pytest.raises(ConfigError, match="all images are of one group"):
+        held(by_slide[:3], "grouped:0.2")
+
+
 def test_whole_laboratories_can_be_held_back(by_slide: list[Annotation]) -> None:
     assert held(by_slide, "source:WARD") == {one.original for one in by_slide if one.source == "WARD"}
     assert len(held(by_slide, "source:LAB+WARD")) == len(by_slide)
@@ -79,11 +89,30 @@ def test_whole_laboratories_can_be_held_back(by_slide: list[Annotation]) -> None
 
 
 @pytest.mark.parametrize(
-    "text", ["", "given:1", "random", "random:1.5", "grouped:0", "fold:5/5", "fold:1", "fold:0/1", "source:", "random:0.1:x"]
+    "text",
+    [
+        "",
+        "given:1",
+        "random",
+        "random:1.5",
+        "grouped:0",
+        "fold:5/5",
+        "fold:1",
+        "fold:0/1",
+        "source:",
+        "random:0.1:x",
+        "grouped:0.2:-1",
+    ],
 )
 def test_a_plan_that_means_nothing_is_said(text: str) -> None:
     with pytest.raises(ConfigError, match=r"the split .* is not known\. given: as the data sets say; random:0\.07"):
         parse_plan(text)
+
+
+def test_a_misspelt_split_is_not_passed_over() -> None:
+    assert parse_splits("train, val") == {"train", "val"}
+    with pytest.raises(ConfigError, match="'vla' is no split; use train, val, test"):
+        parse_splits("train,vla")
 
 
 @settings(max_examples=40)
