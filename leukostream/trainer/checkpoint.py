@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pydantic import ValidationError
 
 from leukostream.edge.contracts.errors import DataError
 from leukostream.trainer.models.detector import Detector
+from leukostream.trainer.overrides import complaint
 from leukostream.trainer.recipe import Recipe
 
 SCHEMA = 1
@@ -72,15 +74,15 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         part.replace(path)
     except (OSError, RuntimeError) as problem:
         part.unlink(missing_ok=True)
-        what = _reason(problem)
+        what = reason(problem)
         raise DataError(
             f"checkpoint {path} could not be written ({what}); the one before it is untouched: free the disk, then "
             "go on with --resume."
         ) from problem
 
 
-def _reason(problem: BaseException) -> str:
-    """torch reports a failed write as its own trouble with the archive; what the system said is behind it."""
+def reason(problem: BaseException) -> str:
+    """Why a file could not be written: torch reports its own trouble with the archive; what the system said is behind it."""
     behind: BaseException | None = problem
     while behind is not None:
         if isinstance(behind, OSError):
@@ -104,6 +106,10 @@ def load_checkpoint(path: Path) -> Checkpoint:
         return Checkpoint(recipe, **required, **optional)
     except DataError:
         raise
+    except ValidationError as problem:
+        raise DataError(
+            f"the recipe in checkpoint {path} is not one of this version ({complaint(problem, Recipe)}); train anew."
+        ) from problem
     except Exception as problem:
         raise DataError(f"{path} is not a readable checkpoint ({type(problem).__name__}); use another one.") from problem
 

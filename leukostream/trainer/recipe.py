@@ -71,7 +71,7 @@ class Recipe(Strict):
     options: dict[str, Any] = Field(default_factory=dict, description="passed to the detector")
     scale: FieldScale = FieldScale()
     top_k: int = Field(256, ge=1)
-    seed: int = 0
+    seed: int = Field(0, ge=0, lt=2**32)
     init: Init | None = None
     phases: tuple[Phase, ...] = Field(min_length=1)
     optimiser: Annotated[Optimiser, Field(discriminator="name")] = AdamW()

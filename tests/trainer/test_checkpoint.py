@@ -1,12 +1,11 @@
 """Checkpoints survive a full disk, and go on only with the recipe they were made by."""
 
-import resource
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from support.full_disk import files_limited_to
 from support.small_trainer import RECIPE
 
 from leukostream.edge.contracts.errors import DataError
@@ -18,17 +17,6 @@ def a_checkpoint(step: int = 3, **changes: Any) -> Checkpoint:  # noqa: ANN401
     recipe = Recipe.model_validate({**RECIPE, **changes})
     weights = recipe.detector().state_dict()
     return Checkpoint(recipe, step, weights, weights, {}, {"sources": {}}, seconds=12.5)
-
-
-@contextmanager
-def files_limited_to(size: int) -> Iterator[None]:
-    """The kernel refuses to let any file grow beyond `size` bytes, as it does when the disk is full."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.95], ids=["nothing-fits", "a-part-fits", "almost-all-fits"])
@@ -61,6 +49,15 @@ def test_a_damaged_checkpoint_is_named(tmp_path: Path, damage: Any) -> None:  # 
     save_checkpoint(path, a_checkpoint())
     path.write_bytes(damage(path.read_bytes()))
     with pytest.raises(DataError, match=r"last\.pt is not a readable checkpoint"):
+        load_checkpoint(path)
+
+
+def test_a_recipe_that_another_version_wrote_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "last.pt"
+    save_checkpoint(path, a_checkpoint())
+    content = torch.load(path, weights_only=True)
+    torch.save({**content, "recipe": {**content["recipe"], "warmth": 1}}, path)
+    with pytest.raises(DataError, match=r"not one of this version \(`warmth` is not a known key"):
         load_checkpoint(path)
 
 

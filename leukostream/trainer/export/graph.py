@@ -33,19 +33,22 @@ class FrameGraph(nn.Module):
 
     def forward(self, frames: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """See the module's docstring."""
-        height, width = frames.shape[1], frames.shape[2]
-        # Cast before permuting: TensorRT refuses to transpose uint8.
-        images = frames.to(torch.float32).permute(0, 3, 1, 2).flip(1) / 255.0
-        size = (self.detector.network_height_px, self.detector.network_width_px)
-        images = functional.interpolate(images, size=size, mode="bilinear", align_corners=False)
-        boxes, scores = self.detector.decode(self.detector(images))
+        boxes, scores = self.detector.decode(self.detector(self.images(frames)))
         top = torch.topk(scores.flatten(1), self.top_k, dim=1)
         n_classes = self.detector.n_classes
         prior = torch.div(top.indices, n_classes, rounding_mode="floor")
         chosen = torch.gather(boxes, 1, prior.unsqueeze(-1).expand(-1, -1, 4))
-        scale_x, scale_y = width / size[1], height / size[0]
+        scale_x = frames.shape[2] / self.detector.network_width_px
+        scale_y = frames.shape[1] / self.detector.network_height_px
         scale = torch.stack([_as_tensor(s, chosen) for s in (scale_x, scale_y, scale_x, scale_y)])
         return chosen * scale, top.values, (top.indices - prior * n_classes).to(torch.int32)
+
+    def images(self, frames: Tensor) -> Tensor:
+        """Frames, uint8 BGR [N, H, W, 3], stretched to what the detector takes: float32 RGB in 0..1 [N, 3, h, w]."""
+        # Cast before permuting: TensorRT refuses to transpose uint8.
+        images = frames.to(torch.float32).permute(0, 3, 1, 2).flip(1) / 255.0
+        size = (self.detector.network_height_px, self.detector.network_width_px)
+        return functional.interpolate(images, size=size, mode="bilinear", align_corners=False)
 
 
 def _as_tensor(value: float, like: Tensor) -> Tensor:

@@ -85,7 +85,8 @@ def batches(
         if not firsts:
             continue
         parts = cut(phase, processes)
-        order = [row for first in firsts for row in part_numbers(first, phase.batch_size, parts, rank, processes)]
+        # Drawn as it is needed: the reference's trainings have millions of samples.
+        order = (row for first in firsts for row in part_numbers(first, phase.batch_size, parts, rank, processes))
         loader = DataLoader(
             _Samples(source),
             batch_sampler=order,

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from leukostream.edge.contracts.errors import DataError
-from leukostream.trainer.checkpoint import Checkpoint, save_checkpoint
+from leukostream.trainer.checkpoint import Checkpoint, reason, save_checkpoint
 from leukostream.trainer.data.training_set import TrainingSet
 from leukostream.trainer.loop.batches import Batch, Part, batches
 from leukostream.trainer.loop.interrupt import stop_request
@@ -105,9 +105,14 @@ def _keep(parts: Sequence[Part], training: Training, folder: Path) -> str:
         "boxes_px": [target.boxes for target in targets],
         "labels": [target.labels for target in targets],
     }
-    folder.mkdir(parents=True, exist_ok=True)
-    torch.save(content, path)
-    return f"samples {samples[0]} to {samples[-1]}, kept in {path}"
+    named = f"samples {samples[0]} to {samples[-1]}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with path.open("wb") as file:
+            torch.save(content, file)
+    except (OSError, RuntimeError) as problem:
+        return f"{named}, which could not be kept in {path} ({reason(problem)})"
+    return f"{named}, kept in {path}"
 
 
 def _save(training: Training, folder: Path, clock: Clock) -> int:

@@ -4,6 +4,7 @@ import json
 import sys
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import TextIO
@@ -65,9 +66,11 @@ class Record:
         # Half a second that commands without a training should not pay.
         from torch.utils.tensorboard import SummaryWriter  # noqa: PLC0415
 
-        folder.mkdir(parents=True, exist_ok=True)
-        self._losses = _continued(folder / LOSSES, step)
-        self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1)
+        self._folder = folder
+        with _writing(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            self._losses = _continued(folder / LOSSES, step)
+            self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1)
         # A log file is not redrawn: fewer lines.
         every = 2.0 if sys.stderr.isatty() else 60.0
         self._bar = tqdm(total=recipe.total_steps, initial=step, unit="step", desc=recipe.name, mininterval=every)
@@ -77,26 +80,42 @@ class Record:
 
     def __exit__(self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None) -> None:
         self._bar.close()
-        self._losses.close()
-        self._board.close()
+        try:
+            with _writing(self._folder), closing(self._losses):
+                self._board.close()
+        except DataError:
+            # What ended the training is said, not that its last words do not fit on the disk either.
+            if problem is None:
+                raise
 
     def step(self, step: int, batch: Batch, losses: dict[str, float], rate: float, clock: Clock) -> None:
-        """Book step `step` (from 1)."""
+        """Book step `step` (from 1). Raises `DataError` when the disk is full."""
         total = sum(losses.values())
         row = {"step": step, "phase": batch.phase, "first_sample": batch.first_sample, "loss": total, **losses}
-        try:
+        scalars = {
+            "loss/total": total,
+            **{f"loss/{name}": value for name, value in losses.items()},
+            "learning_rate": rate,
+            "images_per_s": clock.images_per_s,
+            "waiting_for_data": clock.waiting_share,
+        }
+        with _writing(self._folder):
             self._losses.write(json.dumps({**row, "learning_rate": rate}) + "\n")
-        except OSError as problem:
-            raise DataError(
-                f"{self._losses.name} could not be written ({problem.strerror}); free the disk, then go on with --resume."
-            ) from problem
-        for name, value in {"total": total, **losses}.items():
-            self._board.add_scalar(f"loss/{name}", value, step)
-        timing = {"learning_rate": rate, "images_per_s": clock.images_per_s, "waiting_for_data": clock.waiting_share}
-        for name, value in timing.items():
-            self._board.add_scalar(name, value, step)
+            for name, value in scalars.items():
+                self._board.add_scalar(name, value, step)
         self._bar.update()
         self._bar.set_postfix({name: f"{value:.3f}" for name, value in losses.items()}, refresh=False)
+
+
+@contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as problem:
+        raise DataError(
+            f"the losses in {folder} could not be written ({problem.strerror}); free the disk or correct --out, then go on "
+            "with --resume."
+        ) from problem
 
 
 def _continued(path: Path, step: int) -> TextIO:

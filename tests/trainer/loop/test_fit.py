@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from support.full_disk import files_limited_to
 from support.small_trainer import RECIPE, Lab
 
 from leukostream.edge.contracts.errors import ConfigError, DataError
@@ -129,6 +130,36 @@ def test_a_loss_that_is_not_finite_keeps_the_batch_and_the_last_checkpoint(sets:
     assert kept["step"] == 2 and kept["samples"] == [4, 5, 6, 7]
     assert torch.equal(kept["images_bgr"][2], torch.from_numpy(image)) and kept["boxes_px"][2].tolist() == boxes.tolist()
     assert [row["step"] for row in losses(tmp_path)] == [1]
+
+
+def test_a_batch_that_cannot_be_kept_does_not_hide_why_the_training_ended(sets: list[TrainingSet], tmp_path: Path) -> None:
+    (tmp_path / "bad_batch.pt").mkdir()
+    diverging = {"name": "sgd", "peak_learning_rate": 1e25}
+    recipe = Recipe.model_validate({**RECIPE, "optimiser": diverging, "phases": [{"steps": 3, "batch_size": 2}]})
+    with pytest.raises(DataError, match=r"no longer finite .* samples 2 to 3, which could not be kept in .*\(Is a directory\)"):
+        fit(recipe, sets[1:], tmp_path, {})
+
+
+# TensorBoard writes in a thread of its own, which says what it met there too.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+@pytest.mark.parametrize(
+    ("room", "says"),
+    [
+        pytest.param(0, "the losses in .* could not be written .File too large.", id="not-even-a-line"),
+        pytest.param(700, "the losses in .* could not be written .File too large.", id="a-few-lines"),
+        pytest.param(4000, r"checkpoint .*last\.pt could not be written .File too large.", id="everything-but-the-weights"),
+    ],
+)
+def test_a_full_disk_is_one_sentence(lab: Lab, sets: list[TrainingSet], tmp_path: Path, room: int, says: str) -> None:
+    recipe = load_recipe(str(lab.recipe), {"checkpoint_every_steps": 100})
+    with files_limited_to(room), pytest.raises(DataError, match=f"^{says}"):
+        fit(recipe, sets, tmp_path, {})
+
+
+def test_an_out_that_is_a_file_is_said(sets: list[TrainingSet], tmp_path: Path) -> None:
+    (tmp_path / "out").touch()
+    with pytest.raises(DataError, match=r"could not be written .File exists.; free the disk or correct --out"):
+        fit(Recipe.model_validate(RECIPE), sets, tmp_path / "out", {})
 
 
 def test_weights_of_another_architecture_are_refused_by_name(sets: list[TrainingSet], whole: Outcome, tmp_path: Path) -> None:
