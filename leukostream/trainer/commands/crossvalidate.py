@@ -1,5 +1,8 @@
 """`leuko-train crossvalidate`."""
 
+import os
+import shlex
+from collections.abc import Mapping
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Annotated
@@ -7,16 +10,19 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from leukostream.edge.contracts.errors import ConfigError
 from leukostream.trainer.checkpoint import load_checkpoint
 from leukostream.trainer.commands.fit import fit
 from leukostream.trainer.data.datasets import load_datasets
 from leukostream.trainer.data.description import load_description
 from leukostream.trainer.data.groups import groups_of
+from leukostream.trainer.data.image_file import read_image
+from leukostream.trainer.data.split import divide, parse_plan
 from leukostream.trainer.evaluation.bootstrap import ROUNDS
 from leukostream.trainer.evaluation.detect import ImageResult, results_of
 from leukostream.trainer.evaluation.report import table_of
 from leukostream.trainer.evaluation.summarise import EvaluationSettings, summarise_folds
-from leukostream.trainer.evaluation.summary import Summary
+from leukostream.trainer.evaluation.summary import Figures, Summary
 from leukostream.trainer.evaluation.target import Target, checkpoint_target
 from leukostream.trainer.loop.fit import LAST
 
@@ -35,7 +41,7 @@ def crossvalidate(
     seed: Annotated[int, typer.Option(min=0, help="of the division")] = 0,
     rounds: Annotated[int, typer.Option(min=1, help="rounds of resampling for the 95 % limits")] = ROUNDS,
     device: Annotated[str, typer.Option(help="auto (a GPU if there is one), cpu or cuda")] = "auto",
-    threads: Annotated[int | None, typer.Option(help="threads of the training; torch's choice when not given")] = None,
+    threads: Annotated[int | None, typer.Option(min=1, help="threads of the training; torch's choice when not given")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="one JSON document instead of a table")] = False,
 ) -> None:
     """Train one model for each fold of the images and measure it on the images it never saw.
@@ -45,15 +51,41 @@ def crossvalidate(
     Slides, originals and near-duplicates are never divided between training and held-back images. The same command goes on
     where it was interrupted: a finished fold is only measured, a begun one resumed.
     """
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise ConfigError(
+            "crossvalidate is one process; train with torchrun and `fit --split-by fold:K/N:SEED --out OUT/foldK`, then let "
+            "crossvalidate measure those folds."
+        )
+    say = Console(stderr=True).print
+    patterns, rows = load_description(data).group_patterns, load_datasets(data, root)
+    # An evaluation leaves no image out; better to meet a damaged one now than after hours of training.
+    for row in rows:
+        read_image(row.path)
     targets, parts = [], []
     for fold in range(folds):
         plan, folder = f"fold:{fold}/{folds}:{seed}", out / f"fold{fold}"
-        Console(stderr=True).print(f"fold {fold + 1} of {folds}")
-        target = _trained(data, root, folder, recipe, changes, plan, device, threads)
-        held = [row for row in load_datasets(data, root, plan) if row.split == "test"]
+        say(f"fold {fold + 1} of {folds}")
+        try:
+            target = _trained(data, root, folder, recipe, changes, plan, device, threads)
+        except typer.Exit:
+            say("the folds that are done are kept; the same crossvalidate command goes on here.")
+            raise
+        held = [row for row in divide(rows, parse_plan(plan), patterns) if row.split == "test"]
         targets.append(target)
         parts.append(list(results_of(target, held)))
-    summary = _pooled(targets, parts, data, root, f"fold:0..{folds - 1}/{folds}:{seed}", rounds)
+    given = ["--recipe", recipe, *(word for change in changes or () for word in ("--set", change))]
+    words = [*given, "--folds", str(folds), "--seed", str(seed), "--rounds", str(rounds)]
+    figures = _pooled(targets, parts, patterns, root, rounds)
+    summary = Summary(
+        **dict(figures),
+        models=tuple(target.model for target in targets),
+        date=datetime.now(timezone.utc).date().isoformat(),
+        split="test",
+        split_by=f"fold:0..{folds - 1}/{folds}:{seed}",
+        source=None,
+        engine=", ".join(figures.time_ms.on),
+        command=shlex.join(["leuko-train", "crossvalidate", "--data", data.name, "--root", "DIR", *words]),
+    )
     (out / SUMMARY).write_text(summary.model_dump_json(indent=1), encoding="utf-8")
     if as_json:
         print(summary.model_dump_json(indent=1))
@@ -77,18 +109,9 @@ def _trained(
     return checkpoint_target(load_checkpoint(last))
 
 
-def _pooled(targets: list[Target], parts: list[list[ImageResult]], data: Path, root: Path, plan: str, rounds: int) -> Summary:
-    patterns = {name: one.group_by for name, one in load_description(data).sources.items() if one.group_by}
+def _pooled(
+    targets: list[Target], parts: list[list[ImageResult]], patterns: Mapping[str, str], root: Path, rounds: int
+) -> Figures:
     groups = groups_of([result.annotation for part in parts for result in part], patterns)
     settings = EvaluationSettings(bootstrap_rounds=rounds)
-    figures = summarise_folds(parts, targets[0].thresholds.detect, settings, root=root, groups=groups)
-    return Summary(
-        **dict(figures),
-        models=tuple(target.model for target in targets),
-        date=datetime.now(timezone.utc).date().isoformat(),
-        split="test",
-        split_by=plan,
-        source=None,
-        engine=", ".join(figures.time_ms.on),
-        command=f"leuko-train crossvalidate --data {data.name} --root DIR --folds {len(parts)}",
-    )
+    return summarise_folds(parts, targets[0].thresholds.detect, settings, root=root, groups=groups)

@@ -16,7 +16,7 @@ from leukostream.trainer.data.datasets import load_datasets
 from leukostream.trainer.data.description import load_description
 from leukostream.trainer.data.examples import class_examples
 from leukostream.trainer.data.label_lines import label_lines
-from leukostream.trainer.data.split import HELP
+from leukostream.trainer.data.split import HELP, parse_splits
 
 data = typer.Typer(help="Look at annotated images before training on them.", no_args_is_help=True)
 
@@ -72,8 +72,8 @@ def export(
 
     leuko-train data export --data datasets.yaml --root DIR --out labels.jsonl --split test
     """
+    wanted = parse_splits(split)
     rows = load_datasets(description, root, split_by)
-    wanted = set(split.split(","))
     lines = [line for line in label_lines(rows, root, load_description(description).group_patterns) if line.split in wanted]
     if not lines:
         raise ConfigError(f"no image of {description} is in the splits {split!r}; use {', '.join(SPLITS)}.")

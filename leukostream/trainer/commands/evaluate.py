@@ -1,5 +1,6 @@
 """`leuko-train evaluate`."""
 
+import shlex
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Annotated
@@ -12,7 +13,7 @@ from leukostream.edge.engine.base import Precision
 from leukostream.trainer.data.datasets import load_datasets
 from leukostream.trainer.data.description import load_description
 from leukostream.trainer.data.groups import groups_of
-from leukostream.trainer.data.split import HELP
+from leukostream.trainer.data.split import HELP, parse_splits
 from leukostream.trainer.evaluation.bootstrap import ROUNDS
 from leukostream.trainer.evaluation.detect import results_of
 from leukostream.trainer.evaluation.report import table_of
@@ -27,7 +28,7 @@ def evaluate(
     data: Annotated[Path, typer.Option(help="data description (YAML)")],
     root: Annotated[Path, typer.Option(envvar="LEUKO_DATA", help="folder the description's paths are in")],
     split: Annotated[str, typer.Option(help="train, val or test; several separated by commas")] = "test",
-    split_by: Annotated[str, typer.Option(help=HELP)] = "given",
+    split_by: Annotated[str | None, typer.Option(help=f"as the model was trained when not given. {HELP}")] = None,
     source: Annotated[str | None, typer.Option(help="only images of this source")] = None,
     small_um: Annotated[float, typer.Option(help="cells under this size are in the subset of small cells")] = SMALL_BELOW_UM,
     dense_from: Annotated[int, typer.Option(help="annotated cells from which an image is a dense scene")] = DENSE_FROM,
@@ -56,17 +57,19 @@ def measure_split(
     root: Path,
     split: str,
     source: str | None = None,
-    split_by: str = "given",
+    split_by: str | None = None,
     settings: EvaluationSettings = EvaluationSettings(),  # noqa: B008 - immutable
 ) -> Summary:
-    """Figures of a model on one split. Raises `ConfigError` when the split holds no image."""
-    wanted = set(split.split(","))
+    """Figures of a model on one split, divided as for its training when `split_by` does not say otherwise.
+
+    Raises `ConfigError` when the split holds no image.
+    """
+    wanted, split_by = parse_splits(split), split_by or target.split_by
     rows = [row for row in load_datasets(data, root, split_by) if row.split in wanted and source in (None, row.source)]
     if not rows:
         raise ConfigError(f"no image of {data} is in split {split!r}{f' from {source!r}' if source else ''}; check the names.")
     results = list(results_of(target, rows))
-    patterns = {name: one.group_by for name, one in load_description(data).sources.items() if one.group_by}
-    groups = groups_of(rows, patterns) if settings.bootstrap_rounds else None
+    groups = groups_of(rows, load_description(data).group_patterns) if settings.bootstrap_rounds else None
     figures = summarise(results, target.thresholds.detect, settings, root=root, groups=groups)
     return Summary(
         **dict(figures),
@@ -76,5 +79,28 @@ def measure_split(
         split_by=split_by,
         source=source,
         engine=", ".join(sorted({result.engine for result in results})),
-        command=f"leuko-train evaluate TARGET --data {data.name} --root DIR --split-by {split_by} --split {split}",
+        command=_command(data, split, source, split_by, settings),
+        caution=target.caution(split_by, wanted),
     )
+
+
+def _command(data: Path, split: str, source: str | None, split_by: str, settings: EvaluationSettings) -> str:
+    """What repeats these figures."""
+    words = [
+        "leuko-train",
+        "evaluate",
+        "TARGET",
+        "--data",
+        data.name,
+        "--root",
+        "DIR",
+        "--split-by",
+        split_by,
+        "--split",
+        split,
+    ]
+    words += ["--source", source] if source else []
+    words += ["--small-um", f"{settings.small_below_um:g}"] if settings.small_below_um != SMALL_BELOW_UM else []
+    words += ["--dense-from", str(settings.dense_from)] if settings.dense_from != DENSE_FROM else []
+    words += ["--bootstrap", "--rounds", str(settings.bootstrap_rounds)] if settings.bootstrap_rounds else []
+    return shlex.join(words)

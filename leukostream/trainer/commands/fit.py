@@ -14,7 +14,7 @@ from leukostream.trainer.data.annotation import Annotation
 from leukostream.trainer.data.compose import Composer
 from leukostream.trainer.data.loading import TrainingImages, load_training_images
 from leukostream.trainer.data.provenance import describe
-from leukostream.trainer.data.split import HELP
+from leukostream.trainer.data.split import HELP, parse_splits
 from leukostream.trainer.data.store import ImageStore
 from leukostream.trainer.data.training_set import TrainingSet
 from leukostream.trainer.loop.fit import LAST, Outcome
@@ -48,7 +48,9 @@ def fit(
     start_from: Annotated[Path | None, typer.Option(help="take all weights of this checkpoint, then train anew")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="go on from OUT/last.pt as if it had never stopped")] = False,
     device: Annotated[str, typer.Option(help="auto (a GPU if there is one), cpu or cuda")] = "auto",
-    threads: Annotated[int | None, typer.Option(help="threads of the training process; torch's choice when not given")] = None,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="threads of the training process; torch's choice when not given")
+    ] = None,
 ) -> None:
     """Train a detector by a recipe and write OUT/last.pt; export it with `leuko-train export`.
 
@@ -73,17 +75,25 @@ def fit(
         raise ConfigError("--init and --start-from both give weights; choose one of them.")
     if threads:
         torch.set_num_threads(threads)
-    images = load_training_images(data, root, split_by, set(splits.split(",")), chosen.scale.um_per_px)
+    wanted = parse_splits(splits)
+    # Before the images, which take a while.
+    pretrain = pretrained(None if previous else chosen.init)
+    origin = load_checkpoint(start_from) if start_from else None
+    images = load_training_images(data, root, split_by, wanted, chosen.scale.um_per_px)
     annotations = images.annotations
     if not annotations:
-        raise ConfigError(f"no image of {data} is in the splits {splits!r}; use train, val or test.")
-    described = {**describe(data, annotations, images.left_out), "split_by": split_by}
+        raise ConfigError(f"no image of {data} is in the splits {splits!r}; look with `leuko-train data check`.")
+    described = {**describe(data, annotations, images.left_out), "split_by": split_by, "splits": sorted(wanted)}
     if previous and previous.data.get("sha256", described["sha256"]) != described["sha256"]:
         raise DataError(
             f"the images or annotations are not those that {last} was trained on; restore them, or use --start-from."
         )
+    if previous and previous.step == chosen.total_steps:
+        done = f"{last} has all its {previous.step} steps; there is nothing to go on with."
+        Console(stderr=True).print(done, markup=False, soft_wrap=True)
+        return
     with joined(device) as ranks:
-        say = Console(stderr=True, quiet=not ranks.first).print
+        say = Console(stderr=True, quiet=not ranks.first, markup=False).print
         say(_beginning(chosen, annotations, ranks) + _left_out(images), soft_wrap=True)
         if chosen.init and not chosen.init.path and not start_from and not resume:
             say(
@@ -95,8 +105,8 @@ def fit(
             out,
             {**described, "hardware": str(ranks)},
             resume=previous,
-            start_from=load_checkpoint(start_from) if start_from else None,
-            pretrain=pretrained(None if previous else chosen.init),
+            start_from=origin,
+            pretrain=pretrain,
             ranks=ranks,
         )
         say(_end(outcome, last) + _left_out(images), soft_wrap=True)

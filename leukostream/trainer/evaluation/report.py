@@ -30,6 +30,7 @@ def remarks(summary: Summary) -> list[str]:
     """What is no row of the table, a sentence each."""
     count, single = summary.counting, summary.confusion
     said = [
+        *([summary.caution] if summary.caution else []),
         f"abnormal classes: {figure(summary.abnormal.map)}, {summary.abnormal.words}",
         f"mean accuracy on {single.n} images of one typed cell: {figure(single.mean_accuracy)}; with the likeliest class where "
         f"it is uncertain {figure(single.mean_accuracy_best_class)}.",

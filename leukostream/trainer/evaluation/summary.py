@@ -188,7 +188,8 @@ class MeasuredModel(Strict):
 
 
 class Summary(Figures):
-    """Figures and what they were measured on. `date` is ISO 8601, of the measurement."""
+    """Figures and what they were measured on. `date` is ISO 8601, of the measurement. `caution` says why the model may have
+    been trained on some of these images; empty when its training held them all back."""
 
     models: tuple[MeasuredModel, ...] = ()
     date: str | None = None
@@ -197,6 +198,7 @@ class Summary(Figures):
     source: str | None
     engine: str
     command: str
+    caution: str = ""
 
     def reduced(self) -> dict[str, Any]:
         """As JSON data without curves, single errors, times and the day: what a bundle stores, alike whenever it is written."""

@@ -1,6 +1,6 @@
 """What can be evaluated: a bundle on the edge's engine, or a checkpoint of a training on torch."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,10 @@ from leukostream.trainer.evaluation.torch_engine import TorchEngine
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A model, its scale and its thresholds. `open` gives an engine of one slot and one frame for a width and height in px."""
+    """A model, its scale and its thresholds. `open` gives an engine of one slot and one frame for a width and height in px.
+
+    `data` is what its training said of its images: see `fit`.
+    """
 
     model: MeasuredModel
     um_per_px: float
@@ -24,6 +27,25 @@ class Target:
     field_height_px: int
     thresholds: Thresholds
     open: Callable[[int, int], Engine]
+    data: Mapping[str, Any]
+
+    @property
+    def split_by(self) -> str:
+        """How the images were divided for its training: what it did not see is known only under the same division."""
+        return str(self.data.get("split_by", "given"))
+
+    def caution(self, split_by: str, splits: Collection[str]) -> str:
+        """Why it may have been trained on images of `splits`, divided by `split_by`; empty when its training, and those whose
+        weights it started from, held them back."""
+        data = self.data
+        while data:
+            plan, seen = data.get("split_by", "given"), sorted(set(splits) & set(data.get("splits", ("train",))))
+            if plan != split_by:
+                return f"The model was trained under --split-by {plan} and measured under {split_by}: it may know these images."
+            if seen:
+                return f"The model was trained on images of {', '.join(seen)}; such figures say nothing about new slides."
+            data = data.get("started_from", {}).get("data", {})
+        return ""
 
 
 def bundle_target(bundle: Bundle, precision: Precision = "auto") -> Target:
@@ -43,7 +65,7 @@ def bundle_target(bundle: Bundle, precision: Precision = "auto") -> Target:
         training_on=training.hardware,
     )
     scale = (manifest.um_per_px, manifest.field_width_px, manifest.field_height_px)
-    return Target(model, *scale, manifest.thresholds, opened)
+    return Target(model, *scale, manifest.thresholds, opened, training.data)
 
 
 def checkpoint_target(checkpoint: Checkpoint, thresholds: Thresholds | None = None) -> Target:
@@ -64,7 +86,7 @@ def checkpoint_target(checkpoint: Checkpoint, thresholds: Thresholds | None = No
         training_on=checkpoint.data.get("hardware"),
     )
     scale = (recipe.scale.um_per_px, recipe.scale.width_px, recipe.scale.height_px)
-    return Target(model, *scale, thresholds or Thresholds(), opened)
+    return Target(model, *scale, thresholds or Thresholds(), opened, checkpoint.data)
 
 
 def target_of(path: Path, precision: Precision = "auto") -> Target:

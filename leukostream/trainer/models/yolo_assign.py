@@ -5,14 +5,26 @@ cell by more than the ignore threshold without being positive are left out; all 
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from leukostream.trainer.data.annotation import IGNORE
-from leukostream.trainer.models.boxes import area, intersection, iou
+from leukostream.trainer.models.boxes import iou, share_inside
 from leukostream.trainer.models.detector import Targets
 from leukostream.trainer.models.yolo_head import YoloHead
+
+
+class Assignment(NamedTuple):
+    """The positive priors of a batch, int64 [m] each, by image and then prior.
+
+    `prior` is a row of the image's flat list of priors, `cell` a row of all images' targets put together.
+    """
+
+    image: Tensor
+    prior: Tensor
+    cell: Tensor
 
 
 def shape_iou(sizes: Tensor, anchors: Tensor) -> Tensor:
@@ -21,43 +33,62 @@ def shape_iou(sizes: Tensor, anchors: Tensor) -> Tensor:
     return overlap / (sizes.prod(dim=1)[:, None] + anchors.prod(dim=1)[None] - overlap)
 
 
+@torch.no_grad()
 def assign(
-    heads: Sequence[YoloHead], grids: Sequence[tuple[int, int]], target: Targets, also_positive_iou: float | None = None
-) -> tuple[Tensor, Tensor]:
-    """Positive priors of one image: (flat prior index [m], index of its cell in `target` [m]).
+    heads: Sequence[YoloHead],
+    grids: Sequence[tuple[int, int]],
+    targets: Sequence[Targets],
+    also_positive_iou: float | None = None,
+) -> Assignment:
+    """Positive priors of a batch, on the CPU: how many there are depends on the data, and an accelerator would have to wait.
 
     `grids` are (rows, columns) per head. Each cell takes its best anchor over all heads and, where `also_positive_iou` is
-    given, every anchor that fits better than that. A prior claimed by several cells goes to the one whose shape fits better.
+    given, every anchor that fits better than that. A prior claimed by several cells goes to the one whose shape fits better,
+    of equal ones to the first.
     """
-    keep = torch.nonzero(target.labels != IGNORE).flatten()
-    boxes = target.boxes[keep]
+    every = together(targets, torch.device("cpu"))
+    images = torch.repeat_interleave(torch.tensor([len(target.labels) for target in targets]))
+    keep = torch.nonzero(every.labels != IGNORE).flatten()
+    boxes = every.boxes[keep]
     sizes, centres = boxes[:, 2:] - boxes[:, :2], (boxes[:, :2] + boxes[:, 2:]) / 2
-    fits = shape_iou(sizes, torch.cat([head.anchors for head in heads]).to(sizes.device))
+    anchors, places, n_priors = _anchors(heads, grids)
+    fits = shape_iou(sizes, anchors)
     chosen = torch.zeros_like(fits, dtype=torch.bool) if also_positive_iou is None else fits > also_positive_iou
-    if len(keep):
-        chosen[torch.arange(len(keep)), fits.argmax(dim=1)] = True
-    winner: dict[int, tuple[float, int]] = {}
-    offset, anchor = 0, 0
-    for head, (rows, columns) in zip(heads, grids, strict=True):
-        column = (centres[:, 0] / head.stride_px).long().clamp(0, columns - 1)
-        row = (centres[:, 1] / head.stride_px).long().clamp(0, rows - 1)
-        for a in range(len(head.anchors)):
-            for k in torch.nonzero(chosen[:, anchor + a]).flatten().tolist():
-                prior = offset + (a * rows + int(row[k])) * columns + int(column[k])
-                fit = float(fits[k, anchor + a])
-                if fit > winner.get(prior, (-1.0, 0))[0]:
-                    winner[prior] = (fit, int(keep[k]))
-        offset += len(head.anchors) * rows * columns
-        anchor += len(head.anchors)
-    priors = sorted(winner)
-    return torch.tensor(priors, dtype=torch.long), torch.tensor([winner[p][1] for p in priors], dtype=torch.long)
+    row, anchor = torch.nonzero(chosen.scatter(1, fits.argmax(dim=1, keepdim=True), True), as_tuple=True)
+    stride, first, rows, columns = places[anchor].unbind(dim=1)
+    x = torch.minimum((centres[row, 0] / stride).long().clamp(min=0), columns - 1)
+    y = torch.minimum((centres[row, 1] / stride).long().clamp(min=0), rows - 1)
+    claimed = images[keep[row]] * n_priors + first + y * columns + x
+    # Sorted by prior, best fit first, then by order: the first of each prior has it.
+    order = fits[row, anchor].argsort(descending=True, stable=True)
+    order = order[claimed[order].argsort(stable=True)]
+    claimed = claimed[order]
+    wins = torch.ones_like(claimed, dtype=torch.bool)
+    wins[1:] = claimed[1:] != claimed[:-1]
+    claimed = claimed[wins]
+    return Assignment(claimed // n_priors, claimed % n_priors, keep[row[order[wins]]])
 
 
-def background(boxes: Tensor, target: Targets, ignore_iou: float) -> Tensor:
+def together(targets: Sequence[Targets], device: torch.device) -> Targets:
+    """The cells of all images in one, on `device`."""
+    boxes, labels = torch.cat([target.boxes for target in targets]), torch.cat([target.labels for target in targets])
+    return Targets(boxes.to(device, non_blocking=True), labels.to(device, non_blocking=True))
+
+
+def background(boxes: Tensor, target: Targets, ignore_iou: float, network_size_px: tuple[int, int]) -> Tensor:
     """1 for priors that count as background, 0 for those that overlap a cell or lie in an ignored region: [P, 4] -> [P]."""
-    if not len(target.boxes):
-        return torch.ones(len(boxes), device=boxes.device)
     ignored = target.labels == IGNORE
-    near = (iou(boxes, target.boxes[~ignored]) > ignore_iou).any(dim=1)
-    inside = intersection(boxes, target.boxes[ignored]) / area(boxes).clamp(min=1.0)[:, None]
-    return (~(near | (inside > 0.5).any(dim=1))).float()
+    near = (iou(boxes, target.boxes) > ignore_iou) & ~ignored
+    inside = (share_inside(boxes, target.boxes, network_size_px) > 0.5) & ignored
+    return (~(near | inside).any(dim=1)).float()
+
+
+def _anchors(heads: Sequence[YoloHead], grids: Sequence[tuple[int, int]]) -> tuple[Tensor, Tensor, int]:
+    """Anchors of all heads [a, 2]; of each its stride, first prior, rows and columns [a, 4]; and the number of priors."""
+    anchors, places, first = [], [], 0
+    for head, (rows, columns) in zip(heads, grids, strict=True):
+        for anchor in head.anchors_px:
+            anchors.append(anchor)
+            places.append((head.stride_px, first, rows, columns))
+            first += rows * columns
+    return torch.tensor(anchors, dtype=torch.float32), torch.tensor(places), first

@@ -60,14 +60,18 @@ def _divided(split_by: str) -> str:
     }[plan.kind]
 
 
+def _trained_on(run: Run) -> str:
+    """Summaries that were written before `caution` was only know the names of the splits."""
+    if run.held_back or run.summary.caution:
+        return run.summary.caution
+    return "Images of the training split are among these; such figures say nothing about new slides."
+
+
 def _limits_of_knowledge(runs: Sequence[Run]) -> list[str]:
     """What no figure here speaks about; said once when it holds for every run."""
     said: dict[str, list[str]] = {}
     for run in runs:
-        trained = (
-            "" if run.held_back else "Images of the training split are among these; such figures say nothing about new slides."
-        )
-        for line in (trained, unknown(run.unseen, run.held_back), weak(run.truths)):
+        for line in (_trained_on(run), unknown(run.unseen, run.held_back), weak(run.truths)):
             said.setdefault(line, []).append(run.name)
     said.pop("", None)
     return [line if len(names) == len(runs) else f"{listed(names)}: {line}" for line, names in said.items()]

@@ -1,7 +1,11 @@
 """`leuko-train crossvalidate`: every image held back once, by a model that never saw it."""
 
 import json
+import os
+import shutil
+import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,6 +14,7 @@ from support.small_trainer import Lab
 from leukostream.trainer.checkpoint import load_checkpoint
 from leukostream.trainer.cli import main
 from leukostream.trainer.data.datasets import load_datasets
+from leukostream.trainer.data.training_set import TrainingSet
 from leukostream.trainer.evaluation.summary import Summary
 
 pytestmark = pytest.mark.timeout(120)
@@ -25,6 +30,12 @@ def run(monkeypatch: pytest.MonkeyPatch, lab: Lab, out: Path, *more: str) -> int
     return 0
 
 
+def terminated_early(self: TrainingSet, index: int, sample: Callable[..., object] = TrainingSet.sample) -> object:
+    if index == 0:
+        os.kill(os.getpid(), signal.SIGTERM)
+    return sample(self, index)
+
+
 def test_each_image_is_judged_once_and_the_command_goes_on_where_it_stopped(
     lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -37,12 +48,25 @@ def test_each_image_is_judged_once_and_the_command_goes_on_where_it_stopped(
     plans = [load_checkpoint(tmp_path / f"fold{k}" / "last.pt").data["split_by"] for k in (0, 1)]
     assert plans == ["fold:0/2:0", "fold:1/2:0"]
 
-    (tmp_path / "fold1" / "last.pt").unlink()  # as if it had been interrupted before the second fold
+    shutil.rmtree(tmp_path / "fold1")
+    with monkeypatch.context() as patch:
+        patch.setattr(TrainingSet, "sample", terminated_early)
+        assert run(monkeypatch, lab, tmp_path) == 130
+    assert "the same crossvalidate command goes on here" in capsys.readouterr().err
+    assert load_checkpoint(tmp_path / "fold1" / "last.pt").step == 1
     kept = (tmp_path / "fold0" / "losses.jsonl").read_text(encoding="utf-8")
     assert run(monkeypatch, lab, tmp_path) == 0
     again = json.loads(capsys.readouterr().out)
     assert (tmp_path / "fold0" / "losses.jsonl").read_text(encoding="utf-8") == kept
     assert (again["map"], again["folds"]["map"]) == (first.map, list(first.folds.map))
+
+
+def test_several_processes_are_refused(
+    lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert run(monkeypatch, lab, tmp_path) == 2
+    assert "train with torchrun" in capsys.readouterr().err
 
 
 def test_a_folder_of_another_recipe_is_refused(

@@ -33,7 +33,8 @@ def test_fit_export_and_evaluate_hand_over_to_each_other(
     lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     data = ("--data", lab.description, "--root", lab.root)
-    assert run_main(monkeypatch, *lab.arguments(tmp_path / "run", "--set", "phases.1.steps=2")) == 0
+    fewer = ("--set", "phases.1.steps=2", "--split-by", "grouped:0.2")
+    assert run_main(monkeypatch, *lab.arguments(tmp_path / "run", *fewer)) == 0
     said = capsys.readouterr().err
     assert "small, 5 steps on CPU" in said and "trained 5 steps" in said
     assert "images/s" in said and "waiting for data" in said
@@ -42,13 +43,18 @@ def test_fit_export_and_evaluate_hand_over_to_each_other(
     bundle = load_bundle(out)
     training = bundle.manifest.training
     assert training.trained and training.seed == 5 and training.recipe["name"] == "small"
-    assert training.data["train_cells"]["lymphocyte"] == training.data["train_cells"]["monocyte"] == 5
-    assert (training.metrics["images"], training.metrics["wbc"]["truth"]) == (2, 2)
+    assert sum(training.data["train_cells"].values()) == 9
+    assert (training.metrics["images"], training.metrics["wbc"]["truth"]) == (3, 3)
+    assert training.metrics["split_by"] == "grouped:0.2", (
+        "what was held back of the training, not the data sets' own test split"
+    )
+    assert training.metrics["caution"] == ""
     card = (out / "CARD.md").read_text(encoding="utf-8")
     assert "drawn cells only: blast" in card and "must not be used for" in card
     capsys.readouterr()
     assert run_main(monkeypatch, "evaluate", out, *data, "--json") == 0
     again = json.loads(capsys.readouterr().out)
+    assert again["split_by"] == "grouped:0.2"
     del again["wbc"]["curve"]  # a bundle keeps the figures without their curves
     assert again["wbc"] == training.metrics["wbc"] and again["counting"] == training.metrics["counting"]
 
@@ -62,7 +68,11 @@ def test_fit_export_and_evaluate_hand_over_to_each_other(
         pytest.param(["fit", "--device", "tpu"], 2, "use auto, cpu or cuda", id="a-device-that-is-not"),
         pytest.param(["fit", "--init", "{root}/no.weights"], 7, "no.weights are not there", id="missing-pretrained-weights"),
         pytest.param(["fit", "--init", "x", "--start-from", "y"], 2, "choose one of them", id="two-origins-of-the-weights"),
-        pytest.param(["fit", "--splits", "holdout"], 2, "use train, val or test", id="a-split-that-is-not"),
+        pytest.param(["fit", "--splits", "holdout"], 2, "use train, val, test", id="a-split-that-is-not"),
+        pytest.param(["fit", "--splits", "train,vla"], 2, "'vla' is no split", id="one-of-two-splits-misspelt"),
+        pytest.param(["fit", "--start-from", "{root}/no.pt"], 7, "no.pt is not there", id="missing-weights-to-start-from"),
+        pytest.param(["fit", "--seed", "-1"], 2, "`seed`: input should be greater than or equal to 0", id="seed-below-0"),
+        pytest.param(["fit", "--split-by", "random:0.1:-1"], 2, "is not known", id="a-split's-seed-below-0"),
         pytest.param(["fit", "--out", "{root}/used"], 2, "--resume", id="a-folder-in-use-is-not-overwritten"),
         pytest.param(["fit", "--data", "{root}/unmapped.yaml"], 7, "absent.yaml", id="missing-class-map"),
         pytest.param(["fit", "--data", "{root}/nameless.yaml"], 7, "origin and licence of LAB", id="data-without-a-licence"),
@@ -120,7 +130,12 @@ def test_an_interrupt_says_how_to_go_on_and_going_on_ends_the_training(
     assert run_main(monkeypatch, *lab.arguments(tmp_path, "--resume", "--seed", "9")) == 7
     assert "`seed` 5 there, 9 here" in capsys.readouterr().err
     assert run_main(monkeypatch, *lab.arguments(tmp_path, "--resume", "--set", "workers=0")) == 0
-    assert load_checkpoint(tmp_path / "last.pt").step == 6
+    done = load_checkpoint(tmp_path / "last.pt")
+    assert done.step == 6
+    capsys.readouterr()
+    assert run_main(monkeypatch, *lab.arguments(tmp_path, "--resume")) == 0
+    assert "has all its 6 steps" in capsys.readouterr().err
+    assert load_checkpoint(tmp_path / "last.pt").seconds == done.seconds
 
 
 def test_pretrained_weights_are_set_and_named_in_the_checkpoint(

@@ -15,7 +15,8 @@ from leukostream.trainer.commands.evaluate import measure_split
 from leukostream.trainer.data.annotation import Annotation
 from leukostream.trainer.data.datasets import load_datasets
 from leukostream.trainer.evaluation.detect import WARM_UP_IMAGES, ImageResult, results_of
-from leukostream.trainer.evaluation.summarise import summarise
+from leukostream.trainer.evaluation.report import remarks
+from leukostream.trainer.evaluation.summarise import EvaluationSettings, summarise
 from leukostream.trainer.evaluation.target import Target, bundle_target, checkpoint_target, target_of
 from leukostream.trainer.evaluation.torch_engine import TorchEngine
 from leukostream.trainer.export.bundle import export_checkpoint
@@ -99,6 +100,41 @@ def test_a_summary_says_what_was_measured_and_how_to_repeat_it(lab: Lab, checkpo
     assert "--split test" in summary.command and str(lab.root) not in summary.model_dump_json()
     with pytest.raises(ConfigError, match=r"no image of .* is in split 'val'"):
         measure_split(target, lab.description, lab.root, "val")
+
+
+GIVEN, GROUPED = {"split_by": "given", "splits": ["train"]}, {"split_by": "grouped:0.2", "splits": ["train", "val"]}
+
+
+@pytest.mark.parametrize(
+    ("data", "split_by", "splits", "says"),
+    [
+        pytest.param(GIVEN, "given", ["test"], None, id="held-back"),
+        pytest.param(GIVEN, "given", ["test", "train"], "trained on images of train", id="the-training-images"),
+        pytest.param(GROUPED, "grouped:0.2", ["val"], "trained on images of val", id="val-was-trained-on-too"),
+        pytest.param(
+            GROUPED, "given", ["test"], "under --split-by grouped:0.2 and measured under given", id="another-division"
+        ),
+        pytest.param(GIVEN, "fold:0/5", ["test"], "may know these images", id="a-fold-of-a-model-of-no-folds"),
+        pytest.param(
+            {**GIVEN, "started_from": {"data": GROUPED}}, "given", ["test"], "grouped:0.2", id="the-weights-it-started-from"
+        ),
+        pytest.param({}, "given", ["test"], None, id="first-checkpoints-say-nothing"),
+    ],
+)
+def test_figures_on_images_it_may_have_seen_say_so(
+    checkpoint: Checkpoint, data: dict[str, object], split_by: str, splits: list[str], says: str | None
+) -> None:
+    caution = checkpoint_target(replace(checkpoint, data=data)).caution(split_by, splits)
+    assert says in caution if says else caution == ""
+
+
+def test_a_model_is_measured_on_what_its_training_held_back(lab: Lab, checkpoint: Checkpoint) -> None:
+    target = checkpoint_target(replace(checkpoint, data=GROUPED))
+    summary = measure_split(target, lab.description, lab.root, "test", "LAB", None, EvaluationSettings(dense_from=3))
+    assert (summary.images, summary.split_by, summary.caution) == (3, "grouped:0.2", "")
+    assert summary.command.endswith("--root DIR --split-by grouped:0.2 --split test --source LAB --dense-from 3")
+    known = measure_split(target, lab.description, lab.root, "test", split_by="given")
+    assert "may know these images" in known.caution and known.caution in remarks(known)
 
 
 def test_torch_behind_the_edges_interface_keeps_its_promises(checkpoint: Checkpoint) -> None:
