@@ -31,7 +31,8 @@ def perfect(target: Targets, sharpness: float = 12.0) -> list[torch.Tensor]:
     raw = [torch.zeros(1, len(h.anchors), *g, 8) for h, g in zip(HEADS, GRIDS, strict=True)]
     for x in raw:
         x[..., 4:] = -sharpness
-    for p, k in zip(*(x.tolist() for x in assign(HEADS, GRIDS, target)), strict=True):
+    _, priors, rows = assign(HEADS, GRIDS, [target])
+    for p, k in zip(priors.tolist(), rows.tolist(), strict=True):
         head, a, row, column = place_of(p)
         x1, y1, x2, y2 = target.boxes[k].tolist()
         stride, anchor = HEADS[head].stride_px, HEADS[head].anchors[a]

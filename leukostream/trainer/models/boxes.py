@@ -3,6 +3,9 @@
 import torch
 from torch import Tensor
 
+INSIDE_IGNORED = 0.5
+"""A prior with more than this share in an ignored region (`share_inside`) is not trained."""
+
 
 def area(boxes: Tensor) -> Tensor:
     """[..., 4] -> [...]."""
@@ -21,6 +24,16 @@ def iou(a: Tensor, b: Tensor) -> Tensor:
     """Pairwise intersection over union: [n, 4], [m, 4] -> [n, m]."""
     overlap = intersection(a, b)
     return overlap / (area(a)[:, None] + area(b)[None, :] - overlap).clamp(min=1e-9)
+
+
+def share_inside(boxes: Tensor, regions: Tensor, size_px: tuple[int, int]) -> Tensor:
+    """Of what is visible of each box in an image of `size_px` (width, height), the share in each region: [n, 4], [m, 4] -> [n, m].
+
+    Beyond the border there is no image: a cell that the border cuts is ignored there, and a box may lie half outside.
+    """
+    width, height = size_px
+    visible = torch.stack((boxes[..., 0::2].clamp(0, width), boxes[..., 1::2].clamp(0, height)), dim=-1).flatten(-2)
+    return intersection(visible, regions) / area(visible).clamp(min=1e-9)[:, None]
 
 
 def generalised_iou(a: Tensor, b: Tensor) -> Tensor:

@@ -12,7 +12,8 @@ class Targets:
     """What one image holds, in network pixels.
 
     boxes [n, 4] float32 x1 y1 x2 y2; labels [n] int64: 0..C-1, or one of `annotation`'s special labels: -1 a leukocyte of
-    unknown type (no class loss), -2 a region where nothing is trained, -3 a neutrophil, band or segmented.
+    unknown type (no class loss), -2 a region where nothing is trained, -3 a neutrophil, band or segmented. They may stay on the
+    CPU, where a loss works out what depends on their number; a detector moves what it needs.
     """
 
     boxes: Tensor

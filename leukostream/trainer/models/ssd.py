@@ -84,11 +84,11 @@ class Ssd(Detector):
 
     def positives(self, targets: Sequence[Targets]) -> int:
         """See `Detector.positives`."""
-        return sum(len(match(self.priors, target).prior) for target in targets)
+        return sum(len(match(self.priors, target, self.size_px).prior) for target in targets)
 
     def loss(self, raw: list[Tensor], targets: Sequence[Targets]) -> dict[str, Tensor]:
         """See `ssd_loss`."""
-        return ssd_loss(self.priors, raw[0], raw[1], targets)
+        return ssd_loss(self.priors, raw[0], raw[1], targets, self.size_px)
 
 
 class Ssd300(Ssd):

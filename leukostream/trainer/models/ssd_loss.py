@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from leukostream.edge.contracts.cells import CELLS, INDEX
 from leukostream.trainer.data.annotation import IGNORE, UNTYPED_NEUTROPHIL, UNTYPED_WBC
-from leukostream.trainer.models.boxes import area, intersection, iou
+from leukostream.trainer.models.boxes import INSIDE_IGNORED, iou, share_inside
 from leukostream.trainer.models.default_boxes import corners, encode
 from leukostream.trainer.models.detector import Targets
 
@@ -23,9 +23,6 @@ NEGATIVES_PER_POSITIVE = 3
 LEAST_NEGATIVES = 30
 """An image with few or no cells still trains this many negatives, about those of one cell: three times none would be none, and
 most fields of a smear are empty."""
-
-INSIDE_IGNORED = 0.5
-"""A default box with more than this share of its area in an ignored region is not trained."""
 
 MAY_BE: dict[int, tuple[int, ...]] = {
     UNTYPED_WBC: tuple(index for index, cell in enumerate(CELLS) if cell.is_wbc),
@@ -42,41 +39,45 @@ class Match(NamedTuple):
 
 
 @torch.no_grad()
-def match(priors: Tensor, target: Targets) -> Match:
-    """Assign default boxes [P, 4] (centre and size) to the cells of one image.
+def match(priors: Tensor, target: Targets, network_size_px: int) -> Match:
+    """Assign default boxes [P, 4] (centre and size) to the cells of one image, on the device of the boxes.
 
     First every cell gets the box it overlaps most, the best pair of all first, so that no two cells share one; then every
     remaining box takes the cell it overlaps by more than 0.5.
     """
     boxes = corners(priors)
     ignored = target.labels == IGNORE
-    keep = torch.nonzero(~ignored).flatten()
-    overlap = iou(target.boxes[keep], boxes)
+    keep = torch.nonzero(~ignored).flatten().to(boxes.device)
+    cells, regions = target.boxes[~ignored].to(boxes.device), target.boxes[ignored].to(boxes.device)
+    overlap = iou(cells, boxes)
     owner = torch.full((len(boxes),), -1, dtype=torch.long, device=boxes.device)
     if len(keep):
         best, cell = overlap.max(dim=0)
         owner = torch.where(best > MATCH_IOU, cell, owner)
-        for place, row in _one_each(overlap):
-            owner[place] = row
-    share = intersection(boxes, target.boxes[ignored]) / area(boxes)[:, None]
+        rows, own = _one_each(overlap.cpu())
+        owner[own.to(owner.device)] = rows.to(owner.device)
+    share = share_inside(boxes, regions, (network_size_px, network_size_px))
     prior = torch.nonzero(owner >= 0).flatten()
     return Match(prior, keep[owner[prior]], (owner < 0) & ~(share > INSIDE_IGNORED).any(dim=1))
 
 
-def _one_each(overlap: Tensor) -> list[tuple[int, int]]:
-    """(prior, row) for each row of overlaps [n, P] that overlaps any prior not yet taken; greatest overlap first."""
+def _one_each(overlap: Tensor) -> tuple[Tensor, Tensor]:
+    """Rows of overlaps [n, P] that overlap any prior not yet taken, and the prior of each; greatest overlap first."""
     overlap = overlap.clone()
-    pairs = []
+    pairs: list[tuple[int, int]] = []
     for _ in range(len(overlap)):
         row, prior = divmod(int(overlap.argmax()), overlap.shape[1])
         if overlap[row, prior] <= 0:
             break
-        pairs.append((prior, row))
+        pairs.append((row, prior))
         overlap[row], overlap[:, prior] = 0, 0
-    return pairs
+    rows, priors = torch.tensor(pairs, dtype=torch.long).reshape(-1, 2).unbind(dim=1)
+    return rows, priors
 
 
-def ssd_loss(priors: Tensor, offsets: Tensor, logits: Tensor, targets: Sequence[Targets]) -> dict[str, Tensor]:
+def ssd_loss(
+    priors: Tensor, offsets: Tensor, logits: Tensor, targets: Sequence[Targets], network_size_px: int
+) -> dict[str, Tensor]:
     """Sums over default boxes: `box` (smooth L1 of offsets), `class` (of positives) and `background` (of hard negatives).
 
     `priors` [P, 4], `offsets` [N, P, 4], `logits` [N, P, 1 + C] with the background first. Negatives are chosen within each
@@ -85,8 +86,9 @@ def ssd_loss(priors: Tensor, offsets: Tensor, logits: Tensor, targets: Sequence[
     offsets, logits = offsets.float(), logits.float()
     background = logits.logsumexp(dim=2) - logits[:, :, 0]
     box_terms, class_terms, background_terms = [], [], []
-    for n, target in enumerate(targets):
-        prior, cell, negative = match(priors, target)
+    for n, given in enumerate(targets):
+        prior, cell, negative = match(priors, given, network_size_px)
+        target = Targets(given.boxes.to(priors.device), given.labels.to(priors.device))
         wanted = encode(target.boxes[cell], priors[prior])
         box_terms.append(functional.smooth_l1_loss(offsets[n, prior], wanted, reduction="sum"))
         class_terms.append(class_loss(logits[n, prior], target.labels[cell]))

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from leukostream.trainer.data.annotation import IGNORE
-from leukostream.trainer.models.boxes import iou, share_inside
+from leukostream.trainer.models.boxes import INSIDE_IGNORED, iou, share_inside
 from leukostream.trainer.models.detector import Targets
 from leukostream.trainer.models.yolo_head import YoloHead
 
@@ -72,15 +72,16 @@ def assign(
 def together(targets: Sequence[Targets], device: torch.device) -> Targets:
     """The cells of all images in one, on `device`."""
     boxes, labels = torch.cat([target.boxes for target in targets]), torch.cat([target.labels for target in targets])
-    return Targets(boxes.to(device, non_blocking=True), labels.to(device, non_blocking=True))
+    return Targets(boxes.to(device), labels.to(device))
 
 
 def background(boxes: Tensor, target: Targets, ignore_iou: float, network_size_px: tuple[int, int]) -> Tensor:
     """1 for priors that count as background, 0 for those that overlap a cell or lie in an ignored region: [P, 4] -> [P]."""
     ignored = target.labels == IGNORE
-    near = (iou(boxes, target.boxes) > ignore_iou) & ~ignored
-    inside = (share_inside(boxes, target.boxes, network_size_px) > 0.5) & ignored
-    return (~(near | inside).any(dim=1)).float()
+    cells, regions = target.boxes[~ignored].to(boxes.device), target.boxes[ignored].to(boxes.device)
+    near = (iou(boxes, cells) > ignore_iou).any(dim=1)
+    inside = (share_inside(boxes, regions, network_size_px) > INSIDE_IGNORED).any(dim=1)
+    return (~(near | inside)).float()
 
 
 def _anchors(heads: Sequence[YoloHead], grids: Sequence[tuple[int, int]]) -> tuple[Tensor, Tensor, int]:

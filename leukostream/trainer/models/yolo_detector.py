@@ -55,7 +55,7 @@ class YoloDetector(Detector):
         """See `Detector.positives`."""
         heads = self.yolo_heads()
         grids = [(self.network_height_px // h.stride_px, self.network_width_px // h.stride_px) for h in heads]
-        return sum(len(assign(heads, grids, target, self.options.also_positive_iou)[0]) for target in targets)
+        return len(assign(heads, grids, targets, self.options.also_positive_iou).prior)
 
     def loss(self, raw: list[Tensor], targets: Sequence[Targets]) -> dict[str, Tensor]:
         """See `yolo_loss`."""

@@ -7,7 +7,10 @@ from torch import Tensor, nn
 
 
 class YoloHead(nn.Module):
-    """Three anchors (width, height in network pixels) on a grid of `stride` network pixels."""
+    """Three anchors (width, height in network pixels) on a grid of `stride_px` network pixels.
+
+    `anchors_px` are those of the buffer `anchors`, for what is computed on the CPU wherever the detector is.
+    """
 
     anchors: Tensor
 
@@ -15,6 +18,7 @@ class YoloHead(nn.Module):
         super().__init__()
         self.stride_px = stride_px
         self.n_classes = n_classes
+        self.anchors_px = tuple(anchors_px)
         self.register_buffer("anchors", torch.tensor(anchors_px, dtype=torch.float32), persistent=False)
 
     def split(self, x: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from leukostream.edge.contracts.cells import INDEX
 from leukostream.trainer.data.annotation import UNTYPED_NEUTROPHIL
 from leukostream.trainer.models.boxes import generalised_iou
 from leukostream.trainer.models.detector import Targets
-from leukostream.trainer.models.yolo_assign import assign, background
+from leukostream.trainer.models.yolo_assign import assign, background, together
 from leukostream.trainer.models.yolo_head import YoloHead
 from leukostream.trainer.models.yolo_options import YoloOptions
 
@@ -26,30 +26,24 @@ def yolo_loss(
     boxes = torch.cat([head.decode(x)[0] for head, x in zip(heads, single, strict=True)], dim=1)
     logits = torch.cat([x.flatten(1, 3) for x in single], dim=1)
     places = torch.cat([head.priors(*grid) for head, grid in zip(heads, grids, strict=True)])
-    network_area = float(heads[0].stride_px ** 2 * grids[0][0] * grids[0][1])
-
-    wanted = torch.zeros_like(logits[..., 4])
-    weight = torch.ones_like(wanted)
-    zero = logits.sum() * 0.0
-    box_terms, class_terms = [zero], [zero]
-    for n, given in enumerate(targets):
-        target = Targets(given.boxes.to(logits.device), given.labels.to(logits.device))
-        with torch.no_grad():
-            weight[n] = background(boxes[n], target, options.ignore_iou)
-        prior, cell = (x.to(logits.device) for x in assign(heads, grids, given, options.also_positive_iou))
-        if not len(prior):
-            continue
-        wanted[n, prior] = 1.0
-        weight[n, prior] = 1.0
-        if options.box_loss == "giou":
-            box_terms.append((1 - generalised_iou(boxes[n, prior], target.boxes[cell])).sum())
-        else:
-            box_terms.append(squared_loss(logits[n, prior, :4], target.boxes[cell], places[prior], network_area))
-        class_terms.append(class_loss(logits[n, prior, 5:], target.labels[cell]))
+    size = (heads[0].stride_px * grids[0][1], heads[0].stride_px * grids[0][0])
+    with torch.no_grad():
+        weight = torch.stack(
+            [background(b, target, options.ignore_iou, size) for b, target in zip(boxes, targets, strict=True)]
+        )
+    image, prior, cell = (x.to(logits.device) for x in assign(heads, grids, targets, options.also_positive_iou))
+    cells = together(targets, logits.device)
+    wanted = torch.zeros_like(weight)
+    wanted[image, prior] = 1.0
+    weight[image, prior] = 1.0
+    if options.box_loss == "giou":
+        box = (1 - generalised_iou(boxes[image, prior], cells.boxes[cell])).sum()
+    else:
+        box = squared_loss(logits[image, prior, :4], cells.boxes[cell], places[prior], float(size[0] * size[1]))
     return {
-        "box": options.box_weight * torch.stack(box_terms).sum(),
+        "box": options.box_weight * box,
         "objectness": functional.binary_cross_entropy_with_logits(logits[..., 4], wanted, weight, reduction="sum"),
-        "class": torch.stack(class_terms).sum(),
+        "class": class_loss(logits[image, prior, 5:], cells.labels[cell]),
     }
 
 

@@ -15,6 +15,7 @@ from leukostream.trainer.models.ssd import Ssd300
 from leukostream.trainer.models.ssd_loss import LEAST_NEGATIVES, class_loss, match, ssd_loss
 
 C = 15
+SIZE_PX = 300
 
 
 def target(*rows: tuple[float, float, float, float, int]) -> Targets:
@@ -67,7 +68,7 @@ PRIORS = priors(LEFT, RIGHT, HALF, AROUND, FAR)
     ],
 )
 def test_matching(cells: Targets, matched: dict[int, int], negative: list[int]) -> None:
-    found = match(PRIORS, cells)
+    found = match(PRIORS, cells, SIZE_PX)
     assert dict(zip(found.prior.tolist(), found.cell.tolist(), strict=True)) == matched
     assert torch.nonzero(found.negative).flatten().tolist() == negative
 
@@ -81,13 +82,13 @@ fields = st.lists(cell_rows, max_size=6).map(lambda rows: target(*((x, y, x + w,
 @settings(max_examples=40)
 @given(cells=fields)
 def test_every_cell_is_matched_no_ignored_one_is_and_the_count_is_what_the_loss_uses(cells: Targets) -> None:
-    found = match(REAL, cells)
+    found = match(REAL, cells, SIZE_PX)
     assert set(found.cell.tolist()) == set(torch.nonzero(cells.labels != IGNORE).flatten().tolist())
     assert not found.negative[found.prior].any()
     count = len(found.prior)
     typed = int((cells.labels[found.cell] >= 0).sum())
     neutrophils = int((cells.labels[found.cell] == UNTYPED_NEUTROPHIL).sum())
-    terms = ssd_loss(REAL, torch.zeros(1, len(REAL), 4), torch.zeros(1, len(REAL), 1 + C), [cells])
+    terms = ssd_loss(REAL, torch.zeros(1, len(REAL), 4), torch.zeros(1, len(REAL), 1 + C), [cells], SIZE_PX)
     # Equal logits say 1/16 for everything, so the sums count boxes.
     expected = count * math.log(16) - (count - typed - neutrophils) * math.log(N_WBC) - neutrophils * math.log(2)
     assert float(terms["class"]) == pytest.approx(expected, rel=1e-4, abs=1e-4)
@@ -98,7 +99,7 @@ def test_every_cell_is_matched_no_ignored_one_is_and_the_count_is_what_the_loss_
 def perfect(boxes: torch.Tensor, cells: Targets, sharpness: float = 16.0) -> tuple[torch.Tensor, torch.Tensor]:
     """Offsets and logits that say exactly what `cells` hold."""
     offsets, logits = torch.zeros(1, len(boxes), 4), torch.zeros(1, len(boxes), 1 + C)
-    found = match(boxes, cells)
+    found = match(boxes, cells, SIZE_PX)
     offsets[0, found.prior] = encode(cells.boxes[found.cell], boxes[found.prior])
     said = torch.zeros(len(boxes), dtype=torch.long)
     said[found.prior] = 1 + cells.labels[found.cell]
@@ -125,7 +126,7 @@ def test_each_mistake_costs_its_own_term(where: str, change: dict[tuple[int, int
     raw = offsets if where == "offsets" else logits
     for (prior, column), value in change.items():
         raw[0, prior, column] = raw[0, prior, column] + value if where == "offsets" else value
-    terms = {name: float(value) for name, value in ssd_loss(PRIORS, offsets, logits, [CELL]).items()}
+    terms = {name: float(value) for name, value in ssd_loss(PRIORS, offsets, logits, [CELL], SIZE_PX).items()}
     assert terms.pop(term) == pytest.approx(expected, abs=1e-3)
     assert max(terms.values()) < 1e-3
 
@@ -143,15 +144,18 @@ def test_the_worst_negatives_are_chosen_within_the_image(cells: Targets, expecte
     boxes = priors(*((40 * k, 40 * row, 40 * k + 20, 40 * row + 20) for row in (0, 1) for k in range(50)))
     loud = torch.zeros(2, len(boxes), 1 + C)
     loud[:, :, 1] = torch.linspace(-4, 4, len(boxes)).flip(0)
-    free = match(boxes, cells).negative
+    free = match(boxes, cells, SIZE_PX).negative
     worst = (loud[0].logsumexp(dim=1) - loud[0, :, 0])[free].sort(descending=True).values[:expected]
     assert len(worst) == expected
     offsets = torch.zeros(2, len(boxes), 4)
-    alone = ssd_loss(boxes, offsets[:1], loud[:1], [cells])
+    alone = ssd_loss(boxes, offsets[:1], loud[:1], [cells], SIZE_PX)
     assert float(alone["background"]) == pytest.approx(float(worst.sum()), rel=1e-5)
     # A neighbour in the batch changes nothing: a batch may be cut into parts.
     crowded = target(*((40 * k, 40, 40 * k + 20, 60, 3) for k in range(20)))
-    other, both = ssd_loss(boxes, offsets[1:], loud[1:], [crowded]), ssd_loss(boxes, offsets, loud, [cells, crowded])
+    other, both = (
+        ssd_loss(boxes, offsets[1:], loud[1:], [crowded], SIZE_PX),
+        ssd_loss(boxes, offsets, loud, [cells, crowded], SIZE_PX),
+    )
     for name, value in both.items():
         assert float(value) == pytest.approx(float(alone[name]) + float(other[name]), rel=1e-5)
 
@@ -198,5 +202,5 @@ def test_two_types_that_a_cell_may_be_are_as_good_as_one() -> None:
 )
 def test_a_cell_that_is_seen_in_an_ignored_region(region: tuple[float, float, float, float], expected: float) -> None:
     offsets, logits = perfect(PRIORS, CELL)
-    terms = ssd_loss(PRIORS, offsets, logits, [target((*region, IGNORE))])
+    terms = ssd_loss(PRIORS, offsets, logits, [target((*region, IGNORE))], SIZE_PX)
     assert float(torch.stack(list(terms.values())).sum()) == pytest.approx(expected, abs=1e-3)

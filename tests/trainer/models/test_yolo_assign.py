@@ -41,7 +41,7 @@ def around(x: float, y: float, side: float, label: int = 1) -> Row:
     ],
 )
 def test_assignment(rows: list[Row], also_positive_iou: float | None, expected: dict[Place, int]) -> None:
-    prior, cell = assign(HEADS, GRIDS, cells(*rows), also_positive_iou)
+    _, prior, cell = assign(HEADS, GRIDS, [cells(*rows)], also_positive_iou)
     assert {place_of(p): k for p, k in zip(prior.tolist(), cell.tolist(), strict=True)} == expected
 
 
@@ -60,4 +60,4 @@ def test_assignment(rows: list[Row], also_positive_iou: float | None, expected: 
     ],
 )
 def test_background(box: tuple[int, ...], rows: list[Row], ignore_iou: float, trained: bool) -> None:
-    assert bool(background(torch.tensor([box]).float(), cells(*rows), ignore_iou)[0]) is trained
+    assert bool(background(torch.tensor([box]).float(), cells(*rows), ignore_iou, (64, 64))[0]) is trained
