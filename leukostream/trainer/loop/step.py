@@ -11,7 +11,7 @@ from torch.nn.parallel import DistributedDataParallel
 from leukostream.edge.contracts.errors import DataError
 from leukostream.trainer.loop.batches import Part
 from leukostream.trainer.loop.ranks import Ranks
-from leukostream.trainer.models.detector import Detector, Targets
+from leukostream.trainer.models.detector import Detector
 
 
 class NotFinite(DataError):
@@ -41,17 +41,15 @@ class Stepper:
         The result is that of the batch in one piece, but for the normalisation, whose statistics are each part's own. Raises
         `NotFinite` when a loss or gradient is not finite; the weights are then still those before the step.
         """
-        device = self.ranks.device
-        targets = [[_moved(one, device) for one in part.targets] for part in parts]
-        counts = [sum(self.model.positives(one) for one in targets), sum(len(one) for one in targets)]
+        counts = [sum(self.model.positives(part.targets) for part in parts), sum(len(part.targets) for part in parts)]
         # A batch of empty fields has no positives; all its background, divided by 1, would be one enormous step.
         positives = max(self.ranks.total(counts))
         self.optimiser.zero_grad(set_to_none=True)
         losses = []
-        for number, (part, cells) in enumerate(zip(parts, targets, strict=True)):
+        for number, part in enumerate(parts):
             last = number == len(parts) - 1
             with self.forward.no_sync() if isinstance(self.forward, DistributedDataParallel) and not last else nullcontext():
-                terms = {name: value / positives for name, value in self._losses(part, cells).items()}
+                terms = {name: value / positives for name, value in self._losses(part).items()}
                 total = torch.stack(list(terms.values())).sum()
                 # Gradients are averaged over the processes; the loss is a sum over them.
                 self.scaler.scale(total * self.ranks.count).backward()  # type: ignore[no-untyped-call]
@@ -64,12 +62,12 @@ class Stepper:
         self.ranks.average_statistics(self.model)
         return result
 
-    def _losses(self, part: Part, cells: list[Targets]) -> dict[str, Tensor]:
+    def _losses(self, part: Part) -> dict[str, Tensor]:
         images = part.images.to(self.ranks.device, non_blocking=True)
         inputs = images.permute(0, 3, 1, 2).flip(1).float().div_(255.0).contiguous(memory_format=torch.channels_last)
         with torch.autocast(self.ranks.device.type, self.precision, enabled=self.precision != torch.float32):
             raw = self.forward(inputs)
-        return self.model.loss([x.float() for x in raw], cells)
+        return self.model.loss([x.float() for x in raw], part.targets)
 
     def _checked(self, names: list[str], losses: Tensor, norm: float, parts: Sequence[Part]) -> dict[str, float]:
         """`losses` [parts, terms] of this process, summed over all."""
@@ -83,10 +81,6 @@ class Stepper:
         named = ", ".join(f"{name} {value:.3g}" for name, value in sums.items())
         what = f"the loss is no longer finite ({named})" if not whole else f"the gradient is no longer finite (losses: {named})"
         raise NotFinite(what, list(parts) if whole else blamed)
-
-
-def _moved(targets: Targets, device: torch.device) -> Targets:
-    return Targets(targets.boxes.to(device, non_blocking=True), targets.labels.to(device, non_blocking=True))
 
 
 @torch.no_grad()

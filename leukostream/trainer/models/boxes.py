@@ -27,9 +27,10 @@ def iou(a: Tensor, b: Tensor) -> Tensor:
 
 
 def share_inside(boxes: Tensor, regions: Tensor, size_px: tuple[int, int]) -> Tensor:
-    """Of what is visible of each box in an image of `size_px` (width, height), the share in each region: [n, 4], [m, 4] -> [n, m].
+    """Share of each box that lies in each region, counting only what is inside the image: [n, 4], [m, 4] -> [n, m].
 
-    Beyond the border there is no image: a cell that the border cuts is ignored there, and a box may lie half outside.
+    `size_px` is the image's width and height. An ignored region often is what the border left of a cell, while boxes reach over
+    the border: of their whole area too little would lie in the region.
     """
     width, height = size_px
     visible = torch.stack((boxes[..., 0::2].clamp(0, width), boxes[..., 1::2].clamp(0, height)), dim=-1).flatten(-2)

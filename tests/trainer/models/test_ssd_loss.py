@@ -204,3 +204,40 @@ def test_a_cell_that_is_seen_in_an_ignored_region(region: tuple[float, float, fl
     offsets, logits = perfect(PRIORS, CELL)
     terms = ssd_loss(PRIORS, offsets, logits, [target((*region, IGNORE))], SIZE_PX)
     assert float(torch.stack(list(terms.values())).sum()) == pytest.approx(expected, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("cells", "trained"),
+    [
+        pytest.param(target(), LEAST_NEGATIVES, id="fields-without-cells-train-background-only"),
+        pytest.param(target((0, 0, SIZE_PX, SIZE_PX, IGNORE)), 0, id="a-field-ignored-whole-trains-nothing-at-its-corners-too"),
+    ],
+)
+def test_a_batch_without_any_cell(cells: Targets, trained: int) -> None:
+    offsets = torch.randn(2, len(REAL), 4, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    logits = torch.randn(2, len(REAL), 1 + C, generator=torch.Generator().manual_seed(1)).requires_grad_()
+    torch.stack(list(ssd_loss(REAL, offsets, logits, [cells, cells], SIZE_PX).values())).sum().backward()
+    assert offsets.grad is not None and not offsets.grad.any()
+    assert logits.grad is not None and [int(x.any(dim=1).sum()) for x in logits.grad] == [trained, trained]
+
+
+def test_what_the_border_left_of_a_cell_is_ignored_by_boxes_that_reach_over_it() -> None:
+    reaching_over = priors((-40, 100, 20, 160))  # a third of it is in the image, all of that in the region
+    assert not match(reaching_over, target((0, 95, 25, 165, IGNORE)), SIZE_PX).negative.any()
+
+
+def test_more_cells_than_boxes_leave_cells_without_one() -> None:
+    found = match(PRIORS, target(*((0, 0, 20 + k, 20, k) for k in range(8))), SIZE_PX)
+    assert len(set(found.prior.tolist())) == len(found.prior) == 4  # the fifth is far away
+    assert len(set(found.cell.tolist())) == 4
+
+
+@pytest.mark.parametrize("label", [0, UNTYPED_WBC, UNTYPED_NEUTROPHIL])
+@pytest.mark.parametrize("loud", [1e4, -1e4])
+def test_wild_logits_have_a_finite_loss_and_gradient(label: int, loud: float) -> None:
+    logits = torch.zeros(1, 1 + C)
+    logits[0, ::2] = loud
+    logits.requires_grad_()
+    loss = class_loss(logits, torch.tensor([label]))
+    loss.backward()
+    assert torch.isfinite(loss) and logits.grad is not None and torch.isfinite(logits.grad).all()

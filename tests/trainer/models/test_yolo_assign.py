@@ -2,9 +2,13 @@
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from support.yolo_cases import GRIDS, HEADS, cells, place_of
 
-from leukostream.trainer.models.yolo_assign import assign, background
+from leukostream.trainer.data.annotation import IGNORE
+from leukostream.trainer.models.detector import Targets
+from leukostream.trainer.models.yolo_assign import assign, background, shape_iou
 
 Row = tuple[float, float, float, float, int]
 Place = tuple[int, int, int, int]
@@ -56,8 +60,43 @@ def test_assignment(rows: list[Row], also_positive_iou: float | None, expected: 
         pytest.param((10, 10, 20, 20), [(0, 0, 64, 64, -2)], 0.5, False, id="small-within-an-ignored-region"),
         pytest.param((10, 10, 20, 20), [(0, 0, 64, 64, 1)], 0.5, True, id="small-within-a-cell-is-background"),
         pytest.param((0, 0, 20, 20), [(12, 0, 64, 64, -2)], 0.5, True, id="mostly-outside-an-ignored-region"),
+        pytest.param((-30, -30, 20, 20), [(0, 0, 64, 64, -2)], 0.5, False, id="all-that-is-visible-of-it-is-ignored"),
+        pytest.param((40, 40, 90, 90), [(50, 40, 64, 64, -2)], 0.5, False, id="the-border-left-a-strip-of-a-cell"),
         pytest.param((0, 0, 20, 20), [], 0.5, True, id="a-field-without-cells-is-all-background"),
     ],
 )
 def test_background(box: tuple[int, ...], rows: list[Row], ignore_iou: float, trained: bool) -> None:
     assert bool(background(torch.tensor([box]).float(), cells(*rows), ignore_iou, (64, 64))[0]) is trained
+
+
+def on_raster(rows: list[tuple[int, int, int, int, int]]) -> Targets:
+    """Centres and sizes in steps, so that centres fall on grid lines, cells share places and shapes fit equally well."""
+    return cells(*((4 * x - 5 * w, 4 * y - 5 * h, 4 * x + 5 * w, 4 * y + 5 * h, k) for x, y, w, h, k in rows))
+
+
+places, sizes = st.integers(0, 16), st.integers(1, 16)
+fields_of_cells = st.lists(st.tuples(places, places, sizes, sizes, st.integers(-3, 2)), max_size=8).map(on_raster)
+
+
+@settings(max_examples=60)
+@given(fields=st.lists(fields_of_cells, min_size=1, max_size=3), also=st.sampled_from([None, 0.3, 0.6]))
+def test_a_batch_is_assigned_as_its_cells_are_one_by_one(fields: list[Targets], also: float | None) -> None:
+    anchors = torch.cat([head.anchors for head in HEADS])
+    expected: dict[tuple[int, int], tuple[float, int]] = {}
+    before = 0
+    for image, target in enumerate(fields):
+        for k, (box, label) in enumerate(zip(target.boxes, target.labels.tolist(), strict=True)):
+            fits = shape_iou((box[2:] - box[:2])[None], anchors)[0]
+            for a, fit in enumerate(fits.tolist()):
+                if label == IGNORE or not (a == int(fits.argmax()) or (also is not None and fit > also)):
+                    continue
+                head, local = (0, a) if a < 3 else (1, a - 3)
+                rows, columns = GRIDS[head]
+                x, y = ((box[:2] + box[2:]) / 2 // HEADS[head].stride_px).long().tolist()
+                prior = 48 * head + (local * rows + min(y, rows - 1)) * columns + min(x, columns - 1)
+                if fit > expected.get((image, prior), (-1.0, 0))[0]:
+                    expected[image, prior] = (fit, before + k)
+        before += len(target.labels)
+    found = assign(HEADS, GRIDS, fields, also)
+    assert list(zip(found.image.tolist(), found.prior.tolist(), strict=True)) == sorted(expected)
+    assert found.cell.tolist() == [expected[place][1] for place in sorted(expected)]
