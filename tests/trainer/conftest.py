@@ -1,6 +1,7 @@
-"""A drawn laboratory for the tests that train."""
+"""A drawn laboratory for the tests that train, and one model of it."""
 
 import pytest
+from support.small_model import Model, made_model
 from support.small_trainer import Lab, draw_lab
 
 from leukostream.trainer.commands.fit import training_sets
@@ -18,3 +19,8 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Lab:
 def sets(lab: Lab) -> list[TrainingSet]:
     rows = [row for row in load_datasets(lab.description, lab.root) if row.split == "train"]
     return training_sets(load_recipe(str(lab.recipe)), rows)
+
+
+@pytest.fixture(scope="session")
+def model(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Model:
+    return made_model(lab, tmp_path_factory.mktemp("model"))

@@ -43,6 +43,9 @@ def _facts(run: Run) -> dict[str, str]:
 
 def _split(run: Run) -> str:
     summary = run.summary
+    if summary.folds:
+        held = f"each image held back once, in {len(summary.folds.map)} folds, whole slides and near-duplicates together"
+        return f"{held} ({summary.split_by})"
     return f"{summary.split}: {_divided(summary.split_by)}"
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+from support.small_model import Model
 from support.small_trainer import RECIPE, Lab
 
 from leukostream.edge.contracts.bundle import load_bundle
@@ -30,18 +31,9 @@ def run_main(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
 
 
 def test_fit_export_and_evaluate_hand_over_to_each_other(
-    lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    lab: Lab, model: Model, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    data = ("--data", lab.description, "--root", lab.root)
-    fewer = ("--set", "phases.1.steps=2", "--split-by", "grouped:0.2")
-    assert run_main(monkeypatch, *lab.arguments(tmp_path / "run", *fewer)) == 0
-    said = capsys.readouterr().err
-    assert "small, 5 steps on CPU" in said and "trained 5 steps" in said
-    assert "images/s" in said and "waiting for data" in said
-    last, out = tmp_path / "run" / "last.pt", tmp_path / "bundle"
-    assert run_main(monkeypatch, "export", last, "--out", out, *data, "--split", "test") == 0
-    bundle = load_bundle(out)
-    training = bundle.manifest.training
+    training = load_bundle(model.bundle).manifest.training
     assert training.trained and training.seed == 5 and training.recipe["name"] == "small"
     assert sum(training.data["train_cells"].values()) == 9
     assert (training.metrics["images"], training.metrics["wbc"]["truth"]) == (3, 3)
@@ -49,10 +41,9 @@ def test_fit_export_and_evaluate_hand_over_to_each_other(
         "what was held back of the training, not the data sets' own test split"
     )
     assert training.metrics["caution"] == ""
-    card = (out / "CARD.md").read_text(encoding="utf-8")
+    card = (model.bundle / "CARD.md").read_text(encoding="utf-8")
     assert "drawn cells only: blast" in card and "must not be used for" in card
-    capsys.readouterr()
-    assert run_main(monkeypatch, "evaluate", out, *data, "--json") == 0
+    assert run_main(monkeypatch, "evaluate", model.bundle, "--data", lab.description, "--root", lab.root, "--json") == 0
     again = json.loads(capsys.readouterr().out)
     assert again["split_by"] == "grouped:0.2"
     del again["wbc"]["curve"]  # a bundle keeps the figures without their curves
@@ -130,6 +121,9 @@ def test_an_interrupt_says_how_to_go_on_and_going_on_ends_the_training(
     assert run_main(monkeypatch, *lab.arguments(tmp_path, "--resume", "--seed", "9")) == 7
     assert "`seed` 5 there, 9 here" in capsys.readouterr().err
     assert run_main(monkeypatch, *lab.arguments(tmp_path, "--resume", "--set", "workers=0")) == 0
+    said = capsys.readouterr().err
+    assert "small, 6 steps on CPU" in said and "trained 6 steps" in said
+    assert "images/s" in said and "waiting for data" in said
     done = load_checkpoint(tmp_path / "last.pt")
     assert done.step == 6
     capsys.readouterr()

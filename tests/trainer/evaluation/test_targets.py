@@ -6,11 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from support.small_trainer import RECIPE, Lab
+from support.small_model import Model
+from support.small_trainer import Lab
 
 from leukostream.edge.contracts.bundle import Thresholds, load_bundle
 from leukostream.edge.contracts.errors import ConfigError, DataError, EngineError
-from leukostream.trainer.checkpoint import Checkpoint, save_checkpoint
+from leukostream.trainer.checkpoint import Checkpoint
 from leukostream.trainer.commands.evaluate import measure_split
 from leukostream.trainer.data.annotation import Annotation
 from leukostream.trainer.data.datasets import load_datasets
@@ -19,34 +20,18 @@ from leukostream.trainer.evaluation.report import remarks
 from leukostream.trainer.evaluation.summarise import EvaluationSettings, summarise
 from leukostream.trainer.evaluation.target import Target, bundle_target, checkpoint_target, target_of
 from leukostream.trainer.evaluation.torch_engine import TorchEngine
-from leukostream.trainer.export.bundle import export_checkpoint
-from leukostream.trainer.recipe import Recipe
+
+pytestmark = pytest.mark.timeout(120)
 
 THRESHOLDS = Thresholds(detect=0.6, identify=0.2, margin=0.0)
 
 
-@pytest.fixture(scope="module")
-def checkpoint() -> Checkpoint:
-    """Random weights that answer differently everywhere, as the bundle stores them."""
-    recipe = Recipe.model_validate(RECIPE)
-    detector = recipe.detector()
-    generator = torch.Generator().manual_seed(1)
-    with torch.no_grad():
-        head = detector.get_submodule("head.1")
-        head.weight.normal_(0, 40.0, generator=generator)  # normalisation is untrained: what it gets is small
-        head.bias.fill_(-1.0)
-        for weight in detector.parameters():
-            weight.copy_(weight.half().float())
-    weights = detector.state_dict()
-    return Checkpoint(recipe, 1, weights, weights, {}, {}, seconds=12.0)
+@pytest.fixture
+def checkpoint(model: Model) -> Checkpoint:
+    return model.checkpoint
 
 
-@pytest.fixture(scope="module")
-def bundle_folder(checkpoint: Checkpoint, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return export_checkpoint(checkpoint, tmp_path_factory.mktemp("exported") / "b", "small", THRESHOLDS, None).path
-
-
-@pytest.fixture(scope="module")
+@pytest.fixture
 def rows(lab: Lab, checkpoint: Checkpoint) -> list[Annotation]:
     """Drawn images annotated with what the model sees there, but for every fifth cell, and every third with another type:
     figures between 0 and 1."""
@@ -63,9 +48,8 @@ def measured(target: Target, rows: list[Annotation]) -> list[ImageResult]:
     return list(results_of(target, rows))
 
 
-def test_a_checkpoint_and_its_bundle_give_the_same_figures(
-    checkpoint: Checkpoint, bundle_folder: Path, rows: list[Annotation]
-) -> None:
+def test_a_checkpoint_and_its_bundle_give_the_same_figures(model: Model, rows: list[Annotation]) -> None:
+    checkpoint, bundle_folder = model.checkpoint, model.bundle
     ours = summarise(measured(checkpoint_target(checkpoint, THRESHOLDS), rows), THRESHOLDS.detect)
     exported = summarise(measured(bundle_target(load_bundle(bundle_folder), "f32"), rows), THRESHOLDS.detect)
     assert ours.map is not None and 0.1 < ours.map < 0.9  # else this compares nothing
@@ -79,21 +63,20 @@ def test_a_checkpoint_and_its_bundle_give_the_same_figures(
     assert ours.time_ms.on[0].startswith("torch") and exported.time_ms.on[0].startswith("OpenVINO")
 
 
-def test_a_path_names_a_bundle_or_a_checkpoint(checkpoint: Checkpoint, bundle_folder: Path, tmp_path: Path) -> None:
-    save_checkpoint(tmp_path / "last.pt", checkpoint)
-    trained, exported = target_of(tmp_path / "last.pt"), target_of(bundle_folder)
+def test_a_path_names_a_bundle_or_a_checkpoint(model: Model, tmp_path: Path) -> None:
+    trained, exported = target_of(model.last), target_of(model.bundle)
     assert (trained.model.bundle_id, trained.model.training_s) == (None, 12.0)
-    assert exported.model.bundle_id == load_bundle(bundle_folder).bundle_id
+    assert exported.model.bundle_id == load_bundle(model.bundle).bundle_id
     assert exported.thresholds == THRESHOLDS and trained.thresholds == Thresholds()
     with pytest.raises(ConfigError, match=r"last\.pt is computed in f32"):
-        target_of(tmp_path / "last.pt", "bf16")
+        target_of(model.last, "bf16")
     (tmp_path / "notes.txt").write_text("no weights")
     with pytest.raises(DataError, match="not a readable checkpoint"):
         target_of(tmp_path / "notes.txt")
 
 
 def test_a_summary_says_what_was_measured_and_how_to_repeat_it(lab: Lab, checkpoint: Checkpoint) -> None:
-    target = checkpoint_target(checkpoint, THRESHOLDS)
+    target = checkpoint_target(replace(checkpoint, data={}), THRESHOLDS)
     summary = measure_split(target, lab.description, lab.root, "test")
     assert (summary.images, summary.split, summary.split_by, summary.source) == (2, "test", "given", None)
     assert summary.engine.startswith("torch") and summary.models == (target.model,)

@@ -114,6 +114,16 @@ def test_both_name_every_class_and_say_what_is_not_known(tmp_path: Path) -> None
         assert "Pictures were left out" in shown
 
 
+FOLDS = {
+    "wbc_ap": [0.9, 0.8],
+    "map": [0.6, 0.5],
+    "mean_wbc_ap": 0.85,
+    "mean_map": 0.55,
+    "mean_map_11_point": 0.5,
+    "mean_class_ap": {},
+}
+
+
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
@@ -124,6 +134,8 @@ def test_both_name_every_class_and_say_what_is_not_known(tmp_path: Path) -> None
         pytest.param({"missed": []}, "tiny: no error is recorded.", id="no-error"),
         pytest.param({"models": [], "date": None}, "not recorded", id="nobody-said-which-model"),
         pytest.param({"split_by": "source:lab_b"}, "every image of lab_b", id="split-in-words"),
+        pytest.param({"caution": "It may know these images."}, "It may know these images.", id="known-images"),
+        pytest.param({"folds": FOLDS}, "each image held back once, in 2 folds", id="cross-validation-in-words"),
         pytest.param({"split_by": "pooled folds"}, "test: pooled folds", id="a-split-of-another-command"),
     ],
 )
