@@ -88,7 +88,7 @@ def test_a_batch_is_assigned_as_its_cells_are_one_by_one(fields: list[Targets], 
         for k, (box, label) in enumerate(zip(target.boxes, target.labels.tolist(), strict=True)):
             fits = shape_iou((box[2:] - box[:2])[None], anchors)[0]
             for a, fit in enumerate(fits.tolist()):
-                if label == IGNORE or not (a == int(fits.argmax()) or (also is not None and fit > also)):
+                if label == IGNORE or not (a == int(fits.argmax()) or (also is not None and bool(fits[a] > also))):
                     continue
                 head, local = (0, a) if a < 3 else (1, a - 3)
                 rows, columns = GRIDS[head]
