@@ -139,10 +139,15 @@ def load_bundle(path: Path | str) -> Bundle:
     return Bundle(folder, hashlib.sha256(content).hexdigest(), manifest)
 
 
+def require_new(folder: Path) -> None:
+    """Raises `BundleError` when `folder` holds something already: bundles are immutable."""
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise BundleError(f"{folder} already exists and is not empty; bundles are immutable, choose a new directory.")
+
+
 def write_bundle(folder: Path, manifest: dict[str, Any], files: dict[str, bytes]) -> Bundle:
     """Write a new bundle from manifest fields (all but `files`) and file contents. Never overwrites one."""
-    if folder.exists() and any(folder.iterdir()):
-        raise BundleError(f"{folder} already exists and is not empty; bundles are immutable, choose a new directory.")
+    require_new(folder)
     folder.mkdir(parents=True, exist_ok=True)
     hashes = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
     checked = BundleManifest.model_validate({**manifest, "files": hashes})

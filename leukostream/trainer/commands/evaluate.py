@@ -67,7 +67,8 @@ def measure_split(
     wanted, split_by = parse_splits(split), split_by or target.split_by
     rows = [row for row in load_datasets(data, root, split_by) if row.split in wanted and source in (None, row.source)]
     if not rows:
-        raise ConfigError(f"no image of {data} is in split {split!r}{f' from {source!r}' if source else ''}; check the names.")
+        whose = f" from {source!r}" if source else ""
+        raise ConfigError(f"no image of {data} is in split {split!r}{whose} under --split-by {split_by}; choose another split.")
     results = list(results_of(target, rows))
     groups = groups_of(rows, load_description(data).group_patterns) if settings.bootstrap_rounds else None
     figures = summarise(results, target.thresholds.detect, settings, root=root, groups=groups)

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from leukostream.edge.contracts.bundle import Bundle, Thresholds
+from leukostream.edge.contracts.bundle import Bundle, Thresholds, require_new
 from leukostream.edge.contracts.errors import ConfigError
 from leukostream.trainer.checkpoint import load_checkpoint
 from leukostream.trainer.commands.evaluate import measure_split
@@ -40,14 +40,17 @@ def export(
     """
     if random_weights == (checkpoint is not None):
         raise ConfigError("give either a checkpoint to export or --random-weights, not both and not neither.")
+    require_new(out)  # before an export and a measurement that take minutes
     if checkpoint is None:
         bundle = export_random(load_recipe(recipe), out)
     else:
         trained = load_checkpoint(checkpoint)
 
+        if data is not None and root is None:
+            raise ConfigError("to measure the bundle give both --data and --root.")
+
         def measure(draft: Bundle) -> dict[str, Any]:
-            if data is None or root is None:
-                raise ConfigError("to measure the bundle give both --data and --root.")
+            assert data is not None and root is not None
             return measure_split(bundle_target(draft), data, root, split).reduced()
 
         thresholds = Thresholds(detect=detect, identify=identify, margin=margin)

@@ -62,7 +62,7 @@ class Composer:
             if min(image.shape[:2]) < MIN_IMAGE_PX:
                 raise DataError(
                     f"{annotation.path} is only {image.shape[1]}x{image.shape[0]} px at {store.um_per_px:g} um/px, too small "
-                    f"for a cell; correct the um_per_px of {annotation.source} ({annotation.um_per_px:g}) or leave it out."
+                    f"for a cell; correct the um_per_px of {annotation.source} ({annotation.um_per_px:g}) or strike the image."
                 )
         self._images = [image for image, _, _ in loaded]
         self._boxes: list[Float32] = [boxes for _, boxes, _ in loaded]

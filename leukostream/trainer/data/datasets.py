@@ -57,7 +57,9 @@ def load_datasets(description: Path, root: Path, split_by: str = "given", faults
     plan = parse_plan(split_by)
     content = load_description(description)
     read = [row for dataset in content.datasets for row in read_dataset(dataset, description, root, faults)]
-    rows = divide(each_once(read, faults), plan, content.group_patterns, faults)
+    once = each_once(read, faults)
+    faults.within_limit(len(once))
+    rows = divide(once, plan, content.group_patterns, faults)
     faults.within_limit(len(rows))
     return rows
 

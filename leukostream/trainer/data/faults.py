@@ -46,8 +46,8 @@ class Faults:
         """Whether the reading goes on without what the fault spoils."""
         return False
 
-    def within_limit(self, images: int) -> None:
-        """Raises `DataError` when too much of `images` was lost so far."""
+    def within_limit(self, read: int) -> None:
+        """Raises `DataError` when too many images were lost so far, beside `read` that were not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +98,10 @@ class WithoutUnreadable(Faults):
             self.left_out[fault.file] = fault.sentence
         return fault.kind == "image"
 
-    def within_limit(self, images: int) -> None:
-        """Raises `DataError` when more than `share` of `images` could not be read, naming the first."""
+    def within_limit(self, read: int) -> None:
+        """Raises `DataError` when more than `share` of the images could not be read, naming the first; `read` are those that
+        could."""
+        images = read + len(self.left_out)
         if len(self.left_out) > self.share * images:
             raise DataError(
                 f"{len(self.left_out)} of {images} images cannot be read, more than max_unreadable = {self.share:g} allows; "

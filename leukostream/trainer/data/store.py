@@ -28,7 +28,7 @@ class ImageStore:
             with faults.of(annotation.path):
                 self.get(annotation)
                 kept.append(annotation)
-        faults.within_limit(len(annotations))
+        faults.within_limit(len(kept))
         return kept
 
     def get(self, annotation: Annotation) -> tuple[Image, Float32, Int32]:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from leukostream.edge.contracts.errors import ConfigError
 from leukostream.trainer.reporting.abnormal import abnormal
 from leukostream.trainer.reporting.accuracy import accuracy
 from leukostream.trainer.reporting.confusion import confusion
@@ -40,12 +41,16 @@ def sections_of(runs: Sequence[Run], root: Path | None) -> tuple[Section, ...]:
 
 
 def write_report(runs: Sequence[Run], folder: Path, root: Path | None) -> tuple[Path, Path]:
-    """`report.html` and `report.md` in `folder`, which is made; older ones are replaced."""
+    """`report.html` and `report.md` in `folder`, which is made; older ones are replaced. Raises `ConfigError` when they cannot
+    be written there."""
     names = listed([run.name for run in runs]) if len(runs) <= MAX_NAMED else f"{len(runs)} models"
     title = f"What {names} can and cannot do"
     sections = sections_of(runs, root)
-    folder.mkdir(parents=True, exist_ok=True)
     html, text = folder / "report.html", folder / "report.md"
-    html.write_text(page(title, sections), encoding="utf-8")
-    text.write_text(markdown(title, sections), encoding="utf-8")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        html.write_text(page(title, sections), encoding="utf-8")
+        text.write_text(markdown(title, sections), encoding="utf-8")
+    except OSError as problem:
+        raise ConfigError(f"the report cannot be written to {folder} ({problem.strerror}); choose another --out.") from problem
     return html, text

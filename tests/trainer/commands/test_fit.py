@@ -72,6 +72,7 @@ def test_fit_export_and_evaluate_hand_over_to_each_other(
         pytest.param(
             ["export", "{root}/data.yaml", "--out", "{root}/x"], 7, "not a readable checkpoint", id="not-a-checkpoint"
         ),
+        pytest.param(["export", "{root}/data.yaml", "--out", "{root}/used"], 3, "choose a new directory", id="an-out-in-use"),
         pytest.param(["evaluate", "{root}"], 3, "no bundle.json", id="not-a-bundle"),
     ],
 )

@@ -50,6 +50,14 @@ def loaded(root: Path, faults: Faults, split_by: str = "given") -> list[Annotati
     return ImageStore().load(load_datasets(root / "data.yaml", root, split_by, faults), faults)
 
 
+@pytest.mark.parametrize("split_by", ["given", "grouped:0.2", "fold:0/3"])
+def test_when_no_image_can_be_read_that_is_what_is_said(ten: Path, split_by: str) -> None:
+    for path in (ten / "set" / "JPEGImages").iterdir():
+        path.write_bytes(b"x")
+    with pytest.raises(DataError, match="10 of 10 images cannot be read"):
+        loaded(ten, WithoutUnreadable(0.01), split_by)
+
+
 @pytest.mark.parametrize("split_by", ["given", "fold:0/3"])
 @pytest.mark.parametrize(
     ("damage", "says"),

@@ -14,9 +14,11 @@ from typer import Typer
 from typer.testing import CliRunner
 
 from leukostream.edge.contracts.cells import NAMES
-from leukostream.edge.contracts.errors import DataError
+from leukostream.edge.contracts.errors import ConfigError, DataError
 from leukostream.trainer.commands.report import report
+from leukostream.trainer.reporting.build import write_report
 from leukostream.trainer.reporting.reference import load_reference
+from leukostream.trainer.reporting.run import load_runs
 from leukostream.trainer.reporting.words import in_words
 
 app = Typer()
@@ -274,3 +276,10 @@ def test_the_same_model_twice_has_two_names(tmp_path: Path) -> None:
     path = str(tmp_path / "s0.json")
     done = CliRunner().invoke(app, [path, path, "--out", str(tmp_path / "out")])
     assert isinstance(done.exception, DataError) and "cannot be told from" in str(done.exception)
+
+
+def test_a_place_that_takes_no_report_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "one.json").write_text(json.dumps(made_up()), encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"cannot be written to .*file \(File exists\); choose another --out"):
+        write_report(load_runs([tmp_path / "one.json"]), tmp_path / "file", None)
