@@ -1,15 +1,12 @@
 """One model of the drawn laboratory, trained and exported by the command line: an export takes seconds."""
 
-import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import pytest
 import torch
-from support.small_trainer import Lab
+from support.small_trainer import Lab, leuko_train
 
 from leukostream.trainer.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from leukostream.trainer.cli import main
 
 
 @dataclass(frozen=True)
@@ -24,7 +21,7 @@ class Model:
 def made_model(lab: Lab, folder: Path) -> Model:
     """What `leuko-train fit` wrote of itself, with weights that answer differently everywhere, as a bundle stores them."""
     last, bundle = folder / "run" / "last.pt", folder / "bundle"
-    command_line(*lab.arguments(last.parent, "--set", "phases.1.steps=2", "--split-by", "grouped:0.2"))
+    assert leuko_train(*lab.arguments(last.parent, "--set", "phases.1.steps=2", "--split-by", "grouped:0.2")) == 0
     trained = load_checkpoint(last)
     detector = trained.recipe.detector()
     generator = torch.Generator().manual_seed(1)
@@ -38,13 +35,5 @@ def made_model(lab: Lab, folder: Path) -> Model:
     checkpoint = replace(trained, model=weights, ema=weights, seconds=12.0)
     save_checkpoint(last, checkpoint)
     thresholds = ("--detect", "0.6", "--identify", "0.2", "--margin", "0")
-    command_line("export", last, "--out", bundle, "--data", lab.description, "--root", lab.root, *thresholds)
+    assert leuko_train("export", last, "--out", bundle, "--data", lab.description, "--root", lab.root, *thresholds) == 0
     return Model(checkpoint, last, bundle)
-
-
-def command_line(*arguments: object) -> None:
-    """`leuko-train`, which must succeed."""
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as ended:
-        patch.setattr(sys, "argv", ["leuko-train", *map(str, arguments)])
-        main()
-    assert not ended.value.code

@@ -10,6 +10,7 @@ from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 import yaml
 from support.smears import smear, voc, write
@@ -95,6 +96,17 @@ def draw_lab(root: Path) -> Lab:
     recipe = root / "small.yaml"
     recipe.write_text(yaml.safe_dump(RECIPE))
     return Lab(root, description, recipe)
+
+
+def leuko_train(*arguments: object) -> int:
+    """The exit code of `leuko-train`, in this process."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["leuko-train", *map(str, arguments)])
+        try:
+            main()
+        except SystemExit as end:
+            return int(end.code or 0)
+    return 0
 
 
 def processes() -> ForkServerContext:

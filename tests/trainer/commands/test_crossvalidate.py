@@ -4,15 +4,13 @@ import json
 import os
 import shutil
 import signal
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from support.small_trainer import Lab
+from support.small_trainer import Lab, leuko_train
 
 from leukostream.trainer.checkpoint import load_checkpoint
-from leukostream.trainer.cli import main
 from leukostream.trainer.data.datasets import load_datasets
 from leukostream.trainer.data.training_set import TrainingSet
 from leukostream.trainer.evaluation.summary import Summary
@@ -20,14 +18,9 @@ from leukostream.trainer.evaluation.summary import Summary
 pytestmark = pytest.mark.timeout(120)
 
 
-def run(monkeypatch: pytest.MonkeyPatch, lab: Lab, out: Path, *more: str) -> int:
+def run(lab: Lab, out: Path, *more: str) -> int:
     given = lab.arguments(out, "--folds", "2", "--set", "phases.0.steps=1", "--set", "phases.1.steps=1", "--rounds", "20")
-    monkeypatch.setattr(sys, "argv", ["leuko-train", "crossvalidate", *given[1:], "--json", *more])
-    try:
-        main()
-    except SystemExit as end:
-        return int(end.code or 0)
-    return 0
+    return leuko_train("crossvalidate", *given[1:], "--json", *more)
 
 
 def terminated_early(self: TrainingSet, index: int, sample: Callable[..., object] = TrainingSet.sample) -> object:
@@ -39,7 +32,7 @@ def terminated_early(self: TrainingSet, index: int, sample: Callable[..., object
 def test_each_image_is_judged_once_and_the_command_goes_on_where_it_stopped(
     lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run(monkeypatch, lab, tmp_path) == 0
+    assert run(lab, tmp_path) == 0
     first = Summary.model_validate_json(capsys.readouterr().out)
     assert first == Summary.model_validate_json((tmp_path / "summary.json").read_text(encoding="utf-8"))
     assert first.images == len(load_datasets(lab.description, lab.root))
@@ -51,11 +44,11 @@ def test_each_image_is_judged_once_and_the_command_goes_on_where_it_stopped(
     shutil.rmtree(tmp_path / "fold1")
     with monkeypatch.context() as patch:
         patch.setattr(TrainingSet, "sample", terminated_early)
-        assert run(monkeypatch, lab, tmp_path) == 130
+        assert run(lab, tmp_path) == 130
     assert "the same crossvalidate command goes on here" in capsys.readouterr().err
     assert load_checkpoint(tmp_path / "fold1" / "last.pt").step == 1
     kept = (tmp_path / "fold0" / "losses.jsonl").read_text(encoding="utf-8")
-    assert run(monkeypatch, lab, tmp_path) == 0
+    assert run(lab, tmp_path) == 0
     again = json.loads(capsys.readouterr().out)
     assert (tmp_path / "fold0" / "losses.jsonl").read_text(encoding="utf-8") == kept
     assert (again["map"], again["folds"]["map"]) == (first.map, list(first.folds.map))
@@ -65,13 +58,11 @@ def test_several_processes_are_refused(
     lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("WORLD_SIZE", "2")
-    assert run(monkeypatch, lab, tmp_path) == 2
+    assert run(lab, tmp_path) == 2
     assert "train with torchrun" in capsys.readouterr().err
 
 
-def test_a_folder_of_another_recipe_is_refused(
-    lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert run(monkeypatch, lab, tmp_path) == 0
-    assert run(monkeypatch, lab, tmp_path, "--set", "seed=6") == 7
+def test_a_folder_of_another_recipe_is_refused(lab: Lab, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(lab, tmp_path) == 0
+    assert run(lab, tmp_path, "--set", "seed=6") == 7
     assert "another recipe" in capsys.readouterr().err

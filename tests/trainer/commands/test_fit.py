@@ -3,36 +3,23 @@
 import json
 import os
 import signal
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 import yaml
 from support.small_model import Model
-from support.small_trainer import RECIPE, Lab
+from support.small_trainer import RECIPE, Lab, leuko_train
 
 from leukostream.edge.contracts.bundle import load_bundle
 from leukostream.trainer.checkpoint import load_checkpoint
-from leukostream.trainer.cli import main
 from leukostream.trainer.data.training_set import TrainingSet
 from leukostream.trainer.weights import pretrained
 
 pytestmark = pytest.mark.timeout(120)
 
 
-def run_main(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
-    monkeypatch.setattr(sys, "argv", ["leuko-train", *map(str, arguments)])
-    try:
-        main()
-    except SystemExit as end:
-        return int(end.code or 0)
-    return 0
-
-
-def test_fit_export_and_evaluate_hand_over_to_each_other(
-    lab: Lab, model: Model, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_fit_export_and_evaluate_hand_over_to_each_other(lab: Lab, model: Model, capsys: pytest.CaptureFixture[str]) -> None:
     training = load_bundle(model.bundle).manifest.training
     assert training.trained and training.seed == 5 and training.recipe["name"] == "small"
     assert sum(training.data["train_cells"].values()) == 9
@@ -43,7 +30,7 @@ def test_fit_export_and_evaluate_hand_over_to_each_other(
     assert training.metrics["caution"] == ""
     card = (model.bundle / "CARD.md").read_text(encoding="utf-8")
     assert "drawn cells only: blast" in card and "must not be used for" in card
-    assert run_main(monkeypatch, "evaluate", model.bundle, "--data", lab.description, "--root", lab.root, "--json") == 0
+    assert leuko_train("evaluate", model.bundle, "--data", lab.description, "--root", lab.root, "--json") == 0
     again = json.loads(capsys.readouterr().out)
     assert again["split_by"] == "grouped:0.2"
     del again["wbc"]["curve"]  # a bundle keeps the figures without their curves
@@ -78,7 +65,6 @@ def test_fit_export_and_evaluate_hand_over_to_each_other(
 )
 def test_a_mistake_is_one_sentence_and_an_exit_code(
     lab: Lab,
-    monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     arguments: list[str],
     code: int,
@@ -99,7 +85,7 @@ def test_a_mistake_is_one_sentence_and_an_exit_code(
     if given[0] == "fit":
         given += [] if "--out" in given else ["--out", str(lab.root / "unused")]
         given += [] if "--recipe" in given else ["--recipe", str(lab.recipe)]
-    assert run_main(monkeypatch, *given) == code
+    assert leuko_train(*given) == code
     said = capsys.readouterr().err
     assert sentence in said and "Traceback" not in said
 
@@ -116,19 +102,19 @@ def test_an_interrupt_says_how_to_go_on_and_going_on_ends_the_training(
 
     with monkeypatch.context() as patch:
         patch.setattr(TrainingSet, "sample", interrupted)
-        assert run_main(monkeypatch, *lab.arguments(tmp_path)) == 130
+        assert leuko_train(*lab.arguments(tmp_path)) == 130
     said = capsys.readouterr().err
     assert "stopped after 2 of 6 steps" in said and "--resume" in said
-    assert run_main(monkeypatch, *lab.arguments(tmp_path, "--resume", "--seed", "9")) == 7
+    assert leuko_train(*lab.arguments(tmp_path, "--resume", "--seed", "9")) == 7
     assert "`seed` 5 there, 9 here" in capsys.readouterr().err
-    assert run_main(monkeypatch, *lab.arguments(tmp_path, "--resume", "--set", "workers=0")) == 0
+    assert leuko_train(*lab.arguments(tmp_path, "--resume", "--set", "workers=0")) == 0
     said = capsys.readouterr().err
     assert "small, 6 steps on CPU" in said and "trained 6 steps" in said
     assert "images/s" in said and "waiting for data" in said
     done = load_checkpoint(tmp_path / "last.pt")
     assert done.step == 6
     capsys.readouterr()
-    assert run_main(monkeypatch, *lab.arguments(tmp_path, "--resume")) == 0
+    assert leuko_train(*lab.arguments(tmp_path, "--resume")) == 0
     assert "has all its 6 steps" in capsys.readouterr().err
     assert load_checkpoint(tmp_path / "last.pt").seconds == done.seconds
 
@@ -145,7 +131,7 @@ def test_pretrained_weights_are_set_and_named_in_the_checkpoint(
     file = tmp_path / "trunk.weights"
     file.write_bytes(b"trunk")
     changes = ("--init", file, "--set", "optimiser.peak_learning_rate=1e-9", "--set", "phases=[{steps: 1, batch_size: 2}]")
-    assert run_main(monkeypatch, *lab.arguments(tmp_path / "run", *changes)) == 0
+    assert leuko_train(*lab.arguments(tmp_path / "run", *changes)) == 0
     last = load_checkpoint(tmp_path / "run" / "last.pt")
     assert torch.allclose(last.model["layers.0.conv.weight"], torch.tensor(0.5), atol=1e-3)
     named = last.data["pretrained"]
