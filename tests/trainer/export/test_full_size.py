@@ -1,8 +1,9 @@
 """Every network of the reference at its full size: the exported graph says what torch says, prior by prior."""
 
+import numpy as np
 import pytest
-import torch
-from support.agreement import agreement, frames_of
+from support.agreement import agreement
+from support.smears import smear
 from support.yolo_cases import spread
 
 from leukostream.trainer.export.graph import to_onnx
@@ -11,13 +12,11 @@ from leukostream.trainer.models.catalogue import build_detector
 from leukostream.trainer.models.detector import Detector
 
 WIDTH_PX, HEIGHT_PX = 732, 574
+CELLS = ((150, 140, 45), (500, 300, 55), (690, 520, 50))
 
 
-def with_answers(architecture: str, size: int) -> Detector:
-    """Random weights whose scores differ from place to place."""
-    if architecture.startswith("yolo"):
-        return spread(architecture, (size, size), seed=3)
-    return build_detector(architecture, 15, (size, size), {}, seed=3).eval()
+def untrained(architecture: str, network_size: tuple[int, int], seed: int) -> Detector:
+    return build_detector(architecture, 15, network_size, {}, seed).eval()
 
 
 @pytest.mark.soak
@@ -26,11 +25,14 @@ def with_answers(architecture: str, size: int) -> Detector:
     ("architecture", "size"),
     [("ssd300", 300), ("ssd512", 512), ("yolov3", 320), ("yolov3", 416), ("yolov3", 608), ("yolov3-tiny", 416)],
 )
-def test_the_exported_graph_agrees_with_torch(architecture: str, size: int, record_property: pytest.fixture) -> None:
-    detector = with_answers(architecture, size)
+def test_the_exported_graph_agrees_with_torch(architecture: str, size: int, capsys: pytest.CaptureFixture[str]) -> None:
+    made = spread if architecture.startswith("yolo") else untrained
+    detector = made(architecture, (size, size), seed=3)
     exported = store_weights_as_half(to_onnx(detector, 256, WIDTH_PX, HEIGHT_PX))
-    torch.set_num_threads(1)
-    found = agreement(detector, exported, frames_of(2, HEIGHT_PX, WIDTH_PX))
-    print(architecture, size, found)
-    assert found.spread > 0.02
-    assert found.score < 1e-4 and found.box_px < 1e-4 * WIDTH_PX
+    found = agreement(detector, exported, np.stack([smear(WIDTH_PX, HEIGHT_PX, CELLS, seed) for seed in (0, 1)]))
+    # In single precision the place of a pixel near the far border is known to 6e-5 of a pixel, whoever stretches the image. 75
+    # layers make several times as much of what that changes; from the same stretched image on the two hardly differ.
+    assert found.pixel < 1e-4 and found.score < 1e-4 and found.box < 2e-4, found
+    assert found.own_score < 2e-5 and found.own_box < 5e-5, found
+    with capsys.disabled():
+        print(f"\n{architecture}-{size}: " + ", ".join(f"{name} {value:.1e}" for name, value in found._asdict().items()))
