@@ -5,6 +5,7 @@ is normalisation its scale, mean and variance, then the kernel [out, in, h, w]. 
 and how many images the training has seen: 64 bits from version 0.2 on, 32 before (`load_weights_upto` of Darknet's parser.c).
 """
 
+import re
 import struct
 from collections.abc import Sequence
 from itertools import accumulate
@@ -27,17 +28,19 @@ Named = list[tuple[str, Tensor]]
 def load_darknet(detector: Detector, path: Path) -> list[str]:
     """Set the weights of `detector` from `path`; returns the names of the tensors that were set (as in its `state_dict`).
 
-    A partial file (darknet53.conv.74, yolov3-tiny.conv.15) holds the first convolutions: those are set. A whole file made for
-    another number of classes sets all but the last convolution of each head, whose size depends on it. Anything else raises
-    `DataError`, and then nothing was changed; so do values that no trained network has. Raises `ConfigError` for a detector
-    that Darknet does not have.
+    A partial file (darknet53.conv.74, yolov3-tiny.conv.15) holds the convolutions of the first sections, as many as its name
+    says: those are set. A whole file made for another number of classes sets all but the last convolution of each head, whose
+    size depends on it. Anything else raises `DataError`, and then nothing was changed; so do values that no trained network
+    has. Raises `ConfigError` for a detector that Darknet does not have.
     """
     layers = _convolutions(detector)
     values = _read(path)
     sizes = [[tensor.numel() for _, tensor in layer] for layer in layers]
     ends = list(accumulate(map(sum, sizes)))
     skipped: set[int] = set()
-    if len(values) not in ends:
+    if len(values) in ends:
+        _check_partial(path, detector, 1 + ends.index(len(values)), len(ends))
+    else:
         skipped = _fit_other_classes(layers, sizes, len(values))
         if not skipped:
             raise DataError(_misfit(path, detector, layers, ends, len(values)))
@@ -118,6 +121,18 @@ def _read(path: Path) -> NDArray[np.float32]:
     return np.frombuffer(content, "<f4", offset=header).astype(np.float32, copy=False)
 
 
+def _check_partial(path: Path, detector: Detector, held: int, convolutions: int) -> None:
+    """A download that broke off between two convolutions looks like a partial file; only the name tells them apart."""
+    named = re.search(r"\.conv\.(\d+)$", path.name)
+    sections = darknet_sections(detector)
+    meant = sum(s.layer is not None for s in sections[: int(named[1])]) if named else convolutions
+    if held != meant:
+        raise DataError(
+            f"{path} holds the first {held} convolutions of {type(detector).__name__}, where its name stands for {meant}; "
+            "it is cut off, or a partial file under another name than Darknet's, which ends in .conv.N for N sections."
+        )
+
+
 def _fit_other_classes(layers: Sequence[Named], sizes: list[list[int]], n_values: int) -> set[int]:
     """Where the file is a whole network of another number of classes: resize the last convolutions of the heads in `sizes`
     and return their numbers. Otherwise nothing."""
@@ -137,7 +152,7 @@ def _misfit(path: Path, detector: Detector, layers: Sequence[Named], ends: list[
     if n_values > ends[-1]:
         return (
             f"{path} holds {n_values - ends[-1]} values more than the {len(ends)} convolutions of {network} take, "
-            "and fits no other number of classes; it was made for another network."
+            "and fits no other number of classes; it is cut off or was made for another network."
         )
     number = next(k for k, end in enumerate(ends) if end > n_values)
     size = ends[number] - (ends[number - 1] if number else 0)

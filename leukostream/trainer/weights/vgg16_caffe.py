@@ -29,9 +29,12 @@ class _NotAMessageError(Exception):
 def read_caffemodel(path: Path) -> dict[str, Tensor]:
     """Weights and biases by `layer.weight` and `layer.bias`, float32; biases have one dimension.
 
-    Raises `DataError` for a file that is cut short (with the number of bytes that are missing) or no Caffe model.
+    Raises `DataError` for a file that cannot be read, is cut short (with the number of missing bytes) or no Caffe model.
     """
-    content = memoryview(path.read_bytes())
+    try:
+        content = memoryview(path.read_bytes())
+    except OSError as problem:
+        raise DataError(f"the weights {path} cannot be read ({problem.strerror}); give the path of a VGG16 file.") from problem
     tensors: dict[str, Tensor] = {}
     try:
         for number, layer in _fields(content, path):

@@ -125,6 +125,39 @@ def test_a_network_of_other_classes_gives_all_but_the_last_layer_of_each_head(tm
     assert all(same(source, detector, names)) and all(same(before, detector, heads))
 
 
+@pytest.mark.parametrize(
+    ("sections", "convolutions"),
+    [
+        pytest.param(8, 4, id="less-than-its-name-says"),
+        pytest.param(16, 10, id="more-than-its-name-says"),
+    ],
+)
+def test_a_partial_file_holds_what_its_name_says(
+    written: bytes, tmp_path: Path, unharmed: tuple[YoloDetector, dict[str, torch.Tensor]], sections: int, convolutions: int
+) -> None:
+    path = tmp_path / f"yolov3-tiny.conv.{sections}"
+    path.write_bytes(written[:TINY_CONV_15])
+    with pytest.raises(DataError, match=f"holds the first 9 .* stands for {convolutions};"):
+        load_darknet(unharmed[0], path)
+
+
+def test_a_whole_file_of_other_classes_that_is_cut_off_is_refused(
+    tmp_path: Path, unharmed: tuple[YoloDetector, dict[str, torch.Tensor]]
+) -> None:
+    path = tmp_path / "coco.weights"
+    write_darknet(spread("yolov3-tiny", SIZE_PX, 1, n_classes=80), path)
+    whole = path.read_bytes()
+    one_class = 4 * 770 * 3
+    for missing, sentence in (
+        (4, "is cut off or was made for another"),
+        (one_class, "impossible values"),
+        (8 * 10**6, "ends within"),
+    ):
+        path.write_bytes(whole[:-missing])
+        with pytest.raises(DataError, match=sentence):
+            load_darknet(unharmed[0], path)
+
+
 def with_value(content: bytes, index: int, value: float) -> bytes:
     at = 20 + 4 * index
     return content[:at] + struct.pack("<f", value) + content[at + 4 :]
@@ -143,7 +176,13 @@ def with_value(content: bytes, index: int, value: float) -> bytes:
             "convolution 13 of 13 of YoloV3Tiny with 15 classes (fine.1.weight): 2 of",
             id="cut-off-at-its-end",
         ),
+        pytest.param(
+            lambda c: c[:TINY_CONV_15],
+            "holds the first 9 convolutions of YoloV3Tiny, where its name stands for 13; it is cut off",
+            id="cut-off-between-two-convolutions",
+        ),
         pytest.param(lambda c: c + bytes(40), "holds 10 values more than the 13 convolutions", id="left-over-values"),
+        pytest.param(lambda c: c + bytes(4 * 770 * 3), "impossible values for", id="left-over-values-as-many-as-a-class-has"),
         pytest.param(lambda c: c[:-3], "no whole number of values", id="cut-off-within-a-value"),
         pytest.param(lambda c: c[:20], "no whole number of values", id="a-header-alone"),
         pytest.param(lambda c: c[:9], "less than the header", id="half-a-header"),
