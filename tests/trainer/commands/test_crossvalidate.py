@@ -53,6 +53,9 @@ def test_each_image_is_judged_once_and_the_command_goes_on_where_it_stopped(
     assert (tmp_path / "fold0" / "losses.jsonl").read_text(encoding="utf-8") == kept
     assert (again["map"], again["folds"]["map"]) == (first.map, list(first.folds.map))
 
+    assert run(lab, tmp_path, "--set", "seed=6") == 7
+    assert "another recipe" in capsys.readouterr().err
+
 
 def test_several_processes_are_refused(
     lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -60,9 +63,3 @@ def test_several_processes_are_refused(
     monkeypatch.setenv("WORLD_SIZE", "2")
     assert run(lab, tmp_path) == 2
     assert "train with torchrun" in capsys.readouterr().err
-
-
-def test_a_folder_of_another_recipe_is_refused(lab: Lab, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(lab, tmp_path) == 0
-    assert run(lab, tmp_path, "--set", "seed=6") == 7
-    assert "another recipe" in capsys.readouterr().err

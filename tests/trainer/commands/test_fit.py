@@ -1,5 +1,6 @@
 """`leuko-train fit` as a user types it: what it hands over, what it says, and what it refuses."""
 
+import importlib.metadata
 import json
 import os
 import signal
@@ -13,10 +14,16 @@ from support.small_trainer import RECIPE, Lab, leuko_train
 
 from leukostream.edge.contracts.bundle import load_bundle
 from leukostream.trainer.checkpoint import load_checkpoint
+from leukostream.trainer.cli import main
 from leukostream.trainer.data.training_set import TrainingSet
 from leukostream.trainer.weights import pretrained
 
 pytestmark = pytest.mark.timeout(120)
+
+
+def test_the_command_is_installed() -> None:
+    (entry,) = importlib.metadata.entry_points(group="console_scripts", name="leuko-train")
+    assert entry.load() is main
 
 
 def test_fit_export_and_evaluate_hand_over_to_each_other(lab: Lab, model: Model, capsys: pytest.CaptureFixture[str]) -> None:
