@@ -64,13 +64,17 @@ def match(priors: Tensor, target: Targets, network_size_px: int) -> Match:
 def _one_each(overlap: Tensor) -> tuple[Tensor, Tensor]:
     """Rows of overlaps [n, P] that overlap any prior not yet taken, and the prior of each; greatest overlap first."""
     overlap = overlap.clone()
+    most, place = overlap.max(dim=1)
     pairs: list[tuple[int, int]] = []
     for _ in range(len(overlap)):
-        row, prior = divmod(int(overlap.argmax()), overlap.shape[1])
-        if overlap[row, prior] <= 0:
+        row = int(most.argmax())
+        prior = int(place[row])
+        if most[row] <= 0:
             break
         pairs.append((row, prior))
         overlap[row], overlap[:, prior] = 0, 0
+        again = place == prior  # they have to look elsewhere now, and the row itself is done
+        most[again], place[again] = overlap[again].max(dim=1)
     rows, priors = torch.tensor(pairs, dtype=torch.long).reshape(-1, 2).unbind(dim=1)
     return rows, priors
 
@@ -110,7 +114,7 @@ def class_loss(logits: Tensor, labels: Tensor) -> Tensor:
     may_be = functional.one_hot(labels.clamp(min=0) + 1, logits.shape[1]).bool() & (labels >= 0)[:, None]
     for label, classes in MAY_BE.items():
         columns = torch.zeros(logits.shape[1], dtype=torch.bool, device=logits.device)
-        columns[[1 + index for index in classes if index < logits.shape[1] - 1]] = True
+        columns[[1 + index for index in classes]] = True
         may_be |= (labels == label)[:, None] & columns
     said = logits.masked_fill(~may_be, -torch.inf).logsumexp(dim=1)
     return (logits.logsumexp(dim=1) - said).sum()
