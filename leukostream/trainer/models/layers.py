@@ -41,8 +41,3 @@ def fuse(module: nn.Module) -> None:
             setattr(module, name, child.fused())
         else:
             fuse(child)
-
-
-def count_parameters(module: nn.Module) -> int:
-    """Trainable parameters."""
-    return sum(p.numel() for p in module.parameters())

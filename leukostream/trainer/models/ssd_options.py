@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from typing import Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
-from leukostream.edge.contracts.base import Strict, explain
+from leukostream.edge.contracts.base import Strict
 from leukostream.edge.contracts.errors import ConfigError
+from leukostream.trainer.models.options import validated
 
 Normalisation = Literal["imagenet", "caffe"]
 
@@ -29,10 +30,7 @@ class SsdOptions(Strict):
 
 def read_options(options: Mapping[str, object]) -> SsdOptions:
     """Validate `options`. Raises `ConfigError` for an unknown key or a value out of range."""
-    try:
-        read = SsdOptions.model_validate(dict(options))
-    except ValidationError as problem:
-        raise ConfigError(f"`options` cannot be used: {explain(problem)}; correct the recipe.") from problem
+    read = validated(SsdOptions, options)
     if read.s_min >= read.s_max:
         raise ConfigError(f"`options.s_min` {read.s_min:g} is not below `options.s_max` {read.s_max:g}; correct the recipe.")
     return read

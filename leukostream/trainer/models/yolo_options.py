@@ -3,10 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
-from leukostream.edge.contracts.base import Strict, explain
+from leukostream.edge.contracts.base import Strict
 from leukostream.edge.contracts.errors import ConfigError
+from leukostream.trainer.models.options import validated
 
 ANCHORS_FOR_PX = 416
 """The network size that the architectures' tables of anchors are written for."""
@@ -33,10 +34,7 @@ class YoloOptions(Strict):
 
 def read_options(options: Mapping[str, Any], n_anchors: int) -> YoloOptions:
     """Validate `options`. Raises `ConfigError` for an unknown key, a value out of range, or not `n_anchors` anchors."""
-    try:
-        read = YoloOptions.model_validate(dict(options))
-    except ValidationError as problem:
-        raise ConfigError(f"`options` cannot be used: {explain(problem)}; correct the recipe.") from problem
+    read = validated(YoloOptions, options)
     if read.anchors_px is not None and len(read.anchors_px) != n_anchors:
         raise ConfigError(f"`options.anchors_px` has {len(read.anchors_px)} anchors where the network needs {n_anchors}.")
     return read
