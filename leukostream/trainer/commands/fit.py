@@ -10,6 +10,7 @@ from rich.console import Console
 
 from leukostream.edge.contracts.errors import ConfigError, DataError
 from leukostream.trainer.checkpoint import Checkpoint, load_checkpoint, require_same
+from leukostream.trainer.code_version import code_version
 from leukostream.trainer.data.annotation import Annotation
 from leukostream.trainer.data.compose import Composer
 from leukostream.trainer.data.loading import TrainingImages, load_training_images
@@ -103,7 +104,7 @@ def fit(
             chosen,
             training_sets(chosen, annotations, images.store),
             out,
-            {**described, "hardware": str(ranks)},
+            {**described, "hardware": str(ranks), "code_version": code_version()},
             resume=previous,
             start_from=origin,
             pretrain=pretrain,

@@ -1,14 +1,13 @@
 """From a checkpoint (or random weights) to a bundle, measured on held-back images before it is written."""
 
-import subprocess
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import leukostream
 from leukostream.edge.contracts.bundle import CARD, MODEL, Bundle, Thresholds, class_table, write_bundle
 from leukostream.trainer.checkpoint import Checkpoint
+from leukostream.trainer.code_version import code_version
 from leukostream.trainer.export.card import card
 from leukostream.trainer.export.graph import to_onnx
 from leukostream.trainer.export.half_weights import store_weights_as_half
@@ -24,10 +23,10 @@ def export_checkpoint(
     """Write the bundle of a training. `measure` evaluates the very graph that is written; its figures go into the bundle."""
     training = {
         "trained": True,
-        "code_version": code_version(),
+        "code_version": checkpoint.data.get("code_version") or code_version(),
         "seed": checkpoint.recipe.seed,
         "recipe": checkpoint.recipe.model_dump(mode="json"),
-        "data": {key: value for key, value in checkpoint.data.items() if key != "hardware"},
+        "data": {key: value for key, value in checkpoint.data.items() if key not in {"hardware", "code_version"}},
         "seconds": checkpoint.seconds or None,
         "hardware": checkpoint.data.get("hardware"),
         "metrics": {},
@@ -47,22 +46,6 @@ def export_random(recipe: Recipe, folder: Path) -> Bundle:
         "metrics": {},
     }
     return _export(detector, recipe, folder, f"{recipe.architecture}-random", Thresholds(), training, None)
-
-
-def code_version() -> str:
-    """Version and, in a checkout, the commit (with a + when files differ from it)."""
-    root = Path(leukostream.__file__).parents[1]
-    try:
-        done = subprocess.run(
-            ["git", "-C", str(root), "describe", "--always", "--dirty=+", "--abbrev=12"],
-            capture_output=True,
-            text=True,
-            timeout=10,
-            check=True,
-        )
-        return f"{leukostream.__version__} ({done.stdout.strip()})"
-    except (OSError, subprocess.SubprocessError):
-        return leukostream.__version__
 
 
 def _export(
