@@ -81,7 +81,7 @@ def measure_split(
         source=source,
         engine=", ".join(sorted({result.engine for result in results})),
         command=_command(data, split, source, split_by, settings),
-        caution=target.caution(split_by, wanted),
+        caution=target.caution([row.path for row in rows], split_by, wanted),
     )
 
 

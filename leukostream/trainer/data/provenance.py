@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable
+from hashlib import sha256
 from pathlib import Path
 
 from leukostream.edge.contracts.cells import CELLS
@@ -12,7 +13,7 @@ from leukostream.trainer.data.description import load_description
 
 
 def describe(description: Path, annotations: list[Annotation], left_out: Iterable[Path] = ()) -> dict[str, object]:
-    """Sources with licence and image count, cells per class, and a hash over images and annotations.
+    """Sources with licence and image count, cells per class, a hash over images and annotations, and the images' keys.
 
     `left_out`: images that could not be read and are not among the annotations; they are named.
     Raises `DataError` when the description does not say where a source comes from: a bundle must be able to.
@@ -30,5 +31,19 @@ def describe(description: Path, annotations: list[Annotation], left_out: Iterabl
             name: {"images": images[name], **origins[name].model_dump(exclude={"group_by"})} for name in sorted(images)
         },
         "train_cells": {**named, "untyped_neutrophil": cells[UNTYPED_NEUTROPHIL], "untyped_wbc": cells[UNTYPED_WBC]},
+        "train_images": "".join(sorted(image_key(row.path) for row in annotations)),
         "unreadable_images": sorted(path.name for path in left_out),
     }
+
+
+KEY_LENGTH = 8
+
+
+def image_key(path: Path) -> str:
+    """The beginning of the SHA-256 of an image's file: by it a model knows what it was trained on, under whatever name."""
+    return sha256(path.read_bytes()).hexdigest()[:KEY_LENGTH]
+
+
+def keys_of(joined: str) -> set[str]:
+    """The image keys that `describe` wrote as one string."""
+    return {joined[start : start + KEY_LENGTH] for start in range(0, len(joined), KEY_LENGTH)}

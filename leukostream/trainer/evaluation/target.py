@@ -10,8 +10,11 @@ from leukostream.edge.contracts.errors import ConfigError
 from leukostream.edge.engine import open_engine
 from leukostream.edge.engine.base import Engine, Precision
 from leukostream.trainer.checkpoint import Checkpoint, load_checkpoint
+from leukostream.trainer.data.provenance import image_key, keys_of
 from leukostream.trainer.evaluation.summary import MeasuredModel
 from leukostream.trainer.evaluation.torch_engine import TorchEngine
+
+OF_NO_USE = "such figures say nothing about new slides."
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,16 +37,21 @@ class Target:
         """How the images were divided for its training: what it did not see is known only under the same division."""
         return str(self.data.get("split_by", "given"))
 
-    def caution(self, split_by: str, splits: Collection[str]) -> str:
-        """Why it may have been trained on images of `splits`, divided by `split_by`; empty when its training, and those whose
-        weights it started from, held them back."""
+    def caution(self, images: Sequence[Path], split_by: str, splits: Collection[str]) -> str:
+        """Why figures on `images`, of `splits` as `split_by` divides them, may be of images it was trained on; empty when its
+        training, and those whose weights it started from, held them back."""
+        keys = {image_key(path) for path in images} if "train_images" in self.data else set()
         data = self.data
         while data:
-            plan, seen = data.get("split_by", "given"), sorted(set(splits) & set(data.get("splits", ("train",))))
+            plan, trained = data.get("split_by", "given"), sorted(set(splits) & set(data.get("splits", ("train",))))
+            if seen := len(keys & keys_of(data.get("train_images", ""))):
+                return (
+                    f"The model was trained on {seen} of these {len(images)} images; such figures say nothing about new slides."
+                )
             if plan != split_by:
                 return f"The model was trained under --split-by {plan} and measured under {split_by}: it may know these images."
-            if seen:
-                return f"The model was trained on images of {', '.join(seen)}; such figures say nothing about new slides."
+            if trained:
+                return f"The model was trained on images of {', '.join(trained)}; {OF_NO_USE}"
             data = data.get("started_from", {}).get("data", {})
         return ""
 

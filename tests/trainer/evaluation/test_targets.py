@@ -15,6 +15,7 @@ from leukostream.trainer.checkpoint import Checkpoint
 from leukostream.trainer.commands.evaluate import measure_split
 from leukostream.trainer.data.annotation import Annotation
 from leukostream.trainer.data.datasets import load_datasets
+from leukostream.trainer.data.provenance import image_key
 from leukostream.trainer.evaluation.detect import WARM_UP_IMAGES, ImageResult, results_of
 from leukostream.trainer.evaluation.report import remarks
 from leukostream.trainer.evaluation.summarise import EvaluationSettings, summarise
@@ -107,7 +108,7 @@ GIVEN, GROUPED = {"split_by": "given", "splits": ["train"]}, {"split_by": "group
 def test_figures_on_images_it_may_have_seen_say_so(
     checkpoint: Checkpoint, data: dict[str, object], split_by: str, splits: list[str], says: str | None
 ) -> None:
-    caution = checkpoint_target(replace(checkpoint, data=data)).caution(split_by, splits)
+    caution = checkpoint_target(replace(checkpoint, data=data)).caution([], split_by, splits)
     assert says in caution if says else caution == ""
 
 
@@ -118,6 +119,17 @@ def test_a_model_is_measured_on_what_its_training_held_back(lab: Lab, checkpoint
     assert summary.command.endswith("--root DIR --split-by grouped:0.2 --split test --source LAB --dense-from 3")
     known = measure_split(target, lab.description, lab.root, "test", split_by="given")
     assert "may know these images" in known.caution and known.caution in remarks(known)
+
+
+def test_a_model_recognises_the_images_it_was_trained_on_under_any_name(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    """Folds are drawn over all images of a description: those of another description hold back other images."""
+    images = [tmp_path / name for name in ("a.png", "b.png", "copy_of_a.png")]
+    for path, content in zip(images, (b"a", b"b", b"a"), strict=True):
+        path.write_bytes(content)
+    data = {"split_by": "fold:0/5", "splits": ["train"], "train_images": image_key(images[0])}
+    target = checkpoint_target(replace(checkpoint, data=data))
+    assert "trained on 1 of these 2 images" in target.caution(images[1:], "fold:0/5", ["test"])
+    assert target.caution(images[1:2], "fold:0/5", ["test"]) == ""
 
 
 def test_torch_behind_the_edges_interface_keeps_its_promises(checkpoint: Checkpoint) -> None:
