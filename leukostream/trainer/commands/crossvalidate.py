@@ -2,7 +2,6 @@
 
 import os
 import shlex
-from collections.abc import Mapping
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Annotated
@@ -17,12 +16,12 @@ from leukostream.trainer.data.datasets import load_datasets
 from leukostream.trainer.data.description import load_description
 from leukostream.trainer.data.groups import groups_of
 from leukostream.trainer.data.image_file import read_image
-from leukostream.trainer.data.split import divide, parse_plan
+from leukostream.trainer.data.split import folds_of
 from leukostream.trainer.evaluation.bootstrap import ROUNDS
-from leukostream.trainer.evaluation.detect import ImageResult, results_of
+from leukostream.trainer.evaluation.detect import results_of
 from leukostream.trainer.evaluation.report import table_of
 from leukostream.trainer.evaluation.summarise import EvaluationSettings, summarise_folds
-from leukostream.trainer.evaluation.summary import Figures, Summary
+from leukostream.trainer.evaluation.summary import Summary
 from leukostream.trainer.evaluation.target import Target, checkpoint_target
 from leukostream.trainer.loop.fit import LAST
 
@@ -57,12 +56,14 @@ def crossvalidate(
             "crossvalidate measure those folds."
         )
     say = Console(stderr=True).print
-    patterns, rows = load_description(data).group_patterns, load_datasets(data, root)
+    rows = load_datasets(data, root)
     # An evaluation leaves no image out; better to meet a damaged one now than after hours of training.
     for row in rows:
         read_image(row.path)
+    groups = groups_of(rows, load_description(data).group_patterns)
+    held_back = folds_of(rows, groups, folds, seed)
     targets, parts = [], []
-    for fold in range(folds):
+    for fold, held in enumerate(held_back):
         plan, folder = f"fold:{fold}/{folds}:{seed}", out / f"fold{fold}"
         say(f"fold {fold + 1} of {folds}")
         try:
@@ -70,12 +71,17 @@ def crossvalidate(
         except typer.Exit:
             say("the folds that are done are kept; the same crossvalidate command goes on here.")
             raise
-        held = [row for row in divide(rows, parse_plan(plan), patterns) if row.split == "test"]
         targets.append(target)
-        parts.append(list(results_of(target, held)))
+        parts.append(list(results_of(target, [rows[number] for number in held])))
     given = ["--recipe", recipe, *(word for change in changes or () for word in ("--set", change))]
     words = [*given, "--folds", str(folds), "--seed", str(seed), "--rounds", str(rounds)]
-    figures = _pooled(targets, parts, patterns, root, rounds)
+    figures = summarise_folds(
+        parts,
+        targets[0].thresholds.detect,
+        EvaluationSettings(bootstrap_rounds=rounds),
+        root=root,
+        groups=[groups[number] for held in held_back for number in held],
+    )
     summary = Summary(
         **dict(figures),
         models=tuple(target.model for target in targets),
@@ -107,11 +113,3 @@ def _trained(
     last = folder / LAST
     fit(data, root, folder, recipe, changes, split_by=plan, resume=last.exists(), device=device, threads=threads)
     return checkpoint_target(load_checkpoint(last))
-
-
-def _pooled(
-    targets: list[Target], parts: list[list[ImageResult]], patterns: Mapping[str, str], root: Path, rounds: int
-) -> Figures:
-    groups = groups_of([result.annotation for part in parts for result in part], patterns)
-    settings = EvaluationSettings(bootstrap_rounds=rounds)
-    return summarise_folds(parts, targets[0].thresholds.detect, settings, root=root, groups=groups)

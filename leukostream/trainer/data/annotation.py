@@ -8,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 
+from leukostream.edge.contracts.cells import INDEX
 from leukostream.edge.contracts.detections import Float32, Int32
 from leukostream.trainer.data.faults import STRICT, BadBox, Faults
 
@@ -22,6 +23,9 @@ IGNORE = -2
 
 UNTYPED_NEUTROPHIL = -3
 """A neutrophil of which nobody said band or segmented: trains that it is a leukocyte and none of the other types."""
+
+NEUTROPHILS = (INDEX["neutrophil_band"], INDEX["neutrophil_segmented"])
+"""What an `UNTYPED_NEUTROPHIL` may be."""
 
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")

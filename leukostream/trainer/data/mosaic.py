@@ -40,7 +40,7 @@ def tiles_side_by_side(rng: np.random.Generator, width_px: int, height_px: int, 
 def cells_set_close(
     rng: np.random.Generator, width_px: int, height_px: int, draw: Callable[[], tuple[Field, Float32]]
 ) -> Field:
-    """Rows of windows, each around one whole cell with little rim: three times as many cells as tiles would hold.
+    """Rows of windows, each around one whole cell with little rim: more cells than whole tiles would hold.
 
     `draw` gives a piece of an image and the box [4] of the cell that it was drawn for.
     """

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from leukostream.edge.contracts.cells import CELLS, INDEX
-from leukostream.trainer.data.annotation import IGNORE, UNTYPED_NEUTROPHIL, UNTYPED_WBC
+from leukostream.edge.contracts.cells import CELLS
+from leukostream.trainer.data.annotation import IGNORE, NEUTROPHILS, UNTYPED_NEUTROPHIL, UNTYPED_WBC
 
 INSIDE = 0.5
 """Share of a detection inside an ignored region from which it is not judged; training leaves the same out."""
@@ -128,7 +128,7 @@ def optional_labels(label: int) -> set[int]:
     """Truth that a detection called `label` may find without being right or wrong: untyped leukocytes for the leukocyte
     classes, and untyped neutrophils for band and segmented, while calling one anything else is wrong."""
     optional = {UNTYPED_WBC} if CELLS[label].is_wbc else set()
-    if label in {INDEX["neutrophil_band"], INDEX["neutrophil_segmented"]}:
+    if label in NEUTROPHILS:
         optional.add(UNTYPED_NEUTROPHIL)
     return optional
 

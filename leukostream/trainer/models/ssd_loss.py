@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from leukostream.edge.contracts.cells import CELLS, INDEX
-from leukostream.trainer.data.annotation import IGNORE, UNTYPED_NEUTROPHIL, UNTYPED_WBC
+from leukostream.edge.contracts.cells import CELLS
+from leukostream.trainer.data.annotation import IGNORE, NEUTROPHILS, UNTYPED_NEUTROPHIL, UNTYPED_WBC
 from leukostream.trainer.models.boxes import INSIDE_IGNORED, iou, share_inside
 from leukostream.trainer.models.default_boxes import corners, encode
 from leukostream.trainer.models.detector import Targets
@@ -26,7 +26,7 @@ most fields of a smear are empty."""
 
 MAY_BE: dict[int, tuple[int, ...]] = {
     UNTYPED_WBC: tuple(index for index, cell in enumerate(CELLS) if cell.is_wbc),
-    UNTYPED_NEUTROPHIL: (INDEX["neutrophil_band"], INDEX["neutrophil_segmented"]),
+    UNTYPED_NEUTROPHIL: NEUTROPHILS,
 }
 
 

@@ -6,15 +6,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from leukostream.edge.contracts.cells import INDEX
-from leukostream.trainer.data.annotation import UNTYPED_NEUTROPHIL
+from leukostream.trainer.data.annotation import NEUTROPHILS, UNTYPED_NEUTROPHIL
 from leukostream.trainer.models.boxes import generalised_iou
 from leukostream.trainer.models.detector import Targets
 from leukostream.trainer.models.yolo_assign import assign, background, together
 from leukostream.trainer.models.yolo_head import YoloHead
 from leukostream.trainer.models.yolo_options import YoloOptions
-
-NEUTROPHILS = (INDEX["neutrophil_band"], INDEX["neutrophil_segmented"])
 
 
 def yolo_loss(

@@ -11,10 +11,11 @@ from leukostream.edge.contracts.errors import DataError
 from leukostream.trainer.data.annotation import Annotation
 from leukostream.trainer.data.centre_cell import find_centre_cell
 from leukostream.trainer.data.class_map import ClassMap
-from leukostream.trainer.data.datasets import each_once, read_dataset
-from leukostream.trainer.data.description import ClassFoldersDataset, load_description
+from leukostream.trainer.data.datasets import load_datasets
+from leukostream.trainer.data.description import ClassFoldersDataset
 from leukostream.trainer.data.image_file import read_image
 from leukostream.trainer.data.read_class_folders import divided, read_class_folders
+from leukostream.trainer.recipe import RECIPES
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -76,11 +77,7 @@ def test_a_split_does_not_change_when_the_order_does() -> None:
 
 @pytest.fixture(scope="module")
 def annotations(real_data: Path) -> list[Annotation]:
-    """TXL-PBC and BCCD, which share images; the third data set's boxes take ten seconds to find."""
-    import leukostream.trainer
-
-    path = Path(leukostream.trainer.__file__).parent / "recipes" / "datasets.yaml"
-    return each_once(row for dataset in load_description(path).datasets[:2] for row in read_dataset(dataset, path, real_data))
+    return load_datasets(RECIPES / "datasets.yaml", real_data)
 
 
 def test_found_boxes_agree_with_drawn_ones_on_real_tiles(annotations: list[Annotation]) -> None:
