@@ -1,6 +1,6 @@
 """What differs between laboratories, microscopes and cameras, applied to a whole field."""
 
-from dataclasses import dataclass
+from functools import cache
 
 import cv2
 import numpy as np
@@ -41,22 +41,17 @@ class AugmentSettings(Strict):
     jpeg_quality_min: int = Setting(35, ge=5, le=100)
 
 
-@dataclass(frozen=True)
-class _Noise:
-    """Noise around 128 with a standard deviation of 32, drawn once: a draw per field would cost more than all the rest."""
+@cache
+def _noise_tiles(side_px: int = 1024) -> tuple[Image, ...]:
+    """Noise around 128 with a standard deviation of 32, drawn once: a draw per field would cost more than all the rest.
 
-    tiles: tuple[Image, ...]
-
-    @staticmethod
-    def drawn(side_px: int = 1024) -> "_Noise":
-        rng = np.random.default_rng(0x5EED)
-        fine = rng.standard_normal((side_px, side_px, 3), np.float32)
-        coarse = cv2.GaussianBlur(fine[::-1], (0, 0), 1.2)
-        grey = np.repeat(fine[..., :1], 3, axis=2) * 0.85 + fine[:, ::-1] * 0.5
-        return _Noise(tuple((128 + 32 * t / t.std()).clip(0, 255).astype(np.uint8) for t in (fine, coarse, grey)))
-
-
-_NOISE = _Noise.drawn()
+    On first use, not on import: OpenCV's threads would be there before a process that is forked later, and hang it.
+    """
+    rng = np.random.default_rng(0x5EED)
+    fine = rng.standard_normal((side_px, side_px, 3), np.float32)
+    coarse = cv2.GaussianBlur(fine[::-1], (0, 0), 1.2)
+    grey = np.repeat(fine[..., :1], 3, axis=2) * 0.85 + fine[:, ::-1] * 0.5
+    return tuple((128 + 32 * t / t.std()).clip(0, 255).astype(np.uint8) for t in (fine, coarse, grey))
 
 
 def augment(field: Field, rng: np.random.Generator, settings: AugmentSettings, um_per_px: float = 0.13) -> Field:
@@ -130,7 +125,8 @@ def _blurred(image: Image, rng: np.random.Generator, settings: AugmentSettings, 
 
 
 def _noisy(image: Image, rng: np.random.Generator, deviation: float) -> Image:
-    tile = _NOISE.tiles[int(rng.integers(len(_NOISE.tiles)))]
+    tiles = _noise_tiles()
+    tile = tiles[int(rng.integers(len(tiles)))]
     height, width = image.shape[:2]
     repeats = (-(-height // tile.shape[0]), -(-width // tile.shape[1]))
     if repeats != (1, 1):
