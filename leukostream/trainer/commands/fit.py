@@ -80,7 +80,7 @@ def fit(
     # Before the images, which take a while.
     pretrain = pretrained(None if previous else chosen.init)
     origin = load_checkpoint(start_from) if start_from else None
-    images = load_training_images(data, root, split_by, wanted, chosen.scale.um_per_px)
+    images = load_training_images(data, root, split_by, wanted, chosen.scale.um_per_px, out)
     annotations = images.annotations
     if not annotations:
         raise ConfigError(f"no image of {data} is in the splits {splits!r}; look with `leuko-train data check`.")

@@ -56,7 +56,7 @@ class Composer:
         if not annotations:
             raise DataError("there is no annotated image to compose fields from; check the description and the split.")
         self.settings = settings
-        self.um_per_px = store.um_per_px
+        self.um_per_px, self._keep = store.um_per_px, store.keep
         loaded = [store.get(annotation) for annotation in annotations]
         for annotation, (image, _, _) in zip(annotations, loaded, strict=True):
             if min(image.shape[:2]) < MIN_IMAGE_PX:
@@ -99,7 +99,7 @@ class Composer:
             return []
         rng = np.random.default_rng([seed, 0xC07E])
         parts = (self._images, self._palettes, self._boxes)
-        return [Scenery(*parts, by_source[source], scraps, rng) for source in sorted(by_source)]
+        return [Scenery(*parts, by_source[source], scraps, rng, self._keep) for source in sorted(by_source)]
 
     def compose(self, rng: np.random.Generator, width_px: int, height_px: int) -> Field:
         """One field of the given size; the same generator state gives the same field."""

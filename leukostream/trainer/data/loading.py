@@ -21,14 +21,14 @@ class TrainingImages:
 
 
 def load_training_images(
-    description: Path, root: Path, split_by: str, splits: Collection[str], um_per_px: float
+    description: Path, root: Path, split_by: str, splits: Collection[str], um_per_px: float, folder: Path
 ) -> TrainingImages:
     """The images of `splits`, decoded at `um_per_px`, so that a file damaged during the training does no harm.
 
-    Raises `DataError` for whatever `load_datasets` raises it for, but for damaged images only above the description's
-    `max_unreadable`.
+    They are kept in a file of `folder` that goes with the process. Raises `DataError` for whatever `load_datasets` raises it
+    for, but for damaged images only above the description's `max_unreadable`, and when there is no room for the file.
     """
     faults = WithoutUnreadable(load_description(description).max_unreadable)
-    store = ImageStore(um_per_px)
+    store = ImageStore(um_per_px, folder)
     rows = [row for row in load_datasets(description, root, split_by, faults) if row.split in splits]
     return TrainingImages(store.load(rows, faults), store, faults.left_out)

@@ -3,6 +3,7 @@
 Covers are pasted the way leukocytes are, so that the traces of pasting mean nothing to a model.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import cv2
@@ -57,7 +58,8 @@ def free_rectangles(number: int, width: int, height: int, boxes: Float32) -> lis
 class Scenery:
     """Covers the leukocytes of one source's tiles once, then sews them into fields.
 
-    `images`, `palettes` and `boxes` are indexed alike; `tiles` are the image numbers to use, `scraps` what to cover with.
+    `images`, `palettes` and `boxes` are indexed alike; `tiles` are the image numbers to use, `scraps` what to cover with,
+    `keep` what a covered tile is kept by.
     """
 
     def __init__(
@@ -68,13 +70,16 @@ class Scenery:
         tiles: list[int],
         scraps: list[Scrap],
         rng: np.random.Generator,
+        keep: Callable[[Image], Image],
     ) -> None:
         self._images, self._palettes = images, palettes
-        covered = [(self._covered(number, boxes[number], scraps, rng), palettes[number]) for number in tiles]
+        covered = [(self._covered(number, boxes[number], scraps, rng, keep), palettes[number]) for number in tiles]
         self._tiles = sorted(covered, key=lambda tile: tile[0].shape[0])
         self._heights = np.array([tile.shape[0] for tile, _ in self._tiles])
 
-    def _covered(self, number: int, boxes: Float32, scraps: list[Scrap], rng: np.random.Generator) -> Image:
+    def _covered(
+        self, number: int, boxes: Float32, scraps: list[Scrap], rng: np.random.Generator, keep: Callable[[Image], Image]
+    ) -> Image:
         image = self._images[number]
         if not len(boxes):
             return image
@@ -96,7 +101,7 @@ class Scenery:
             part = repainted(part, self._palettes[scrap.image], self._palettes[number], COVER_STRETCH)
             local = box - np.array([left, top, left, top], np.float32)
             blend(image, part, soft_ellipse(width, height, local, COVER_AROUND, FEATHER_PX), left, top)
-        return image
+        return keep(image)
 
     def _piece(self, rng: np.random.Generator, at_least: int, wanted: Palette) -> Image:
         first = min(int(np.searchsorted(self._heights, at_least)), len(self._tiles) - 1)
