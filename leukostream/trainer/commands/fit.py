@@ -2,6 +2,7 @@
 
 import math
 from pathlib import Path
+from statistics import mean
 from typing import Annotated
 
 import torch
@@ -26,6 +27,9 @@ from leukostream.trainer.recipe import Recipe, load_recipe
 from leukostream.trainer.weights.pretrained import pretrained
 
 DEFAULT_RECIPE = "shipped"
+
+LOOK = 10
+"""Steps whose mean loss is told, at both ends of a run."""
 
 STOPPED = 130
 """Exit code of a training that was asked to stop, as shells count an interrupt."""
@@ -167,4 +171,7 @@ def _end(outcome: Outcome, last: Path) -> str:
     if not outcome.finished:
         total = checkpoint.recipe.total_steps
         return f"stopped after {checkpoint.step} of {total} steps; go on with the same command and --resume. {speed}"
-    return f"trained {checkpoint.step} steps in {minutes} min; {speed}. Weights in {last}; `leuko-train export` makes a bundle."
+    some = max(1, min(LOOK, len(outcome.loss) // 2))
+    loss = f"loss {mean(outcome.loss[:some]):.3g} at first, {mean(outcome.loss[-some:]):.3g} at last (means of {some} steps)"
+    weights = f"Weights in {last}; `leuko-train export` makes a bundle."
+    return f"trained {checkpoint.step} steps in {minutes} min; {loss}; {speed}. {weights}"

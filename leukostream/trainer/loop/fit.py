@@ -24,9 +24,13 @@ ALONE = Ranks(torch.device("cpu"))
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A training at its end, or where it was stopped, and how it went. The images are those of all processes."""
+    """A training at its end, or where it was stopped, and how it went. The images are those of all processes.
+
+    `loss` are this run's losses, a step each: the sum of the terms.
+    """
 
     checkpoint: Checkpoint
+    loss: list[float]
     images_per_s: float
     waiting_share: float
     start_up_s: float
@@ -56,6 +60,7 @@ def fit(
     training = Training(recipe, data, ranks, resume, start_from, pretrain)
     saved = training.step if resume else None
     clock = Clock()
+    loss: list[float] = []
     with ExitStack() as stack:
         record = stack.enter_context(Record(folder, recipe, training.step)) if ranks.first else None
         request = stack.enter_context(stop_request())
@@ -63,6 +68,7 @@ def fit(
         for batch in clock.timed(stream):
             rate = training.set_learning_rate()
             losses = _step(training, batch, folder)
+            loss.append(sum(losses.values()))
             clock.images += recipe.phases[batch.phase].batch_size
             if record:
                 record.step(training.step, batch, losses, rate, clock)
@@ -73,7 +79,7 @@ def fit(
                 break
         if saved != training.step:
             _save(training, folder, clock)
-    return Outcome(training.snapshot(clock.seconds), clock.images_per_s, clock.waiting_share, clock.start_up_s)
+    return Outcome(training.snapshot(clock.seconds), loss, clock.images_per_s, clock.waiting_share, clock.start_up_s)
 
 
 def _step(training: Training, batch: Batch, folder: Path) -> dict[str, float]:

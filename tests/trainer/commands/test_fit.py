@@ -119,6 +119,9 @@ def test_an_interrupt_says_how_to_go_on_and_going_on_ends_the_training(
     said = capsys.readouterr().err
     assert re.search(r"small, 6 steps on CPU, \d+ threads?, float32", said) and "trained 6 steps" in said
     assert "images/s" in said and "waiting for data" in said
+    loss = [json.loads(line)["loss"] for line in (tmp_path / "losses.jsonl").read_text().splitlines()]
+    told = f"loss {(loss[2] + loss[3]) / 2:.3g} at first, {(loss[4] + loss[5]) / 2:.3g} at last (means of 2 steps)"
+    assert told in said, "this run's four steps"
     done = load_checkpoint(tmp_path / "last.pt")
     assert done.step == 6
     capsys.readouterr()
