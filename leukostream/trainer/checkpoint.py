@@ -36,6 +36,16 @@ class Checkpoint:
     scaler: dict[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
 
+    @property
+    def finished(self) -> bool:
+        """False when the training was stopped before its last step."""
+        return self.step == self.recipe.total_steps
+
+    @property
+    def history(self) -> dict[str, Any]:
+        """`data` with, where the training did not finish, the step after which these weights were taken."""
+        return self.data if self.finished else {**self.data, "stopped_after_step": self.step}
+
     def detector(self) -> Detector:
         """The averaged weights as a detector in inference mode. Raises `DataError` when they do not fit the architecture."""
         detector = self.recipe.detector()
@@ -114,17 +124,17 @@ def load_checkpoint(path: Path) -> Checkpoint:
         raise DataError(f"{path} is not a readable checkpoint ({type(problem).__name__}); use another one.") from problem
 
 
-def require_same(checkpoint: Checkpoint, recipe: Recipe, path: Path) -> None:
-    """Raises `DataError` that names what differs when the training in `checkpoint` cannot go on by `recipe`."""
-    there, here = dict(_flat(checkpoint.recipe.model_dump(mode="json"))), dict(_flat(recipe.model_dump(mode="json")))
+RESUME = "resume with the same recipe, take only its weights with --start-from, or choose another --out"
+
+
+def require_same(trained: Recipe, recipe: Recipe, path: Path, advice: str = RESUME) -> None:
+    """Raises `DataError` that names what differs between `recipe` and the one that the model in `path` was trained by."""
+    there, here = dict(_flat(trained.model_dump(mode="json"))), dict(_flat(recipe.model_dump(mode="json")))
     differing = [key for key in sorted(there.keys() | here.keys()) if there.get(key) != here.get(key)]
     rows = [f"`{key}` {there.get(key)} there, {here.get(key)} here" for key in differing if key not in WITHOUT_EFFECT]
     if rows:
         more = f" and {len(rows) - 4} more" if len(rows) > 4 else ""
-        raise DataError(
-            f"{path} was trained by another recipe ({'; '.join(rows[:4])}{more}); resume with the same recipe, take only its "
-            "weights with --start-from, or choose another --out."
-        )
+        raise DataError(f"{path} was trained by another recipe ({'; '.join(rows[:4])}{more}); {advice}.")
 
 
 def _flat(content: object, prefix: str = "") -> Iterator[tuple[str, object]]:

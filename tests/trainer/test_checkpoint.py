@@ -1,5 +1,6 @@
 """Checkpoints survive a full disk, and go on only with the recipe they were made by."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -73,8 +74,17 @@ def test_a_recipe_that_another_version_wrote_is_named(tmp_path: Path) -> None:
 def test_another_recipe_is_refused_by_what_differs(changes: dict[str, Any], says: str) -> None:
     other = Recipe.model_validate({**RECIPE, **changes})
     with pytest.raises(DataError, match=rf"x\.pt was trained by another recipe \(.*{says}"):
-        require_same(a_checkpoint(), other, Path("x.pt"))
+        require_same(a_checkpoint().recipe, other, Path("x.pt"))
 
 
 def test_what_changes_no_result_may_change() -> None:
-    require_same(a_checkpoint(), Recipe.model_validate({**RECIPE, "workers": 7, "checkpoint_every_steps": 9}), Path("x.pt"))
+    require_same(
+        a_checkpoint().recipe, Recipe.model_validate({**RECIPE, "workers": 7, "checkpoint_every_steps": 9}), Path("x.pt")
+    )
+
+
+def test_weights_taken_early_say_so() -> None:
+    early = a_checkpoint()
+    last = replace(early, step=early.recipe.total_steps)
+    assert not early.finished and early.history == {**early.data, "stopped_after_step": early.step}
+    assert last.finished and last.history == last.data

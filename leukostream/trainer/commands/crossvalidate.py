@@ -12,6 +12,7 @@ from rich.console import Console
 from leukostream.edge.contracts.errors import ConfigError
 from leukostream.trainer.checkpoint import load_checkpoint
 from leukostream.trainer.commands.fit import fit
+from leukostream.trainer.commands.fold_models import HELP, model_of_fold, parse_models
 from leukostream.trainer.data.datasets import load_datasets
 from leukostream.trainer.data.description import load_description
 from leukostream.trainer.data.groups import groups_of
@@ -24,6 +25,8 @@ from leukostream.trainer.evaluation.summarise import EvaluationSettings, summari
 from leukostream.trainer.evaluation.summary import Summary
 from leukostream.trainer.evaluation.target import Target, checkpoint_target
 from leukostream.trainer.loop.fit import LAST
+from leukostream.trainer.overrides import parse_assignment
+from leukostream.trainer.recipe import load_recipe
 
 SUMMARY = "summary.json"
 
@@ -38,6 +41,7 @@ def crossvalidate(
     ] = None,
     folds: Annotated[int, typer.Option(min=2, help="the images are divided into so many parts, each held back once")] = 5,
     seed: Annotated[int, typer.Option(min=0, help="of the division")] = 0,
+    models: Annotated[list[str] | None, typer.Option("--model", metavar="K=PATH", help=HELP)] = None,
     rounds: Annotated[int, typer.Option(min=1, help="rounds of resampling for the 95 % limits")] = ROUNDS,
     device: Annotated[str, typer.Option(help="auto (a GPU if there is one), cpu or cuda")] = "auto",
     threads: Annotated[int | None, typer.Option(min=1, help="threads of the training; torch's choice when not given")] = None,
@@ -49,6 +53,8 @@ def crossvalidate(
 
     Slides, originals and near-duplicates are never divided between training and held-back images. The same command goes on
     where it was interrupted: a finished fold is only measured, a begun one resumed.
+
+    leuko-train crossvalidate ... --model 0=bundles/ours         the model that is used stands for the fold it held back
     """
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise ConfigError(
@@ -56,24 +62,28 @@ def crossvalidate(
             "crossvalidate measure those folds."
         )
     say = Console(stderr=True).print
+    there = parse_models(models or [], folds)
     rows = load_datasets(data, root)
     # An evaluation leaves no image out; better to meet a damaged one now than after hours of training.
     for row in rows:
         read_image(row.path)
     groups = groups_of(rows, load_description(data).group_patterns)
     held_back = folds_of(rows, groups, folds, seed)
+    plans = [f"fold:{fold}/{folds}:{seed}" for fold in range(folds)]
+    chosen = load_recipe(recipe, dict(parse_assignment(change) for change in changes or ()))
+    known = {k: model_of_fold(path, plans[k], chosen, rows, held_back[k]) for k, path in there.items()}
     targets, parts = [], []
     for fold, held in enumerate(held_back):
-        plan, folder = f"fold:{fold}/{folds}:{seed}", out / f"fold{fold}"
         say(f"fold {fold + 1} of {folds}")
         try:
-            target = _trained(data, root, folder, recipe, changes, plan, device, threads)
+            target = known.get(fold) or _trained(data, root, out / f"fold{fold}", recipe, changes, plans[fold], device, threads)
         except typer.Exit:
             say("the folds that are done are kept; the same crossvalidate command goes on here.")
             raise
         targets.append(target)
         parts.append(list(results_of(target, [rows[number] for number in held])))
     given = ["--recipe", recipe, *(word for change in changes or () for word in ("--set", change))]
+    given += [word for fold, path in there.items() for word in ("--model", f"{fold}={path.name}")]
     words = [*given, "--folds", str(folds), "--seed", str(seed), "--rounds", str(rounds)]
     figures = summarise_folds(
         parts,

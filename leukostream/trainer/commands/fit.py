@@ -144,7 +144,7 @@ def _overrides(changes: list[str], seed: int | None, init: Path | None, recipe: 
 
 def _previous(last: Path, chosen: Recipe) -> Checkpoint:
     previous = load_checkpoint(last)
-    require_same(previous, chosen, last)
+    require_same(previous.recipe, chosen, last)
     return previous
 
 

@@ -21,7 +21,7 @@ OF_NO_USE = "such figures say nothing about new slides."
 class Target:
     """A model, its scale and its thresholds. `open` gives an engine of one slot and one frame for a width and height in px.
 
-    `data` is what its training said of its images: see `fit`.
+    `recipe` is what it was trained by, `data` what its training said of its images: see `fit`.
     """
 
     model: MeasuredModel
@@ -30,6 +30,7 @@ class Target:
     field_height_px: int
     thresholds: Thresholds
     open: Callable[[int, int], Engine]
+    recipe: Mapping[str, Any]
     data: Mapping[str, Any]
 
     @property
@@ -73,7 +74,7 @@ def bundle_target(bundle: Bundle, precision: Precision = "auto") -> Target:
         training_on=training.hardware,
     )
     scale = (manifest.um_per_px, manifest.field_width_px, manifest.field_height_px)
-    return Target(model, *scale, manifest.thresholds, opened, training.data)
+    return Target(model, *scale, manifest.thresholds, opened, training.recipe, training.data)
 
 
 def checkpoint_target(checkpoint: Checkpoint, thresholds: Thresholds | None = None) -> Target:
@@ -85,16 +86,17 @@ def checkpoint_target(checkpoint: Checkpoint, thresholds: Thresholds | None = No
 
     # Checkpoints of the first version do not know how long they took.
     seconds = checkpoint.seconds or None
-    finished = checkpoint.step == recipe.total_steps
     model = MeasuredModel(
         name=recipe.name,
         architecture=recipe.architecture,
         training_s=seconds,
-        training_images_per_s=_images_per_s([one.model_dump() for one in recipe.phases], seconds if finished else None),
+        training_images_per_s=_images_per_s(
+            [one.model_dump() for one in recipe.phases], seconds if checkpoint.finished else None
+        ),
         training_on=checkpoint.data.get("hardware"),
     )
     scale = (recipe.scale.um_per_px, recipe.scale.width_px, recipe.scale.height_px)
-    return Target(model, *scale, thresholds or Thresholds(), opened, checkpoint.data)
+    return Target(model, *scale, thresholds or Thresholds(), opened, recipe.model_dump(mode="json"), checkpoint.history)
 
 
 def target_of(path: Path, precision: Precision = "auto") -> Target:

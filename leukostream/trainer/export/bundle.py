@@ -26,7 +26,7 @@ def export_checkpoint(
         "code_version": checkpoint.data.get("code_version") or code_version(),
         "seed": checkpoint.recipe.seed,
         "recipe": checkpoint.recipe.model_dump(mode="json"),
-        "data": {key: value for key, value in checkpoint.data.items() if key not in {"hardware", "code_version"}},
+        "data": {key: value for key, value in checkpoint.history.items() if key not in {"hardware", "code_version"}},
         "seconds": checkpoint.seconds or None,
         "hardware": checkpoint.data.get("hardware"),
         "metrics": {},

@@ -38,9 +38,11 @@ def _training(training: dict[str, Any]) -> str:
     steps = sum(phase["steps"] for phase in recipe["phases"])
     start = training["data"].get("started_from")
     begun = f"It goes on from recipe `{start['recipe']['name']}` after {start['step']} steps. " if start else ""
+    stopped = training["data"].get("stopped_after_step")
+    early = f"Its training was stopped after {stopped} of them and did not finish. " if stopped is not None else ""
     return begun + (
         f"Recipe `{recipe['name']}`, {steps} steps in {len(recipe['phases'])} phases, seed {training['seed']}, code "
-        f"{training['code_version']}. The whole recipe as it was resolved is in `bundle.json` under `training.recipe`.\n"
+        f"{training['code_version']}. {early}The whole recipe as it was resolved is in `bundle.json` under `training.recipe`.\n"
     )
 
 

@@ -38,7 +38,7 @@ class Outcome:
     @property
     def finished(self) -> bool:
         """False when it was stopped before its last step."""
-        return self.checkpoint.step == self.checkpoint.recipe.total_steps
+        return self.checkpoint.finished
 
 
 def fit(

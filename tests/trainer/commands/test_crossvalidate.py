@@ -5,12 +5,13 @@ import os
 import shutil
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from support.small_trainer import Lab, leuko_train
 
-from leukostream.trainer.checkpoint import load_checkpoint
+from leukostream.trainer.checkpoint import load_checkpoint, save_checkpoint
 from leukostream.trainer.data.datasets import load_datasets
 from leukostream.trainer.data.training_set import TrainingSet
 from leukostream.trainer.evaluation.summary import Summary
@@ -55,6 +56,28 @@ def test_each_image_is_judged_once_and_the_command_goes_on_where_it_stopped(
 
     assert run(lab, tmp_path, "--set", "seed=6") == 7
     assert "another recipe" in capsys.readouterr().err
+
+    # A model that is there already stands for its fold.
+    own, other = (tmp_path / f"fold{k}" / "last.pt" for k in (0, 1))
+    shutil.copytree(tmp_path / "fold1", tmp_path / "again" / "fold1")
+    assert run(lab, tmp_path / "again", "--model", f"0={own}") == 0
+    given = json.loads(capsys.readouterr().out)
+    assert (given["map"], given["folds"]) == (first.map, again["folds"])
+    assert "--model 0=last.pt" in given["command"] and not (tmp_path / "again" / "fold0").exists()
+    save_checkpoint(tmp_path / "early.pt", replace(load_checkpoint(own), step=1))
+    changed = load_checkpoint(own)
+    save_checkpoint(tmp_path / "changed.pt", replace(changed, data={**changed.data, "sha256": "0" * 64}))
+    for words, code, sentence in (
+        ((f"0={other}",), 7, "trained under --split-by fold:1/2:0, not fold:0/2:0"),
+        ((f"0={own}", "--set", "seed=6"), 7, "`seed` 5 there, 6 here); name its recipe"),
+        ((f"0={tmp_path / 'early.pt'}",), 7, "did not finish"),
+        ((f"0={tmp_path / 'changed.pt'}",), 7, "other images or annotations"),
+        ((f"2={own}",), 2, "K from 0 to 1"),
+        ((f"{own}",), 2, "K from 0 to 1"),
+        ((f"0={own}", "--model", f"0={own}"), 2, "one that has a model"),
+    ):
+        assert run(lab, tmp_path / "again", "--model", *words) == code
+        assert sentence in capsys.readouterr().err
 
 
 def test_several_processes_are_refused(

@@ -13,14 +13,14 @@ from leukostream.trainer.export.card import card
 LYM, MON = INDEX["lymphocyte"], INDEX["monocyte"]
 
 
-def manifest(metrics: dict[str, Any]) -> dict[str, Any]:
+def manifest(metrics: dict[str, Any], **data: Any) -> dict[str, Any]:  # noqa: ANN401
     sizes = {"field_width_px": 732, "field_height_px": 574, "network_width_px": 416, "network_height_px": 416}
     training = {
         "trained": True,
         "seed": 1,
         "code_version": "0",
         "recipe": {"name": "small", "phases": [{"steps": 5}]},
-        "data": {"train_cells": {"lymphocyte": 3}},
+        "data": {"train_cells": {"lymphocyte": 3}, **data},
         "metrics": metrics,
     }
     return {"name": "small", "architecture": "small", "um_per_px": 0.13, **sizes, "training": training}
@@ -49,6 +49,11 @@ def metrics() -> dict[str, Any]:
 )
 def test_a_line_of_the_card(metrics: dict[str, Any], line: str) -> None:
     assert line in card(manifest(metrics))
+
+
+def test_a_training_that_was_stopped_is_not_claimed_to_the_end() -> None:
+    assert "stopped after 3 of them and did not finish" in card(manifest({}, stopped_after_step=3))
+    assert "did not finish" not in card(manifest({}))
 
 
 def test_what_was_not_measured_is_not_claimed(metrics: dict[str, Any]) -> None:

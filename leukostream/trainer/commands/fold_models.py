@@ -1,0 +1,57 @@
+"""Models that are there already, in the place of folds of a cross-validation."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from leukostream.edge.contracts.errors import ConfigError, DataError
+from leukostream.trainer.checkpoint import require_same
+from leukostream.trainer.data.annotation import Annotation
+from leukostream.trainer.data.datasets import data_sha256
+from leukostream.trainer.data.split import parse_plan
+from leukostream.trainer.evaluation.target import Target, target_of
+from leukostream.trainer.overrides import complaint
+from leukostream.trainer.recipe import Recipe
+
+HELP = "K=PATH: measure this bundle or checkpoint for fold K (from 0) instead of training one; repeat"
+
+
+def parse_models(words: Sequence[str], folds: int) -> dict[int, Path]:
+    """Fold number -> path. Raises `ConfigError` for a word that is not K=PATH, or a fold that is not or is named twice."""
+    result: dict[int, Path] = {}
+    for word in words:
+        number, equals, path = word.partition("=")
+        if not (equals and path and number.isdecimal()) or int(number) >= folds or int(number) in result:
+            raise ConfigError(
+                f"--model {word!r} names no fold, or one that has a model; write K=PATH, K from 0 to {folds - 1}."
+            )
+        result[int(number)] = Path(path)
+    return result
+
+
+def model_of_fold(path: Path, plan: str, recipe: Recipe, rows: Sequence[Annotation], held: Sequence[int]) -> Target:
+    """The model in `path`, which must be what a training by `recipe` on `rows` without `held` (row numbers) gives.
+
+    Raises `DataError` when it was trained otherwise, and what `target_of` raises.
+    """
+    target = target_of(path)
+    if parse_plan(target.split_by) != parse_plan(plan):
+        raise DataError(f"{path} was trained under --split-by {target.split_by}, not {plan}; name the fold it belongs to.")
+    if "stopped_after_step" in target.data:
+        raise DataError(f"the training of {path} did not finish; go on with it (`leuko-train fit --resume`) first.")
+    try:
+        trained_by = Recipe.model_validate(target.recipe)
+    except ValidationError as problem:
+        raise DataError(
+            f"the recipe in {path} is not one of this version ({complaint(problem, Recipe)}); leave --model out."
+        ) from problem
+    require_same(trained_by, recipe, path, "name its recipe, or leave --model out")
+    out = set(held)
+    trained = [replace(row, split="train") for number, row in enumerate(rows) if number not in out]
+    if target.data.get("sha256") != data_sha256(trained):
+        raise DataError(f"{path} was trained on other images or annotations than the rest of fold {plan}; leave --model out.")
+    if caution := target.caution([rows[number].path for number in held], target.split_by, ("test",)):
+        raise DataError(f"{path} cannot stand for its fold. {caution}")
+    return target
