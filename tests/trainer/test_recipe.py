@@ -25,6 +25,8 @@ SYSTEMS = {
 }
 """Wang et al. 2019, Training."""
 
+WAYS = {"whole", "mosaic", "close", "scenery", "centred", "painted", "virtual"}
+
 
 @pytest.mark.parametrize("name", SYSTEMS)
 def test_a_system_of_the_reference_has_its_numbers(name: str) -> None:
@@ -37,6 +39,8 @@ def test_a_system_of_the_reference_has_its_numbers(name: str) -> None:
     assert isinstance(optimiser, Sgd)
     assert (optimiser.momentum, optimiser.weight_decay, optimiser.peak_learning_rate) == (0.9, 5e-4, rate)
     assert optimiser.schedule == schedule
+    shares = {name: share for name, share in recipe.compose.model_dump().items() if name in WAYS and share}
+    assert shares == {"whole": 1.0}, "the reference trained on its annotated images, and so do its recipes"
     if "smin" in name:
         assert recipe.options["s_min"] == float(name[-3:])
     assert recipe.phase_sizes_px(recipe.phases[0]) == (732, 574, size, size)

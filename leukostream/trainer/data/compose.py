@@ -11,7 +11,7 @@ from leukostream.trainer.data.annotation import IGNORE, Annotation
 from leukostream.trainer.data.balance import CellPicker
 from leukostream.trainer.data.field import Field, cut_boxes, turned
 from leukostream.trainer.data.mosaic import cells_set_close, tiles_side_by_side
-from leukostream.trainer.data.painted import PAINTED_ONLY, Painter
+from leukostream.trainer.data.painted import Painter, without_photographs
 from leukostream.trainer.data.palette import Palette, palette_of, repainted, varied
 from leukostream.trainer.data.paste import blend, soft_ellipse
 from leukostream.trainer.data.scenery import Scenery, free_rectangles
@@ -36,12 +36,13 @@ MIN_IMAGE_PX = 48
 class ComposeSettings(Strict):
     """Shares of the ways to build a field (they need not sum to 1), and how cells are drawn."""
 
+    whole: float = Setting(0.0, ge=0, description="an annotated image as it is: all are shown equally often")
     mosaic: float = Setting(0.34, ge=0, description="whole tiles side by side: many leukocytes")
     close: float = Setting(0.0, ge=0, description="single cells with a rim around them, side by side: most leukocytes a field")
     scenery: float = Setting(0.38, ge=0, description="red cells with few pasted leukocytes, or none: as fields of a smear are")
     centred: float = Setting(0.08, ge=0, description="one tile on a plain ground: as the edge pads small frames")
     painted: float = Setting(0.12, ge=0, description="painted cells of the classes without photographs, on real red cells")
-    virtual: float = Setting(0.08, ge=0, description="fields of the virtual slide")
+    virtual: float = Setting(0.08, ge=0, description="fields of the virtual slide, with drawn cells of all classes")
     own_colours: Fraction = Setting(0.3, description="share of mosaics whose tiles keep their own colours")
     palette_step: float = Setting(0.04, ge=0, le=0.5, description="how far a field's colours leave the drawn image's")
     cells_pasted: tuple[float, ...] = Setting((0.2, 0.36, 0.22, 0.14, 0.08), description="weights of 0, 1, 2 ... leukocytes")
@@ -70,16 +71,17 @@ class Composer:
         self._sources = [annotation.source for annotation in annotations]
         self._palettes = [palette_of(image, boxes) for image, boxes, _ in loaded]
         self._tiles = CellPicker(self._labels, self._sources, settings.balance)
-        whole = [_whole(labels, boxes, image.shape) for image, boxes, labels in loaded]
+        whole = [_uncut(labels, boxes, image.shape) for image, boxes, labels in loaded]
         self._cells = CellPicker(whole, self._sources, settings.balance)
-        self._sceneries = self._make_sceneries(settings.seed)
-        self._painter = Painter(settings.seed)
+        self._sceneries = self._make_sceneries(settings.seed) if settings.scenery + settings.painted > 0 else []
+        self._painter, self._to_paint = Painter(settings.seed), without_photographs(self._labels)
         builders = {
+            self._whole: settings.whole,
             self._mosaic: settings.mosaic if self._tiles else 0.0,
             self._close: settings.close if self._cells else 0.0,
             self._scenery: settings.scenery if self._sceneries else 0.0,
             self._centred: settings.centred,
-            self._painted: settings.painted if self._sceneries else 0.0,
+            self._painted: settings.painted if self._sceneries and self._to_paint else 0.0,
             self._virtual: settings.virtual,
         }
         self._builders = list(builders)
@@ -172,14 +174,13 @@ class Composer:
     def _centred(self, rng: np.random.Generator, width_px: int, height_px: int) -> Field:
         number = self._tiles.draw(rng)[0] if self._tiles else int(rng.integers(len(self._images)))
         tile = self._tile(rng, number, self._palette(rng) if rng.random() < 0.5 else None)
-        canvas = np.empty((height_px, width_px, 3), np.uint8)
-        canvas[:] = background_of(tile.image)
-        h, w = min(height_px, tile.image.shape[0]), min(width_px, tile.image.shape[1])
-        from_x, from_y = (tile.image.shape[1] - w) // 2, (tile.image.shape[0] - h) // 2
-        left, top = (width_px - w) // 2, (height_px - h) // 2
-        canvas[top : top + h, left : left + w] = tile.image[from_y : from_y + h, from_x : from_x + w]
-        boxes, labels = cut_boxes(tile.boxes, tile.labels, (from_x, from_y, from_x + w, from_y + h))
-        return Field(canvas, boxes + np.array([left, top, left, top], np.float32), labels)
+        return on_plain_ground(tile, width_px, height_px, 0.5, 0.5)
+
+    def _whole(self, rng: np.random.Generator, width_px: int, height_px: int) -> Field:
+        number = int(rng.integers(len(self._images)))
+        # Mirrored only: on its side it would no longer fill a field of its own size.
+        image = turned(Field(self._images[number], self._boxes[number], self._labels[number]), int(rng.integers(4)))
+        return on_plain_ground(image, width_px, height_px, *rng.random(2).tolist())
 
     def _painted(self, rng: np.random.Generator, width_px: int, height_px: int) -> Field:
         field, palette = self._background(rng, width_px, height_px)
@@ -187,7 +188,7 @@ class Composer:
             if self._cells and rng.random() < 0.25:
                 self._paste_cell(rng, field, palette)
                 continue
-            cell, alpha = self._painter.cell(rng, PAINTED_ONLY[int(rng.integers(len(PAINTED_ONLY)))], palette)
+            cell, alpha = self._painter.cell(rng, self._to_paint[int(rng.integers(len(self._to_paint)))], palette)
             place(rng, field, cell, alpha)
         return field
 
@@ -195,12 +196,27 @@ class Composer:
         return self._painter.field(rng, width_px, height_px)
 
 
-def _whole(labels: Int32, boxes: Float32, shape: tuple[int, ...]) -> Int32:
+def _uncut(labels: Int32, boxes: Float32, shape: tuple[int, ...]) -> Int32:
     """Labels of the cells that can be cut out whole; those at the image border become `IGNORE`."""
     if not len(boxes):
         return labels
     inside = (boxes[:, :2] > 3).all(axis=1) & (boxes[:, 2] < shape[1] - 3) & (boxes[:, 3] < shape[0] - 3)
     return np.where(inside, labels, IGNORE).astype(np.int32)
+
+
+def on_plain_ground(image: Field, width_px: int, height_px: int, share_x: float, share_y: float) -> Field:
+    """A field of that size with the image on it, or as much of a larger one as it shows.
+
+    What is over, of the field or of the image, lies left of and above it by `share_x` and `share_y` (0.5: it is centred).
+    """
+    canvas = np.empty((height_px, width_px, 3), np.uint8)
+    canvas[:] = background_of(image.image)
+    h, w = min(height_px, image.image.shape[0]), min(width_px, image.image.shape[1])
+    from_x, from_y = int((image.image.shape[1] - w) * share_x), int((image.image.shape[0] - h) * share_y)
+    left, top = int((width_px - w) * share_x), int((height_px - h) * share_y)
+    canvas[top : top + h, left : left + w] = image.image[from_y : from_y + h, from_x : from_x + w]
+    boxes, labels = cut_boxes(image.boxes, image.labels, (from_x, from_y, from_x + w, from_y + h))
+    return Field(canvas, boxes + np.array([left, top, left, top], np.float32), labels)
 
 
 def place(rng: np.random.Generator, field: Field, cell: Field, alpha: Float32) -> None:

@@ -1,24 +1,32 @@
-"""Painted cells and fields, for the classes that no photograph here shows."""
+"""Painted cells and fields, for the classes that no photograph shows."""
+
+from collections.abc import Sequence
 
 import numpy as np
 
 from leukostream.edge.contracts.cells import INDEX, NAMES
-from leukostream.edge.contracts.detections import Float32
+from leukostream.edge.contracts.detections import Float32, Int32
 from leukostream.edge.virtual import CellAtlas, SlideSettings, VirtualSlide, draw_stain
 from leukostream.trainer.data.annotation import IGNORE
 from leukostream.trainer.data.field import VISIBLE_FRACTION, Field, cut_boxes, turned
 from leukostream.trainer.data.palette import Palette
 
-PAINTED_ONLY = tuple(
-    INDEX[name]
-    for name in ("blast", "promyelocyte", "metamyelocyte", "lymphocyte_reactive", "smudge", "platelet_giant", "artefact")
-)
+_RARELY_PHOTOGRAPHED = ("blast", "promyelocyte", "metamyelocyte", "lymphocyte_reactive", "smudge", "platelet_giant", "artefact")
+_ORDER = [INDEX[name] for name in (*_RARELY_PHOTOGRAPHED, *(name for name in NAMES if name not in _RARELY_PHOTOGRAPHED))]
+"""What a seed draws depends on the order: the shipped model was trained with this one."""
+
 VARIANTS = 40
 SLIDES = 6
 SIZE_STEP_PX = 256
 """Fields are rendered at multiples of this and cut: a slide prepares its optics for each size it is asked for."""
 
 SLIDE_REACH_UM = 20000.0
+
+
+def without_photographs(labels: Sequence[Int32]) -> list[int]:
+    """The classes of which `labels`, an array an image, hold no cell."""
+    seen = set(np.concatenate([np.zeros(0, np.int32), *labels]).tolist())
+    return [label for label in _ORDER if label not in seen]
 
 
 class Painter:

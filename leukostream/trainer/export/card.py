@@ -27,7 +27,7 @@ def card(manifest: dict[str, Any]) -> str:
         head,
         "## What it must not be used for\n\n" + NOT_FOR,
         "## Training\n\n" + _training(training),
-        "## Data\n\n" + _data(training["data"]),
+        "## Data\n\n" + _data(training["data"], training["recipe"].get("compose", {})),
         "## Measured\n\n" + _metrics(training["metrics"]),
     ]
     return "\n".join(parts)
@@ -46,7 +46,8 @@ def _training(training: dict[str, Any]) -> str:
     )
 
 
-def _data(data: dict[str, Any]) -> str:
+def _data(data: dict[str, Any], compose: dict[str, Any]) -> str:
+    """`compose`: how the recipe composed the fields it trained on."""
     lines = ["| data set | images for training | licence | origin |", "| --- | --- | --- | --- |"]
     for name, row in data.get("sources", {}).items():
         lines.append(f"| {name} | {row['images']} | {row['licence']} | {row['origin']} |")
@@ -56,10 +57,15 @@ def _data(data: dict[str, Any]) -> str:
         real.append(f"neutrophils, band or segmented, {cells['untyped_neutrophil']}")
     if cells.get("untyped_wbc"):
         real.append(f"leukocytes of unknown type {cells['untyped_wbc']}")
-    drawn = [cell.name for cell in CELLS if not cells.get(cell.name)]
+    missing = ", ".join(cell.name for cell in CELLS if not cells.get(cell.name))
     lines += ["", f"Annotated cells used for training: {', '.join(real)}."]
-    if drawn:
-        lines += ["", f"Without any real image, trained on drawn cells only: {', '.join(drawn)}."]
+    painted, virtual = (compose.get(way, 0.0) for way in ("painted", "virtual"))
+    if missing and painted + virtual > 0:
+        lines += ["", f"Without any real image, trained on drawn cells only: {missing}."]
+    elif missing:
+        lines += ["", f"Not trained at all, for want of a cell; it cannot recognise: {missing}."]
+    if virtual > 0:
+        lines += ["", "Fields of the virtual slide, with drawn cells of all classes, were among those it was trained on."]
     return "\n".join(lines) + "\n"
 
 

@@ -37,7 +37,7 @@ def test_fit_export_and_evaluate_hand_over_to_each_other(lab: Lab, model: Model,
     )
     assert training.metrics["caution"] == ""
     card = (model.bundle / "CARD.md").read_text(encoding="utf-8")
-    assert "drawn cells only: blast" in card and "must not be used for" in card
+    assert "it cannot recognise: blast" in card and "must not be used for" in card
     assert leuko_train("evaluate", model.bundle, "--data", lab.description, "--root", lab.root, "--json") == 0
     again = json.loads(capsys.readouterr().out)
     assert again["split_by"] == "grouped:0.2"

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given
@@ -16,6 +17,7 @@ from leukostream.trainer.data.balance import CellPicker
 from leukostream.trainer.data.compose import MIN_IMAGE_PX, Composer, ComposeSettings
 from leukostream.trainer.data.contact_sheet import contact_sheet
 from leukostream.trainer.data.field import Field, cut_boxes, resized, turned
+from leukostream.trainer.data.painted import without_photographs
 from leukostream.trainer.data.palette import palette_of, repainted
 from leukostream.trainer.data.scenery import free_rectangles
 from leukostream.trainer.data.store import ImageStore
@@ -23,7 +25,7 @@ from leukostream.trainer.data.training_set import TrainingSet
 
 pytestmark = pytest.mark.timeout(60)
 
-NONE = {"mosaic": 0.0, "close": 0.0, "scenery": 0.0, "centred": 0.0, "painted": 0.0, "virtual": 0.0}
+NONE = {"whole": 0.0, "mosaic": 0.0, "close": 0.0, "scenery": 0.0, "centred": 0.0, "painted": 0.0, "virtual": 0.0}
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +61,7 @@ def test_the_store_rescales_boxes_with_the_image(annotations: list[Annotation]) 
     np.testing.assert_allclose(boxes[0], np.array([60, 90, 140, 170]) / 1.3, rtol=0.01)
 
 
-@pytest.mark.parametrize("kind", ["mosaic", "close", "scenery", "centred", "painted", "virtual"])
+@pytest.mark.parametrize("kind", ["whole", "mosaic", "close", "scenery", "centred", "painted", "virtual"])
 def test_every_builder_gives_a_full_field_and_boxes_within_it(annotations: list[Annotation], kind: str) -> None:
     made = composer(annotations, **{kind: 1.0})
     labels: list[int] = []
@@ -75,7 +77,7 @@ def test_every_builder_gives_a_full_field_and_boxes_within_it(annotations: list[
     assert any(label != IGNORE for label in labels)
 
 
-@pytest.mark.parametrize("kind", ["mosaic", "close", "centred"])
+@pytest.mark.parametrize("kind", ["whole", "mosaic", "close", "centred"])
 def test_boxes_stay_on_their_cells(annotations: list[Annotation], kind: str) -> None:
     """In tiles with their own colours, leukocytes are the only thing bluish-dark, so a box must be full of it."""
     made = Composer(ImageStore(0.13), annotations[:8], ComposeSettings(**{**NONE, kind: 1.0, "own_colours": 1.0}))
@@ -84,6 +86,36 @@ def test_boxes_stay_on_their_cells(annotations: list[Annotation], kind: str) -> 
         field = made.compose(np.random.default_rng(k), 400, 300)
         shares += [cytoplasm_share(field.image, box) for box in field.boxes]
     assert np.median(shares) > 0.7
+
+
+@pytest.mark.parametrize("size", [pytest.param((80, 60), id="a-part"), pytest.param((700, 640), id="more-than-there-is")])
+def test_a_whole_image_is_shown_as_it_is(annotations: list[Annotation], size: tuple[int, int]) -> None:
+    store = ImageStore(0.13)
+    made = Composer(store, annotations[:1], ComposeSettings(**{**NONE, "whole": 1.0}))
+    image, boxes, _ = store.get(annotations[0])
+    views = {flips: turned(Field(image, boxes, annotations[0].labels), flips) for flips in range(4)}
+    seen = set()
+    for k in range(24):
+        field = made.compose(np.random.default_rng(k), *size)
+        for flips, view in views.items():
+            larger, smaller = (field.image, view.image) if size[0] > 400 else (view.image, field.image)
+            found = cv2.matchTemplate(larger, smaller, cv2.TM_SQDIFF)
+            if found.min() < 1e-3 * smaller.size:
+                seen.add(flips)
+                top, left = np.unravel_index(int(found.argmin()), found.shape)
+                if size[0] > 400:
+                    np.testing.assert_allclose(field.boxes - [left, top, left, top], view.boxes, atol=1e-3)
+    assert seen == {0, 1, 2, 3}, "every mirror image, and nothing else was done to it"
+
+
+def test_what_has_a_photograph_is_not_painted(annotations: list[Annotation]) -> None:
+    there = {int(label) for row in annotations for label in row.labels if label >= 0}
+    made = composer(annotations, painted=1.0)
+    drawn = [label for k in range(8) for label in made.compose(np.random.default_rng(k), 660, 500).labels.tolist()]
+    assert set(drawn) - there - {IGNORE}, "the others are"
+    assert without_photographs([np.arange(14, dtype=np.int32)]) == [14]
+    assert without_photographs([np.arange(15, dtype=np.int32)]) == []
+    assert not there & set(without_photographs([row.labels for row in annotations]))
 
 
 def test_cells_set_close_are_more_than_whole_tiles_hold(annotations: list[Annotation]) -> None:

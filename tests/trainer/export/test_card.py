@@ -51,6 +51,21 @@ def test_a_line_of_the_card(metrics: dict[str, Any], line: str) -> None:
     assert line in card(manifest(metrics))
 
 
+@pytest.mark.parametrize(
+    ("compose", "said", "unsaid"),
+    [
+        pytest.param({"painted": 0.1, "virtual": 0.0}, "on drawn cells only: blast", "virtual slide", id="painted"),
+        pytest.param({"painted": 0.0, "virtual": 0.1}, "drawn cells of all classes", "cannot recognise", id="virtual"),
+        pytest.param({"painted": 0.0, "virtual": 0.0}, "cannot recognise: blast", "drawn", id="photographs-only"),
+    ],
+)
+def test_drawn_cells_are_named_where_there_were_any(compose: dict[str, float], said: str, unsaid: str) -> None:
+    told = manifest({})
+    told["training"]["recipe"]["compose"] = compose
+    data = card(told).split("## Data")[1]
+    assert said in data and unsaid not in data
+
+
 def test_a_training_that_was_stopped_is_not_claimed_to_the_end() -> None:
     assert "stopped after 3 of them and did not finish" in card(manifest({}, stopped_after_step=3))
     assert "did not finish" not in card(manifest({}))
