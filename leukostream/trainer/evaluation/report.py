@@ -47,6 +47,10 @@ def remarks(summary: Summary) -> list[str]:
         pairs = (("any leukocyte", summary.limits.wbc_ap), ("mAP", summary.limits.map))
         shown = ", ".join(f"{name} {pair[0]:.3f} to {pair[1]:.3f}" for name, pair in pairs if pair)
         said.append(f"95 % limits: {shown} ({summary.limits.rounds} rounds, {summary.limits.resampled}).")
+    if folds := summary.folds:
+        rows = (("any leukocyte", folds.mean_wbc_ap, folds.wbc_ap), ("mAP", folds.mean_map, folds.map))
+        shown = "; ".join(f"{name} {figure(mean)} ({', '.join(map(figure, each))})" for name, mean, each in rows)
+        said.append(f"mean over {len(folds.map)} folds, each model by itself: {shown}.")
     return said
 
 

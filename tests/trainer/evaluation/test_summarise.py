@@ -15,7 +15,7 @@ from leukostream.trainer.evaluation.average_precision import Curve, class_curve,
 from leukostream.trainer.evaluation.bootstrap import bootstrap, draw, weighted_ap
 from leukostream.trainer.evaluation.curves import curve_points
 from leukostream.trainer.evaluation.detect import ImageResult
-from leukostream.trainer.evaluation.report import table_of
+from leukostream.trainer.evaluation.report import remarks, table_of
 from leukostream.trainer.evaluation.subsets import dense, small_cells
 from leukostream.trainer.evaluation.summarise import EvaluationSettings, summarise, summarise_folds
 from leukostream.trainer.evaluation.summary import MAX_CURVE_POINTS, Summary
@@ -166,6 +166,8 @@ def test_pooled_models_are_ranked_together_and_also_averaged_apart() -> None:
     assert pooled.folds is not None and pooled.images == 8
     assert pooled.folds.wbc_ap == (1.0, 1.0) and pooled.folds.mean_map == 1.0
     assert pooled.wbc.ap is not None and pooled.wbc.ap < 0.9
+    told = remarks(Summary(**dict(pooled), **HEADER))[-1]
+    assert told.startswith("mean over 2 folds") and "any leukocyte 1.000 (1.000, 1.000); mAP 1.000 (1.000, 1.000)" in told
 
 
 def test_originals_are_resampled_together_when_no_groups_are_given() -> None:
