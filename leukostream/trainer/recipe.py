@@ -137,8 +137,8 @@ def shipped_recipes() -> list[str]:
 def load_recipe(name_or_path: str, overrides: Mapping[str, Any] | None = None) -> Recipe:
     """Read a recipe by the name of a shipped one or by path; `overrides` set values by dotted key (`phases.0.steps`).
 
-    A file may say `based_on: RECIPE` and state only what differs. Raises `ConfigError` for an unknown recipe, an unknown key, a
-    value out of range or values that do not go together.
+    A file may say `based_on: RECIPE` (a shipped one, or a file by its path from this file) and state only what differs. Raises
+    `ConfigError` for an unknown recipe, an unknown key, a value out of range or values that do not go together.
     """
     content = _content(name_or_path, ())
     for key, value in (overrides or {}).items():
@@ -174,4 +174,6 @@ def _content(name_or_path: str, seen: tuple[str, ...]) -> dict[str, Any]:
     if "based_on" not in content:
         return content
     base = str(content.pop("based_on"))
+    if base.endswith((".yaml", ".yml")):
+        base = str((path.parent / base).resolve())
     return merged(_content(base, (*seen, name_or_path)), content)

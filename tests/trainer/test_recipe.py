@@ -72,6 +72,14 @@ def test_values_are_set_by_dotted_key_and_read_as_yaml(tmp_path: Path) -> None:
     assert (recipe.compose.mosaic, recipe.compose.painted) == (0.9, 0.0)
 
 
+def test_a_file_names_its_base_from_where_it_lies(tmp_path: Path) -> None:
+    (tmp_path / "ours").mkdir()
+    (tmp_path / "base.yaml").write_text("{based_on: shipped, name: base, seed: 77}")
+    (tmp_path / "ours" / "mine.yaml").write_text("{based_on: ../base.yaml, name: mine}")
+    recipe = load_recipe(str(tmp_path / "ours" / "mine.yaml"))
+    assert (recipe.name, recipe.seed, recipe.architecture) == ("mine", 77, "yolov3-tiny")
+
+
 def test_a_recipe_based_on_another_states_only_what_differs(tmp_path: Path) -> None:
     changed = {"based_on": "shipped", "name": "mine", "optimiser": {"warm_up_steps": 7}}
     mine, shipped = load(tmp_path, changed), load_recipe("shipped")
@@ -124,11 +132,12 @@ def test_a_mistake_in_a_recipe_is_answered_by_key(tmp_path: Path, changes: dict[
         ("based_on: nothing", "neither a file nor a shipped recipe"),
         ("based_on: yolov3-tiny-461", "did you mean `yolov3-tiny-416`"),
         ("based_on: {me}", "is based on itself"),
+        ("based_on: ../{folder}/mine.yaml", "is based on itself"),
     ],
 )
 def test_a_file_that_is_no_recipe_is_named(tmp_path: Path, content: str, sentence: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        load(tmp_path, content.replace("{me}", str(tmp_path / "mine.yaml")))
+        load(tmp_path, content.replace("{me}", str(tmp_path / "mine.yaml")).replace("{folder}", tmp_path.name))
     assert sentence in str(caught.value)
 
 
