@@ -8,15 +8,16 @@ from leukostream.trainer.reporting.page import drawing
 from leukostream.trainer.reporting.reference import Reference
 from leukostream.trainer.reporting.run import Run
 from leukostream.trainer.reporting.section import Cell, Section, Table
-from leukostream.trainer.reporting.words import FEW, in_words, listed
+from leukostream.trainer.reporting.words import FEW, figure, in_words, listed
 
 
 def abnormal(runs: Sequence[Run], reference: Reference) -> Section:
     """Mean AP over the abnormal classes."""
     rows = [
-        {"name": run.name, "value": run.summary.abnormal.map, "text": _abnormal_words(run), "look": "ours"} for run in runs
+        {"name": _name(run), "value": run.summary.abnormal.map, "text": _text(run.summary.abnormal.map), "look": "ours"}
+        for run in runs
     ] + [
-        {"name": f"{reference.short}, {name}", "value": value, "text": f"{value:.3f}", "look": ""}
+        {"name": f"{reference.short}, {name}", "value": value, "text": _text(value), "look": ""}
         for name, value in reference.abnormal.mean_ap.items()
     ]
     alt = "Bars of mean average precision: " + "; ".join(f"{row['name']} {row['text']}" for row in rows)
@@ -32,10 +33,15 @@ def abnormal(runs: Sequence[Run], reference: Reference) -> Section:
     )
 
 
-def _abnormal_words(run: Run) -> str:
+def _text(value: float | None) -> str:
+    return "nothing known" if value is None else figure(value)
+
+
+def _name(run: Run) -> str:
+    """With what its mean is over: behind the bar there is no room for it."""
     own = run.summary.abnormal
     if own.map is None:
-        return "nothing known"
+        return run.name
     known = [truth for name, truth in run.truths if own.ap.get(name) is not None]
     cells = f"{sum(known)} cells{', weak' if min(known, default=0) < FEW else ''}"
-    return f"{own.map:.3f} ({len(known)} of {len(own.classes)} classes, {cells})"
+    return f"{run.name} ({len(known)} of {len(own.classes)} classes, {cells})"

@@ -30,8 +30,10 @@ def accuracy(runs: Sequence[Run], reference: Reference) -> Section:
     if repeated:
         head[1] = Cell("cells", "ours")
     note = (
-        f"AP is average precision at IoU 0.5: the area under the whole curve, and the mean at eleven recalls. In italics: "
-        f"fewer than {FEW} cells. {NONE}: no cell to measure on, or nothing published. Source of the other columns: "
+        "AP is average precision: the area under the whole precision-recall curve; 11-point AP is the mean precision at eleven "
+        "recalls, mAP the mean over classes. A cell is found when its box and the annotated one overlap in half of what "
+        "the two cover (IoU 0.5). s_min sets the size SSD's default boxes begin at, as a share of the image's side. In "
+        f"italics: fewer than {FEW} cells. {NONE}: no cell to measure on, or nothing published. Source of the other columns: "
         f"{reference.source}."
     )
     return Section(

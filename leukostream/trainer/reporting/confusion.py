@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from leukostream.edge.contracts.cells import CELLS
 from leukostream.trainer.evaluation.summary import Confusion
+from leukostream.trainer.reporting.mean_accuracy import classes, mean_accuracy
 from leukostream.trainer.reporting.reference import Matrix, Reference
 from leukostream.trainer.reporting.run import Run
 from leukostream.trainer.reporting.section import Cell, Section, Table
@@ -19,8 +20,8 @@ SHORT = {cell.name: cell.abbreviation for cell in CELLS} | {
 
 
 def confusion(runs: Sequence[Run], reference: Reference) -> Section:
-    """Single-cell images as the reference tested them, then every cell, then the reference's own."""
-    tables = []
+    """The means side by side, single-cell images as the reference tested them, every cell, then the reference's own."""
+    tables = [mean_accuracy(runs, reference)]
     for run in runs:
         single, every = run.summary.confusion, run.summary.confusion_all
         alone = single.counts == every.counts
@@ -30,6 +31,7 @@ def confusion(runs: Sequence[Run], reference: Reference) -> Section:
     words = (
         "A row is a true class, a column what it was called; figures are shares of the row. In our mean accuracy a cell that "
         "was not found, or whose class was not certain, counts as wrong.",
+        "A matrix has its columns in the order of its rows, abbreviated as in the reference; unid.: found, its class not certain.",
     )
     return Section("What is taken for what (the reference's Fig. 8)", words, tuple(tables))
 
@@ -41,8 +43,14 @@ def _own(caption: str, matrix: Confusion) -> Table:
         first = Cell(f"{in_words(name)} ({n})", "weak" if 0 < n < FEW else "")
         cells = [Cell(NONE, "none")] * len(matrix.columns) if shares is None else [_tinted(share) for share in shares]
         rows.append((first, *cells))
-    accuracy = f"mean accuracy {figure(matrix.mean_accuracy)} over {matrix.n} cells" if matrix.n else "no such cell"
-    note = f"With the likeliest class taken even where it is not certain: {figure(matrix.mean_accuracy_best_class)}."
+    known = sum(shares is not None for shares in matrix.shares)
+    accuracy = (
+        f"mean accuracy {figure(matrix.mean_accuracy)} over {matrix.n} cells of {classes(known)}"
+        if matrix.n
+        else "no such cell"
+    )
+    best = figure(matrix.mean_accuracy_best_class)
+    note = f"With the likeliest class taken even where it is not certain, as the reference did: {best}."
     head = (Cell("true class (cells)"), *(Cell(SHORT.get(name, in_words(name))) for name in matrix.columns))
     return Table(f"{caption}: {accuracy}", head, tuple(rows), note if matrix.n else "", "heat")
 
@@ -51,7 +59,8 @@ def _published(matrix: Matrix, reference: Reference) -> Table:
     head = (Cell("true class"), *(Cell(SHORT[name]) for name in reference.classes))
     rows = zip(reference.classes, matrix.rows, strict=True)
     return Table(
-        f"{reference.short}, {matrix.name}: mean accuracy {matrix.mean_accuracy:.4f} over {reference.cell_images:,} cells",
+        f"{reference.short}, {matrix.name}: mean accuracy {matrix.mean_accuracy:.4f} over {reference.cell_images:,} cells "
+        f"of {classes(len(reference.classes))}",
         head,
         tuple((Cell(in_words(name)), *map(_tinted, row)) for name, row in rows),
         f"Source: {reference.source}.",

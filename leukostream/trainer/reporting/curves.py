@@ -31,6 +31,7 @@ def curves(runs: Sequence[Run]) -> Section:
     drawings += [_panel(name, runs) for name, truth in truths.items() if truth]
     words = [
         "Precision against recall as the score falls. The circle marks the thresholds the model works at.",
+        "All curves are ours: of the reference's there are no points to draw, only their AP, beside ours under its Table 1.",
         unknown([name for name, truth in truths.items() if not truth], all(run.held_back for run in runs)),
     ]
     if len(runs) > N_COLOURS:

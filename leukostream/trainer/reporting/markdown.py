@@ -26,7 +26,13 @@ def _table(table: Table) -> str:
 
 
 def _row(cells: Sequence[Cell]) -> str:
-    return f"| {' | '.join(_plain(cell.text) for cell in cells)} |"
+    return f"| {' | '.join(map(_shown, cells))} |"
+
+
+def _shown(cell: Cell) -> str:
+    """A weak figure in italics, as on the page."""
+    text = _plain(cell.text)
+    return f"*{text}*" if text and "weak" in cell.look.split() else text
 
 
 _SPECIAL = str.maketrans({mark: f"\\{mark}" for mark in "\\`*_[]<>|#"} | {"\n": " ", "\r": " "})

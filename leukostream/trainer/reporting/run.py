@@ -62,8 +62,11 @@ def _load(path: Path) -> Summary:
 
 
 def _is_whole(matrix: Confusion) -> bool:
+    """A row for every class, and a column for each of them: its diagonal is read."""
     n_rows, n_columns = len(matrix.classes), len(matrix.columns)
     rows = [*matrix.counts, *(row for row in matrix.shares if row is not None)]
+    if not set(matrix.classes) <= set(matrix.columns):
+        return False
     return len(matrix.counts) == len(matrix.shares) == n_rows and all(len(row) == n_columns for row in rows)
 
 

@@ -30,7 +30,7 @@ def speed(runs: Sequence[Run], reference: Reference) -> Section:
         tuple(rows),
         f"Source of the others: {reference.source}.",
     )
-    timed = [f"{run.name}, over {run.summary.time_ms.whole.n} images: {run.summary.time_ms.whole.timed}." for run in runs]
+    timed = [f"{run.name}, timed over {run.summary.time_ms.whole.n} images: {run.summary.time_ms.whole.timed}." for run in runs]
     words = f"The reference's times are of its {reference.gpu}; times on different machines compare machines as much as models."
     return Section("Speed (the reference's Table 2)", (words, *timed), (table,))
 

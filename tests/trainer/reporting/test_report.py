@@ -112,8 +112,11 @@ def test_both_name_every_class_and_say_what_is_not_known(tmp_path: Path) -> None
         assert not [name for name in NAMES if in_words(name) not in shown]
         assert re.search(r"No held-back image shows a blast, .* or an artefact; nothing is known about them\.", shown)
         assert "Fewer than 10 cells: eosinophil (3)" in shown
+        assert "In italics: fewer than 10 cells" in shown
         assert "not the reference's own" in shown
+        assert "All curves are ours: of the reference's there are no points to draw" in shown
         assert "Pictures were left out" in shown
+    assert "| eosinophil | *3* | *0.560* | *0.550* | 0.985 |" in text
 
 
 FOLDS = {
@@ -124,6 +127,8 @@ FOLDS = {
     "mean_map_11_point": 0.5,
     "mean_class_ap": {},
 }
+
+ABNORMAL = {"classes": ["eosinophil", "blast"], "ap": {"eosinophil": 0.92}, "map": 0.92, "words": "Without the blast."}
 
 
 @pytest.mark.parametrize(
@@ -138,6 +143,7 @@ FOLDS = {
         pytest.param({"split_by": "source:lab_b"}, "every image of lab_b", id="split-in-words"),
         pytest.param({"caution": "It may know these images."}, "It may know these images.", id="known-images"),
         pytest.param({"folds": FOLDS}, "each image held back once, in 2 folds", id="cross-validation-in-words"),
+        pytest.param({"abnormal": ABNORMAL}, "tiny (1 of 2 classes, 3 cells, weak)", id="what-the-abnormal-mean-is-over"),
         pytest.param({"split_by": "pooled folds"}, "test: pooled folds", id="a-split-of-another-command"),
     ],
 )
@@ -236,6 +242,11 @@ def test_a_picture_that_cannot_be_cut_is_an_error(tmp_path: Path, root: Path, mi
     assert not (tmp_path / "out").exists()
 
 
+def renamed_column() -> dict[str, Any]:
+    matrix: dict[str, Any] = made_up()["confusion"]
+    return matrix | {"columns": ["unheard_of", *matrix["columns"][1:]]}
+
+
 def without(key: str) -> dict[str, Any]:
     return {name: value for name, value in made_up().items() if name != key}
 
@@ -247,6 +258,7 @@ def without(key: str) -> dict[str, Any]:
         pytest.param([without("wbc") | {"wbcs": 1}], "`wbc`", id="key-misspelt"),
         pytest.param([made_up(map=1.5)], "`map`", id="no-share"),
         pytest.param([made_up(confusion=made_up()["confusion"] | {"columns": ["blast"]})], "classes x columns", id="matrix"),
+        pytest.param([made_up(confusion=renamed_column())], "classes x columns", id="matrix-without-diagonal"),
         pytest.param([made_up(models=[]), made_up(models=[])], None, id="told-apart-by-their-files"),
     ],
 )
