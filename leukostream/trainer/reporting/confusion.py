@@ -31,7 +31,7 @@ def confusion(runs: Sequence[Run], reference: Reference) -> Section:
     words = (
         "A row is a true class, a column what it was called; figures are shares of the row. In our mean accuracy a cell that "
         "was not found, or whose class was not certain, counts as wrong.",
-        "A matrix has its columns in the order of its rows, abbreviated as in the reference; unid.: found, its class not certain.",
+        "The columns follow the order of the rows, abbreviated as in the reference; unid.: found, its class not certain.",
     )
     return Section("What is taken for what (the reference's Fig. 8)", words, tuple(tables))
 
