@@ -9,6 +9,7 @@ from rich.console import Console
 
 from leukostream.edge.contracts.errors import ConfigError, DataError
 from leukostream.edge.contracts.labels import write_label_lines
+from leukostream.trainer.commands.fit import DEFAULT_RECIPE
 from leukostream.trainer.data.annotation import SPLITS
 from leukostream.trainer.data.check import check as check_data
 from leukostream.trainer.data.check_table import rendered
@@ -17,6 +18,7 @@ from leukostream.trainer.data.description import load_description
 from leukostream.trainer.data.examples import class_examples
 from leukostream.trainer.data.label_lines import label_lines
 from leukostream.trainer.data.split import HELP, parse_splits
+from leukostream.trainer.recipe import load_recipe
 
 data = typer.Typer(help="Look at annotated images before training on them.", no_args_is_help=True)
 
@@ -31,6 +33,7 @@ def check(
     description: Described,
     root: Root,
     split_by: Annotated[str, typer.Option(help=HELP)] = "given",
+    recipe: Annotated[str, typer.Option(help="recipe the images are for: at its scale none may be too small")] = DEFAULT_RECIPE,
     as_json: Annotated[bool, typer.Option("--json", help="one JSON document instead of tables")] = False,
     sheet: Annotated[Path | None, typer.Option(help="picture to write: examples of each class with their boxes")] = None,
 ) -> None:
@@ -40,7 +43,7 @@ def check(
     """
     if sheet is not None and sheet.suffix.lower() not in PICTURES:
         raise ConfigError(f"a sheet cannot be written as {sheet.name!r}; use {' or '.join(PICTURES)}.")
-    report, rows = check_data(description, root, split_by)
+    report, rows = check_data(description, root, split_by, load_recipe(recipe).scale.um_per_px)
     if as_json:
         print(report.model_dump_json(indent=1))
     else:

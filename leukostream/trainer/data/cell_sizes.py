@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from leukostream.trainer.data.annotation import IGNORE, Annotation
+from leukostream.edge.contracts.cells import CELLS
+from leukostream.trainer.data.annotation import IGNORE, UNTYPED_NEUTROPHIL, UNTYPED_WBC, Annotation
 
 MIN_CELLS = 8
 """Fewer have no median to go by."""
@@ -14,8 +15,15 @@ MIN_CELLS = 8
 SOURCE_FACTOR = 1.25
 """Staining, smearing and the annotators' habits move a laboratory's sizes by less; another objective moves them by more."""
 
+LEUKOCYTE_UM = (8.0, 20.0)
+"""Between these is the median diameter of a source's leukocytes, whatever its types: haematology's textbooks give 7-10 um for
+the small lymphocyte, the smallest, and 12-20 um for the monocyte, the largest. Boxes are drawn around the whole cell, and no
+class has a median under 10 or over 17 um in the data sets of the shipped model."""
+
 CELL_FACTOR = 2.0
 """No cell's diameter is half or twice that of its class."""
+
+LEUKOCYTES = {UNTYPED_WBC, UNTYPED_NEUTROPHIL, *(label for label, cell in enumerate(CELLS) if cell.is_wbc)}
 
 BORDER_PX = 2.0
 """A box this near to its image's border is a cut cell's."""
@@ -61,6 +69,18 @@ def sources_off(sizes: Sequence[CellSize]) -> Iterator[tuple[str, float]]:
         factor = float(np.median(values))
         if not 1 / SOURCE_FACTOR <= factor <= SOURCE_FACTOR:
             yield source, factor
+
+
+def sources_unlikely(sizes: Sequence[CellSize]) -> Iterator[tuple[str, float]]:
+    """Source and median diameter in um of its leukocytes, where it lies outside `LEUKOCYTE_UM`: this needs no other source."""
+    by_source: dict[str, list[float]] = defaultdict(list)
+    for size in sizes:
+        if size.label in LEUKOCYTES:
+            by_source[size.source].append(size.side_um)
+    for source, sides in sorted(by_source.items()):
+        median = float(np.median(sides))
+        if len(sides) >= MIN_CELLS and not LEUKOCYTE_UM[0] <= median <= LEUKOCYTE_UM[1]:
+            yield source, median
 
 
 def cells_off(sizes: Sequence[CellSize]) -> Iterator[tuple[CellSize, float]]:

@@ -8,16 +8,20 @@ from typing import Literal
 
 from leukostream.edge.contracts.base import Strict
 from leukostream.trainer.data.annotation import IGNORE, SPLITS, Annotation
-from leukostream.trainer.data.cell_sizes import CELL_FACTOR, cell_sizes, cells_off, sources_off
+from leukostream.trainer.data.cell_sizes import CELL_FACTOR, LEUKOCYTE_UM, cell_sizes, cells_off, sources_off, sources_unlikely
 from leukostream.trainer.data.class_map import LABEL_NAMES
+from leukostream.trainer.data.compose import require_room
 from leukostream.trainer.data.datasets import each_once, read_dataset
 from leukostream.trainer.data.description import load_description
 from leukostream.trainer.data.faults import Listed
 from leukostream.trainer.data.groups import Bits, difference_hash, group_names, near_duplicates
 from leukostream.trainer.data.image_file import read_image
+from leukostream.trainer.data.provenance import require_origins
 from leukostream.trainer.data.split import divide, parse_plan
 
-FindingKind = Literal["image", "labels", "class", "box", "duplicate", "near_duplicate", "group", "scale", "size"]
+FindingKind = Literal[
+    "image", "labels", "class", "box", "name", "origin", "duplicate", "near_duplicate", "group", "scale", "size"
+]
 
 
 class Finding(Strict):
@@ -53,19 +57,26 @@ class CheckReport(Strict):
         return sum(finding.severity == severity for finding in self.findings)
 
 
-def check(description: Path, root: Path, split_by: str = "given") -> tuple[CheckReport, list[Annotation]]:
+def check(
+    description: Path, root: Path, split_by: str = "given", um_per_px: float = 0.13
+) -> tuple[CheckReport, list[Annotation]]:
     """Read everything, to the end, and look at every pixel; the report, and the annotations of what could be read.
 
-    Raises `DataError` when the description itself cannot be used, `ConfigError` for an unknown split.
+    `um_per_px` is the scale of the model that they are for. Raises `DataError` when the description itself cannot be used,
+    `ConfigError` for an unknown split.
     """
     plan = parse_plan(split_by)
     content = load_description(description)
     faults = Listed()
+    with faults.of(description):
+        require_origins(description)
     read: list[Annotation] = []
     for dataset in content.datasets:
         with faults.of(root / dataset.folder):
             read += read_dataset(dataset, description, root, faults)
+    before = len(faults.found)
     once = each_once(read, faults)
+    repeated = len(read) - len(once) - (len(faults.found) - before)
     rows: list[Annotation] = []
     hashes: list[Bits] = []
     for row in once:
@@ -73,6 +84,7 @@ def check(description: Path, root: Path, split_by: str = "given") -> tuple[Check
             read_image(row.path)
             hashes.append(difference_hash(row.path))
             rows.append(row)
+            require_room(row, um_per_px)
     rows = divide(rows, plan, content.group_patterns, faults) if rows else []
     names = group_names(rows, content.group_patterns, faults)
     broken = [
@@ -82,7 +94,7 @@ def check(description: Path, root: Path, split_by: str = "given") -> tuple[Check
     report = CheckReport(
         description=str(description),
         split_by=split_by,
-        repeated=len(read) - len(once),
+        repeated=repeated,
         parts=tuple(_parts(rows)),
         findings=(*broken, *_duplicates(rows, hashes), *_parted(rows, names, content.group_patterns), *_sizes(rows)),
     )
@@ -140,6 +152,12 @@ def _sizes(rows: Sequence[Annotation]) -> Iterator[Finding]:
     for source, factor in sources_off(sizes):
         sentence = (
             f"the cells of {source} are {factor:.2f} times as large as those of its classes elsewhere; measure its um_per_px."
+        )
+        yield Finding(severity="warning", kind="scale", file=source, sentence=sentence)
+    for source, median in sources_unlikely(sizes):
+        sentence = (
+            f"the leukocytes of {source} measure {median:.1f} um (median), which in a smear is {LEUKOCYTE_UM[0]:g} to "
+            f"{LEUKOCYTE_UM[1]:g}; measure its um_per_px."
         )
         yield Finding(severity="warning", kind="scale", file=source, sentence=sentence)
     for size, median in cells_off(sizes):

@@ -9,13 +9,14 @@ from leukostream.edge.contracts.detections import Float32, Int32
 from leukostream.edge.contracts.errors import DataError
 from leukostream.trainer.data.annotation import IGNORE, Annotation
 from leukostream.trainer.data.balance import CellPicker
+from leukostream.trainer.data.faults import TooSmall
 from leukostream.trainer.data.field import Field, cut_boxes, turned
 from leukostream.trainer.data.mosaic import cells_set_close, tiles_side_by_side
 from leukostream.trainer.data.painted import Painter, without_photographs
 from leukostream.trainer.data.palette import Palette, palette_of, repainted, varied
 from leukostream.trainer.data.paste import blend, soft_ellipse
 from leukostream.trainer.data.scenery import Scenery, free_rectangles
-from leukostream.trainer.data.store import ImageStore
+from leukostream.trainer.data.store import ImageStore, scaled_size
 
 __all__ = ["ComposeSettings", "Composer", "Field"]
 
@@ -31,6 +32,16 @@ SURROUNDINGS_PX = 40
 
 MIN_IMAGE_PX = 48
 """No leukocyte is smaller at 0.13 um/px, and scenery cannot be sewn of less."""
+
+
+def require_room(row: Annotation, um_per_px: float) -> None:
+    """Raises `TooSmall` for an image that holds no cell at `um_per_px`, by its header alone."""
+    width_px, height_px = scaled_size(row.width_px, row.height_px, row.um_per_px / um_per_px)
+    if min(width_px, height_px) < MIN_IMAGE_PX:
+        raise TooSmall(
+            f"{row.path} is only {width_px}x{height_px} px at {um_per_px:g} um/px, too small for a cell; "
+            f"correct the um_per_px of {row.source} ({row.um_per_px:g}) or strike the image."
+        )
 
 
 class ComposeSettings(Strict):
@@ -58,13 +69,9 @@ class Composer:
             raise DataError("there is no annotated image to compose fields from; check the description and the split.")
         self.settings = settings
         self.um_per_px, self._keep = store.um_per_px, store.keep
+        for annotation in annotations:
+            require_room(annotation, store.um_per_px)
         loaded = [store.get(annotation) for annotation in annotations]
-        for annotation, (image, _, _) in zip(annotations, loaded, strict=True):
-            if min(image.shape[:2]) < MIN_IMAGE_PX:
-                raise DataError(
-                    f"{annotation.path} is only {image.shape[1]}x{image.shape[0]} px at {store.um_per_px:g} um/px, too small "
-                    f"for a cell; correct the um_per_px of {annotation.source} ({annotation.um_per_px:g}) or strike the image."
-                )
         self._images = [image for image, _, _ in loaded]
         self._boxes: list[Float32] = [boxes for _, boxes, _ in loaded]
         self._labels: list[Int32] = [labels for _, _, labels in loaded]

@@ -8,8 +8,9 @@ from leukostream.edge.contracts.errors import DataError
 from leukostream.trainer.data.annotation import Annotation
 from leukostream.trainer.data.class_map import load_class_map
 from leukostream.trainer.data.description import ClassFoldersDataset, CocoDataset, Dataset, VocDataset, load_description
-from leukostream.trainer.data.faults import STRICT, Faults
+from leukostream.trainer.data.faults import STRICT, Faults, NameTaken
 from leukostream.trainer.data.groups import same_picture
+from leukostream.trainer.data.image_file import read_image
 from leukostream.trainer.data.read_class_folders import read_class_folders
 from leukostream.trainer.data.read_coco import read_coco
 from leukostream.trainer.data.read_voc import read_voc
@@ -35,16 +36,31 @@ def read_dataset(dataset: Dataset, description: Path, root: Path, faults: Faults
 def each_once(annotations: Iterable[Annotation], faults: Faults = STRICT) -> list[Annotation]:
     """The annotations without the later ones of an original that was there before.
 
-    The same name within one source is the same original. The same name in two sources is, if the pictures are alike; else two
-    laboratories number their images alike, and both stay.
+    The same name and alike pictures are the same original. Where the pictures differ, two sources are two laboratories that
+    number their images alike, and both stay; within one source nobody could tell them apart by their name, and the later one
+    goes to `faults`. Only pictures of one name are compared.
     """
     chosen: dict[str, list[Annotation]] = {}
     for row in annotations:
         with faults.of(row.path):
             known = chosen.setdefault(row.original, [])
-            if not any(one.source == row.source or same_picture(one.path, row.path) for one in known):
+            if not any(same_picture(one.path, row.path) for one in known):
+                _require_free_name(row, known)
                 known.append(row)
     return [row for rows in chosen.values() for row in rows]
+
+
+def _require_free_name(row: Annotation, known: list[Annotation]) -> None:
+    """Raises `NameTaken` when one of `known`, which show something else, is of the same source."""
+    for one in known:
+        if one.source == row.source:
+            # A truncated file may decode to another picture; then the damage is what has to be said.
+            for path in (one.path, row.path):
+                read_image(path)
+            raise NameTaken(
+                f"{row.path} and {one.path} are different pictures, and both are {row.original!r} of {row.source}; rename one, "
+                "or give their data sets different sources."
+            )
 
 
 def load_datasets(description: Path, root: Path, split_by: str = "given", faults: Faults = STRICT) -> list[Annotation]:

@@ -107,6 +107,17 @@ class Description(Strict):
         """`group_by` of the sources that have one."""
         return {name: source.group_by for name, source in self.sources.items() if source.group_by}
 
+    @property
+    def without_origin(self) -> list[str]:
+        """Sources that the data sets name and `sources` does not."""
+        named: set[str] = set()
+        for dataset in self.datasets:
+            if isinstance(dataset.um_per_px, dict):
+                named |= dataset.um_per_px.keys()
+            elif dataset.source is not None:
+                named.add(dataset.source)
+        return sorted(named - self.sources.keys())
+
 
 def load_description(path: Path) -> Description:
     """Read a description of data sets. Raises `DataError`."""

@@ -7,8 +7,9 @@ from typing import Literal
 
 from leukostream.edge.contracts.errors import DataError
 
-Kind = Literal["image", "labels", "class", "box"]
-"""An unreadable image; a file of labels missing, damaged or at odds with its image; an unmapped class name; a bad box."""
+Kind = Literal["image", "labels", "class", "box", "name", "origin", "scale"]
+"""An unreadable image; a file of labels missing, damaged or at odds with its image; an unmapped class name; a bad box; a name
+that another picture of the source has; a source of unknown origin; an image too small at its scale."""
 
 
 class UnreadableImage(DataError):
@@ -23,7 +24,26 @@ class BadBox(DataError):
     """A box that cannot be a cell's."""
 
 
-_KINDS: dict[type[DataError], Kind] = {UnreadableImage: "image", UnmappedClass: "class", BadBox: "box"}
+class NameTaken(DataError):
+    """A picture with the name that another picture of its source has."""
+
+
+class OriginMissing(DataError):
+    """A source of which the description states no origin and licence."""
+
+
+class TooSmall(DataError):
+    """An image of which nothing is left at the scale it is wanted at."""
+
+
+_KINDS: dict[type[DataError], Kind] = {
+    UnreadableImage: "image",
+    UnmappedClass: "class",
+    BadBox: "box",
+    NameTaken: "name",
+    OriginMissing: "origin",
+    TooSmall: "scale",
+}
 
 
 @dataclass(frozen=True, slots=True)

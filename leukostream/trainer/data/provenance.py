@@ -6,23 +6,29 @@ from hashlib import sha256
 from pathlib import Path
 
 from leukostream.edge.contracts.cells import CELLS
-from leukostream.edge.contracts.errors import DataError
 from leukostream.trainer.data.annotation import UNTYPED_NEUTROPHIL, UNTYPED_WBC, Annotation
 from leukostream.trainer.data.datasets import data_sha256
 from leukostream.trainer.data.description import load_description
+from leukostream.trainer.data.faults import OriginMissing
+
+
+def require_origins(description: Path) -> None:
+    """Raises `DataError` when the description does not say where a source comes from: a bundle must be able to."""
+    if missing := load_description(description).without_origin:
+        raise OriginMissing(
+            f"{description} does not state origin and licence of {', '.join(missing)}; add them under `sources`."
+        )
 
 
 def describe(description: Path, annotations: list[Annotation], left_out: Iterable[Path] = ()) -> dict[str, object]:
     """Sources with licence and image count, cells per class, a hash over images and annotations, and the images' keys.
 
     `left_out`: images that could not be read and are not among the annotations; they are named.
-    Raises `DataError` when the description does not say where a source comes from: a bundle must be able to.
+    Raises `DataError` as `require_origins` does.
     """
+    require_origins(description)
     origins = load_description(description).sources
     images = Counter(row.source for row in annotations)
-    missing = sorted(images.keys() - origins.keys())
-    if missing:
-        raise DataError(f"{description} does not state origin and licence of {', '.join(missing)}; add them under `sources`.")
     cells = Counter(int(label) for row in annotations for label in row.labels)
     named = {cell.name: cells[index] for index, cell in enumerate(CELLS)}
     return {

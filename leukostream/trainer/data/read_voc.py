@@ -4,14 +4,19 @@ import re
 from pathlib import Path
 from xml.etree import ElementTree
 
+import numpy as np
+
 from leukostream.edge.contracts.errors import DataError
-from leukostream.trainer.data.annotation import SPLITS, Annotation, Box, Split, checked
+from leukostream.trainer.data.annotation import IGNORE, SPLITS, Annotation, Box, Split, checked
 from leukostream.trainer.data.class_map import ClassMap
 from leukostream.trainer.data.description import VocDataset
 from leukostream.trainer.data.faults import STRICT, Faults
 from leukostream.trainer.data.image_file import image_size, images_in
 from leukostream.trainer.data.text_file import read_text
 from leukostream.trainer.data.wbc_types import read_table, with_types
+
+Objects = tuple[list[Box], list[int]]
+"""Boxes (0-based, exclusive end) and labels."""
 
 
 def _text(node: ElementTree.Element, tag: str, where: Path) -> str:
@@ -28,10 +33,17 @@ def _number(node: ElementTree.Element, tag: str, where: Path) -> float:
         raise DataError(f"{where} has a <{tag}> that is no number ({problem}); correct it.") from problem
 
 
+def _is_difficult(node: ElementTree.Element, where: Path) -> bool:
+    said = node.findtext("difficult", "0").strip()
+    if said not in {"0", "1"}:
+        raise DataError(f"{where} has the <difficult> {said!r}; write 1 for an object that nothing is tested on, else 0.")
+    return said == "1"
+
+
 def read_objects(
     path: Path, class_map: ClassMap, image_name: str, size: tuple[int, int], faults: Faults = STRICT
-) -> tuple[list[Box], list[int]]:
-    """Boxes (0-based, exclusive end) and labels of one XML file; background classes are left out. Raises `DataError`."""
+) -> tuple[Objects, Objects]:
+    """The objects of one XML file, and those marked difficult; background classes are left out. Raises `DataError`."""
     try:
         root = ElementTree.parse(path).getroot()
     except ElementTree.ParseError as problem:
@@ -41,16 +53,17 @@ def read_objects(
     width_px, height_px = (_number(root, f"size/{tag}", path) for tag in ("width", "height"))
     if width_px != size[0] or height_px != size[1]:
         raise DataError(f"{path} states {width_px:g}x{height_px:g} px, its image has {size[0]}x{size[1]}; which is scaled?")
-    boxes: list[Box] = []
-    labels: list[int] = []
+    plain: Objects = ([], [])
+    difficult: Objects = ([], [])
     for node in root.findall("object"):
         with faults.of(path):
             label = class_map.label(_text(node, "name", path), path)
             if label is not None:
                 x1, y1, x2, y2 = (_number(node, f"bndbox/{tag}", path) for tag in ("xmin", "ymin", "xmax", "ymax"))
+                boxes, labels = difficult if _is_difficult(node, path) else plain
                 boxes.append((x1 - 1, y1 - 1, x2, y2))
                 labels.append(label)
-    return boxes, labels
+    return plain, difficult
 
 
 def _types_by_number(types: Path | None) -> dict[int, str]:
@@ -84,6 +97,7 @@ def _splits(folder: Path, names: set[str], faults: Faults) -> dict[str, Split]:
 def read_voc(folder: Path, class_map: ClassMap, settings: VocDataset, faults: Faults = STRICT) -> list[Annotation]:
     """All images of a VOC data set. `types` (Image, Category) lists leukocyte types by the number in the image's name.
 
+    An object marked difficult is `IGNORE`: PASCAL's AP (Everingham et al. 2010) leaves it out of the truth.
     Raises `DataError` naming the file at fault, or gives it to `faults`.
     """
     types = None if settings.types is None else folder / settings.types
@@ -97,10 +111,10 @@ def read_voc(folder: Path, class_map: ClassMap, settings: VocDataset, faults: Fa
                 raise DataError(f"{path} is in no list of {folder / 'ImageSets' / 'Main'}; add its name to one.")
             size = image_size(path)
             label_file = folder / "Annotations" / f"{path.stem}.xml"
-            boxes: list[Box] = []
-            labels: list[int] = []
+            plain: Objects = ([], [])
+            difficult: Objects = ([], [])
             if label_file.is_file():
-                boxes, labels = read_objects(label_file, class_map, path.name, size, faults)
+                plain, difficult = read_objects(label_file, class_map, path.name, size, faults)
             elif settings.unannotated == "error":
                 raise DataError(
                     f"label file {label_file} is missing; an image without cells needs one without objects, "
@@ -108,7 +122,11 @@ def read_voc(folder: Path, class_map: ClassMap, settings: VocDataset, faults: Fa
                 )
             number = re.search(r"(\d+)$", path.stem)
             named = table.get(int(number[1]), "") if number is not None else ""
-            once = checked(boxes, labels, size, label_file, faults)
-            typed = with_types(*once, named, class_map, types or label_file, size)
+            boxes, labels = checked(*plain, size, label_file, faults)
+            hard_boxes, hard_labels = checked(*difficult, size, label_file, faults)
+            # Difficult leukocytes are among those that the table names: without them a type might go to the wrong cell.
+            marks = np.concatenate([boxes, hard_boxes]), [*labels, *hard_labels]
+            typed = with_types(*marks, named, class_map, types or label_file, size)
+            typed[1][len(labels) : len(marks[1])] = IGNORE
             found.append(Annotation(path, *size, settings.um_per_px, *typed, settings.source, path.stem, splits[path.stem]))
     return found

@@ -13,6 +13,11 @@ from leukostream.trainer.data.image_file import read_image
 from leukostream.trainer.data.pixel_file import PixelFile
 
 
+def scaled_size(width_px: int, height_px: int, factor: float) -> tuple[int, int]:
+    """(width, height) in whole pixels, at least one, of an image that is `factor` times as large."""
+    return max(1, round(width_px * factor)), max(1, round(height_px * factor))
+
+
 class ImageStore:
     """Decodes each image once and keeps it in a file of `folder`, rescaled to `um_per_px`, as uint8 BGR (1.3 MB a field)."""
 
@@ -40,7 +45,7 @@ class ImageStore:
         if key not in self._images:
             image = read_image(annotation.path)
             factor = annotation.um_per_px / self.um_per_px
-            size = (max(1, round(image.shape[1] * factor)), max(1, round(image.shape[0] * factor)))
+            size = scaled_size(image.shape[1], image.shape[0], factor)
             # Area averaging when shrinking, as the optics of a coarser pixel would; bilinear when enlarging.
             method = cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR
             self._images[key] = self.keep(np.asarray(cv2.resize(image, size, interpolation=method), np.uint8))

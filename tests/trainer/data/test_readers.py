@@ -3,13 +3,16 @@
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from xml.etree import ElementTree
 
+import cv2
 import numpy as np
 import pytest
 import yaml
 from support.smears import CLASS_MAP, smear, voc, write, yolo
 
 from leukostream.edge.contracts.cells import INDEX
+from leukostream.edge.contracts.detections import Image
 from leukostream.edge.contracts.errors import DataError
 from leukostream.trainer.data.annotation import IGNORE, UNTYPED_WBC, Annotation
 from leukostream.trainer.data.class_map import load_class_map
@@ -67,6 +70,39 @@ def test_types_are_given_only_where_nothing_is_guessed(
     assert len(found.boxes_px) == len(labels)
     if labels and labels[0] != IGNORE:
         assert found.boxes_px[0].tolist() == [40, 30, 120, 110], "VOC counts from 1 and includes the last pixel"
+
+
+@pytest.mark.parametrize(
+    ("objects", "difficult", "types", "labels"),
+    [
+        pytest.param([WBC], "0", "", [UNTYPED_WBC], id="an ordinary object, said so"),
+        pytest.param([WBC], "1", "", [IGNORE], id="nothing is trained or tested there"),
+        pytest.param([("RBC", WBC[1])], "1", "", [], id="a difficult object of a background class is no cell either"),
+        pytest.param([WBC], "1", "MONOCYTE", [IGNORE], id="the type is the difficult one's: no leukocyte is unmarked"),
+        pytest.param([WBC, OTHER], "10", "MONOCYTE", [UNTYPED_WBC, IGNORE], id="one type for two: whose is not said"),
+        pytest.param([WBC, OTHER], "01", "MONOCYTE, MONOCYTE", [INDEX["monocyte"], IGNORE], id="the other has its type"),
+    ],
+)
+def test_a_difficult_object_is_an_ignored_region(
+    tmp_path: Path,
+    class_map: Path,
+    objects: list[tuple[str, tuple[float, float, float, float]]],
+    difficult: str,
+    types: str,
+    labels: list[int],
+) -> None:
+    voc(tmp_path / "set", "image_00001", (200, 160), objects)
+    path = tmp_path / "set" / "Annotations" / "image_00001.xml"
+    tree = ElementTree.parse(path)
+    for node, said in zip(tree.iter("object"), difficult, strict=True):
+        ElementTree.SubElement(node, "difficult").text = said
+    tree.write(path)
+    found = read_one_voc(tmp_path / "set", class_map, types)
+    assert found.labels.tolist() == labels
+    marked = [[x1 - 1, y1 - 1, x2, y2] for _, (x1, y1, x2, y2) in objects][: len(labels)]
+    assert sorted(found.boxes_px.tolist()) == marked
+    for box, label in zip(found.boxes_px.tolist(), labels, strict=True):
+        assert (label == IGNORE) == (difficult[marked.index(box)] == "1")
 
 
 def test_yolo_boxes_are_pixels_and_carry_source_scale_and_split(tmp_path: Path, class_map: Path) -> None:
@@ -131,6 +167,52 @@ def test_two_laboratories_may_number_their_images_alike(tmp_path: Path) -> None:
     voc(tmp_path / "third", "image_00001", (200, 160), [WBC])
     sets = [{**VOC_SET, "folder": name, "source": name} for name in ("first", "second", "third")]
     assert [row.source for row in load_datasets(_described(tmp_path, *sets), tmp_path)] == ["first", "second"]
+
+
+def _poorer(image: Image) -> Image:
+    _, packed = cv2.imencode(".jpg", cv2.resize(image, (100, 80), interpolation=cv2.INTER_AREA), [cv2.IMWRITE_JPEG_QUALITY, 40])
+    return np.asarray(cv2.imdecode(packed, cv2.IMREAD_COLOR), np.uint8)
+
+
+@pytest.mark.parametrize(
+    "again",
+    [
+        pytest.param(smear(200, 160, seed=1), id="a copy"),
+        pytest.param(_poorer(smear(200, 160, seed=1)), id="half the size, saved again as a poor JPEG"),
+    ],
+)
+def test_a_picture_that_two_folders_of_one_laboratory_hold_is_used_once(tmp_path: Path, again: Image) -> None:
+    for folder, image in (("first", smear(200, 160, seed=1)), ("second", again)):
+        write(tmp_path / folder / "JPEGImages" / "0001.png", image)
+        voc(tmp_path / folder, "0001", (image.shape[1], image.shape[0]), [])
+        (tmp_path / folder / "JPEGImages" / "0001.jpg").unlink()
+    sets = [{**VOC_SET, "folder": folder} for folder in ("first", "second")]
+    (found,) = load_datasets(_described(tmp_path, *sets), tmp_path)
+    assert found.path == tmp_path / "first" / "JPEGImages" / "0001.png"
+
+
+@pytest.fixture
+def numbered_alike(tmp_path: Path) -> list[dict[str, object]]:
+    """Two folders of one laboratory that both begin with 0001."""
+    for seed, folder in enumerate(("first", "second")):
+        write(tmp_path / folder / "JPEGImages" / "0001.jpg", smear(200, 160, seed=seed))
+        voc(tmp_path / folder, "0001", (200, 160), [WBC])
+    return [{**VOC_SET, "folder": folder} for folder in ("first", "second")]
+
+
+def test_another_picture_with_the_same_name_is_not_lost(tmp_path: Path, numbered_alike: list[dict[str, object]]) -> None:
+    says = r"second/\S+/0001\.jpg and \S+first/\S+/0001\.jpg are different pictures, and both are '0001' of LAB; rename one, or"
+    with pytest.raises(DataError, match=says):
+        load_datasets(_described(tmp_path, *numbered_alike), tmp_path)
+    numbered_alike[1]["source"] = "WARD"
+    assert len(load_datasets(_described(tmp_path, *numbered_alike), tmp_path)) == 2, "what the sentence says helps"
+
+
+def test_a_damaged_picture_is_not_called_another_one(tmp_path: Path, numbered_alike: list[dict[str, object]]) -> None:
+    path = tmp_path / "second" / "JPEGImages" / "0001.jpg"
+    path.write_bytes(path.read_bytes()[:1500])
+    with pytest.raises(DataError, match=r"second/\S+/0001\.jpg is a truncated JPEG"):
+        load_datasets(_described(tmp_path, *numbered_alike), tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -209,6 +291,13 @@ XML = "second/Annotations/image_00001.xml"
         pytest.param(lambda root: voc(root / "second", "image_00001", (100, 80), []), "states 100x80 px", id="scaled image"),
         pytest.param(_xml([("WBC", (41.0, 31.0, 320.0, 110.0))]), "leaves its 200x160 image", id="box outside the image"),
         pytest.param(_xml([("Blast", (41.0, 31.0, 120.0, 110.0))]), "class 'Blast', which .*map.yaml does not map", id="class"),
+        pytest.param(
+            lambda root: (root / XML).write_text(
+                (root / XML).read_text().replace("</name>", "</name><difficult>yes</difficult>")
+            ),
+            r"image_00001\.xml has the <difficult> 'yes'; write 1",
+            id="difficult is neither 0 nor 1",
+        ),
         pytest.param(lambda root: (root / XML).unlink(), r"image_00001\.xml is missing", id="VOC image without labels"),
         pytest.param(_edit(XML, "<annotation>"), "is not XML", id="broken XML"),
         pytest.param(_edit(XML, "<annotation><filename>b.jpg</filename></annotation>"), "describes b.jpg", id="mixed-up pair"),
