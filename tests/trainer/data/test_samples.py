@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from support.smears import CYTOPLASM, smear, write
 
 from leukostream.edge.contracts.errors import DataError
-from leukostream.trainer.data.annotation import IGNORE, UNTYPED_WBC, Annotation
+from leukostream.trainer.data.annotation import IGNORE, UNTYPED_NEUTROPHIL, UNTYPED_WBC, Annotation
 from leukostream.trainer.data.augment import AugmentSettings, augment
 from leukostream.trainer.data.balance import CellPicker
 from leukostream.trainer.data.compose import MIN_IMAGE_PX, Composer, ComposeSettings
@@ -262,9 +262,25 @@ def test_rare_classes_are_drawn_more_often_than_their_share_but_not_endlessly() 
     assert max(drawn) < 420, "ignored regions are not drawn"
 
 
-def test_the_contact_sheet_holds_all_fields() -> None:
-    field = Field(smear(60, 50), np.array([[5, 5, 40, 40]], np.float32), np.array([UNTYPED_WBC], np.int32))
-    assert contact_sheet([field] * 5, columns=3).shape == (100, 180, 3)
+def test_the_contact_sheet_shows_each_field_with_its_boxes_and_labels() -> None:
+    nothing = Field(smear(60, 50, seed=9), np.zeros((0, 4), np.float32), np.zeros(0, np.int32))
+    colours = {UNTYPED_WBC: (0, 160, 0), UNTYPED_NEUTROPHIL: (0, 160, 0), IGNORE: (128, 128, 128), 7: (200, 0, 0)}
+    box = np.array([[5, 4, 55, 37]], np.float32)
+    fields = [Field(smear(60, 50, seed=k), box, np.array([label], np.int32)) for k, label in enumerate(colours)]
+    sheet = contact_sheet([*fields, nothing], columns=3)
+    assert sheet.shape == (100, 180, 3)
+    np.testing.assert_array_equal(sheet[50:, 60:120], nothing.image, "it has no box")
+    assert (sheet[50:, 120:] == 255).all(), "the sixth place is empty"
+    inside, frame = np.zeros((50, 60), bool), np.zeros((50, 60), bool)
+    inside[4:37, 5:55] = True
+    frame[[4, 36], 5:55] = frame[4:37, [5, 54]] = True
+    for number, (field, colour) in enumerate(zip(fields, colours.values(), strict=True)):
+        top, left = number // 3 * 50, number % 3 * 60
+        drawn = sheet[top : top + 50, left : left + 60]
+        np.testing.assert_array_equal(drawn[~inside], field.image[~inside], "nothing is drawn outside the box")
+        assert (drawn[frame] == colour).all(), "the box is on the outermost pixels of its cell"
+        changed = (drawn != field.image).any(axis=2) & ~frame
+        assert changed[4:20].any() and not changed[20:].any(), "its label is under its upper edge"
 
 
 def test_an_image_of_the_store_is_not_changed_by_composing(annotations: list[Annotation]) -> None:
