@@ -15,13 +15,13 @@ from leukostream.trainer.code_version import code_version
 from leukostream.trainer.data.annotation import Annotation
 from leukostream.trainer.data.compose import Composer
 from leukostream.trainer.data.loading import TrainingImages, load_training_images
-from leukostream.trainer.data.provenance import describe
+from leukostream.trainer.data.provenance import describe, require_origins
 from leukostream.trainer.data.split import HELP, parse_splits
 from leukostream.trainer.data.store import ImageStore
 from leukostream.trainer.data.training_set import TrainingSet
 from leukostream.trainer.loop.fit import LAST, Outcome
 from leukostream.trainer.loop.fit import fit as train
-from leukostream.trainer.loop.ranks import Ranks, joined
+from leukostream.trainer.loop.ranks import Ranks, choose_device, joined
 from leukostream.trainer.overrides import parse_assignment
 from leukostream.trainer.recipe import Recipe, load_recipe
 from leukostream.trainer.weights.pretrained import pretrained
@@ -82,6 +82,8 @@ def fit(
         torch.set_num_threads(threads)
     wanted = parse_splits(splits)
     # Before the images, which take a while.
+    choose_device(device)
+    require_origins(data)
     pretrain = pretrained(None if previous else chosen.init)
     origin = load_checkpoint(start_from) if start_from else None
     images = load_training_images(data, root, split_by, wanted, chosen.scale.um_per_px, out)

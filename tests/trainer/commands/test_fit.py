@@ -51,7 +51,9 @@ def test_fit_export_and_evaluate_hand_over_to_each_other(lab: Lab, model: Model,
         pytest.param(["fit", "--recipe", "nope"], 2, "shipped are: demo/", id="unknown-recipe"),
         pytest.param(["fit", "--recipe", "{root}/typo.yaml"], 2, "`stepz` is not a known key", id="unknown-key-in-a-recipe"),
         pytest.param(["fit", "--set", "phases.0.stepz=3"], 2, "did you mean `phases.0.steps`", id="unknown-key-on-the-line"),
-        pytest.param(["fit", "--device", "tpu"], 2, "use auto, cpu or cuda", id="a-device-that-is-not"),
+        pytest.param(
+            ["fit", "--device", "tpu", "--data", "{root}/unmapped.yaml"], 2, "use auto, cpu or cuda", id="a-device-that-is-not"
+        ),
         pytest.param(["fit", "--init", "{root}/no.weights"], 7, "no.weights are not there", id="missing-pretrained-weights"),
         pytest.param(["fit", "--init", "x", "--start-from", "y"], 2, "choose one of them", id="two-origins-of-the-weights"),
         pytest.param(["fit", "--splits", "holdout"], 2, "use train, val, test", id="a-split-that-is-not"),
@@ -79,8 +81,8 @@ def test_a_mistake_is_one_sentence_and_an_exit_code(
     sentence: str,
 ) -> None:
     description = yaml.safe_load(lab.description.read_text())
-    nameless = {"datasets": description["datasets"]}
-    unmapped = {"datasets": [{**description["datasets"][0], "class_map": "absent.yaml"}]}
+    nameless = {"datasets": [{**description["datasets"][0], "folder": "absent"}]}
+    unmapped = {**description, "datasets": [{**description["datasets"][0], "class_map": "absent.yaml"}]}
     (lab.root / "nameless.yaml").write_text(yaml.safe_dump(nameless))
     (lab.root / "unmapped.yaml").write_text(yaml.safe_dump(unmapped))
     (lab.root / "typo.yaml").write_text(yaml.safe_dump({**RECIPE, "stepz": 3}))
