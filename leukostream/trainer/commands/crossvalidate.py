@@ -2,6 +2,8 @@
 
 import os
 import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Annotated
@@ -9,7 +11,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from leukostream.edge.contracts.errors import ConfigError
+from leukostream.edge.contracts.bundle import Thresholds
+from leukostream.edge.contracts.errors import ConfigError, DataError
 from leukostream.trainer.checkpoint import load_checkpoint
 from leukostream.trainer.commands.fit import fit
 from leukostream.trainer.commands.fold_models import HELP, model_of_fold, parse_models
@@ -63,6 +66,9 @@ def crossvalidate(
         )
     say = Console(stderr=True).print
     there = parse_models(models or [], folds)
+    # Before the images and the trainings, which take hours.
+    with _writing(out):
+        out.mkdir(parents=True, exist_ok=True)
     rows = load_datasets(data, root)
     # An evaluation leaves no image out; better to meet a damaged one now than after hours of training.
     for row in rows:
@@ -71,7 +77,7 @@ def crossvalidate(
     held_back = folds_of(rows, groups, folds, seed)
     plans = [f"fold:{fold}/{folds}:{seed}" for fold in range(folds)]
     chosen = load_recipe(recipe, dict(parse_assignment(change) for change in changes or ()))
-    known = {k: model_of_fold(path, plans[k], chosen, rows, held_back[k]) for k, path in there.items()}
+    known = {k: model_of_fold(path, plans[k], chosen, rows, held_back[k], device) for k, path in there.items()}
     targets, parts = [], []
     for fold, held in enumerate(held_back):
         say(f"fold {fold + 1} of {folds}")
@@ -84,10 +90,11 @@ def crossvalidate(
         parts.append(list(results_of(target, [rows[number] for number in held])))
     given = ["--recipe", recipe, *(word for change in changes or () for word in ("--set", change))]
     given += [word for fold, path in there.items() for word in ("--model", f"{fold}={path.name}")]
+    given += ["--device", device] if device != "auto" else []
     words = [*given, "--folds", str(folds), "--seed", str(seed), "--rounds", str(rounds)]
     figures = summarise_folds(
         parts,
-        targets[0].thresholds.detect,
+        Thresholds().detect,  # that of every target: see `model_of_fold`
         EvaluationSettings(bootstrap_rounds=rounds),
         root=root,
         groups=[groups[number] for held in held_back for number in held],
@@ -102,11 +109,24 @@ def crossvalidate(
         engine=", ".join(figures.time_ms.on),
         command=shlex.join(["leuko-train", "crossvalidate", "--data", data.name, "--root", "DIR", *words]),
     )
-    (out / SUMMARY).write_text(summary.model_dump_json(indent=1), encoding="utf-8")
+    # First to where nothing can be full.
     if as_json:
-        print(summary.model_dump_json(indent=1))
+        print(summary.model_dump_json(indent=1), flush=True)
     else:
         Console().print(table_of(summary))
+    with _writing(out):
+        (out / SUMMARY).write_text(summary.model_dump_json(indent=1), encoding="utf-8")
+
+
+@contextmanager
+def _writing(out: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as problem:
+        raise DataError(
+            f"{out / SUMMARY} could not be written ({problem.strerror}); free the disk or correct --out, then repeat the "
+            "command: folds that are done are only measured again."
+        ) from problem
 
 
 def _trained(
@@ -122,4 +142,4 @@ def _trained(
     """The model of one fold, trained to the end. `fit` refuses a checkpoint of another recipe or of other images."""
     last = folder / LAST
     fit(data, root, folder, recipe, changes, split_by=plan, resume=last.exists(), device=device, threads=threads)
-    return checkpoint_target(load_checkpoint(last))
+    return checkpoint_target(load_checkpoint(last), device=device)

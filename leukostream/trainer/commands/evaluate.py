@@ -1,6 +1,7 @@
 """`leuko-train evaluate`."""
 
 import shlex
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Annotated
@@ -10,6 +11,7 @@ from rich.console import Console
 
 from leukostream.edge.contracts.errors import ConfigError
 from leukostream.edge.engine.base import Precision
+from leukostream.trainer.data.annotation import Annotation
 from leukostream.trainer.data.datasets import load_datasets
 from leukostream.trainer.data.description import load_description
 from leukostream.trainer.data.groups import groups_of
@@ -21,6 +23,20 @@ from leukostream.trainer.evaluation.subsets import DENSE_FROM, SMALL_BELOW_UM
 from leukostream.trainer.evaluation.summarise import EvaluationSettings, summarise
 from leukostream.trainer.evaluation.summary import Summary
 from leukostream.trainer.evaluation.target import Target, target_of
+
+DEFAULT_SETTINGS = EvaluationSettings()
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """Images to measure a model on, and by what they were chosen."""
+
+    rows: list[Annotation]
+    data: Path
+    root: Path
+    split: str
+    split_by: str
+    source: str | None = None
 
 
 def evaluate(
@@ -44,7 +60,7 @@ def evaluate(
     leuko-train evaluate runs/tiny/last.pt --data datasets.yaml --root DIR --bootstrap --json
     """
     settings = EvaluationSettings(small_below_um=small_um, dense_from=dense_from, bootstrap_rounds=rounds if bootstrap else 0)
-    summary = measure_split(target_of(target, precision), data, root, split, source, split_by, settings)
+    summary = measure_split(target_of(target, precision), data, root, split, source, split_by, settings, precision)
     if as_json:
         print(summary.model_dump_json(indent=1))
     else:
@@ -58,50 +74,65 @@ def measure_split(
     split: str,
     source: str | None = None,
     split_by: str | None = None,
-    settings: EvaluationSettings = EvaluationSettings(),  # noqa: B008 - immutable
+    settings: EvaluationSettings = DEFAULT_SETTINGS,
+    precision: Precision = "auto",
 ) -> Summary:
     """Figures of a model on one split, divided as for its training when `split_by` does not say otherwise.
 
-    Raises `ConfigError` when the split holds no image.
+    `precision` is what `target` was opened with. Raises `ConfigError` when the split holds no image.
     """
-    wanted, split_by = parse_splits(split), split_by or target.split_by
+    return measure(target, choose(data, root, split, split_by or target.split_by, source), settings, precision)
+
+
+def choose(data: Path, root: Path, split: str, split_by: str, source: str | None = None) -> Chosen:
+    """The images of a split under the division `split_by`. Raises `ConfigError` when there is none."""
+    wanted = parse_splits(split)
     rows = [row for row in load_datasets(data, root, split_by) if row.split in wanted and source in (None, row.source)]
     if not rows:
         whose = f" from {source!r}" if source else ""
         raise ConfigError(f"no image of {data} is in split {split!r}{whose} under --split-by {split_by}; choose another split.")
+    return Chosen(rows, data, root, split, split_by, source)
+
+
+def measure(
+    target: Target, images: Chosen, settings: EvaluationSettings = DEFAULT_SETTINGS, precision: Precision = "auto"
+) -> Summary:
+    """Figures of a model on the images chosen; `precision` is what `target` was opened with."""
+    rows = images.rows
     results = list(results_of(target, rows))
-    groups = groups_of(rows, load_description(data).group_patterns) if settings.bootstrap_rounds else None
-    figures = summarise(results, target.thresholds.detect, settings, root=root, groups=groups)
+    groups = groups_of(rows, load_description(images.data).group_patterns) if settings.bootstrap_rounds else None
+    figures = summarise(results, target.thresholds.detect, settings, root=images.root, groups=groups)
     return Summary(
         **dict(figures),
         models=(target.model,),
         date=datetime.now(timezone.utc).date().isoformat(),
-        split=split,
-        split_by=split_by,
-        source=source,
+        split=images.split,
+        split_by=images.split_by,
+        source=images.source,
         engine=", ".join(sorted({result.engine for result in results})),
-        command=_command(data, split, source, split_by, settings),
-        caution=target.caution([row.path for row in rows], split_by, wanted),
+        command=_command(images, settings, precision),
+        caution=target.caution([row.path for row in rows], images.split_by, parse_splits(images.split)),
     )
 
 
-def _command(data: Path, split: str, source: str | None, split_by: str, settings: EvaluationSettings) -> str:
+def _command(images: Chosen, settings: EvaluationSettings, precision: Precision) -> str:
     """What repeats these figures."""
     words = [
         "leuko-train",
         "evaluate",
         "TARGET",
         "--data",
-        data.name,
+        images.data.name,
         "--root",
         "DIR",
         "--split-by",
-        split_by,
+        images.split_by,
         "--split",
-        split,
+        images.split,
     ]
-    words += ["--source", source] if source else []
+    words += ["--source", images.source] if images.source else []
     words += ["--small-um", f"{settings.small_below_um:g}"] if settings.small_below_um != SMALL_BELOW_UM else []
     words += ["--dense-from", str(settings.dense_from)] if settings.dense_from != DENSE_FROM else []
     words += ["--bootstrap", "--rounds", str(settings.bootstrap_rounds)] if settings.bootstrap_rounds else []
+    words += ["--precision", precision] if precision != "auto" else []
     return shlex.join(words)

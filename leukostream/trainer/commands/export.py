@@ -9,9 +9,9 @@ from rich.console import Console
 from leukostream.edge.contracts.bundle import Bundle, Thresholds, require_new
 from leukostream.edge.contracts.errors import ConfigError
 from leukostream.trainer.checkpoint import load_checkpoint
-from leukostream.trainer.commands.evaluate import measure_split
-from leukostream.trainer.evaluation.target import bundle_target
-from leukostream.trainer.export.bundle import export_checkpoint, export_random
+from leukostream.trainer.commands.evaluate import choose, measure
+from leukostream.trainer.evaluation.target import bundle_target, division_of
+from leukostream.trainer.export.bundle import Measure, export_checkpoint, export_random
 from leukostream.trainer.recipe import load_recipe
 
 
@@ -45,14 +45,19 @@ def export(
         bundle = export_random(load_recipe(recipe), out)
     else:
         trained = load_checkpoint(checkpoint)
-
-        if data is not None and root is None:
-            raise ConfigError("to measure the bundle give both --data and --root.")
-
-        def measure(draft: Bundle) -> dict[str, Any]:
-            assert data is not None and root is not None
-            return measure_split(bundle_target(draft), data, root, split).reduced()
-
         thresholds = Thresholds(detect=detect, identify=identify, margin=margin)
-        bundle = export_checkpoint(trained, out, name or trained.recipe.name, thresholds, measure if data else None)
+        measured = _measurement(data, root, split, division_of(trained.data)) if data else None
+        bundle = export_checkpoint(trained, out, name or trained.recipe.name, thresholds, measured)
     Console(stderr=True).print(f"bundle {bundle.path} written, id {bundle.bundle_id}")
+
+
+def _measurement(data: Path, root: Path | None, split: str, split_by: str) -> Measure:
+    """What measures a draft on `split`. Its images are chosen now: that there is none is said before the export."""
+    if root is None:
+        raise ConfigError("to measure the bundle give both --data and --root.")
+    images = choose(data, root, split, split_by)
+
+    def measured(draft: Bundle) -> dict[str, Any]:
+        return measure(bundle_target(draft), images).reduced()
+
+    return measured

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from leukostream.edge.contracts.bundle import Thresholds
 from leukostream.edge.contracts.errors import ConfigError, DataError
 from leukostream.trainer.checkpoint import require_same
 from leukostream.trainer.data.annotation import Annotation
@@ -31,12 +32,20 @@ def parse_models(words: Sequence[str], folds: int) -> dict[int, Path]:
     return result
 
 
-def model_of_fold(path: Path, plan: str, recipe: Recipe, rows: Sequence[Annotation], held: Sequence[int]) -> Target:
+def model_of_fold(
+    path: Path, plan: str, recipe: Recipe, rows: Sequence[Annotation], held: Sequence[int], device: str = "auto"
+) -> Target:
     """The model in `path`, which must be what a training by `recipe` on `rows` without `held` (row numbers) gives.
 
-    Raises `DataError` when it was trained otherwise, and what `target_of` raises.
+    Raises `DataError` when it was trained otherwise or does not count at the default thresholds, and what `target_of` raises.
     """
-    target = target_of(path)
+    target = target_of(path, device=device)
+    if other := _differing(target.thresholds):
+        # Recall and counts of all folds are pooled: they mean something at one operating point only.
+        raise DataError(
+            f"{path} does not count at the default thresholds that the trained folds are measured at ({other}); give its "
+            "checkpoint, or a bundle exported without --detect, --identify and --margin."
+        )
     if parse_plan(target.split_by) != parse_plan(plan):
         raise DataError(f"{path} was trained under --split-by {target.split_by}, not {plan}; name the fold it belongs to.")
     if "stopped_after_step" in target.data:
@@ -55,3 +64,10 @@ def model_of_fold(path: Path, plan: str, recipe: Recipe, rows: Sequence[Annotati
     if caution := target.caution([rows[number].path for number in held], target.split_by, ("test",)):
         raise DataError(f"{path} cannot stand for its fold. {caution}")
     return target
+
+
+def _differing(thresholds: Thresholds) -> str:
+    """What differs from the defaults; empty when nothing does."""
+    there, default = thresholds.model_dump(), Thresholds().model_dump()
+    names = [name for name in there if there[name] != default[name]]
+    return ", ".join(f"`{name}` {there[name]} there, {default[name]} by default" for name in names)

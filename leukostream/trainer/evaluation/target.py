@@ -17,6 +17,11 @@ from leukostream.trainer.evaluation.torch_engine import TorchEngine
 OF_NO_USE = "such figures say nothing about new slides."
 
 
+def division_of(data: Mapping[str, Any]) -> str:
+    """How the images were divided for a training that says `data` of them: see `split.HELP`."""
+    return str(data.get("split_by", "given"))
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """A model, its scale and its thresholds. `open` gives an engine of one slot and one frame for a width and height in px.
@@ -36,7 +41,7 @@ class Target:
     @property
     def split_by(self) -> str:
         """How the images were divided for its training: what it did not see is known only under the same division."""
-        return str(self.data.get("split_by", "given"))
+        return division_of(self.data)
 
     def caution(self, images: Sequence[Path], split_by: str, splits: Collection[str]) -> str:
         """Why figures on `images`, of `splits` as `split_by` divides them, may be of images it was trained on; empty when its
@@ -44,7 +49,7 @@ class Target:
         keys = {image_key(path) for path in images} if "train_images" in self.data else set()
         data = self.data
         while data:
-            plan, trained = data.get("split_by", "given"), sorted(set(splits) & set(data.get("splits", ("train",))))
+            plan, trained = division_of(data), sorted(set(splits) & set(data.get("splits", ("train",))))
             if seen := len(keys & keys_of(data.get("train_images", ""))):
                 return (
                     f"The model was trained on {seen} of these {len(images)} images; such figures say nothing about new slides."
@@ -77,12 +82,15 @@ def bundle_target(bundle: Bundle, precision: Precision = "auto") -> Target:
     return Target(model, *scale, manifest.thresholds, opened, training.recipe, training.data)
 
 
-def checkpoint_target(checkpoint: Checkpoint, thresholds: Thresholds | None = None) -> Target:
-    """The averaged weights of a training, as they would be exported but for FP16 storage; default thresholds when not given."""
+def checkpoint_target(checkpoint: Checkpoint, thresholds: Thresholds | None = None, device: str = "auto") -> Target:
+    """The averaged weights of a training, as they would be exported but for FP16 storage; default thresholds when not given.
+
+    `device` is where torch computes them: `auto`, `cpu` or `cuda`.
+    """
     detector, recipe = checkpoint.detector(), checkpoint.recipe
 
     def opened(width_px: int, height_px: int) -> Engine:
-        return TorchEngine(detector, recipe.top_k, width_px, height_px)
+        return TorchEngine(detector, recipe.top_k, width_px, height_px, device=device)
 
     # Checkpoints of the first version do not know how long they took.
     seconds = checkpoint.seconds or None
@@ -99,13 +107,16 @@ def checkpoint_target(checkpoint: Checkpoint, thresholds: Thresholds | None = No
     return Target(model, *scale, thresholds or Thresholds(), opened, recipe.model_dump(mode="json"), checkpoint.history)
 
 
-def target_of(path: Path, precision: Precision = "auto") -> Target:
-    """A directory is a bundle, a file a checkpoint. Raises `BundleError`, `DataError`, or `ConfigError` for a precision."""
+def target_of(path: Path, precision: Precision = "auto", device: str = "auto") -> Target:
+    """A directory is a bundle, a file a checkpoint, which computes on `device`; a bundle's engine chooses its own.
+
+    Raises `BundleError`, `DataError`, or `ConfigError` for a precision.
+    """
     if not path.is_file():
         return bundle_target(load_bundle(path), precision)
     if precision == "bf16":
         raise ConfigError(f"checkpoint {path} is computed in f32; export it and evaluate the bundle to measure bf16.")
-    return checkpoint_target(load_checkpoint(path))
+    return checkpoint_target(load_checkpoint(path), device=device)
 
 
 def _images_per_s(phases: Sequence[Mapping[str, Any]], seconds: float | None) -> float | None:

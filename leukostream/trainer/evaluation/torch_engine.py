@@ -9,26 +9,36 @@ from leukostream.edge.contracts.errors import EngineError
 from leukostream.edge.engine.base import EngineInfo
 from leukostream.edge.engine.outputs import check_values
 from leukostream.trainer.export.graph import FrameGraph
+from leukostream.trainer.loop.ranks import choose_device
 from leukostream.trainer.models.detector import Detector
 
 
 class TorchEngine:
-    """`Engine` on torch: CUDA where there is any, else the CPU; always FP32, as the exported graph computes.
+    """`Engine` on torch: on `device` (`auto`, `cpu` or `cuda`); always FP32, as the exported graph computes.
 
-    Frames are uint8 [max_batch, H, W, 3]. Raises `EngineError` when torch fails, for want of memory above all.
+    Frames are uint8 [max_batch, H, W, 3]. Raises `ConfigError` for a device that is not there, `EngineError` when torch fails,
+    for want of memory above all.
     """
 
     def __init__(
-        self, detector: Detector, top_k: int, frame_width_px: int, frame_height_px: int, *, max_batch: int = 1, slots: int = 1
+        self,
+        detector: Detector,
+        top_k: int,
+        frame_width_px: int,
+        frame_height_px: int,
+        *,
+        max_batch: int = 1,
+        slots: int = 1,
+        device: str = "auto",
     ) -> None:
-        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self._device = choose_device(device)
         self._graph = FrameGraph(detector, top_k).to(self._device)
         self._slots: list[Image] = [np.zeros((max_batch, frame_height_px, frame_width_px, 3), np.uint8) for _ in range(slots)]
         self._running: list[tuple[Tensor, ...] | None] = [None] * slots
         self._info = EngineInfo(
             runtime="torch",
             version=torch.__version__,
-            device=torch.cuda.get_device_name() if self._device.type == "cuda" else "CPU",
+            device=torch.cuda.get_device_name(self._device) if self._device.type == "cuda" else "CPU",
             precision="f32",
             frame_width_px=frame_width_px,
             frame_height_px=frame_height_px,

@@ -9,9 +9,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
+from support.small_model import Model
 from support.small_trainer import Lab, leuko_train
 
+from leukostream.edge.contracts.bundle import Thresholds, load_bundle
+from leukostream.edge.settings import SHIPPED_BUNDLE
 from leukostream.trainer.checkpoint import load_checkpoint, save_checkpoint
+from leukostream.trainer.commands import crossvalidate
 from leukostream.trainer.data.datasets import load_datasets
 from leukostream.trainer.data.training_set import TrainingSet
 from leukostream.trainer.evaluation.summary import Summary
@@ -31,7 +36,7 @@ def terminated_early(self: TrainingSet, index: int, sample: Callable[..., object
 
 
 def test_each_image_is_judged_once_and_the_command_goes_on_where_it_stopped(
-    lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    lab: Lab, model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(lab, tmp_path) == 0
     first = Summary.model_validate_json(capsys.readouterr().out)
@@ -72,12 +77,48 @@ def test_each_image_is_judged_once_and_the_command_goes_on_where_it_stopped(
         ((f"0={own}", "--set", "seed=6"), 7, "`seed` 5 there, 6 here); name its recipe"),
         ((f"0={tmp_path / 'early.pt'}",), 7, "did not finish"),
         ((f"0={tmp_path / 'changed.pt'}",), 7, "other images or annotations"),
+        (
+            (f"0={model.bundle}",),
+            7,
+            "the default thresholds that the trained folds are measured at (`detect` 0.6 there, 0.3 by",
+        ),
         ((f"2={own}",), 2, "K from 0 to 1"),
         ((f"{own}",), 2, "K from 0 to 1"),
         ((f"0={own}", "--model", f"0={own}"), 2, "one that has a model"),
     ):
         assert run(lab, tmp_path / "again", "--model", *words) == code
         assert sentence in capsys.readouterr().err
+
+    # Models for all folds: nothing makes a folder but the command itself. On the device that is named, whatever else is there.
+    both = ("--model", f"0={own}", "--model", f"1={other}")
+    with monkeypatch.context() as patch:
+        patch.setattr(torch.cuda, "is_available", lambda: True)
+        assert run(lab, tmp_path / "new" / "out", *both) == 0
+        measured = Summary.model_validate_json(capsys.readouterr().out)
+        assert measured.map == first.map and "CPU" in measured.engine and "--device cpu" in measured.command
+        assert run(lab, tmp_path) == 0
+        assert "CPU" in json.loads(capsys.readouterr().out)["engine"]
+    assert [path.name for path in (tmp_path / "new" / "out").iterdir()] == ["summary.json"]
+
+    # Hours of work are told even where they cannot be written.
+    (tmp_path / "full" / "summary.json").mkdir(parents=True)
+    assert run(lab, tmp_path / "full", *both) == 7
+    told = capsys.readouterr()
+    assert json.loads(told.out)["map"] == first.map
+    assert "summary.json could not be written (Is a directory); free the disk or correct --out" in told.err
+
+
+def test_an_out_that_cannot_be_is_said_before_the_images_are_read(
+    lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(crossvalidate, "load_datasets", lambda *_: pytest.fail("the images were looked at"))
+    (tmp_path / "out").touch()
+    assert run(lab, tmp_path / "out") == 7
+    assert "could not be written (File exists)" in capsys.readouterr().err
+
+
+def test_the_shipped_model_counts_at_the_thresholds_of_a_trained_fold() -> None:
+    assert load_bundle(SHIPPED_BUNDLE).manifest.thresholds == Thresholds(), "else --model refuses it"
 
 
 def test_several_processes_are_refused(

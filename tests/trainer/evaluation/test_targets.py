@@ -1,5 +1,6 @@
 """A checkpoint, and the bundle that is exported from it, are one model: they must be measured alike."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from support.small_model import Model
-from support.small_trainer import Lab
+from support.small_trainer import Lab, leuko_train
 
 from leukostream.edge.contracts.bundle import Thresholds, load_bundle
 from leukostream.edge.contracts.errors import ConfigError, DataError, EngineError
@@ -82,8 +83,27 @@ def test_a_summary_says_what_was_measured_and_how_to_repeat_it(lab: Lab, checkpo
     assert (summary.images, summary.split, summary.split_by, summary.source) == (2, "test", "given", None)
     assert summary.engine.startswith("torch") and summary.models == (target.model,)
     assert "--split test" in summary.command and str(lab.root) not in summary.model_dump_json()
+    assert "--precision" not in summary.command
     with pytest.raises(ConfigError, match=r"no image of .* is in split 'val'"):
         measure_split(target, lab.description, lab.root, "val")
+
+
+def test_the_precision_that_was_asked_for_is_asked_for_again(
+    lab: Lab, model: Model, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = ("--data", lab.description, "--root", lab.root, "--precision", "f32", "--json")
+    assert leuko_train("evaluate", model.last, *given) == 0
+    assert json.loads(capsys.readouterr().out)["command"].endswith("--split test --precision f32")
+
+
+def test_a_checkpoint_is_computed_where_the_user_says(checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert checkpoint_target(checkpoint, device="cpu").open(96, 96).info.device == "CPU"
+    monkeypatch.undo()
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert checkpoint_target(checkpoint).open(96, 96).info.device == "CPU"
+    with pytest.raises(ConfigError, match="use --device cpu"):
+        checkpoint_target(checkpoint, device="cuda").open(96, 96)
 
 
 GIVEN, GROUPED = {"split_by": "given", "splits": ["train"]}, {"split_by": "grouped:0.2", "splits": ["train", "val"]}
