@@ -22,9 +22,17 @@ class NotFinite(DataError):
         self.parts = parts
 
 
+MAX_SKIPPED = 40
+"""Steps in a row without a finite gradient that end a training with a scaled loss. A sound one skips a few at its start; after
+so many the scale is down from 2**16 to 2**-23, where no gradient overflows that is finite by itself."""
+
+
 @dataclass(slots=True)
 class Stepper:
-    """All that a step needs. `forward` is the model, or the model that shares gradients with other processes."""
+    """All that a step needs. `forward` is the model, or the model that shares gradients with other processes.
+
+    `skipped` are the steps in a row up to now that the scaler left out.
+    """
 
     model: Detector
     forward: nn.Module
@@ -33,13 +41,15 @@ class Stepper:
     ranks: Ranks
     precision: torch.dtype = torch.float32
     clip_norm: float | None = None
+    skipped: int = 0
 
     def step(self, parts: Sequence[Part]) -> dict[str, float]:
         """Train on one batch, this process's `parts` of it; returns the whole batch's loss terms per positive, or per image
         where there are more images.
 
         The result is that of the batch in one piece, but for the normalisation, whose statistics are each part's own. Raises
-        `NotFinite` when a loss or gradient is not finite; the weights are then still those before the step.
+        `NotFinite` when a loss or gradient is not finite, or was not in `MAX_SKIPPED` steps in a row where the loss
+        is scaled; the weights are then still those before the step.
         """
         counts = [sum(self.model.positives(part.targets) for part in parts), sum(len(part.targets) for part in parts)]
         # A batch of empty fields has no positives; all its background, divided by 1, would be one enormous step.
@@ -74,12 +84,16 @@ class Stepper:
         sums = dict(zip(names, self.ranks.total(losses.double().sum(dim=0).tolist()), strict=True))
         whole = all(abs(value) < torch.inf for value in sums.values())
         # A scaled gradient may overflow: the scaler leaves such a step out and lowers its scale.
-        if whole and (self.scaler.is_enabled() or abs(norm) < torch.inf):
+        self.skipped = 0 if abs(norm) < torch.inf else self.skipped + 1
+        if whole and (not self.skipped or (self.scaler.is_enabled() and self.skipped < MAX_SKIPPED)):
             return sums
         finite = losses.isfinite().all(dim=1).tolist()
         blamed = [part for part, good in zip(parts, finite, strict=True) if not good]
         named = ", ".join(f"{name} {value:.3g}" for name, value in sums.items())
-        what = f"the loss is no longer finite ({named})" if not whole else f"the gradient is no longer finite (losses: {named})"
+        since = f" since {self.skipped} steps" if self.skipped > 1 else ""
+        what = (
+            f"the gradient is no longer finite{since} (losses: {named})" if whole else f"the loss is no longer finite ({named})"
+        )
         raise NotFinite(what, list(parts) if whole else blamed)
 
 
