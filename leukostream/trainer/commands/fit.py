@@ -73,7 +73,8 @@ def fit(
     """
     chosen = load_recipe(recipe, _overrides(changes or [], seed, init, recipe))
     last = out / LAST
-    previous = _previous(last, chosen) if resume else None
+    # A run that died before its first checkpoint left no more than OUT itself.
+    previous = _previous(last, chosen) if resume and (last.exists() or not out.is_dir()) else None
     if last.exists() and not resume:
         raise ConfigError(f"{last} is there already; add --resume to go on with it, or choose another --out.")
     if init and start_from:
@@ -102,7 +103,15 @@ def fit(
     with joined(device) as ranks:
         say = Console(stderr=True, quiet=not ranks.first, markup=False).print
         say(_beginning(chosen, annotations, ranks) + _left_out(images), soft_wrap=True)
-        if chosen.init and not chosen.init.path and not start_from and not resume:
+        if resume and not previous:
+            say(f"{out} holds no {LAST}: the training starts from the beginning.", soft_wrap=True)
+        if not images.held_back:
+            say(
+                f"no image is held back: all of {data} are in the splits {splits!r} under --split-by {split_by}, and none is "
+                "left to measure on; --split-by grouped:0.2 holds back a fifth.",
+                soft_wrap=True,
+            )
+        if chosen.init and not chosen.init.path and not start_from and not previous:
             say(
                 f"{chosen.name} is meant to start from pretrained {chosen.init.format} weights; without --init they are random."
             )

@@ -13,11 +13,15 @@ from leukostream.trainer.data.store import ImageStore
 
 @dataclass(frozen=True, slots=True)
 class TrainingImages:
-    """What can be trained on, all of it in `store`; `left_out` are the images that could not be read, each with a sentence."""
+    """What can be trained on, all of it in `store`; `left_out` are the images that could not be read, each with a sentence.
+
+    `held_back` is how many images are in no split that is trained on.
+    """
 
     annotations: list[Annotation]
     store: ImageStore
     left_out: dict[Path, str]
+    held_back: int
 
 
 def load_training_images(
@@ -30,5 +34,6 @@ def load_training_images(
     """
     faults = WithoutUnreadable(load_description(description).max_unreadable)
     store = ImageStore(um_per_px, folder)
-    rows = [row for row in load_datasets(description, root, split_by, faults) if row.split in splits]
-    return TrainingImages(store.load(rows, faults), store, faults.left_out)
+    all_rows = load_datasets(description, root, split_by, faults)
+    rows = [row for row in all_rows if row.split in splits]
+    return TrainingImages(store.load(rows, faults), store, faults.left_out, len(all_rows) - len(rows))

@@ -62,6 +62,7 @@ def test_fit_export_and_evaluate_hand_over_to_each_other(lab: Lab, model: Model,
         pytest.param(["fit", "--seed", "-1"], 2, "`seed`: input should be greater than or equal to 0", id="seed-below-0"),
         pytest.param(["fit", "--split-by", "random:0.1:-1"], 2, "is not known", id="a-split's-seed-below-0"),
         pytest.param(["fit", "--out", "{root}/used"], 2, "--resume", id="a-folder-in-use-is-not-overwritten"),
+        pytest.param(["fit", "--resume", "--out", "{root}/typo"], 7, "typo/last.pt is not there", id="resume-of-nothing"),
         pytest.param(["fit", "--data", "{root}/unmapped.yaml"], 7, "absent.yaml", id="missing-class-map"),
         pytest.param(["fit", "--data", "{root}/nameless.yaml"], 7, "origin and licence of LAB", id="data-without-a-licence"),
         pytest.param(["export", "--out", "{root}/x"], 2, "either a checkpoint", id="export-of-nothing"),
@@ -130,6 +131,45 @@ def test_an_interrupt_says_how_to_go_on_and_going_on_ends_the_training(
     assert leuko_train(*lab.arguments(tmp_path, "--resume")) == 0
     assert "has all its 6 steps" in capsys.readouterr().err
     assert load_checkpoint(tmp_path / "last.pt").seconds == done.seconds
+
+
+ONE_STEP = ("--set", "phases=[{steps: 1, batch_size: 2}]")
+
+
+def test_a_run_that_died_before_its_first_checkpoint_begins_anew(
+    lab: Lab, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "losses.jsonl").write_text('{"step": 1, "loss": 7.0}\n{"step": 2,')
+    assert leuko_train(*lab.arguments(tmp_path, "--resume", *ONE_STEP)) == 0
+    assert f"{tmp_path} holds no last.pt: the training starts from the beginning." in capsys.readouterr().err
+    (row,) = [json.loads(line) for line in (tmp_path / "losses.jsonl").read_text().splitlines()]
+    assert row["step"] == 1 and row["loss"] != 7.0
+    assert leuko_train(*lab.arguments(tmp_path, "--resume", *ONE_STEP)) == 0
+    assert "from the beginning" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("splits", "says"),
+    [
+        pytest.param("train,test", "no image is held back: all of", id="everything-is-trained-on"),
+        pytest.param("train", None, id="two-images-are-left-to-measure-on"),
+    ],
+)
+def test_a_training_that_holds_no_image_back_says_so(
+    lab: Lab, tmp_path: Path, capsys: pytest.CaptureFixture[str], splits: str, says: str | None
+) -> None:
+    assert leuko_train(*lab.arguments(tmp_path, "--splits", splits, *ONE_STEP)) == 0
+    said = capsys.readouterr().err
+    assert says in said and "--split-by grouped:0.2 holds back a fifth" in said if says else "held back" not in said
+
+
+def test_that_there_is_no_image_to_measure_on_is_said_before_the_export(
+    lab: Lab, model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("leukostream.trainer.export.bundle.to_onnx", lambda *_: pytest.fail("it was exported"))
+    given = ("--out", tmp_path / "x", "--data", lab.description, "--root", lab.root, "--split", "val")
+    assert leuko_train("export", model.last, *given) == 2
+    assert "is in split 'val' under --split-by grouped:0.2; choose another split" in capsys.readouterr().err
 
 
 def test_pretrained_weights_are_set_and_named_in_the_checkpoint(
