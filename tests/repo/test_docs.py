@@ -1,4 +1,4 @@
-"""What the documentation quotes exists: messages, commands and options, and the lines of Python a controller would copy."""
+"""What the documentation quotes exists: messages, commands, options, recipes, and the Python a controller would copy."""
 
 import ast
 import json
@@ -7,6 +7,7 @@ import shlex
 import subprocess
 import sys
 from functools import cache
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import cv2
@@ -31,25 +32,33 @@ def _sentences() -> str:
 
 
 def _quoted_messages() -> list[str]:
-    page, quoted = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8"), []
-    for table in page.split("| message |")[1:]:
-        rows = re.match(r".*\n\| ---.*\n((?:\|.*\n)+)", table)
-        assert rows is not None
-        quoted += re.findall(r"^\| `([^`]+)` \|", rows.group(1), flags=re.MULTILINE)
+    quoted = []
+    for page, head in (("troubleshooting.md", "| message |"), ("training.md", "| what you read |")):
+        tables = (ROOT / "docs" / page).read_text(encoding="utf-8").split(head)[1:]
+        assert tables
+        for table in tables:
+            rows = re.match(r".*\n\| ---.*\n((?:\|.*\n)+)", table)
+            assert rows is not None
+            quoted += re.findall(r"^\| `([^`]+)` \|", rows.group(1), flags=re.MULTILINE)
     return quoted
 
 
 @pytest.mark.parametrize("message", _quoted_messages())
-def test_every_message_of_the_troubleshooting_page_is_in_the_code(message: str) -> None:
+def test_every_message_of_the_tables_of_what_goes_wrong_is_in_the_code(message: str) -> None:
     assert message in _sentences()
 
 
+@cache
+def _pages() -> list[str]:
+    """A command that goes on in the next line is one line here."""
+    files = [ROOT / "README.md", *(ROOT / "docs").glob("*.md"), *(ROOT / "examples").glob("*.md")]
+    return [re.sub(r" \\\n *", " ", file.read_text(encoding="utf-8")) for file in files]
+
+
 def _commands() -> list[str]:
-    pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md"), *(ROOT / "examples").glob("*.md")]
     found = set()
-    for page in pages:
-        text = page.read_text(encoding="utf-8")
-        found.update(re.findall(r"^ {4}(leuko-.*?)(?:\s+#.*)?$", text, flags=re.MULTILINE))
+    for text in _pages():
+        found.update(re.findall(r"^ {4}((?:leuko-|torchrun ).*?)(?:\s+#.*)?$", text, flags=re.MULTILINE))
         found.update(line for line in re.findall(r"`(leuko-\w+ [^`]+)`", text) if "…" not in line)
         for block in re.findall(r"```(?:sh|bash|console)?\n(.*?)```", text, flags=re.DOTALL):
             found.update(re.findall(r"^(?:\$ )?(leuko-.*?)(?:\s+#.*)?$", block, flags=re.MULTILINE))
@@ -78,16 +87,33 @@ def _options(name: str) -> dict[str, list[str]]:
     return found
 
 
+def _command_and_words(line: str) -> tuple[str, list[str]]:
+    """Of a line with torchrun those of the module it starts, which must run when it is started so."""
+    name, *words = shlex.split(line)
+    if name != "torchrun":
+        return name, words
+    start = words.index("-m") + 1
+    module = words[start]
+    assert '__name__ == "__main__"' in (ROOT / f"{module.replace('.', '/')}.py").read_text(encoding="utf-8")
+    (name,) = (entry.name for entry in entry_points(group="console_scripts") if entry.module == module)
+    return name, words[start + 1 :]
+
+
 @pytest.mark.timeout(90)
 @pytest.mark.parametrize("line", _commands())
 def test_every_command_of_the_documentation_exists_with_its_options(line: str) -> None:
-    name, *words = shlex.split(line)
+    name, words = _command_and_words(line)
     known = _options(name)
     command = next((" ".join(words[:n]) for n in (1, 2) if " ".join(words[:n]) in known), "")
     if list(known) != [""]:
         assert command, f"{name} has no such command"
     options = {"--help", *known[command]}
     assert [word for word in words if word.startswith("--") and word not in options] == []
+
+
+@pytest.mark.parametrize("recipe", sorted({name for text in _pages() for name in re.findall(r"--recipe ([^\s`]+)", text)}))
+def test_every_recipe_of_the_documentation_is_shipped_unless_it_is_a_file_of_the_reader_s(recipe: str) -> None:
+    assert recipe.endswith((".yaml", ".yml")) or (ROOT / "leukostream/trainer/recipes" / f"{recipe}.yaml").is_file()
 
 
 @pytest.mark.timeout(60)
