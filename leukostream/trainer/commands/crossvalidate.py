@@ -26,7 +26,6 @@ from leukostream.trainer.evaluation.detect import results_of
 from leukostream.trainer.evaluation.report import table_of
 from leukostream.trainer.evaluation.summarise import EvaluationSettings, summarise_folds
 from leukostream.trainer.evaluation.summary import Summary
-from leukostream.trainer.evaluation.target import Target, checkpoint_target
 from leukostream.trainer.loop.fit import LAST
 from leukostream.trainer.overrides import parse_assignment
 from leukostream.trainer.recipe import load_recipe
@@ -44,6 +43,7 @@ def crossvalidate(
     ] = None,
     folds: Annotated[int, typer.Option(min=2, help="the images are divided into so many parts, each held back once")] = 5,
     seed: Annotated[int, typer.Option(min=0, help="of the division")] = 0,
+    source: Annotated[str | None, typer.Option(help="measure on images of this source only; all are trained on")] = None,
     models: Annotated[list[str] | None, typer.Option("--model", metavar="K=PATH", help=HELP)] = None,
     rounds: Annotated[int, typer.Option(min=1, help="rounds of resampling for the 95 % limits")] = ROUNDS,
     device: Annotated[str, typer.Option(help="auto (a GPU if there is one), cpu or cuda")] = "auto",
@@ -75,29 +75,41 @@ def crossvalidate(
         read_image(row.path)
     groups = groups_of(rows, load_description(data).group_patterns)
     held_back = folds_of(rows, groups, folds, seed)
+    measured = [[number for number in held if source in {None, rows[number].source}] for held in held_back]
+    if not all(measured):
+        known_sources = ", ".join(sorted({row.source for row in rows}))
+        raise ConfigError(
+            f"a fold holds no image of the source {source!r}; the sources are {known_sources}, or use fewer folds."
+        )
     plans = [f"fold:{fold}/{folds}:{seed}" for fold in range(folds)]
     chosen = load_recipe(recipe, dict(parse_assignment(change) for change in changes or ()))
-    known = {k: model_of_fold(path, plans[k], chosen, rows, held_back[k], device) for k, path in there.items()}
+    last = [out / f"fold{fold}" / LAST for fold in range(folds)]
+    ready = {fold: path for fold, path in enumerate(last) if path.exists() and load_checkpoint(path).finished} | there
+    known = {fold: model_of_fold(path, plans[fold], chosen, rows, held_back[fold], device) for fold, path in ready.items()}
     targets, parts = [], []
     for fold, held in enumerate(held_back):
         say(f"fold {fold + 1} of {folds}")
+        path = last[fold]
         try:
-            target = known.get(fold) or _trained(data, root, out / f"fold{fold}", recipe, changes, plans[fold], device, threads)
+            if fold not in known:
+                plan, begun = plans[fold], path.exists()
+                fit(data, root, path.parent, recipe, changes, split_by=plan, resume=begun, device=device, threads=threads)
         except typer.Exit:
             say("the folds that are done are kept; the same crossvalidate command goes on here.")
             raise
-        targets.append(target)
-        parts.append(list(results_of(target, [rows[number] for number in held])))
+        targets.append(known.get(fold) or model_of_fold(path, plans[fold], chosen, rows, held, device))
+        parts.append(list(results_of(targets[-1], [rows[number] for number in measured[fold]])))
     given = ["--recipe", recipe, *(word for change in changes or () for word in ("--set", change))]
     given += [word for fold, path in there.items() for word in ("--model", f"{fold}={path.name}")]
     given += ["--device", device] if device != "auto" else []
+    given += ["--source", source] if source else []
     words = [*given, "--folds", str(folds), "--seed", str(seed), "--rounds", str(rounds)]
     figures = summarise_folds(
         parts,
         Thresholds().detect,  # that of every target: see `model_of_fold`
         EvaluationSettings(bootstrap_rounds=rounds),
         root=root,
-        groups=[groups[number] for held in held_back for number in held],
+        groups=[groups[number] for part in measured for number in part],
     )
     summary = Summary(
         **dict(figures),
@@ -105,7 +117,7 @@ def crossvalidate(
         date=datetime.now(timezone.utc).date().isoformat(),
         split="test",
         split_by=f"fold:0..{folds - 1}/{folds}:{seed}",
-        source=None,
+        source=source,
         engine=", ".join(figures.time_ms.on),
         command=shlex.join(["leuko-train", "crossvalidate", "--data", data.name, "--root", "DIR", *words]),
     )
@@ -114,8 +126,9 @@ def crossvalidate(
         print(summary.model_dump_json(indent=1), flush=True)
     else:
         Console().print(table_of(summary))
+    name = f"summary_{source}.json" if source else SUMMARY
     with _writing(out):
-        (out / SUMMARY).write_text(summary.model_dump_json(indent=1), encoding="utf-8")
+        (out / name).write_text(summary.model_dump_json(indent=1), encoding="utf-8")
 
 
 @contextmanager
@@ -127,19 +140,3 @@ def _writing(out: Path) -> Iterator[None]:
             f"{out / SUMMARY} could not be written ({problem.strerror}); free the disk or correct --out, then repeat the "
             "command: folds that are done are only measured again."
         ) from problem
-
-
-def _trained(
-    data: Path,
-    root: Path,
-    folder: Path,
-    recipe: str,
-    changes: list[str] | None,
-    plan: str,
-    device: str,
-    threads: int | None,
-) -> Target:
-    """The model of one fold, trained to the end. `fit` refuses a checkpoint of another recipe or of other images."""
-    last = folder / LAST
-    fit(data, root, folder, recipe, changes, split_by=plan, resume=last.exists(), device=device, threads=threads)
-    return checkpoint_target(load_checkpoint(last), device=device)

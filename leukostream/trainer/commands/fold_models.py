@@ -1,4 +1,4 @@
-"""Models that are there already, in the place of folds of a cross-validation."""
+"""Models that are there already, for folds of a cross-validation."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -54,13 +54,16 @@ def model_of_fold(
         trained_by = Recipe.model_validate(target.recipe)
     except ValidationError as problem:
         raise DataError(
-            f"the recipe in {path} is not one of this version ({complaint(problem, Recipe)}); leave --model out."
+            f"the recipe in {path} is not one of this version ({complaint(problem, Recipe)}); train it anew."
         ) from problem
-    require_same(trained_by, recipe, path, "name its recipe, or leave --model out")
+    require_same(trained_by, recipe, path, "give the recipe it was trained by, another model or another --out")
     out = set(held)
     trained = [replace(row, split="train") for number, row in enumerate(rows) if number not in out]
     if target.data.get("sha256") != data_sha256(trained):
-        raise DataError(f"{path} was trained on other images or annotations than the rest of fold {plan}; leave --model out.")
+        raise DataError(
+            f"{path} was trained on other images or annotations than the rest of fold {plan}; restore them, or give another "
+            "model or another --out."
+        )
     if caution := target.caution([rows[number].path for number in held], target.split_by, ("test",)):
         raise DataError(f"{path} cannot stand for its fold. {caution}")
     return target

@@ -62,6 +62,13 @@ def test_each_image_is_judged_once_and_the_command_goes_on_where_it_stopped(
     assert run(lab, tmp_path, "--set", "seed=6") == 7
     assert "another recipe" in capsys.readouterr().err
 
+    assert run(lab, tmp_path, "--source", "LAB") == 0
+    of_one = Summary.model_validate_json(capsys.readouterr().out)
+    assert (of_one.source, of_one.images, of_one.map) == ("LAB", first.images, first.map) and "--source LAB" in of_one.command
+    assert of_one == Summary.model_validate_json((tmp_path / "summary_LAB.json").read_text(encoding="utf-8"))
+    assert run(lab, tmp_path, "--source", "LABB") == 2
+    assert "no image of the source 'LABB'; the sources are LAB" in capsys.readouterr().err
+
     # A model that is there already stands for its fold.
     own, other = (tmp_path / f"fold{k}" / "last.pt" for k in (0, 1))
     shutil.copytree(tmp_path / "fold1", tmp_path / "again" / "fold1")
@@ -74,7 +81,7 @@ def test_each_image_is_judged_once_and_the_command_goes_on_where_it_stopped(
     save_checkpoint(tmp_path / "changed.pt", replace(changed, data={**changed.data, "sha256": "0" * 64}))
     for words, code, sentence in (
         ((f"0={other}",), 7, "trained under --split-by fold:1/2:0, not fold:0/2:0"),
-        ((f"0={own}", "--set", "seed=6"), 7, "`seed` 5 there, 6 here); name its recipe"),
+        ((f"0={own}", "--set", "seed=6"), 7, "`seed` 5 there, 6 here); give the recipe"),
         ((f"0={tmp_path / 'early.pt'}",), 7, "did not finish"),
         ((f"0={tmp_path / 'changed.pt'}",), 7, "other images or annotations"),
         (
