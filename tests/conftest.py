@@ -1,10 +1,13 @@
 """Fixtures that every room shares, and the table of measured seconds per room against its budget."""
 
 import os
+import sys
 from collections import defaultdict
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
+import psutil
 import pytest
 from hypothesis import settings
 
@@ -59,6 +62,18 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> Iterator[None]:
     room = next((room for prefix, room in ROOMS.items() if report.nodeid.startswith(prefix)), "no room")
     _seconds[room] += report.duration
     return (yield)
+
+
+def pytest_unconfigure() -> None:
+    """A process that a test left behind may heed no SIGTERM, and the interpreter's end would wait for it for ever."""
+    for process in psutil.Process().children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            command = " ".join(process.cmdline())
+            # Python's own helpers end with the interpreter; what the fork server forked has its name, but not its parent.
+            if process.ppid() == os.getpid() and ("resource_tracker" in command or "forkserver" in command):
+                continue
+            print(f"left running by a test and killed: {command[:120]}", file=sys.stderr)
+            process.kill()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
