@@ -8,6 +8,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Annotated
 
+import torch
 import typer
 from rich.console import Console
 
@@ -47,7 +48,7 @@ def crossvalidate(
     models: Annotated[list[str] | None, typer.Option("--model", metavar="K=PATH", help=HELP)] = None,
     rounds: Annotated[int, typer.Option(min=1, help="rounds of resampling for the 95 % limits")] = ROUNDS,
     device: Annotated[str, typer.Option(help="auto (a GPU if there is one), cpu or cuda")] = "auto",
-    threads: Annotated[int | None, typer.Option(min=1, help="threads of the training; torch's choice when not given")] = None,
+    threads: Annotated[int | None, typer.Option(min=1, help="threads of torch; its own choice when not given")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="one JSON document instead of a table")] = False,
 ) -> None:
     """Train one model for each fold of the images and measure it on the images it never saw.
@@ -64,6 +65,8 @@ def crossvalidate(
             "crossvalidate is one process; train with torchrun and `fit --split-by fold:K/N:SEED --out OUT/foldK`, then let "
             "crossvalidate measure those folds."
         )
+    if threads:
+        torch.set_num_threads(threads)  # of the measurements, too: `fit` is not called for a fold that is there
     say = Console(stderr=True).print
     there = parse_models(models or [], folds)
     # Before the images and the trainings, which take hours.
