@@ -69,8 +69,9 @@ def crossvalidate(
         torch.set_num_threads(threads)  # of the measurements, too: `fit` is not called for a fold that is there
     say = Console(stderr=True).print
     there = parse_models(models or [], folds)
+    written = out / (f"summary_{source}.json" if source else SUMMARY)
     # Before the images and the trainings, which take hours.
-    with _writing(out):
+    with _writing(written):
         out.mkdir(parents=True, exist_ok=True)
     rows = load_datasets(data, root)
     # An evaluation leaves no image out; better to meet a damaged one now than after hours of training.
@@ -87,7 +88,8 @@ def crossvalidate(
     plans = [f"fold:{fold}/{folds}:{seed}" for fold in range(folds)]
     chosen = load_recipe(recipe, dict(parse_assignment(change) for change in changes or ()))
     last = [out / f"fold{fold}" / LAST for fold in range(folds)]
-    ready = {fold: path for fold, path in enumerate(last) if path.exists() and load_checkpoint(path).finished} | there
+    own = {fold: path for fold, path in enumerate(last) if fold not in there and path.exists()}
+    ready = there | {fold: path for fold, path in own.items() if load_checkpoint(path).finished}
     known = {fold: model_of_fold(path, plans[fold], chosen, rows, held_back[fold], device) for fold, path in ready.items()}
     targets, parts = [], []
     for fold, held in enumerate(held_back):
@@ -129,17 +131,16 @@ def crossvalidate(
         print(summary.model_dump_json(indent=1), flush=True)
     else:
         Console().print(table_of(summary))
-    name = f"summary_{source}.json" if source else SUMMARY
-    with _writing(out):
-        (out / name).write_text(summary.model_dump_json(indent=1), encoding="utf-8")
+    with _writing(written):
+        written.write_text(summary.model_dump_json(indent=1), encoding="utf-8")
 
 
 @contextmanager
-def _writing(out: Path) -> Iterator[None]:
+def _writing(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as problem:
         raise DataError(
-            f"{out / SUMMARY} could not be written ({problem.strerror}); free the disk or correct --out, then repeat the "
+            f"{path} could not be written ({problem.strerror}); free the disk or correct --out, then repeat the "
             "command: folds that are done are only measured again."
         ) from problem

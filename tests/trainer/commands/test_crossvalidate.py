@@ -62,7 +62,11 @@ def test_each_image_is_judged_once_and_the_command_goes_on_where_it_stopped(
     assert run(lab, tmp_path, "--set", "seed=6") == 7
     assert "another recipe" in capsys.readouterr().err
 
-    assert run(lab, tmp_path, "--source", "LAB") == 0
+    threads: list[int] = []
+    with monkeypatch.context() as patch:
+        patch.setattr(torch, "set_num_threads", threads.append)
+        assert run(lab, tmp_path, "--source", "LAB", "--threads", "1") == 0
+    assert threads == [1], "what is only measured keeps to --threads, too"
     of_one = Summary.model_validate_json(capsys.readouterr().out)
     assert (of_one.source, of_one.images, of_one.map) == ("LAB", first.images, first.map) and "--source LAB" in of_one.command
     assert of_one == Summary.model_validate_json((tmp_path / "summary_LAB.json").read_text(encoding="utf-8"))
