@@ -92,6 +92,7 @@ class StandInEngine:
     fail_collect: tuple[int, Exception] | None = None
     submitted: list[int] = field(default_factory=list)
     collected: int = 0
+    kept_warm: int = 0
     on_submit: Callable[[], object] = lambda: None
 
     def __post_init__(self) -> None:
@@ -117,6 +118,9 @@ class StandInEngine:
             raise self.fail_collect[1]
         self.collected += 1
         return self._flying.pop(index)
+
+    def keep_warm(self) -> None:
+        self.kept_warm += 1
 
     def close(self) -> None:
         self._flying.clear()

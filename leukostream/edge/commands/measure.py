@@ -72,6 +72,9 @@ class ReplayEngine:
             np.concatenate([each.labels for each in fields]),
         )
 
+    def keep_warm(self) -> None:
+        """There is nothing to warm."""
+
     def close(self) -> None:
         self._rows.clear()
 

@@ -105,10 +105,11 @@ class ParityResult(Strict):
     matched: Count = Field(description="reference cells with a counterpart at or above the IoU of the limits")
     missed: Count
     added: Count
-    class_flips: Count
+    label_flips: Count = Field(description="matched cells that are counted under another label, `unidentified` included")
     max_score_difference: float
     p99_score_difference: float
     min_iou: float = Field(description="worst box agreement among the matched ones; 1 when there is none")
+    median_iou: float
     mean_iou: float
     counts: dict[str, Count]
     failures: tuple[str, ...] = Field(description="one sentence part per limit that was not kept; empty when it passed")

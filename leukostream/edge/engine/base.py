@@ -5,8 +5,12 @@ from typing import Literal, Protocol
 
 from leukostream.edge.contracts.detections import Image, RawDetections
 
+EngineChoice = Literal["auto", "openvino", "tensorrt", "tensorrt_rtx"]
 Precision = Literal["auto", "bf16", "f32"]
-"""What an engine may be asked to compute in; "auto" is the fastest the machine has natively."""
+"""What OpenVINO may be asked to compute in; "auto" is the fastest the CPU has natively. A compiled engine has its own."""
+
+Parity = Literal["not_needed", "passed", "waived"]
+"""Whether an engine agreed with the bundle's graph: not needed when it is that graph, waived when it was started without."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +26,10 @@ class EngineInfo:
     max_batch: int
     slots: int
     top_k: int
+    key: str | None = None
+    """of the compiled engine; None when the bundle's graph itself is run"""
+    plan_sha256: str | None = None
+    parity: Parity = "not_needed"
 
     def __str__(self) -> str:
         return f"{self.runtime} {self.version} on {self.device}, {self.precision}"
@@ -47,6 +55,10 @@ class Engine(Protocol):
 
     def collect(self, index: int) -> RawDetections:
         """Wait for the slot's inference. The arrays are the caller's own (copies), [n, K, ...]."""
+        ...
+
+    def keep_warm(self) -> None:
+        """Called again and again while there is nothing to do, so that the first batch after a pause is not a slow one."""
         ...
 
     def close(self) -> None: ...

@@ -15,6 +15,7 @@ from leukostream.edge.contracts.detections import Image, RawDetections
 from leukostream.edge.contracts.errors import EngineError
 from leukostream.edge.engine.base import EngineInfo, Precision
 from leukostream.edge.engine.outputs import INPUT, check_outputs, check_values, expected_outputs
+from leukostream.edge.engine.slots import SlotBook
 
 _DEVICE = "CPU"
 _HINT = "INFERENCE_PRECISION_HINT"
@@ -47,7 +48,6 @@ class OpenVinoEngine:
         check_outputs(_outputs_of(compiled), top_k, name)
         self._slots: list[Image] = [np.zeros((max_batch, frame_height_px, frame_width_px, 3), np.uint8) for _ in range(slots)]
         self._requests = [[_bind(compiled, slot[k : k + 1]) for k in range(max_batch)] for slot in self._slots]
-        self._running = [0] * slots
         self._info = EngineInfo(
             runtime="OpenVINO",
             version=ov.__version__.split("-")[0],
@@ -59,8 +59,9 @@ class OpenVinoEngine:
             slots=slots,
             top_k=top_k,
         )
+        self._book = SlotBook(self._info)
         # The first inference allocates and packs weights; a run must not begin with it.
-        self._start(0, 1)
+        self.submit(0, 1)
         self._wait(0)
 
     @property
@@ -71,36 +72,29 @@ class OpenVinoEngine:
         return self._slots[index]
 
     def submit(self, index: int, n: int) -> None:
-        if not 1 <= n <= self._info.max_batch:
-            raise ValueError(f"{n} frames do not fit a slot of {self._info.max_batch}")
-        if self._running[index]:
-            raise ValueError(f"slot {index} was submitted again before it was collected")
-        self._start(index, n)
-
-    def collect(self, index: int) -> RawDetections:
-        if not self._running[index]:
-            raise ValueError(f"slot {index} was not submitted")
-        raw = self._wait(index)
-        check_values(raw)
-        return raw
-
-    def close(self) -> None:
-        """Wait for what is in flight, then give the requests and the compiled graph back."""
-        for index, n in enumerate(self._running):
-            if n:
-                self._wait(index)
-        self._requests.clear()
-
-    def _start(self, index: int, n: int) -> None:
-        self._running[index] = n
+        self._book.submit(index, n)
         try:
             for request in self._requests[index][:n]:
                 request.start_async()
         except RuntimeError as problem:
             raise EngineError(f"OpenVINO did not start an inference ({_reason(problem)}); restart the edge.") from problem
 
+    def collect(self, index: int) -> RawDetections:
+        raw = self._wait(index)
+        check_values(raw)
+        return raw
+
+    def keep_warm(self) -> None:
+        """A CPU needs none."""
+
+    def close(self) -> None:
+        """Wait for what is in flight, then give the requests and the compiled graph back."""
+        for index in self._book.in_flight():
+            self._wait(index)
+        self._requests.clear()
+
     def _wait(self, index: int) -> RawDetections:
-        n, self._running[index] = self._running[index], 0
+        n = self._book.collect(index)
         rows: dict[str, list[NDArray[Any]]] = {name: [] for name in expected_outputs(self._info.top_k)}
         failure: RuntimeError | None = None
         for request in self._requests[index][:n]:

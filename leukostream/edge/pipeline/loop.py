@@ -95,6 +95,8 @@ class EngineLoop:
 
     def _next_news(self) -> Arrival | SourceNote | Ending | None:
         idle = not self._filling and not self._flying
+        if idle:
+            self._engine.keep_warm()
         news = self._queue.get(POLL_S if idle else 0.0)
         now_ns = self._clock()
         if news is not None or not idle:

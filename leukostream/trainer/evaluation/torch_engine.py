@@ -8,6 +8,7 @@ from leukostream.edge.contracts.detections import Image, RawDetections
 from leukostream.edge.contracts.errors import EngineError
 from leukostream.edge.engine.base import EngineInfo
 from leukostream.edge.engine.outputs import check_values
+from leukostream.edge.engine.slots import SlotBook
 from leukostream.trainer.export.graph import FrameGraph
 from leukostream.trainer.loop.ranks import choose_device
 from leukostream.trainer.models.detector import Detector
@@ -34,7 +35,7 @@ class TorchEngine:
         self._device = choose_device(device)
         self._graph = FrameGraph(detector, top_k).to(self._device)
         self._slots: list[Image] = [np.zeros((max_batch, frame_height_px, frame_width_px, 3), np.uint8) for _ in range(slots)]
-        self._running: list[tuple[Tensor, ...] | None] = [None] * slots
+        self._found: dict[int, tuple[Tensor, ...]] = {}
         self._info = EngineInfo(
             runtime="torch",
             version=torch.__version__,
@@ -46,6 +47,7 @@ class TorchEngine:
             slots=slots,
             top_k=top_k,
         )
+        self._book = SlotBook(self._info)
         # The first inference allocates and, on CUDA, loads its kernels.
         self.submit(0, 1)
         self.collect(0)
@@ -59,31 +61,29 @@ class TorchEngine:
 
     def submit(self, index: int, n: int) -> None:
         """On a CPU this computes; on CUDA it returns as soon as the work is queued."""
-        if not 1 <= n <= self._info.max_batch:
-            raise ValueError(f"{n} frames do not fit a slot of {self._info.max_batch}")
-        if self._running[index] is not None:
-            raise ValueError(f"slot {index} was submitted again before it was collected")
+        self._book.submit(index, n)
         try:
             # cuDNN would take TF32 for convolutions, with ten bits of mantissa.
             with torch.inference_mode(), torch.backends.cudnn.flags(allow_tf32=False):
-                self._running[index] = self._graph(torch.from_numpy(self._slots[index][:n]).to(self._device))
+                self._found[index] = self._graph(torch.from_numpy(self._slots[index][:n]).to(self._device))
         except RuntimeError as problem:
             raise _failure(problem) from problem
 
     def collect(self, index: int) -> RawDetections:
-        outputs, self._running[index] = self._running[index], None
-        if outputs is None:
-            raise ValueError(f"slot {index} was not submitted")
+        self._book.collect(index)
         try:
-            raw = RawDetections(*(output.cpu().numpy().copy() for output in outputs))
+            raw = RawDetections(*(output.cpu().numpy().copy() for output in self._found.pop(index)))
         except RuntimeError as problem:
             raise _failure(problem) from problem
         check_values(raw)
         return raw
 
+    def keep_warm(self) -> None:
+        """A measurement never waits."""
+
     def close(self) -> None:
         """Forget what is in flight."""
-        self._running = [None] * len(self._slots)
+        self._found.clear()
 
 
 def _failure(problem: RuntimeError) -> EngineError:

@@ -50,7 +50,7 @@ class Faulty:
 
     def __init__(self, engine: Engine, at: int) -> None:
         self.info, self.slot, self.submit, self.close = engine.info, engine.slot, engine.submit, engine.close
-        self._collect = engine.collect
+        self.keep_warm, self._collect = engine.keep_warm, engine.collect
         self._left = at
 
     def collect(self, index: int) -> RawDetections:

@@ -1,0 +1,152 @@
+"""The accelerator through PyCUDA."""
+
+import ctypes
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from leukostream.edge.contracts.errors import EngineError
+from leukostream.edge.engine.gpu.cuda_graph import CudaGraph, CudaGraphs
+from leukostream.edge.engine.gpu.device import Event, Stream
+
+_NON_BLOCKING = 1
+"""CU_STREAM_NON_BLOCKING in cuda.h; PyCUDA has no name for it."""
+
+
+class CudaEvent:
+    """PyCUDA's event, without timing: such events cost least."""
+
+    def __init__(self, cuda: ModuleType) -> None:
+        self._cuda = cuda
+        self.raw = cuda.Event(cuda.event_flags.DISABLE_TIMING)
+
+    def is_done(self) -> bool:
+        with _failing(self._cuda, "run a batch"):
+            return bool(self.raw.query())
+
+
+class CudaStream:
+    """PyCUDA's stream; it never waits for the default stream."""
+
+    def __init__(self, cuda: ModuleType) -> None:
+        self.raw = cuda.Stream(_NON_BLOCKING)
+        self.handle = int(self.raw.handle)
+
+
+class CudaDevice:
+    """`Device` in the GPU's primary context, which TensorRT and torch use too, current in the thread that opened it."""
+
+    def __init__(self, ordinal: int = 0) -> None:
+        """Raises `EngineError` when PyCUDA or the driver is missing, or the GPU cannot be used."""
+        self._cuda = cuda = load_pycuda()
+        with _failing(cuda, "open its primary context"):
+            cuda.init()
+            device = cuda.Device(ordinal)
+            self._context = device.retain_primary_context()
+            self._context.push()
+            self._name: str = device.name()
+        self._graphs = CudaGraphs()
+        self._allocations: list[Any] = []
+        self._pinned: list[NDArray[Any]] = []
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    def pinned(self, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
+        with _failing(self._cuda, f"lock {_mib(shape, dtype):.0f} MiB of the computer's memory"):
+            array: NDArray[Any] = self._cuda.pagelocked_empty(shape, dtype)
+        array[...] = 0
+        self._pinned.append(array)
+        return array
+
+    def allocate(self, n_bytes: int) -> int:
+        with _failing(self._cuda, f"allocate {n_bytes / 2**20:.0f} MiB of its memory"):
+            allocation = self._cuda.mem_alloc(n_bytes)
+        self._allocations.append(allocation)
+        return int(allocation)
+
+    def free_bytes(self) -> int:
+        with _failing(self._cuda, "say how much memory it has"):
+            return int(self._cuda.mem_get_info()[0])
+
+    def stream(self) -> CudaStream:
+        with _failing(self._cuda, "make a stream"):
+            return CudaStream(self._cuda)
+
+    def event(self) -> CudaEvent:
+        with _failing(self._cuda, "make an event"):
+            return CudaEvent(self._cuda)
+
+    def record(self, event: Event, stream: Stream) -> None:
+        with _failing(self._cuda, "mark the end of a batch"):
+            _raw(event).record(_raw(stream))
+
+    def wait(self, stream: Stream, event: Event) -> None:
+        with _failing(self._cuda, "order two streams"):
+            _raw(stream).wait_for_event(_raw(event))
+
+    def copy_in(self, address: int, source: NDArray[Any], stream: Stream) -> None:
+        with _failing(self._cuda, "take frames"):
+            self._cuda.memcpy_htod_async(address, source, _raw(stream))
+
+    def copy_out(self, target: NDArray[Any], address: int, stream: Stream) -> None:
+        with _failing(self._cuda, "give results"):
+            self._cuda.memcpy_dtoh_async(target, address, _raw(stream))
+
+    def capture(self, stream: Stream, work: Callable[[], None]) -> CudaGraph:
+        return self._graphs.capture(stream, work)
+
+    def close(self) -> None:
+        """PyCUDA aborts the process when a context is still current at its end, so it is popped whatever happens before."""
+        try:
+            with _failing(self._cuda, "free its memory"):
+                for allocation in self._allocations:
+                    allocation.free()
+        finally:
+            self._allocations.clear()
+            self._pinned.clear()
+            self._context.pop()
+            self._context.detach()
+
+    def abandon(self) -> None:
+        """One reference is given away for good: destructors would free what the device may still use, and wait for it."""
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(self))
+        self._context.pop()
+
+
+def load_pycuda() -> ModuleType:
+    """PyCUDA's driver module. Raises `EngineError` with what is missing; importing it needs the driver's library."""
+    try:
+        import pycuda.driver  # noqa: PLC0415 - only a machine with a GPU can import it
+    except ImportError as problem:
+        raise EngineError(
+            f"PyCUDA cannot be used here ({problem}); see docs/install-gpu.md, or use the engine openvino."
+        ) from problem
+    driver: ModuleType = pycuda.driver
+    return driver
+
+
+def _raw(mark: Event | Stream) -> Any:  # noqa: ANN401 - what PyCUDA has no types for
+    if not isinstance(mark, CudaEvent | CudaStream):
+        raise TypeError(f"{type(mark).__name__} belongs to another kind of device")
+    return mark.raw
+
+
+@contextmanager
+def _failing(cuda: ModuleType, what: str) -> Iterator[None]:
+    try:
+        yield
+    except cuda.Error as problem:
+        raise EngineError(
+            f"the GPU failed to {what} ({problem}); restart the edge, and see the kernel's log for Xid messages if it "
+            "fails again."
+        ) from problem
+
+
+def _mib(shape: tuple[int, ...], dtype: DTypeLike) -> float:
+    return float(np.prod(shape)) * np.dtype(dtype).itemsize / 2**20
