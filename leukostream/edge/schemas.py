@@ -11,12 +11,19 @@ from typing import Any
 from pydantic import BaseModel
 
 from leukostream.edge.contracts.bundle import BundleManifest
+from leukostream.edge.contracts.engine import EngineManifest, ParityReport
 from leukostream.edge.contracts.messages import FROM_EDGE, TO_EDGE
 from leukostream.edge.contracts.profile import Profile
 from leukostream.edge.settings import EdgeSettings
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
-FILES: dict[str, type[BaseModel]] = {"bundle": BundleManifest, "profile": Profile, "settings": EdgeSettings}
+FILES: dict[str, type[BaseModel]] = {
+    "bundle": BundleManifest,
+    "engine": EngineManifest,
+    "parity": ParityReport,
+    "profile": Profile,
+    "settings": EdgeSettings,
+}
 
 
 def schemas() -> dict[str, dict[str, Any]]:

@@ -15,7 +15,7 @@ from leukostream.edge.contracts.base import Strict, explain
 from leukostream.edge.contracts.bundle import Bundle, Thresholds, load_bundle
 from leukostream.edge.contracts.errors import ConfigError
 from leukostream.edge.contracts.profile import Profile, load_profile
-from leukostream.edge.engine.base import Precision
+from leukostream.edge.engine.base import EngineChoice, Precision
 
 SHIPPED_BUNDLE = Path(__file__).parent / "bundles" / "yolov3-tiny-416"
 
@@ -35,7 +35,12 @@ class EdgeSettings(Strict):
     max_batch: int = Field(1, ge=1, le=256, description="frames of one inference")
     max_delay_ms: float = Field(5.0, ge=0, le=60000, description="a field waits no longer than this for its batch to fill")
     queue_fields: int = Field(4, ge=1, le=1024, description="fields that may wait for the engine")
-    precision: Precision = Field("auto", description="auto: bf16 where the CPU has it, else f32")
+    engine: EngineChoice = Field("auto", description="auto: one built for this machine's GPU, else OpenVINO on the CPU")
+    engine_dir: Path | None = Field(
+        None, description="directory of the bundle's compiled engines; beside the bundle if not set"
+    )
+    allow_ungated_engine: bool = Field(False, description="start an engine without a passed parity gate; never diagnostic")
+    precision: Precision = Field("auto", description="of OpenVINO; auto: bf16 where the CPU has it, else f32")
     threads: int | None = Field(None, ge=1, le=1024, description="threads of the engine; all cores when not set")
     max_fields: int | None = Field(None, ge=1, description="end the run after this many fields")
     source_timeout_s: Seconds = Field(10.0, description="a run fails when its source gives nothing for so long")

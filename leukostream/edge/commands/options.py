@@ -8,7 +8,7 @@ from typer.models import OptionInfo
 
 from leukostream.edge.contracts.base import Strict
 from leukostream.edge.contracts.bundle import Thresholds
-from leukostream.edge.engine.base import Precision
+from leukostream.edge.engine.base import EngineChoice, Precision
 from leukostream.edge.settings import EdgeSettings, Policy
 
 LogLevel = Literal["debug", "info", "warning", "error"]
@@ -25,6 +25,7 @@ def _setting(name: str, panel: str, settings: type[Strict] = EdgeSettings) -> Op
     return option
 
 
+ABOUT_UNGATED = EdgeSettings.model_fields["allow_ungated_engine"].description
 _RUN, _MODEL, _RECORD = "The run", "Model and engine", "Cells and labels"
 
 SourceOption = Annotated[str | None, _setting("source", _RUN)]
@@ -35,6 +36,9 @@ BindOption = Annotated[str | None, _setting("bind", _RUN)]
 PolicyOption = Annotated[Policy | None, _setting("policy", _RUN)]
 MaxFieldsOption = Annotated[int | None, _setting("max_fields", _RUN)]
 BundleOption = Annotated[Path | None, _setting("bundle", _MODEL)]
+EngineOption = Annotated[EngineChoice | None, _setting("engine", _MODEL)]
+EngineDirOption = Annotated[Path | None, _setting("engine_dir", _MODEL)]
+UngatedOption = Annotated[bool | None, typer.Option("--allow-ungated-engine", help=ABOUT_UNGATED, rich_help_panel=_MODEL)]
 PrecisionOption = Annotated[Precision | None, _setting("precision", _MODEL)]
 ThreadsOption = Annotated[int | None, _setting("threads", _MODEL)]
 MaxBatchOption = Annotated[int | None, _setting("max_batch", _MODEL)]

@@ -7,6 +7,7 @@ from leukostream.edge.contracts.errors import StreamError
 from leukostream.edge.contracts.messages import RunStartCommand
 from leukostream.edge.contracts.records import RunStop
 from leukostream.edge.contracts.status import RunOutcome
+from leukostream.edge.engine.base import Engine
 from leukostream.edge.journal.memory import MemoryJournal
 from leukostream.edge.pipeline import Opened, Run, StopSwitch
 from leukostream.edge.pipeline.single import SingleRun
@@ -27,7 +28,7 @@ def serve_one_run(setup: Setup, parts: Opened, stop: StopSwitch) -> RunOutcome:
     with EdgeServer(settings.bind, journal, control, boot_id=str(uuid.uuid4())) as server:
         _log.info("%s reads %s", parts.engine.info, parts.source.info.uri)
         _log.info("waiting for a controller at %s", server.endpoint)
-        order = _wait(control, server, stop)
+        order = _wait(control, server, stop, parts.engine)
         if order is None:
             _log.info("stopped before a run began: %s", stop.requested)
             server.close(0.0)
@@ -47,8 +48,9 @@ def serve_one_run(setup: Setup, parts: Opened, stop: StopSwitch) -> RunOutcome:
     return outcome
 
 
-def _wait(control: SingleRun, server: EdgeServer, stop: StopSwitch) -> RunStartCommand | None:
+def _wait(control: SingleRun, server: EdgeServer, stop: StopSwitch, engine: Engine) -> RunStartCommand | None:
     while not stop.requested:
+        engine.keep_warm()
         _check_stream(server)
         if order := control.wait_for_start(_WAIT_S):
             return order

@@ -31,6 +31,8 @@ def marks(start: RunStart) -> list[str]:
         found.append("SYNTHETIC FIELDS: drawn by the virtual slide, not photographed")
     if not start.provenance.bundle_trained:
         found.append("UNTRAINED WEIGHTS: every detection is random")
+    if start.provenance.engine_parity == "waived":
+        found.append("ENGINE NOT VERIFIED: started without a passed parity gate")
     if start.policy == "latest":
         found.append("FIELDS MAY BE DROPPED: policy `latest`")
     if not start.diagnostic and not found:

@@ -106,6 +106,8 @@ class ParityResult(Strict):
     missed: Count
     added: Count
     label_flips: Count = Field(description="matched cells that are counted under another label, `unidentified` included")
+    overflows: Count = Field(description="frames with more candidates than the graph has rows")
+    overflow_flips: Count = Field(description="frames of which only one of the two says so")
     max_score_difference: float
     p99_score_difference: float
     min_iou: float = Field(description="worst box agreement among the matched ones; 1 when there is none")
@@ -126,11 +128,14 @@ class ParityReport(Strict):
     bundle_id: Sha256
     plan_sha256: Sha256 | None = Field(None, description="the engine that was run; null when only the emulation was")
     images: Count
+    frames: Count = Field(description="what was run: more than images where those were cut into tiles")
     images_sha256: Sha256 = Field(description="over the images' decoded pixels, in order")
     images_from: str
+    images_are_synthetic: bool
     reference_executor: str
     reference_cells: Count
     reference_counts: dict[str, Count]
+    reference_overflows: Count
     limits: dict[str, float]
     emulation: ParityResult
     engine: ParityResult | None = None

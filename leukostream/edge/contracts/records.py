@@ -79,6 +79,12 @@ class Provenance(Wire):
     bundle_trained: bool = Field(description="false for random weights: never diagnostic")
     engine: str = Field(description="runtime, version, device and precision")
     engine_precision: str
+    engine_key: str | None = Field(None, description="of the compiled engine; null when the bundle's graph itself was run")
+    engine_plan_sha256: Sha256 | None = Field(None, description="of the compiled engine's machine code")
+    engine_parity: Literal["not_needed", "passed", "waived"] = Field(
+        "not_needed",
+        description="whether the compiled engine agreed with the bundle's graph; waived: started without, on demand",
+    )
     profile_sha256: Sha256 | None
     configuration_sha256: Sha256
     leukostream_version: str
@@ -105,7 +111,9 @@ class RunStart(_Record):
     sample_id: str | None = None
     continues_run_id: str | None = None
     policy: Literal["lossless", "latest"]
-    diagnostic: bool = Field(description="false when the policy may drop fields or the weights are untrained")
+    diagnostic: bool = Field(
+        description="false when the policy may drop fields, the weights are untrained or the engine's parity was waived"
+    )
     fields_expected: Count | None = None
     provenance: Provenance
     settings: dict[str, object] = Field(description="resolved settings with their origin already applied")

@@ -1,7 +1,10 @@
 """Inference engines behind one interface."""
 
+from pathlib import Path
+
 from leukostream.edge.contracts.bundle import Bundle
-from leukostream.edge.engine.base import Engine, Precision
+from leukostream.edge.contracts.errors import ConfigError
+from leukostream.edge.engine.base import Engine, EngineChoice, Precision
 
 
 def open_engine(
@@ -10,16 +13,44 @@ def open_engine(
     frame_height_px: int,
     *,
     max_batch: int = 1,
-    slots: int = 2,
+    slots: int | None = None,
+    engine: EngineChoice = "auto",
+    engine_dir: Path | None = None,
+    allow_ungated: bool = False,
     precision: Precision = "auto",
     threads: int | None = None,
 ) -> Engine:
-    """Open the engine of this machine (OpenVINO on the CPU) for frames of one size; warm when it returns.
+    """Open this machine's engine for frames of one size; warm when it returns.
 
-    Raises `EngineError` when the graph does not load, breaks the bundle's contract, or the precision is not to be had.
+    "auto" is an engine that was built for this machine's GPU when there is one, else OpenVINO on the CPU. `precision` and
+    `threads` are OpenVINO's, so that asking for a precision asks for OpenVINO. `engine_dir` holds the bundle's engines, which
+    are beside it when None. Two slots on the CPU, three on a GPU, unless given.
+
+    Raises `EngineError` when graph or engine do not load, do not fit bundle or machine, or the parity gate was not passed, and
+    `ConfigError` when a compiled engine is asked for another precision than its own.
     """
-    from leukostream.edge.engine.openvino import OpenVinoEngine  # noqa: PLC0415 - the interface must not load a runtime
+    # The interface must not load a runtime, so each is imported where it is chosen.
+    if engine in {"tensorrt", "tensorrt_rtx"} and precision != "auto":
+        raise ConfigError(
+            f"precision {precision} is OpenVINO's; an engine built by {engine} computes in f16: leave it at auto."
+        )
+    if engine != "openvino" and precision == "auto":
+        from leukostream.edge.engine.choice import SLOTS, choose_engine, open_gpu_engine  # noqa: PLC0415
+        from leukostream.edge.engine.fitting import Wanted  # noqa: PLC0415
+        from leukostream.edge.engine.machine import look_at_machine  # noqa: PLC0415
+
+        files = choose_engine(
+            bundle,
+            look_at_machine(),
+            Wanted(frame_width_px, frame_height_px, max_batch),
+            runtime=None if engine == "auto" else engine,
+            engine_dir=engine_dir,
+            allow_ungated=allow_ungated,
+        )
+        if files is not None:
+            return open_gpu_engine(files, max_batch, slots or SLOTS)
+    from leukostream.edge.engine.openvino import OpenVinoEngine  # noqa: PLC0415
 
     return OpenVinoEngine(
-        bundle, frame_width_px, frame_height_px, max_batch=max_batch, slots=slots, precision=precision, threads=threads
+        bundle, frame_width_px, frame_height_px, max_batch=max_batch, slots=slots or 2, precision=precision, threads=threads
     )

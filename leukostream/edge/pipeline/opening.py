@@ -39,6 +39,9 @@ def engine_for(info: SourceInfo, bundle: Bundle, settings: EdgeSettings) -> tupl
         plan.engine_width_px,
         plan.engine_height_px,
         max_batch=fields * plan.n_tiles,
+        engine=settings.engine,
+        engine_dir=settings.engine_dir,
+        allow_ungated=settings.allow_ungated_engine,
         precision=settings.precision,
         threads=settings.threads,
     )

@@ -1,0 +1,104 @@
+"""Which engine a machine runs: the compiled one where there is a GPU and one that fits, else OpenVINO; never one in silence."""
+
+import logging
+from dataclasses import replace
+from pathlib import Path
+from typing import get_args
+
+from leukostream.edge.contracts.bundle import Bundle
+from leukostream.edge.contracts.engine import RUNTIME_NAMES, EngineFiles, GpuRuntime
+from leukostream.edge.contracts.errors import EngineError
+from leukostream.edge.engine.base import EngineInfo, Parity
+from leukostream.edge.engine.fitting import Verdict, Wanted, build_command, survey
+from leukostream.edge.engine.gpu.cuda import CudaDevice
+from leukostream.edge.engine.machine import Machine
+from leukostream.edge.engine.pipelined import PipelinedEngine
+from leukostream.edge.engine.trt.network import TrtNetwork
+
+SLOTS = 3
+"""One is copied in while one is computed and one is copied out."""
+
+_log = logging.getLogger(__name__)
+
+
+def choose_engine(
+    bundle: Bundle,
+    machine: Machine,
+    wanted: Wanted,
+    *,
+    runtime: GpuRuntime | None = None,
+    engine_dir: Path | None = None,
+    allow_ungated: bool = False,
+) -> EngineFiles | None:
+    """The bundle's best engine for this machine, of one runtime or of any.
+
+    Without a runtime: None when the machine has no GPU, or none of its engines fits, which is a warning in the log.
+    Raises `EngineError` when a runtime is given and none of its engines fits, and when an engine fits but has not passed its
+    parity gate and `allow_ungated` is not given.
+    """
+    if runtime is None and machine.gpu is None:
+        return None
+    verdicts = survey(bundle, machine, wanted, engine_dir)
+    if runtime is not None:
+        verdicts = [each for each in verdicts if each.files is None or each.files.manifest.request.runtime == runtime]
+    best = verdicts[0] if verdicts else None
+    if best is None or best.files is None or not best.fits:
+        reason = _no_engine(bundle, machine, wanted, runtime, best)
+        if runtime is not None:
+            raise EngineError(reason)
+        _log.warning("%s Meanwhile OpenVINO computes on the CPU.", reason)
+        return None
+    if best.files.gate != "passed" and not allow_ungated:
+        said = "has not passed its parity gate" if best.files.gate == "none" else "has failed its parity gate"
+        raise EngineError(
+            f"engine {best.folder.name} {said}; run `leuko-build verify {bundle.path} --images DIR` on this machine, or start "
+            "with --allow-ungated-engine, which the run records and which makes it non-diagnostic."
+        )
+    return best.files
+
+
+def open_gpu_engine(files: EngineFiles, max_batch: int | None = None, slots: int = SLOTS) -> PipelinedEngine:
+    """Load an engine on this machine's GPU for batches up to `max_batch` (its own largest when None); warm when it returns.
+
+    It must fit (`survey`); whether its gate was passed is the caller's to decide, and is noted. Raises `EngineError`.
+    """
+    request = files.manifest.request
+    device = CudaDevice()
+    try:
+        network = TrtNetwork(files)
+    except BaseException:
+        device.close()
+        raise
+    info = EngineInfo(
+        runtime=RUNTIME_NAMES[request.runtime],
+        version=network.version,
+        device=device.name,
+        precision="f16",
+        frame_width_px=request.frame_width_px,
+        frame_height_px=request.frame_height_px,
+        max_batch=request.max_batch,
+        slots=slots,
+        top_k=files.manifest.top_k,
+        key=files.manifest.key,
+        plan_sha256=files.manifest.plan_sha256,
+        parity=_parity(files),
+    )
+    return PipelinedEngine(device, network, info if max_batch is None else replace(info, max_batch=max_batch))
+
+
+def _parity(files: EngineFiles) -> Parity:
+    return "passed" if files.gate == "passed" else "waived"
+
+
+def _no_engine(bundle: Bundle, machine: Machine, wanted: Wanted, runtime: GpuRuntime | None, best: Verdict | None) -> str:
+    name = RUNTIME_NAMES[runtime] if runtime else "TensorRT"
+    if best is not None:
+        return f"engine {best.folder.name} of bundle {bundle.path} cannot be used: {best.reason} Remedy: {best.remedy}."
+    if machine.gpu is None:
+        return machine.missing_gpu
+    usable = [each for each in get_args(GpuRuntime) if machine.runtimes[each].version]
+    chosen: GpuRuntime = runtime or (usable[0] if usable else "tensorrt")
+    return (
+        f"bundle {bundle.path} has no {name} engine for this machine's {machine.gpu.identity.name}; build one with "
+        f"`{build_command(bundle, chosen, wanted)}`."
+    )

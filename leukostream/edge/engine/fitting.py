@@ -1,0 +1,121 @@
+"""Which engines of a bundle this machine can run, and for the others one sentence why not and the command that helps."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from leukostream.edge.contracts.bundle import Bundle
+from leukostream.edge.contracts.engine import (
+    ENGINE_MANIFEST,
+    RUNTIME_NAMES,
+    BuildRequest,
+    EngineFiles,
+    GpuRuntime,
+    engines_folder,
+    load_engine_files,
+)
+from leukostream.edge.contracts.errors import EngineError
+from leukostream.edge.engine.machine import Machine
+from leukostream.edge.engine.trt.loading import release_of
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Frames that an engine must take."""
+
+    frame_width_px: int
+    frame_height_px: int
+    max_batch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One engine of a bundle. `reason` is empty when it can be run here; `remedy` is a command, or what to do."""
+
+    folder: Path
+    files: EngineFiles | None
+    reason: str = ""
+    remedy: str = ""
+
+    @property
+    def fits(self) -> bool:
+        return not self.reason
+
+
+def survey(bundle: Bundle, machine: Machine, wanted: Wanted | None = None, engine_dir: Path | None = None) -> list[Verdict]:
+    """Every engine that was built from this bundle, the best first; those that cannot be read are in it, too."""
+    folder = engines_folder(bundle, engine_dir)
+    found = sorted(path.parent for path in folder.glob(f"*/{ENGINE_MANIFEST}"))
+    verdicts = [verdict for path in found if (verdict := _verdict(path, bundle, machine, wanted)) is not None]
+    return sorted(verdicts, key=_rank)
+
+
+def _rank(verdict: Verdict) -> tuple[bool, bool, int, str]:
+    if verdict.files is None:
+        return (True, True, 0, verdict.folder.name)
+    request = verdict.files.manifest.request
+    return (not verdict.fits, verdict.files.gate != "passed", request.max_batch, verdict.folder.name)
+
+
+def _verdict(folder: Path, bundle: Bundle, machine: Machine, wanted: Wanted | None) -> Verdict | None:
+    try:
+        files = load_engine_files(folder)
+    except EngineError as problem:
+        return Verdict(folder, None, str(problem), f"delete {folder} and build it again")
+    if files.manifest.request.bundle_id != bundle.bundle_id:
+        return None
+    reason, remedy = _why_not(files.manifest.request, bundle, machine, wanted)
+    if not reason and files.gate == "none":
+        remedy = f"leuko-build verify {bundle.path} --images DIR"
+    return Verdict(folder, files, reason, remedy)
+
+
+def _why_not(request: BuildRequest, bundle: Bundle, machine: Machine, wanted: Wanted | None) -> tuple[str, str]:
+    """Reason and remedy; both empty when the engine can be run here."""
+    size = wanted or Wanted(request.frame_width_px, request.frame_height_px, request.max_batch)
+    build = build_command(bundle, request.runtime, size)
+    missing = _missing(request, machine)
+    if missing is not None:
+        return missing
+    reason = _other_machine(request, machine) or _other_frames(request, size)
+    return (reason, build) if reason else ("", "")
+
+
+def _missing(request: BuildRequest, machine: Machine) -> tuple[str, str] | None:
+    name, here = RUNTIME_NAMES[request.runtime], machine.runtimes[request.runtime]
+    if machine.gpu is None:
+        return machine.missing_gpu, "leuko-edge run --engine openvino"
+    if here.missing:
+        return f"{name} cannot be used: {here.missing}", f"install {name} {request.runtime_version}"
+    if machine.pycuda.missing:
+        return machine.pycuda.missing, "docs/install-gpu.md"
+    return None
+
+
+def _other_machine(request: BuildRequest, machine: Machine) -> str:
+    name, here = RUNTIME_NAMES[request.runtime], machine.runtimes[request.runtime].version
+    if release_of(here) != release_of(request.runtime_version):
+        return f"it was built by {name} {request.runtime_version} and {here} is installed here."
+    if machine.gpu is None or request.gpu == machine.gpu.identity:
+        return ""
+    gpu, built = machine.gpu.identity, request.gpu
+    if built is not None:
+        was, is_ = (f"{each.name} ({each.target}, {each.sm_count} SMs)" for each in (built, gpu))
+        return f"it was built for {was} and this is {is_}."
+    if gpu.target not in request.targets:
+        return f"it was built for {', '.join(request.targets)} and this GPU is {gpu.target}."
+    return ""
+
+
+def _other_frames(request: BuildRequest, size: Wanted) -> str:
+    if (request.frame_width_px, request.frame_height_px) != (size.frame_width_px, size.frame_height_px):
+        have, need = f"{request.frame_width_px} x {request.frame_height_px}", f"{size.frame_width_px} x {size.frame_height_px}"
+        return f"it takes frames of {have} px and {need} px are needed."
+    if request.max_batch < size.max_batch:
+        return f"it takes batches up to {request.max_batch} and {size.max_batch} is needed."
+    return ""
+
+
+def build_command(bundle: Bundle, runtime: GpuRuntime, wanted: Wanted) -> str:
+    """The command that builds what is wanted on this machine."""
+    size = f"--frame {wanted.frame_width_px}x{wanted.frame_height_px} --max-batch {wanted.max_batch}"
+    return f"leuko-build engine {bundle.path} --runtime {runtime} {size}"
