@@ -8,6 +8,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from leukostream.builder.commands.engine import engine
+from leukostream.builder.commands.verify import verify
 from leukostream.builder.inspection import Inspection, inspect_bundle
 from leukostream.edge.contracts.errors import BundleError
 from leukostream.edge.contracts.exits import run_command_line
@@ -36,6 +38,10 @@ def inspect(
             f"the graph of bundle {bundle} breaks the contract: {'; '.join(found.problems)}; "
             "export it again with `leuko-train export`."
         )
+
+
+app.command()(engine)
+app.command()(verify)
 
 
 def _table(found: Inspection) -> Table:

@@ -1,0 +1,1 @@
+"""The commands of `leuko-build`, one per file."""
