@@ -5,6 +5,7 @@ PIP_INSTALL = -m pip install --quiet --disable-pip-version-check --constraint co
 EDGE := .venv-edge
 FULL := .venv
 EXTRAS := trainer,builder,calib,dev
+BINDINGS := tests/tensorrt-bindings.txt
 MEASURED_FROM := $(shell date +%s)
 .DEFAULT_GOAL := help
 
@@ -64,9 +65,12 @@ $(EDGE)/.installed: pyproject.toml constraints.txt
 	@$(EDGE)/bin/python $(PIP_INSTALL) --editable .
 	@touch $@
 
-$(FULL)/.installed: pyproject.toml constraints.txt
+$(FULL)/.installed: pyproject.toml constraints.txt $(BINDINGS)
 	$(check_python)
 	@echo "-- installing leukostream[$(EXTRAS)] into $(FULL) (once; about 2 GB)"
 	@$(PYTHON) -m venv $(FULL)
 	@$(FULL)/bin/python $(PIP_INSTALL) --editable ".[$(EXTRAS)]"
+	@for each in $$(grep -v '^#' $(BINDINGS)); do \
+	  $(FULL)/bin/python $(PIP_INSTALL) --no-deps --upgrade --target $(FULL)/bindings/$$each $$each \
+	  || echo "there is no $$each for this Python or processor: its test will be skipped"; done
 	@touch $@
