@@ -23,7 +23,7 @@ from leukostream.builder.verify import (
     verify_engine,
 )
 from leukostream.builder.verify import Progress as Tell
-from leukostream.builder.verify_text import counts_table, failure_lines, results_table
+from leukostream.builder.verify_text import failure_lines, results_table
 from leukostream.edge.contracts.bundle import Bundle, load_bundle
 from leukostream.edge.contracts.engine import EngineFiles, engines_folder
 from leukostream.edge.contracts.errors import EngineError
@@ -140,10 +140,8 @@ def _progress(quiet: bool) -> Iterator[Tell]:
     if quiet:
         yield no_progress
         return
-    # On standard error: what the command says on standard output can be kept.
-    with Progress(
-        *Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn(), console=Console(stderr=True)
-    ) as bars:
+    columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
 
         def begin(what: str, total: int) -> Callable[[int], object]:
             task = bars.add_task(what, total=total)
@@ -178,11 +176,15 @@ def _print(outcomes: list[Outcome], problems: list[str]) -> None:
     console = Console(highlight=False)
     for baseline, engines in outcomes:
         console.print(results_table(baseline, engines))
-        console.print(counts_table(baseline, engines))
         for line in failure_lines(baseline, engines):
-            console.print(line, markup=False)
+            console.print(line, markup=False, soft_wrap=True)
     for problem in problems:
-        console.print(problem, markup=False)
+        console.print(problem, markup=False, soft_wrap=True)
     n_passed = sum(verified.passed for _, engines in outcomes for verified in engines)
     emulation = "passed" if all(baseline.emulation.passed for baseline, _ in outcomes) else "failed"
-    console.print(f"Parity gate: {n_passed} engines ran and passed. FP16 emulation: {emulation}, which is not the gate.")
+    n_engines = sum(len(engines) for _, engines in outcomes) + len(problems)
+    console.print(
+        f"Parity gate: {n_passed} of {n_engines} engines ran here and passed. FP16 emulation (which is not the gate): "
+        f"{emulation}.",
+        soft_wrap=True,
+    )

@@ -1,0 +1,344 @@
+"""The gate's ways to end: an engine that agrees, one that does not, one that breaks, one that cannot be run here, and none."""
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from support.tiny_bundle import BLOBS, blob_field, tiny_model, write_tiny_bundle
+
+from leukostream.builder import verify
+from leukostream.builder.cli import main
+from leukostream.builder.commands import verify as command
+from leukostream.builder.cpu_executor import CpuExecutor
+from leukostream.builder.verify import OpenGpuEngine
+from leukostream.edge.contracts.bundle import Bundle, sha256_of
+from leukostream.edge.contracts.detections import Image, RawDetections
+from leukostream.edge.contracts.engine import (
+    ENGINE_MANIFEST,
+    PARITY,
+    PLAN,
+    BuildRequest,
+    EngineFiles,
+    EngineManifest,
+    GpuIdentity,
+    RangeReport,
+    load_engine_files,
+)
+from leukostream.edge.contracts.errors import EngineError
+from leukostream.edge.engine.base import Engine, EngineInfo
+
+_NO_GPU = "this machine has no NVIDIA GPU."
+_WIDTH_PX, _HEIGHT_PX = 160, 128
+
+
+class StandInEngine:
+    """An engine that no GPU computes: the bundle's graph on the CPU, and what a test makes of its rows."""
+
+    def __init__(self, change: Callable[[RawDetections], RawDetections] = lambda raw: raw) -> None:
+        self._executor = CpuExecutor(tiny_model(), is_emulation=True)
+        self._change = change
+        self._slots = [np.zeros((2, _HEIGHT_PX, _WIDTH_PX, 3), np.uint8) for _ in range(3)]
+        self._running: dict[int, int] = {}
+        self.batches: list[tuple[int, int]] = []
+        self.is_closed = False
+        self.info = EngineInfo("stand-in", "1", "CPU, an emulation", "f16", _WIDTH_PX, _HEIGHT_PX, 2, 3, 256)
+
+    def slot(self, index: int) -> Image:
+        return self._slots[index]
+
+    def submit(self, index: int, n: int) -> None:
+        self._running[index] = n
+        self.batches.append((index, n))
+
+    def collect(self, index: int) -> RawDetections:
+        return self._change(self._executor.run(self._slots[index][: self._running.pop(index)]))
+
+    def keep_warm(self) -> None:
+        pass
+
+    def close(self) -> None:
+        self.is_closed = True
+
+
+def _moved(raw: RawDetections) -> RawDetections:
+    return RawDetections(raw.boxes + np.float32(3), raw.scores, raw.labels)
+
+
+def _broken(raw: RawDetections) -> RawDetections:
+    raise EngineError("the GPU is gone.")
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """35 fields with 6 cells each."""
+    folder = tmp_path_factory.mktemp("fields")
+    names = list(BLOBS)
+    for index in range(35):
+        blobs = [(names[(index + k) % 4], 4 + 52 * (k % 3), 8 + 60 * (k // 3)) for k in range(6)]
+        cv2.imwrite(str(folder / f"{index:03d}.png"), blob_field(blobs))
+    return folder
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Bundle:
+    return write_tiny_bundle(tmp_path / "tiny")
+
+
+def _add_engine(
+    bundle: Bundle, *, name: str = "TestGPU", bundle_id: str | None = None, width_px: int = _WIDTH_PX
+) -> EngineFiles:
+    """An engine's directory whose plan is a few bytes."""
+    request = BuildRequest(
+        bundle_id=bundle_id or bundle.bundle_id,
+        onnx_sha256=sha256_of(bundle.model_path),
+        half_graph_sha256="0" * 64,
+        runtime="tensorrt",
+        runtime_version="10.3.0",
+        gpu=GpuIdentity(name=name, compute_capability="8.6", sm_count=20),
+        frame_width_px=width_px,
+        frame_height_px=_HEIGHT_PX,
+        max_batch=2,
+        workspace_mib=64,
+    )
+    folder = bundle.path.parent / "engines" / request.key()
+    folder.mkdir(parents=True)
+    (folder / PLAN).write_bytes(b"machine code for " + name.encode())
+    manifest = EngineManifest(
+        key=request.key(),
+        request=request,
+        bundle_name=bundle.manifest.name,
+        top_k=256,
+        batch_profile=(1, 2, 2),
+        layer_precisions={},
+        convolutions_half=0,
+        convolutions=0,
+        ranges=RangeReport(images=1, images_are_synthetic=True, executor="test", largest_activation=1.0, at_layer="a"),
+        build_s=1.0,
+        built_at="2026-01-01T00:00:00+00:00",
+        built_on="test",
+        leukostream_version="test",
+        plan_bytes=(folder / PLAN).stat().st_size,
+        plan_sha256=sha256_of(folder / PLAN),
+    )
+    (folder / ENGINE_MANIFEST).write_text(manifest.model_dump_json())
+    return load_engine_files(folder)
+
+
+class Called:
+    """What one call of the command did."""
+
+    def __init__(self, code: int, out: str, err: str) -> None:
+        self.code, self.out, self.err = code, out, err
+
+
+Call = Callable[..., Called]
+
+
+@pytest.fixture
+def leuko_build_verify(
+    bundle: Bundle, images: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Call:
+    """Runs the command on the bundle; `engine` is what opening gives, an exception is raised."""
+
+    def call(*arguments: str, engine: Engine | Exception | None = None) -> Called:
+        def opened(files: EngineFiles) -> Engine:
+            if engine is None or isinstance(engine, Exception):
+                raise engine or EngineError(_NO_GPU)
+            return engine
+
+        def opener(*_: object) -> OpenGpuEngine:
+            return opened
+
+        monkeypatch.setattr(command, "opener", opener)
+        monkeypatch.setattr(sys, "argv", ["leuko-build", "verify", str(bundle.path), "--images", str(images), *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        said = capsys.readouterr()
+        assert isinstance(ended.value.code, int)
+        return Called(ended.value.code, said.out, said.err)
+
+    return call
+
+
+def test_an_engine_that_agrees_passes(bundle: Bundle, leuko_build_verify: Call) -> None:
+    files, engine = _add_engine(bundle), StandInEngine()
+    called = leuko_build_verify("--json", engine=engine)
+    assert called.code == 0, called.err
+    said = json.loads(called.out)
+    assert (said["passed"], said["emulation_passed"], said["unreadable"]) == (True, True, [])
+    written = load_engine_files(files.path)
+    assert written.gate == "passed"
+    assert written.parity is not None
+    assert written.parity.model_dump(mode="json") == said["engines"][0]["report"]
+    assert (written.parity.images, written.parity.reference_cells, written.parity.images_are_synthetic) == (35, 210, False)
+    assert written.parity.engine is not None
+    assert written.parity.engine.executor == "stand-in 1 on CPU, an emulation, f16"
+    # Batches as large as it takes, and every slot in turn.
+    assert engine.batches[:4] == [(0, 2), (1, 2), (2, 2), (0, 2)]
+    assert engine.batches[-1] == (2, 1)
+    assert engine.is_closed
+
+
+def test_people_see_what_was_compared(bundle: Bundle, leuko_build_verify: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    files = _add_engine(bundle)
+    called = leuko_build_verify(engine=StandInEngine())
+    assert called.code == 0
+    assert "35 images" in called.out
+    assert "1 of 1 engines ran here and passed" in called.out
+    assert files.manifest.key in called.out
+    assert "lymphocyte" in called.out
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        pytest.param(_moved, "median IoU", id="boxes moved"),
+        pytest.param(
+            lambda raw: RawDetections(raw.boxes, raw.scores * np.float32(0), raw.labels), "210 cells missed", id="finds nothing"
+        ),
+        pytest.param(_broken, "it failed at image 000.png: the GPU is gone", id="breaks, which is not an empty field"),
+    ],
+)
+def test_an_engine_that_does_not_agree_fails_its_gate(
+    bundle: Bundle, leuko_build_verify: Call, change: Callable[[RawDetections], RawDetections], says: str
+) -> None:
+    files, engine = _add_engine(bundle), StandInEngine(change)
+    called = leuko_build_verify(engine=engine)
+    assert called.code == 5
+    assert says in called.err
+    assert called.err.strip().count("\n") == 0
+    assert load_engine_files(files.path).gate == "failed"
+    assert engine.is_closed
+
+
+def test_an_engine_that_cannot_be_run_here_is_not_passed_and_its_report_says_why(
+    bundle: Bundle, leuko_build_verify: Call
+) -> None:
+    files = _add_engine(bundle)
+    called = leuko_build_verify()
+    assert called.code == 5
+    assert "(FP16 emulation: passed)" in called.err
+    assert _NO_GPU in called.err
+    written = load_engine_files(files.path)
+    assert written.gate == "none"
+    assert written.parity is not None
+    assert (written.parity.engine_not_run, written.parity.engine, written.parity.passed) == (_NO_GPU, None, False)
+    assert written.parity.emulation.passed
+
+
+@pytest.mark.parametrize("change", [None, _moved], ids=["passed", "failed"])
+def test_a_machine_without_a_gpu_does_not_undo_what_another_found(
+    bundle: Bundle, leuko_build_verify: Call, change: Callable[[RawDetections], RawDetections] | None
+) -> None:
+    files = _add_engine(bundle)
+    leuko_build_verify(engine=StandInEngine(change) if change else StandInEngine())
+    before = (files.path / PARITY).read_bytes()
+    called = leuko_build_verify("--json")
+    assert called.code == 5
+    assert (files.path / PARITY).read_bytes() == before
+    assert json.loads(called.out)["engines"][0]["earlier_report_kept"] is True
+
+
+def test_a_report_of_an_earlier_plan_is_replaced(bundle: Bundle, leuko_build_verify: Call) -> None:
+    files = _add_engine(bundle)
+    leuko_build_verify(engine=StandInEngine())
+    (files.path / PLAN).write_bytes(b"another plan")
+    manifest = json.loads((files.path / ENGINE_MANIFEST).read_text())
+    manifest["plan_sha256"] = sha256_of(files.path / PLAN)
+    (files.path / ENGINE_MANIFEST).write_text(json.dumps(manifest))
+    assert load_engine_files(files.path).gate == "none"
+    leuko_build_verify()
+    parity = load_engine_files(files.path).parity
+    assert parity is not None
+    assert parity.engine_not_run == _NO_GPU
+
+
+def test_a_damaged_report_is_written_anew(bundle: Bundle, leuko_build_verify: Call) -> None:
+    files = _add_engine(bundle)
+    (files.path / PARITY).write_text('{"half": ')
+    assert leuko_build_verify(engine=StandInEngine()).code == 0
+    assert load_engine_files(files.path).gate == "passed"
+
+
+def test_without_an_engine_nothing_passed(leuko_build_verify: Call) -> None:
+    called = leuko_build_verify()
+    assert called.code == 5
+    assert "has no engine in" in called.err
+    assert "FP16 emulation passed" in called.err
+    assert "(which is not the gate): passed" in called.out
+
+
+def test_the_emulation_alone_passes_where_it_was_asked_for(bundle: Bundle, leuko_build_verify: Call) -> None:
+    files = _add_engine(bundle)
+    called = leuko_build_verify("--emulation-only", "--json")
+    said = json.loads(called.out)
+    assert (called.code, said["passed"], said["emulation_passed"], said["engines"]) == (0, False, True, [])
+    assert not (files.path / PARITY).exists()
+
+
+def test_too_few_cells_are_no_pass_for_the_emulation_either(leuko_build_verify: Call) -> None:
+    called = leuko_build_verify("--emulation-only", "--limit", "3")
+    assert called.code == 5
+    assert "only 18 cells where 200 are needed; give more images." in called.err
+
+
+def test_only_the_named_engine_is_run(bundle: Bundle, leuko_build_verify: Call) -> None:
+    first, second = _add_engine(bundle), _add_engine(bundle, name="OtherGPU")
+    assert leuko_build_verify("--engine", second.manifest.key, engine=StandInEngine()).code == 0
+    assert not (first.path / PARITY).exists()
+    called = leuko_build_verify("--engine", "nothing", engine=StandInEngine())
+    assert called.code == 5
+    assert "no engine nothing" in called.err
+
+
+def test_one_engine_that_passes_does_not_pass_for_another(bundle: Bundle, leuko_build_verify: Call) -> None:
+    good, bad = _add_engine(bundle), _add_engine(bundle, name="OtherGPU")
+    (bad.path / ENGINE_MANIFEST).write_text("{}")
+    called = leuko_build_verify(engine=StandInEngine())
+    assert called.code == 5
+    assert "cannot be read" in called.err
+    assert load_engine_files(good.path).gate == "passed"
+
+
+def test_engines_of_another_bundle_are_left_alone(bundle: Bundle, leuko_build_verify: Call) -> None:
+    other = _add_engine(bundle, bundle_id="f" * 64)
+    assert "has no engine" in leuko_build_verify(engine=StandInEngine()).err
+    assert not (other.path / PARITY).exists()
+
+
+def test_an_engine_that_is_being_built_is_no_engine_yet(bundle: Bundle, leuko_build_verify: Call) -> None:
+    files = _add_engine(bundle)
+    files.path.rename(files.path.with_name(f".building-1-{files.path.name}"))
+    assert "has no engine" in leuko_build_verify(engine=StandInEngine()).err
+
+
+def test_images_that_are_not_there_are_an_error(bundle: Bundle, leuko_build_verify: Call, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    called = leuko_build_verify("--images", str(tmp_path / "empty"))
+    assert called.code == 4
+    assert "error (source)" in called.err
+
+
+def test_a_report_is_whole_or_not_there(bundle: Bundle, leuko_build_verify: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = _add_engine(bundle)
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", full)
+    called = leuko_build_verify(engine=StandInEngine())
+    assert called.code == 5
+    assert "cannot be written (No space left on device)" in called.err
+    assert sorted(path.name for path in files.path.iterdir()) == [ENGINE_MANIFEST, PLAN]
+
+
+def test_engines_are_grouped_by_the_frames_they_take(bundle: Bundle) -> None:
+    first, second, third = _add_engine(bundle), _add_engine(bundle, name="B"), _add_engine(bundle, width_px=200)
+    sizes = verify.frame_sizes([first, second, third])
+    assert {size: len(group) for size, group in sizes.items()} == {(160, 128): 2, (200, 128): 1}
