@@ -1,7 +1,7 @@
 """Which engine a machine runs: the compiled one where there is a GPU and one that fits, else OpenVINO; never one in silence."""
 
 import logging
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import get_args
 
@@ -21,6 +21,50 @@ SLOTS = 3
 _log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What a run would open: a compiled engine, or OpenVINO when `files` is None; `refused` says that it would open nothing.
+
+    `reason` says why no compiled engine is opened; it is empty when one is, and where nobody could expect one.
+    """
+
+    files: EngineFiles | None = None
+    reason: str = ""
+    refused: bool = False
+
+
+def weigh_engines(
+    bundle: Bundle,
+    machine: Machine,
+    wanted: Wanted,
+    *,
+    runtime: GpuRuntime | None = None,
+    engine_dir: Path | None = None,
+    allow_ungated: bool = False,
+) -> Choice:
+    """The bundle's best engine for this machine, of one runtime or of any.
+
+    Without a runtime it is OpenVINO where there is no GPU, or no engine that fits. Refused is a runtime of which no engine
+    fits, and an engine that fits but has not passed its parity gate, unless `allow_ungated` is given.
+    """
+    if runtime is None and machine.gpu is None:
+        return Choice()
+    verdicts = survey(bundle, machine, wanted, engine_dir)
+    if runtime is not None:
+        verdicts = [each for each in verdicts if each.files is None or each.files.manifest.request.runtime == runtime]
+    best = verdicts[0] if verdicts else None
+    if best is None or best.files is None or not best.fits:
+        return Choice(reason=_no_engine(bundle, machine, wanted, runtime, best), refused=runtime is not None)
+    if best.files.gate != "passed" and not allow_ungated:
+        said = "has not passed its parity gate" if best.files.gate == "none" else "has failed its parity gate"
+        reason = (
+            f"engine {best.folder.name} {said}; run `leuko-build verify {bundle.path} --images DIR` on this machine, or start "
+            "with --allow-ungated-engine, which the run records and which makes it non-diagnostic."
+        )
+        return Choice(reason=reason, refused=True)
+    return Choice(best.files)
+
+
 def choose_engine(
     bundle: Bundle,
     machine: Machine,
@@ -30,31 +74,16 @@ def choose_engine(
     engine_dir: Path | None = None,
     allow_ungated: bool = False,
 ) -> EngineFiles | None:
-    """The bundle's best engine for this machine, of one runtime or of any.
+    """What `weigh_engines` found; None is OpenVINO, which is a warning in the log where a GPU has no engine that fits.
 
-    Without a runtime: None when the machine has no GPU, or none of its engines fits, which is a warning in the log.
-    Raises `EngineError` when a runtime is given and none of its engines fits, and when an engine fits but has not passed its
-    parity gate and `allow_ungated` is not given.
+    Raises `EngineError` when nothing may be opened.
     """
-    if runtime is None and machine.gpu is None:
-        return None
-    verdicts = survey(bundle, machine, wanted, engine_dir)
-    if runtime is not None:
-        verdicts = [each for each in verdicts if each.files is None or each.files.manifest.request.runtime == runtime]
-    best = verdicts[0] if verdicts else None
-    if best is None or best.files is None or not best.fits:
-        reason = _no_engine(bundle, machine, wanted, runtime, best)
-        if runtime is not None:
-            raise EngineError(reason)
-        _log.warning("%s Meanwhile OpenVINO computes on the CPU.", reason)
-        return None
-    if best.files.gate != "passed" and not allow_ungated:
-        said = "has not passed its parity gate" if best.files.gate == "none" else "has failed its parity gate"
-        raise EngineError(
-            f"engine {best.folder.name} {said}; run `leuko-build verify {bundle.path} --images DIR` on this machine, or start "
-            "with --allow-ungated-engine, which the run records and which makes it non-diagnostic."
-        )
-    return best.files
+    choice = weigh_engines(bundle, machine, wanted, runtime=runtime, engine_dir=engine_dir, allow_ungated=allow_ungated)
+    if choice.refused:
+        raise EngineError(choice.reason)
+    if choice.reason:
+        _log.warning("%s Meanwhile OpenVINO computes on the CPU.", choice.reason)
+    return choice.files
 
 
 def open_gpu_engine(files: EngineFiles, max_batch: int | None = None, slots: int = SLOTS) -> PipelinedEngine:

@@ -1,5 +1,6 @@
 """Which engines of a bundle this machine can run, and for the others one sentence why not and the command that helps."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from leukostream.edge.contracts.engine import (
     engines_folder,
     load_engine_files,
 )
-from leukostream.edge.contracts.errors import EngineError
+from leukostream.edge.contracts.errors import ConfigError, EngineError
 from leukostream.edge.engine.machine import Machine
 from leukostream.edge.engine.trt.loading import release_of
 
@@ -25,6 +26,14 @@ class Wanted:
     frame_width_px: int
     frame_height_px: int
     max_batch: int
+
+
+def parse_frame_size(text: str) -> tuple[int, int]:
+    """Width and height in px of what --frame was given. Raises `ConfigError`."""
+    found = re.fullmatch(r"(\d{2,5})x(\d{2,5})", text)
+    if not found or not all(32 <= int(side) <= 16384 for side in found.groups()):
+        raise ConfigError(f"--frame {text} is no size; write width x height in px, each 32 to 16384, for example 732x574.")
+    return int(found[1]), int(found[2])
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import get_args
 
-from leukostream.edge.contracts.engine import GpuRuntime
+from leukostream.edge.contracts.engine import RUNTIME_NAMES, GpuRuntime
 from leukostream.edge.contracts.errors import EngineError
 from leukostream.edge.engine.gpu.cuda import load_pycuda
 from leukostream.edge.engine.gpu.driver import Gpu, find_gpu
@@ -30,14 +30,14 @@ class Machine:
 
 
 def look_at_machine(*, everything: bool = False) -> Machine:
-    """Never raises: what is missing is part of the answer.
+    """Never raises: what is missing or broken is part of the answer.
 
     Without a GPU nothing can use PyCUDA and the runtimes, and they are not looked for unless `everything` is asked for.
     """
     try:
         gpu, missing_gpu = find_gpu(), ""
-    except EngineError as problem:
-        gpu, missing_gpu = None, str(problem)
+    except Exception as problem:  # noqa: BLE001 - see _said
+        gpu, missing_gpu = None, _said("the NVIDIA driver", problem)
     if gpu is None and not everything:
         nothing = Found(missing=missing_gpu)
         return Machine(None, missing_gpu, nothing, dict.fromkeys(get_args(GpuRuntime), nothing))
@@ -47,15 +47,23 @@ def look_at_machine(*, everything: bool = False) -> Machine:
 def _pycuda() -> Found:
     try:
         load_pycuda()
-    except EngineError as problem:
-        return Found(missing=str(problem))
-    return Found(version=version("pycuda"))
+        return Found(version=version("pycuda"))
+    except Exception as problem:  # noqa: BLE001 - see _said
+        return Found(missing=_said("PyCUDA", problem))
 
 
 def _runtime(runtime: GpuRuntime) -> Found:
-    if not is_installed(runtime):
-        return Found(missing=f"the Python package {runtime} is not installed; see docs/install-gpu.md.")
     try:
+        if not is_installed(runtime):
+            return Found(missing=f"the Python package {runtime} is not installed; see docs/install-gpu.md.")
         return Found(version=load_runtime(runtime).__version__)
-    except EngineError as problem:
-        return Found(missing=str(problem))
+    except Exception as problem:  # noqa: BLE001 - see _said
+        return Found(missing=_said(RUNTIME_NAMES[runtime], problem))
+
+
+def _said(what: str, problem: Exception) -> str:
+    """Packages of which a library is missing or is another's raise anything when imported: that is the answer, and no crash."""
+    if isinstance(problem, EngineError):
+        return str(problem)
+    first = (str(problem).strip().splitlines() or [""])[0].rstrip(".")
+    return f"{what} is broken here ({type(problem).__name__}: {first}); install it again, see docs/install-gpu.md."

@@ -50,8 +50,8 @@ class OpenVinoEngine:
         self._requests = [[_bind(compiled, slot[k : k + 1]) for k in range(max_batch)] for slot in self._slots]
         self._info = EngineInfo(
             runtime="OpenVINO",
-            version=ov.__version__.split("-")[0],
-            device=str(core.get_property(_DEVICE, "FULL_DEVICE_NAME")).strip(),
+            version=_version(),
+            device=_device_name(core),
             precision=wanted,
             frame_width_px=frame_width_px,
             frame_height_px=frame_height_px,
@@ -109,6 +109,20 @@ class OpenVinoEngine:
             raise EngineError(f"OpenVINO failed to run a frame ({_reason(failure)}); restart the edge.") from failure
         # concatenate copies: the requests' own arrays are overwritten by the next inference
         return RawDetections(*(np.concatenate(rows[name]) for name in ("boxes", "scores", "labels")))
+
+
+def look_at_cpu() -> tuple[str, str, str]:
+    """OpenVINO's version, the CPU's name, and what `precision` "auto" is on it. Raises RuntimeError when it has no CPU."""
+    core = ov.Core()
+    return _version(), _device_name(core), _choose("auto", core)
+
+
+def _version() -> str:
+    return str(ov.__version__).split("-")[0]
+
+
+def _device_name(core: ov.Core) -> str:
+    return str(core.get_property(_DEVICE, "FULL_DEVICE_NAME")).strip()
 
 
 def _choose(precision: Precision, core: ov.Core) -> str:

@@ -14,13 +14,14 @@ from leukostream.edge.engine.trt.api import EngineModule
 _log = logging.getLogger(__name__)
 _KEPT = 3
 _LEVELS = {
-    "INTERNAL_ERROR": logging.ERROR,
-    "ERROR": logging.ERROR,
+    "INTERNAL_ERROR": logging.INFO,
+    "ERROR": logging.INFO,
     "WARNING": logging.WARNING,
     "INFO": logging.DEBUG,
     "VERBOSE": logging.NOTSET,
 }
-"""TensorRT's severities to those of the log. What it calls info is a diary; its verbose output is never kept."""
+"""TensorRT's severities to those of the log. Its errors become exceptions, which are told by themselves; what it calls info is a
+diary; its verbose output is never kept."""
 
 
 def load_runtime(runtime: GpuRuntime) -> EngineModule:
@@ -70,12 +71,10 @@ class Messages:
         self._errors: deque[str] = deque(maxlen=_KEPT)
 
     def _hear(self, severity: str, text: str) -> None:
-        level = _LEVELS.get(severity, logging.WARNING)
-        if level >= logging.ERROR:
+        if severity in {"INTERNAL_ERROR", "ERROR"}:
             self._errors.append(" ".join(text.split()))
-        if level:
-            # An error is told by the exception that follows; twice would be noise.
-            _log.log(min(level, logging.WARNING), "%s", text)
+        if level := _LEVELS.get(severity, logging.WARNING):
+            _log.log(level, "%s", text)
 
     def failure(self, what: str, then: str) -> EngineError:
         """The error for a None or False that TensorRT returned: what failed, TensorRT's own last words, what to do."""
