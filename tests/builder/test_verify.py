@@ -338,6 +338,12 @@ def test_a_report_is_whole_or_not_there(bundle: Bundle, leuko_build_verify: Call
     assert sorted(path.name for path in files.path.iterdir()) == [ENGINE_MANIFEST, PLAN]
 
 
+def test_this_machine_says_why_it_cannot_run_an_engine_of_another(bundle: Bundle) -> None:
+    files = _add_engine(bundle)
+    with pytest.raises(EngineError, match="Remedy: "):
+        command.opener(bundle, None)(files)
+
+
 def test_engines_are_grouped_by_the_frames_they_take(bundle: Bundle) -> None:
     first, second, third = _add_engine(bundle), _add_engine(bundle, name="B"), _add_engine(bundle, width_px=200)
     sizes = verify.frame_sizes([first, second, third])
