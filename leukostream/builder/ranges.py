@@ -39,16 +39,8 @@ def measure_ranges(
     """
     if len(images) == 0:
         raise EngineError("the range of the FP16 layers cannot be measured without an image; give at least one.")
-    session = _session(_with_probes(model, list(half.half_tensors)))
-    largest, at_layer = 0.0, "none"
-    for index in range(len(images)):
-        name = names[index] if names else f"image {index + 1} of {len(images)}"
-        found = _measure(session, images[index : index + 1], name)
-        for value, (tensor, layer) in zip(found, half.half_tensors.items(), strict=True):
-            if not value <= LARGEST_HALF:
-                raise EngineError(_out_of_range(value, tensor, layer, name))
-            if value > largest:
-                largest, at_layer = value, layer
+    # A graph without a convolution has nothing in FP16; onnxruntime refuses to run it for nothing.
+    largest, at_layer = _largest(model, half, images, names) if half.half_tensors else (0.0, "none")
     return RangeReport(
         images=len(images),
         images_are_synthetic=images_are_synthetic,
@@ -56,6 +48,20 @@ def measure_ranges(
         largest_activation=largest,
         at_layer=at_layer,
     )
+
+
+def _largest(model: onnx.ModelProto, half: HalfGraph, images: Image, names: Sequence[str]) -> tuple[float, str]:
+    """The largest absolute value and the layer that makes it."""
+    session = _session(_with_probes(model, list(half.half_tensors)))
+    largest, at_layer = -1.0, ""
+    for index in range(len(images)):
+        name = names[index] if names else f"image {index + 1} of {len(images)}"
+        found = _measure(session, images[index : index + 1], name)
+        for value, (tensor, layer) in zip(found, half.half_tensors.items(), strict=True):
+            if not value <= LARGEST_HALF:
+                raise EngineError(_out_of_range(value, tensor, layer, name))
+            largest, at_layer = max((largest, at_layer), (value, layer), key=lambda pair: pair[0])
+    return largest, at_layer
 
 
 def _with_probes(model: onnx.ModelProto, tensors: list[str]) -> onnx.ModelProto:
