@@ -8,12 +8,15 @@ from pathlib import Path
 import onnx
 import pytest
 from onnx import TensorProto, helper
+from support.made_up_engine import A4000, ORIN, machine, write_engine
 from support.tiny_bundle import tiny_model, write_tiny_bundle
 
 from leukostream.builder.cli import main
+from leukostream.builder.commands import inspect as command
 from leukostream.builder.graph_contract import check_graph
 from leukostream.builder.inspection import inspect_bundle
 from leukostream.edge.contracts.bundle import MODEL, write_bundle
+from leukostream.edge.contracts.engine import ENGINE_MANIFEST, engines_folder
 from leukostream.edge.contracts.errors import BundleError
 
 
@@ -170,3 +173,45 @@ def test_a_file_that_is_no_graph_is_called_so(tmp_path: Path) -> None:
     write_bundle(tmp_path / "other", tiny, {MODEL: b"\xff\xff\xff not protobuf"})
     with pytest.raises(BundleError, match="no ONNX model"):
         inspect_bundle(tmp_path / "other")
+
+
+def test_the_engines_of_a_bundle_are_listed_each_with_what_it_can_do_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bundle = write_tiny_bundle(tmp_path / "tiny")
+    engines = engines_folder(bundle)
+    good = write_engine(bundle, engines)
+    ungated = write_engine(bundle, engines, gate="none", frame_width_px=640, frame_height_px=480)
+    foreign = write_engine(bundle, engines, gpu=ORIN)
+    broken = write_engine(bundle, engines, max_batch=16)
+    (broken.path / ENGINE_MANIFEST).write_text("{}")
+    monkeypatch.setattr(command, "look_at_machine", lambda: machine(A4000))
+    assert _leuko_build(monkeypatch, "inspect", str(bundle.path), "--json") == 0
+    listed = {each["key"]: each for each in json.loads(capsys.readouterr().out)["engines"]}
+    assert {key: each["fits"] for key, each in listed.items()} == {
+        good.path.name: True,
+        ungated.path.name: True,  # an inspection has no camera of its own
+        foreign.path.name: False,
+        broken.path.name: False,
+    }
+    assert (listed[good.path.name]["gate"], listed[ungated.path.name]["gate"]) == ("passed", "none")
+    assert listed[ungated.path.name]["remedy"].startswith("leuko-build verify")
+    assert listed[foreign.path.name]["remedy"].startswith("leuko-build engine")
+    assert listed[broken.path.name]["manifest"] is None
+    assert _leuko_build(monkeypatch, "inspect", str(bundle.path)) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "1 of 1 convolutions; largest value 1 of 65504 at conv, on 1 drawn image" in said
+    assert "RTX A4000 (SM86, 48 SMs); frames of 640 x 480 px in batches up to 8" in said
+    assert "this is RTX A4000" in said
+
+
+def test_engines_are_looked_for_where_the_option_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bundle = write_tiny_bundle(tmp_path / "tiny")
+    write_engine(bundle, tmp_path / "elsewhere")
+    assert _leuko_build(monkeypatch, "inspect", str(bundle.path), "--json") == 0
+    assert json.loads(capsys.readouterr().out)["engines"] == []
+    assert _leuko_build(monkeypatch, "inspect", str(bundle.path), "--json", "--engine-dir", str(tmp_path / "elsewhere")) == 0
+    (engine,) = json.loads(capsys.readouterr().out)["engines"]
+    assert engine["manifest"]["convolutions_half"] == 1

@@ -2,7 +2,6 @@
 
 import json
 import logging
-import re
 import sys
 from collections import Counter
 from pathlib import Path
@@ -18,7 +17,7 @@ from leukostream.builder.images import FieldImages, read_images
 from leukostream.builder.progress import ProgressWatch
 from leukostream.edge.contracts.bundle import Bundle, load_bundle
 from leukostream.edge.contracts.engine import RUNTIME_NAMES, EngineFiles, GpuRuntime, engines_folder
-from leukostream.edge.contracts.errors import ConfigError
+from leukostream.edge.engine.fitting import parse_frame_size
 from leukostream.edge.engine.trt.loading import is_installed
 
 _RANGE_IMAGES = 8
@@ -74,10 +73,7 @@ def engine(
 def _frame_size(frame: str | None, bundle: Bundle) -> tuple[int, int]:
     if frame is None:
         return bundle.manifest.field_width_px, bundle.manifest.field_height_px
-    found = re.fullmatch(r"(\d{2,5})x(\d{2,5})", frame)
-    if not found or not all(32 <= int(side) <= 16384 for side in found.groups()):
-        raise ConfigError(f"--frame {frame} is no size; write width x height in px, each 32 to 16384, for example 732x574.")
-    return int(found[1]), int(found[2])
+    return parse_frame_size(frame)
 
 
 def _installed() -> GpuRuntime:

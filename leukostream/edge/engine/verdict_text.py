@@ -15,11 +15,12 @@ def built_for(request: BuildRequest) -> str:
     return f"{', '.join(request.targets) or gpu}; {frame}; {RUNTIME_NAMES[request.runtime]} {request.runtime_version}"
 
 
-def verdict_rows(verdict: Verdict) -> list[tuple[str, str]]:
-    """Lines about one engine, each with its name."""
+def verdict_rows(verdict: Verdict, *more: tuple[str, str]) -> list[tuple[str, str]]:
+    """Lines about one engine, each with its name; `more` of them follow on what it was built for."""
     rows = [("engine", verdict.folder.name)]
     if verdict.files is not None:
         rows.append(("  for", built_for(verdict.files.manifest.request)))
+        rows.extend(more)
         rows.append(("  gate", GATES[verdict.files.gate]))
     rows.append(("  here", "fits" if verdict.fits else f"no: {verdict.reason}"))
     if verdict.remedy:
