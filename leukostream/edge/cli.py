@@ -1,16 +1,18 @@
-"""`leuko-edge`: run, watch, demo, bench."""
+"""`leuko-edge`: run, watch, demo, bench, doctor."""
 
 import typer
 
 from leukostream.edge.commands.bench import bench
 from leukostream.edge.commands.demo import demo
+from leukostream.edge.commands.doctor import doctor
 from leukostream.edge.commands.run import run
 from leukostream.edge.commands.watch import watch
 from leukostream.edge.contracts.exits import run_command_line
 
 app = typer.Typer(
     help="Camera fields in, live counts out.\n\n"
-    "run serves one run to a controller, watch is the reference controller, demo is both, bench measures the loop.",
+    "run serves one run to a controller, watch is the reference controller, demo is both, bench measures the loop, doctor says "
+    "what is installed and which engine a run would open.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -19,6 +21,7 @@ app.command()(run)
 app.command()(watch)
 app.command()(demo)
 app.command()(bench)
+app.command()(doctor)
 
 
 def main() -> None:

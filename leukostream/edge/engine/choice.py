@@ -9,7 +9,7 @@ from leukostream.edge.contracts.bundle import Bundle
 from leukostream.edge.contracts.engine import RUNTIME_NAMES, EngineFiles, GpuRuntime
 from leukostream.edge.contracts.errors import EngineError
 from leukostream.edge.engine.base import EngineInfo, Parity
-from leukostream.edge.engine.fitting import Verdict, Wanted, build_command, survey
+from leukostream.edge.engine.fitting import Verdict, Wanted, build_command, survey, verify_command
 from leukostream.edge.engine.gpu.cuda import CudaDevice
 from leukostream.edge.engine.machine import Machine
 from leukostream.edge.engine.pipelined import PipelinedEngine
@@ -54,11 +54,11 @@ def weigh_engines(
         verdicts = [each for each in verdicts if each.files is None or each.files.manifest.request.runtime == runtime]
     best = verdicts[0] if verdicts else None
     if best is None or best.files is None or not best.fits:
-        return Choice(reason=_no_engine(bundle, machine, wanted, runtime, best), refused=runtime is not None)
+        return Choice(reason=_no_engine(bundle, machine, wanted, runtime, best, engine_dir), refused=runtime is not None)
     if best.files.gate != "passed" and not allow_ungated:
         said = "has not passed its parity gate" if best.files.gate == "none" else "has failed its parity gate"
         reason = (
-            f"engine {best.folder.name} {said}; run `leuko-build verify {bundle.path} --images DIR` on this machine, or start "
+            f"engine {best.folder.name} {said}; run `{verify_command(bundle, engine_dir)}` on this machine, or start "
             "with --allow-ungated-engine, which the run records and which makes it non-diagnostic."
         )
         return Choice(reason=reason, refused=True)
@@ -119,7 +119,14 @@ def _parity(files: EngineFiles) -> Parity:
     return "passed" if files.gate == "passed" else "waived"
 
 
-def _no_engine(bundle: Bundle, machine: Machine, wanted: Wanted, runtime: GpuRuntime | None, best: Verdict | None) -> str:
+def _no_engine(
+    bundle: Bundle,
+    machine: Machine,
+    wanted: Wanted,
+    runtime: GpuRuntime | None,
+    best: Verdict | None,
+    engine_dir: Path | None,
+) -> str:
     name = RUNTIME_NAMES[runtime] if runtime else "TensorRT"
     if best is not None:
         return f"engine {best.folder.name} of bundle {bundle.path} cannot be used: {best.reason} Remedy: {best.remedy}."
@@ -129,5 +136,5 @@ def _no_engine(bundle: Bundle, machine: Machine, wanted: Wanted, runtime: GpuRun
     chosen: GpuRuntime = runtime or (usable[0] if usable else "tensorrt")
     return (
         f"bundle {bundle.path} has no {name} engine for this machine's {machine.gpu.identity.name}; build one with "
-        f"`{build_command(bundle, chosen, wanted)}`."
+        f"`{build_command(bundle, chosen, wanted, engine_dir)}`."
     )

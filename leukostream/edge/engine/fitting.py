@@ -54,7 +54,7 @@ def survey(bundle: Bundle, machine: Machine, wanted: Wanted | None = None, engin
     """Every engine that was built from this bundle, the best first; those that cannot be read are in it, too."""
     folder = engines_folder(bundle, engine_dir)
     found = sorted(path.parent for path in folder.glob(f"*/{ENGINE_MANIFEST}"))
-    verdicts = [verdict for path in found if (verdict := _verdict(path, bundle, machine, wanted)) is not None]
+    verdicts = [verdict for path in found if (verdict := _verdict(path, bundle, machine, wanted, engine_dir)) is not None]
     return sorted(verdicts, key=_rank)
 
 
@@ -65,23 +65,25 @@ def _rank(verdict: Verdict) -> tuple[bool, bool, int, str]:
     return (not verdict.fits, verdict.files.gate != "passed", request.max_batch, verdict.folder.name)
 
 
-def _verdict(folder: Path, bundle: Bundle, machine: Machine, wanted: Wanted | None) -> Verdict | None:
+def _verdict(folder: Path, bundle: Bundle, machine: Machine, wanted: Wanted | None, engine_dir: Path | None) -> Verdict | None:
     try:
         files = load_engine_files(folder)
     except EngineError as problem:
         return Verdict(folder, None, str(problem), f"delete {folder} and build it again")
     if files.manifest.request.bundle_id != bundle.bundle_id:
         return None
-    reason, remedy = _why_not(files.manifest.request, bundle, machine, wanted)
+    reason, remedy = _why_not(files.manifest.request, bundle, machine, wanted, engine_dir)
     if not reason and files.gate == "none":
-        remedy = f"leuko-build verify {bundle.path} --images DIR"
+        remedy = verify_command(bundle, engine_dir)
     return Verdict(folder, files, reason, remedy)
 
 
-def _why_not(request: BuildRequest, bundle: Bundle, machine: Machine, wanted: Wanted | None) -> tuple[str, str]:
+def _why_not(
+    request: BuildRequest, bundle: Bundle, machine: Machine, wanted: Wanted | None, engine_dir: Path | None
+) -> tuple[str, str]:
     """Reason and remedy; both empty when the engine can be run here."""
     size = wanted or Wanted(request.frame_width_px, request.frame_height_px, request.max_batch)
-    build = build_command(bundle, request.runtime, size)
+    build = build_command(bundle, request.runtime, size, engine_dir)
     missing = _missing(request, machine)
     if missing is not None:
         return missing
@@ -124,7 +126,16 @@ def _other_frames(request: BuildRequest, size: Wanted) -> str:
     return ""
 
 
-def build_command(bundle: Bundle, runtime: GpuRuntime, wanted: Wanted) -> str:
+def build_command(bundle: Bundle, runtime: GpuRuntime, wanted: Wanted, engine_dir: Path | None = None) -> str:
     """The command that builds what is wanted on this machine."""
     size = f"--frame {wanted.frame_width_px}x{wanted.frame_height_px} --max-batch {wanted.max_batch}"
-    return f"leuko-build engine {bundle.path} --runtime {runtime} {size}"
+    return f"leuko-build engine {bundle.path} --runtime {runtime} {size}{_where(engine_dir)}"
+
+
+def verify_command(bundle: Bundle, engine_dir: Path | None = None) -> str:
+    """The command that runs the parity gate on this machine."""
+    return f"leuko-build verify {bundle.path} --images DIR{_where(engine_dir)}"
+
+
+def _where(engine_dir: Path | None) -> str:
+    return f" --engine-dir {engine_dir}" if engine_dir is not None else ""
