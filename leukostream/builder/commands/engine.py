@@ -26,7 +26,9 @@ _RANGE_IMAGES = 8
 def engine(
     bundle: Annotated[Path, typer.Argument(help="directory with bundle.json")],
     runtime: Annotated[GpuRuntime | None, typer.Option(help="builder to use; the one that is installed when not given")] = None,
-    frame: Annotated[str | None, typer.Option(help="camera frame in px, as 732x574; the bundle's field when not given")] = None,
+    frame: Annotated[
+        str | None, typer.Option(help="frame it takes, in px, as 740x580; the bundle's field if not given")
+    ] = None,
     max_batch: Annotated[int, typer.Option(min=1, max=256, help="largest batch it must take")] = 8,
     workspace_mib: Annotated[int, typer.Option(min=1, help="scratch memory of the GPU that layers may use, in MiB")] = 2048,
     target: Annotated[
@@ -45,7 +47,10 @@ def engine(
     the engine gets a directory with its manifest, and one that is there already is used as it is. Afterwards compare it with
     the bundle: leuko-build verify.
 
-    leuko-build engine bundles/tiny --frame 1920x1200 --max-batch 4
+    The edge cuts a larger camera frame into tiles of the bundle's field, which all run in one batch: --frame is needed only for a
+    camera whose field is up to 2 % larger or smaller, and a run that needs a larger --max-batch says so.
+
+    leuko-build engine bundles/tiny --max-batch 12
 
     leuko-build engine bundles/tiny --runtime tensorrt_rtx --target SM86 --target SM89
 

@@ -21,9 +21,14 @@ def doctor(
     bundle: Annotated[Path, typer.Argument(help="directory with bundle.json", show_default="the shipped one")] = SHIPPED_BUNDLE,
     engine_dir: Annotated[Path | None, typer.Option(help="where its engines are; `engines` beside the bundle")] = None,
     frame: Annotated[
-        str | None, typer.Option(help="frame an engine must take, in px, as 1920x1200; the bundle's field when not given")
+        str | None,
+        typer.Option(
+            help="frame an engine must take, in px, as 740x580; when not given the bundle's field, as for most cameras"
+        ),
     ] = None,
-    max_batch: Annotated[int | None, typer.Option(min=1, max=256, help="batch it must take; 1 when not given")] = None,
+    max_batch: Annotated[
+        int | None, typer.Option(min=1, max=256, help="batch it must take: tiles of one field, times fields; 1 when not given")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="one JSON object on standard output")] = False,
 ) -> None:
     """Say what is installed and usable here, which engines of a bundle fit this machine, and what `leuko-edge run` would open.
