@@ -47,8 +47,8 @@ def engine(
     the engine gets a directory with its manifest, and one that is there already is used as it is. Afterwards compare it with
     the bundle: leuko-build verify.
 
-    The edge cuts a larger camera frame into tiles of the bundle's field, which all run in one batch: --frame is needed only for a
-    camera whose field is up to 2 % larger or smaller, and a run that needs a larger --max-batch says so.
+    The edge cuts a larger camera frame into tiles of the bundle's field, which all run in one batch: --frame is needed only
+    for a camera whose field is up to 2 % larger or smaller, and a run that needs a larger --max-batch says so.
 
     leuko-build engine bundles/tiny --max-batch 12
 
