@@ -11,6 +11,7 @@ from pathlib import Path
 import onnx
 
 import leukostream
+from leukostream.builder.build_process import build_apart
 from leukostream.builder.engine_folder import find_built, keep_timing_cache, read_timing_cache, write_engine
 from leukostream.builder.graph_contract import check_graph
 from leukostream.builder.half_graph import HalfGraph, to_half
@@ -18,7 +19,7 @@ from leukostream.builder.images import FieldImages
 from leukostream.builder.inspection import read_graph
 from leukostream.builder.progress import BuildWatch
 from leukostream.builder.ranges import measure_ranges
-from leukostream.builder.trt_build import build_plan, known_targets, load_builder, optimal_batch
+from leukostream.builder.trt_build import known_targets, load_builder, optimal_batch
 from leukostream.edge.contracts.bundle import MODEL, Bundle
 from leukostream.edge.contracts.engine import BuildRequest, EngineFiles, EngineManifest, GpuRuntime
 from leukostream.edge.contracts.errors import BundleError, ConfigError, EngineError
@@ -100,7 +101,7 @@ def _make(prepared: Prepared, engines: Path, images: FieldImages, watch: BuildWa
     watch.finished("Measuring the ranges of the FP16 layers")
     begun_s = time.monotonic()
     cache = read_timing_cache(engines, request.runtime, request.runtime_version)
-    built = build_plan(prepared.half.content, request, watch, cache)
+    built = build_apart(prepared.half.content, request, watch, cache)
     build_s = time.monotonic() - begun_s
     keep_timing_cache(engines, request.runtime, request.runtime_version, built.timing_cache)
     return built.plan, EngineManifest(

@@ -74,8 +74,13 @@ def build_plan(graph: bytes, request: BuildRequest, watch: BuildWatch, timing_ca
     config = _made(builder.create_builder_config(), messages, f"{name} gives no configuration")
     _configure(module, builder, config, request, messages, name)
     keeps_times = _set_timing_cache(config, request.runtime, timing_cache)
-    monitor = config.progress_monitor = _monitor(module, watch)
+    # Its threads would call into Python between TensorRT's own allocations, and on those the bytes of an RTX plan depend.
+    monitor = _monitor(module, watch) if request.runtime == "tensorrt" else None
+    if monitor is not None:
+        config.progress_monitor = monitor
+    watch.started("Building", None, 1)
     plan = builder.build_serialized_network(network, config)
+    watch.finished("Building")
     del monitor  # it had to live until here
     if plan is None:
         raise messages.failure(f"{name} did not build the engine", "raise --workspace-mib if it ran out of memory.")
@@ -165,7 +170,8 @@ def _monitor(module: BuilderModule, watch: BuildWatch) -> object:
         watch.finished(phase_name)
 
     def step_complete(_: object, phase_name: str, step: int) -> bool:
-        return watch.stepped(phase_name, step)
+        watch.stepped(phase_name, step)
+        return True
 
     body = {"phase_start": phase_start, "phase_finish": phase_finish, "step_complete": step_complete}
     monitor: object = type("Monitor", (base,), {"__init__": base.__init__, **body})()

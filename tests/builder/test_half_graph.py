@@ -108,7 +108,7 @@ def _outputs(model: onnx.ModelProto, frames: Image) -> list[NDArray[Any]]:
 
 
 # onnxruntime computes FP16 convolutions of an x86 CPU in FP32: this holds the graph to being the same graph with weights in
-# FP16, not to how FP16 rounds. Measured: 7.0e-4 (shipped), 2.6e-4 (SSD300), 7.7e-6 (YOLOv3); largest box difference 0.17 px.
+# FP16, not to how FP16 rounds. Measured: 7.0e-4 (shipped), 2.6e-4 (SSD300), 7.7e-6 (YOLOv3); largest box difference 0.012 px.
 @pytest.mark.parametrize(
     ("recipe", "largest_difference"),
     [

@@ -67,8 +67,8 @@ def engine(
     def read() -> FieldImages:
         return read_images(images, opened, width_px, height_px, _RANGE_IMAGES, um_per_px)
 
-    watch = ProgressWatch()
-    built = there or watch.run(lambda: build_engine(prepared, engines, read, watch))
+    with ProgressWatch() as watch:
+        built = there or build_engine(prepared, engines, read, watch)
     if as_json:
         print(json.dumps(_as_json(built, reused=there is not None)))
     else:

@@ -20,8 +20,8 @@ _LEVELS = {
     "INFO": logging.DEBUG,
     "VERBOSE": logging.NOTSET,
 }
-"""TensorRT's severities to those of the log. Its errors become exceptions, which are told by themselves; what it calls info is a
-diary; its verbose output is never kept."""
+"""TensorRT's severities to those of the log. Its errors become exceptions, which are told by themselves; what it calls info is
+a diary; its verbose output is never kept."""
 
 
 def load_runtime(runtime: GpuRuntime) -> EngineModule:

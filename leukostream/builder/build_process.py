@@ -1,0 +1,109 @@
+"""A build in a process of its own: TensorRT may crash, run out of memory or be stopped, and a sentence still says so.
+
+It is also what makes the bytes of a plan the same every time. They depend on addresses in memory, so the process begins from
+nothing but the request, and TensorRT for RTX, which builds within seconds, builds until two plans agree.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections import deque
+from hashlib import sha256
+
+from leukostream.builder.build_child import ADDRESSES_FIXED
+from leukostream.builder.progress import BuildWatch
+from leukostream.builder.trt_build import Built
+from leukostream.edge.contracts.engine import RUNTIME_NAMES, BuildRequest
+from leukostream.edge.contracts.errors import EngineError
+
+_CHILD = "leukostream.builder.build_child"
+_KEPT_VARIABLES = ("LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES", "CUDA_HOME", "HOME", ADDRESSES_FIXED)
+_SAME_EVERY_TIME = {"PYTHONHASHSEED": "0", "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+"""Random hashes and the threads that numpy starts on import would change what lies where."""
+_ATTEMPTS = 6
+_LAST_WORDS = 3
+
+
+def build_apart(graph: bytes, request: BuildRequest, watch: BuildWatch, timing_cache: bytes = b"") -> Built:
+    """Build `graph` as `request` says; see `build_plan`. Raises `EngineError`; an interrupt ends the build at once.
+
+    TensorRT measures kernels and chooses the fastest, so that its plans may differ; one is built. Of TensorRT for RTX the first
+    plan that came twice is taken.
+    """
+    if request.runtime != "tensorrt_rtx":
+        return _build(graph, request, watch, timing_cache)
+    seen: set[str] = set()
+    for _ in range(_ATTEMPTS):
+        built = _build(graph, request, watch, timing_cache)
+        digest = sha256(built.plan).hexdigest()
+        if digest in seen:
+            return built
+        seen.add(digest)
+    raise EngineError(
+        f"{RUNTIME_NAMES[request.runtime]} built {_ATTEMPTS} plans of which no two are the same; build where programs may run "
+        "without random addresses (`setarch -R`), which a container with a strict profile does not allow."
+    )
+
+
+def _build(graph: bytes, request: BuildRequest, watch: BuildWatch, timing_cache: bytes) -> Built:
+    head = {"request": request.model_dump(mode="json"), "graph_bytes": len(graph)}
+    with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as answer:
+        given.write(json.dumps(head).encode() + b"\n" + graph + timing_cache)
+        given.seek(0)
+        process = subprocess.Popen(
+            [sys.executable, "-m", _CHILD],
+            stdin=given,
+            stdout=answer,
+            stderr=subprocess.PIPE,
+            cwd="/",
+            env={**_SAME_EVERY_TIME, **{name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}},
+            start_new_session=True,  # an interrupt at the terminal reaches the command alone, which then ends the build
+            text=True,
+            errors="replace",
+        )
+        try:
+            said = _follow(process, watch)
+        finally:
+            if process.poll() is None:
+                process.kill()
+            process.wait()
+        answer.seek(0)
+        line, _, rest = answer.read().partition(b"\n")
+    if process.returncode != 0 or not line:
+        raise _died(process.returncode, request, said)
+    result = json.loads(line)
+    if "error" in result:
+        raise EngineError(result["error"])
+    n_bytes = result.pop("plan_bytes")
+    return Built(plan=rest[:n_bytes], timing_cache=rest[n_bytes:], **result)
+
+
+def _follow(process: "subprocess.Popen[str]", watch: BuildWatch) -> list[str]:
+    """Pass the phases on until the process ends; returns what else it said last."""
+    said: deque[str] = deque(maxlen=_LAST_WORDS)
+    assert process.stderr is not None
+    for line in process.stderr:
+        try:
+            news = json.loads(line)
+        except json.JSONDecodeError:
+            said.append(line.strip())
+            continue
+        if "started" in news:
+            watch.started(news["started"], None, news["n_steps"])
+        elif "finished" in news:
+            watch.finished(news["finished"])
+        else:
+            watch.stepped(news["stepped"], news["step"])
+    process.wait()
+    return [line for line in said if line]
+
+
+def _died(code: int, request: BuildRequest, said: list[str]) -> EngineError:
+    name = f"{RUNTIME_NAMES[request.runtime]} {request.runtime_version}"
+    how = f"by {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
+    words = f"; it said last: {' / '.join(said)}" if said else ""
+    hint = "the machine may be out of memory" if -code == signal.SIGKILL else "this is a defect of it or of its installation"
+    return EngineError(f"the build process of {name} ended {how}{words}; {hint}, see the kernel's log, then build again.")
