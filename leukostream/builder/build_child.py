@@ -1,24 +1,17 @@
 """Run as a program by `build_process.py`: a request and a graph on standard input, a plan on standard output.
 
-Input and output are one line of JSON and then bytes, in the order that the line names; phases go to standard error, one JSON
-object a line. Nothing of it may depend on where files lie: see `_fix_addresses`.
+Input and output are one line of JSON and then bytes, in the order that the line names. Phases go to standard error, one JSON
+object a line, among what TensorRT says. No path and no setting reaches it otherwise: the bytes of a plan depend on what lies
+where in memory.
 """
 
-import ctypes
 import json
-import os
-import signal
+import logging
 import sys
 
 from leukostream.builder.trt_build import build_plan
 from leukostream.edge.contracts.engine import BuildRequest
 from leukostream.edge.contracts.errors import LeukoError
-
-ADDRESSES_FIXED = "LEUKO_ADDRESSES_FIXED"
-"""Environment variable: addresses are fixed, or cannot be."""
-
-_ADDR_NO_RANDOMIZE = 0x0040000  # linux/personality.h
-_PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 class LineWatch:
@@ -38,24 +31,9 @@ def _tell(news: dict[str, object]) -> None:
     print(json.dumps(news), file=sys.stderr, flush=True)
 
 
-def _fix_addresses() -> None:
-    """Start this program again without random addresses, where the system lets it.
-
-    TensorRT for RTX orders outputs and names temporaries by where they lie in memory: at random addresses the bytes of a plan
-    are others every time.
-    """
-    if ADDRESSES_FIXED in os.environ or not sys.platform.startswith("linux"):
-        return
-    os.environ[ADDRESSES_FIXED] = "1"
-    if ctypes.CDLL(None).personality(_ADDR_NO_RANDOMIZE) != -1:
-        os.execv(sys.executable, sys.orig_argv)
-
-
 def main() -> None:
     """Read, build, write; a refusal becomes the line's `error`."""
-    _fix_addresses()
-    if sys.platform.startswith("linux"):
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # whoever asked is gone: nobody wants the plan
+    logging.basicConfig(level=logging.DEBUG, format="%(message)s", stream=sys.stderr)
     given = sys.stdin.buffer.read()
     line, _, rest = given.partition(b"\n")
     head = json.loads(line)

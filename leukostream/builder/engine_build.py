@@ -116,6 +116,7 @@ def _make(prepared: Prepared, engines: Path, images: FieldImages, watch: BuildWa
         convolutions=built.convolutions,
         convolutions_half=built.convolutions_half,
         ranges=ranges,
+        reproduced=built.reproduced,
         build_s=build_s,
         built_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         built_on=platform.node(),

@@ -25,13 +25,15 @@ _REPORT = "report this with the log of --log-level debug."
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """A plan, what its network computes in, and the timing cache after it (empty where the runtime has none)."""
+    """A plan, what its network computes in, the timing cache after it (empty where the runtime has none), and whether another
+    build gave the same bytes."""
 
     plan: bytes
     layer_precisions: dict[str, str]
     convolutions: int
     convolutions_half: int
     timing_cache: bytes
+    reproduced: bool = False
 
 
 def load_builder(runtime: GpuRuntime) -> BuilderModule:

@@ -119,6 +119,7 @@ def test_every_architecture_is_built_in_fp16_for_batches_up_to_8(
 
 
 def test_equal_requests_give_the_same_bytes(shipped: Bundle, shipped_engine: EngineFiles, tmp_path: Path) -> None:
+    assert shipped_engine.manifest.reproduced
     again = built(shipped, tmp_path / "a-directory-of-another-name")
     assert again.manifest.plan_sha256 == shipped_engine.manifest.plan_sha256
 

@@ -70,6 +70,7 @@ def write_engine(bundle: Bundle, engines: Path, gate: str = "passed", plan: byte
         convolutions=1,
         convolutions_half=1,
         ranges=RangeReport(images=1, images_are_synthetic=True, executor="none", largest_activation=1.0, at_layer="conv"),
+        reproduced=False,
         build_s=1.0,
         built_at="2030-01-02T03:04:05+00:00",
         built_on="nowhere",

@@ -46,7 +46,7 @@ class BuildRequest(Strict):
     onnx_sha256: Sha256 = Field(description="of the bundle's model.onnx")
     half_graph_sha256: Sha256 = Field(description="of the FP16 graph that was made of it")
     runtime: GpuRuntime
-    runtime_version: str
+    runtime_version: str = Field(pattern=r"^\d+(\.\d+)+")
     gpu: GpuIdentity | None = Field(description="the GPU it was built on; null when built ahead of time for `targets`")
     targets: tuple[str, ...] = Field((), description="GPU generations (TensorRT for RTX), as SM86")
     frame_width_px: Pixels
@@ -88,6 +88,7 @@ class EngineManifest(Strict):
     convolutions_half: Count
     convolutions: Count
     ranges: RangeReport
+    reproduced: bool = Field(description="whether two builds of this request gave the same bytes; TensorRT's need not")
     build_s: float = Field(ge=0)
     built_at: str = Field(description="ISO 8601 UTC; a label")
     built_on: str = Field(description="host name")

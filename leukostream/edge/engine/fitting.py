@@ -53,7 +53,8 @@ class Verdict:
 def survey(bundle: Bundle, machine: Machine, wanted: Wanted | None = None, engine_dir: Path | None = None) -> list[Verdict]:
     """Every engine that was built from this bundle, the best first; those that cannot be read are in it, too."""
     folder = engines_folder(bundle, engine_dir)
-    found = sorted(path.parent for path in folder.glob(f"*/{ENGINE_MANIFEST}"))
+    # A name with a dot before it is a build that has not ended.
+    found = sorted(path.parent for path in folder.glob(f"[!.]*/{ENGINE_MANIFEST}"))
     verdicts = [verdict for path in found if (verdict := _verdict(path, bundle, machine, wanted, engine_dir)) is not None]
     return sorted(verdicts, key=_rank)
 

@@ -132,7 +132,7 @@ def test_engines_of_other_bundles_and_half_written_ones_are_left_alone(tmp_path:
     other = write_tiny_bundle(tmp_path / "other", top_k=64)
     engines = engines_folder(bundle)
     write_engine(other, engines)
-    (engines / ".building-1-x").mkdir()
+    write_engine(bundle, engines).path.rename(engines / ".building-1-x")
     (engines / "empty").mkdir()
     assert survey(bundle, machine(), WANTED) == []
 
