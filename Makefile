@@ -31,7 +31,7 @@ define check_python
   { echo "$(PYTHON) cannot make environments; install its venv module (Debian, Ubuntu: apt install python3-venv)" >&2; exit 1; }
 endef
 
-.PHONY: help demo test lint schemas soak clean
+.PHONY: help demo test lint schemas soak gpu-test clean
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
@@ -50,6 +50,10 @@ lint: $(FULL)/.installed ## ruff, mypy --strict and the import rules
 
 soak: $(FULL)/.installed ## the full-size versions of the long tests
 	$(call step,soak,$(FULL)/bin/python -m pytest -m soak $(PYTEST_ARGS))
+
+gpu-test: $(FULL)/.installed ## on a machine with a GPU: its engine's checks, then docs/gpu-results.md written anew
+	$(call step,the GPU engine,$(FULL)/bin/python -m pytest tests/gpu -m gpu -s $(PYTEST_ARGS))
+	$(call step,throughput,$(FULL)/bin/python tests/gpu/throughput.py --write docs/gpu-results.md)
 
 schemas: $(FULL)/.installed ## write docs/schemas/*.json anew from the contracts
 	@$(FULL)/bin/python -m leukostream.edge.schemas docs/schemas

@@ -143,5 +143,6 @@ def test_the_shipped_bundle_passes_on_real_images(real: Bench) -> None:
     _assert_healthy(real)
 
 
+@pytest.mark.soak
 def test_damage_fails_on_real_images(real: Bench) -> None:
     _assert_damaged(real, _four_bits, {"missed", "another label", "scores", "neutrophil_band are"})

@@ -15,11 +15,13 @@ from leukostream.edge.contracts.errors import EngineError, SourceError
 from leukostream.edge.contracts.messages import RunStartCommand
 from leukostream.edge.contracts.records import FieldRecord
 from leukostream.edge.engine.base import Engine
+from leukostream.edge.engine.pipelined import PipelinedEngine
 from leukostream.edge.journal.memory import MemoryJournal
 from leukostream.edge.pipeline import Opened, Run, StopSwitch
 from leukostream.edge.settings import Setup
 
 _READ_S = 10.0
+_ALONE_BATCHES = 100
 _RUN_FIELDS = 200
 """Without inference a run is short; what starting and ending it costs is shared by at least as many fields as a differential
 of 200 leukocytes takes."""
@@ -88,12 +90,18 @@ class Measured:
     bare_ms: list[float] = field(default_factory=list)
     pipeline_ms: list[float] = field(default_factory=list)
     outside_ms: list[float] = field(default_factory=list)
+    alone_ms: list[float] = field(default_factory=list)
+    """of a GPU's inference alone, without copies; empty on a CPU"""
     engine_ms: list[float] = field(default_factory=list)
     total_ms: list[float] = field(default_factory=list)
 
     def throughput_ratio(self) -> float:
         """Median over the rounds of pipeline throughput / bare throughput; the two of one pair ran one after the other."""
         return float(np.median(np.array(self.bare_ms) / np.array(self.pipeline_ms)))
+
+    def share_of_inference(self) -> float | None:
+        """Median of pipeline throughput / that of inference alone; None on a CPU."""
+        return float(np.median(np.array(self.alone_ms) / np.array(self.pipeline_ms))) if self.alone_ms else None
 
 
 def images_of(source: FrameSource, n_images: int) -> list[Image]:
@@ -119,6 +127,9 @@ def measure(setup: Setup, parts: Opened, images: Sequence[Image], n_fields: int,
     for number in range(rounds + 1):
         bare_ms, engine_ms = _bare(parts, images, n_fields)
         pipeline_ms, total_ms = _pipeline(setup, parts, images, n_fields)
+        if isinstance(parts.engine, PipelinedEngine):
+            alone_ms = _alone(parts, parts.engine)
+            measured.alone_ms += [alone_ms] if number else []
         outside_ms, _ = _pipeline(setup, replay, images, max(n_fields, _RUN_FIELDS))
         if number == 0:
             continue
@@ -128,6 +139,11 @@ def measure(setup: Setup, parts: Opened, images: Sequence[Image], n_fields: int,
         measured.engine_ms += engine_ms
         measured.total_ms += total_ms
     return measured
+
+
+def _alone(parts: Opened, engine: PipelinedEngine) -> float:
+    per_batch = engine.info.max_batch // parts.plan.n_tiles
+    return engine.inference_only_ms(per_batch * parts.plan.n_tiles, _ALONE_BATCHES) / per_batch
 
 
 def _found(parts: Opened, image: Image) -> RawDetections:

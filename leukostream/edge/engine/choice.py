@@ -91,28 +91,33 @@ def open_gpu_engine(files: EngineFiles, max_batch: int | None = None, slots: int
 
     It must fit (`survey`); whether its gate was passed is the caller's to decide, and is noted. Raises `EngineError`.
     """
-    request = files.manifest.request
     device = CudaDevice()
     try:
         network = TrtNetwork(files)
     except BaseException:
         device.close()
         raise
-    info = EngineInfo(
+    info = replace(info_of(files, network.version, device.name), slots=slots)
+    return PipelinedEngine(device, network, info if max_batch is None else replace(info, max_batch=max_batch))
+
+
+def info_of(files: EngineFiles, version: str, device: str) -> EngineInfo:
+    """What runs when this engine is loaded by a runtime of `version` on `device`."""
+    request = files.manifest.request
+    return EngineInfo(
         runtime=RUNTIME_NAMES[request.runtime],
-        version=network.version,
-        device=device.name,
+        version=version,
+        device=device,
         precision="f16",
         frame_width_px=request.frame_width_px,
         frame_height_px=request.frame_height_px,
         max_batch=request.max_batch,
-        slots=slots,
+        slots=SLOTS,
         top_k=files.manifest.top_k,
         key=files.manifest.key,
         plan_sha256=files.manifest.plan_sha256,
         parity=_parity(files),
     )
-    return PipelinedEngine(device, network, info if max_batch is None else replace(info, max_batch=max_batch))
 
 
 def _parity(files: EngineFiles) -> Parity:

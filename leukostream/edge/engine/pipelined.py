@@ -146,6 +146,24 @@ class PipelinedEngine:
             self._await(slot.computed)
         self._last_work_s = self._clock()
 
+    def inference_only_ms(self, n: int, repeats: int) -> float:
+        """Milliseconds of one batch of `n` frames, one after the other without copies: what a loop can reach at best.
+
+        Nothing may be in flight. Raises `EngineError`.
+        """
+        self._check_alive()
+        if flying := self._book.in_flight():
+            raise ValueError(f"slots {flying} are in flight, and the time of their batches would be counted too")
+        slot = self._slots[0]
+        run = slot.runs[next(size for size in slot.runs if size >= n)]
+        with self._breaking():
+            begun_s = time.perf_counter()
+            for _ in range(repeats):
+                run(self._run)
+            self._device.record(slot.computed, self._run)
+            self._await(slot.computed)
+            return (time.perf_counter() - begun_s) * 1e3 / repeats
+
     def close(self) -> None:
         """Wait for what is in flight, then give everything back. A broken device is left as it is: freeing waits for ever."""
         for index in self._book.in_flight():
