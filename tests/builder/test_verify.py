@@ -9,6 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from support.made_up_engine import write_engine
 from support.tiny_bundle import BLOBS, blob_field, tiny_model, write_tiny_bundle
 
 from leukostream.builder import verify
@@ -18,17 +19,7 @@ from leukostream.builder.cpu_executor import CpuExecutor
 from leukostream.builder.verify import OpenGpuEngine
 from leukostream.edge.contracts.bundle import Bundle, sha256_of
 from leukostream.edge.contracts.detections import Image, RawDetections
-from leukostream.edge.contracts.engine import (
-    ENGINE_MANIFEST,
-    PARITY,
-    PLAN,
-    BuildRequest,
-    EngineFiles,
-    EngineManifest,
-    GpuIdentity,
-    RangeReport,
-    load_engine_files,
-)
+from leukostream.edge.contracts.engine import ENGINE_MANIFEST, PARITY, PLAN, EngineFiles, GpuIdentity, load_engine_files
 from leukostream.edge.contracts.errors import EngineError
 from leukostream.edge.engine.base import Engine, EngineInfo
 
@@ -92,41 +83,17 @@ def bundle(tmp_path: Path) -> Bundle:
 def _add_engine(
     bundle: Bundle, *, name: str = "TestGPU", bundle_id: str | None = None, width_px: int = _WIDTH_PX
 ) -> EngineFiles:
-    """An engine's directory whose plan is a few bytes."""
-    request = BuildRequest(
+    """An engine's directory whose plan is a few bytes, never verified."""
+    return write_engine(
+        bundle,
+        bundle.path.parent / "engines",
+        gate="none",
+        plan=b"machine code for " + name.encode(),
         bundle_id=bundle_id or bundle.bundle_id,
-        onnx_sha256=sha256_of(bundle.model_path),
-        half_graph_sha256="0" * 64,
-        runtime="tensorrt",
-        runtime_version="10.3.0",
         gpu=GpuIdentity(name=name, compute_capability="8.6", sm_count=20),
         frame_width_px=width_px,
-        frame_height_px=_HEIGHT_PX,
         max_batch=2,
-        workspace_mib=64,
     )
-    folder = bundle.path.parent / "engines" / request.key()
-    folder.mkdir(parents=True)
-    (folder / PLAN).write_bytes(b"machine code for " + name.encode())
-    manifest = EngineManifest(
-        key=request.key(),
-        request=request,
-        bundle_name=bundle.manifest.name,
-        top_k=256,
-        batch_profile=(1, 2, 2),
-        layer_precisions={},
-        convolutions_half=0,
-        convolutions=0,
-        ranges=RangeReport(images=1, images_are_synthetic=True, executor="test", largest_activation=1.0, at_layer="a"),
-        build_s=1.0,
-        built_at="2026-01-01T00:00:00+00:00",
-        built_on="test",
-        leukostream_version="test",
-        plan_bytes=(folder / PLAN).stat().st_size,
-        plan_sha256=sha256_of(folder / PLAN),
-    )
-    (folder / ENGINE_MANIFEST).write_text(manifest.model_dump_json())
-    return load_engine_files(folder)
 
 
 class Called:

@@ -13,6 +13,7 @@ from support.made_up_engine import A4000, ORIN, machine, write_engine
 from support.tiny_bundle import write_tiny_bundle
 
 from leukostream.edge.cli import main
+from leukostream.edge.commands import diagnosis
 from leukostream.edge.commands import doctor as command
 from leukostream.edge.commands.doctor_facts import gstreamer_of, jetson_release
 from leukostream.edge.contracts.bundle import Bundle
@@ -157,11 +158,11 @@ def test_a_damaged_plan_is_found_before_a_run_finds_it(doctor: Call, bundle: Bun
     assert said.json["engines"]  # the others, too, would still be told
 
 
-def test_engines_that_break_the_survey_itself_are_a_sentence(doctor: Call, bundle: Bundle) -> None:
-    write_engine(bundle, engines_folder(bundle), runtime_version="none of ours")
+def test_engines_that_break_the_survey_itself_are_a_sentence(doctor: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(diagnosis, "survey", _broken)
     said = doctor(machine(), "--json")
     assert said.code == 5
-    assert "is no version" in said.json["problem"]
+    assert "libfoo.so.7" in said.json["problem"]
 
 
 def test_a_bundle_that_is_none_leaves_the_rest_of_the_answer(doctor: Call, tmp_path: Path) -> None:
