@@ -189,7 +189,7 @@ class HostDevice:
         self.memory.clear()
         self.closed = True
 
-    def abandon(self) -> None:
+    def abandon(self, *users: object) -> None:
         self.abandoned = True
 
     def _wait_for(self, reached: threading.Event) -> None:
@@ -221,6 +221,7 @@ class HostNetwork:
     bound: list[int] = field(default_factory=list)
     scratches: set[int] = field(default_factory=set)
     running: int = 0
+    closed: bool = False
 
     def bind(self, n: int, addresses: Mapping[str, int], scratch: int) -> Callable[[int], None]:
         self.bound.append(n)
@@ -245,3 +246,7 @@ class HostNetwork:
             self.device.streams[stream_handle - 1].give("infer", infer)
 
         return enqueue
+
+    def close(self) -> None:
+        assert not self.device.closed, "a network must be given back while its device is still there"
+        self.closed = True

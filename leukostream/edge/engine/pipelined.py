@@ -49,6 +49,10 @@ class Network(Protocol):
         """Prepare `n` frames at these addresses; call the result with a stream's handle to enqueue one inference."""
         ...
 
+    def close(self) -> None:
+        """Give everything back. Only when nothing of it runs any more."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class _Slot:
@@ -69,7 +73,8 @@ def batch_ladder(max_batch: int) -> list[int]:
 class PipelinedEngine:
     """`Engine` on a `Device`. Once a call to the device failed or a deadline passed, every further call says so.
 
-    Raises `EngineError` when memory is short or the network does not run. Takes over `device` and closes it, also on failure.
+    Raises `EngineError` when memory is short or the network does not run. Takes over `device` and `network` and closes
+    them, also on failure.
     """
 
     def __init__(
@@ -85,10 +90,12 @@ class PipelinedEngine:
         self._deadline_s, self._clock = deadline_s, clock
         self._broken: EngineError | None = None
         self._graphs: list[Graph] = []
+        self._slots: list[_Slot] = []
         try:
             self._in, self._run, self._out = device.stream(), device.stream(), device.stream()
             scratch = device.allocate(max(1, network.scratch_bytes))
-            self._slots = [self._new_slot(scratch) for _ in range(info.slots)]
+            for _ in range(info.slots):
+                self._slots.append(self._new_slot(scratch))
         except BaseException:
             self._release()
             raise
@@ -235,9 +242,12 @@ class PipelinedEngine:
 
     def _release(self) -> None:
         if self._broken is not None:
-            self._device.abandon()
+            self._device.abandon(self._network, self._graphs)
             return
         for graph in self._graphs:
             graph.close()
         self._graphs.clear()
+        for slot in self._slots:
+            slot.runs.clear()
+        self._network.close()
         self._device.close()

@@ -86,7 +86,7 @@ def test_every_batch_size_returns_its_own_frames(device: HostDevice, n: int, ref
     assert values_of(raw) == list(range(20, 20 + n))
     assert len(network.scratches) == 1
     engine.close()
-    assert device.closed and all(graph.closed for graph in device.graphs)
+    assert device.closed and network.closed and all(graph.closed for graph in device.graphs)
 
 
 def test_slots_stay_where_they_are(device: HostDevice) -> None:

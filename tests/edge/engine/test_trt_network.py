@@ -1,8 +1,10 @@
 """Every None and False that TensorRT may return becomes an error with TensorRT's own words. TensorRT is EMULATED here, but for
 the last test, where the real TensorRT for RTX refuses a real plan because there is no GPU."""
 
+import gc
 import importlib.util
 import logging
+import weakref
 from pathlib import Path
 
 import pytest
@@ -39,6 +41,19 @@ def test_a_context_is_bound_to_one_batch_size_and_its_addresses(files: EngineFil
     assert context.given.pop("scratch") == (0x900, 4096)
     assert context.given.pop("stream") == 77
     assert context.given == {"frames": (4, 128, 160, 3), **{f"{name} at": address for name, address in ADDRESSES.items()}}
+
+
+def test_a_context_lives_until_the_network_is_closed(files: EngineFiles, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A captured graph runs in what its context owns, and holds no reference to it."""
+    fake = FakeTensorRt()
+    net = loaded(files, fake, monkeypatch)
+    net.bind(4, ADDRESSES, scratch=0x900)
+    context = weakref.ref(fake.contexts.pop())
+    gc.collect()
+    assert context() is not None
+    net.close()
+    gc.collect()
+    assert context() is None
 
 
 @pytest.mark.parametrize(

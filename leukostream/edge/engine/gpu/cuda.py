@@ -46,10 +46,10 @@ class CudaDevice:
         with _failing(cuda, "open its primary context"):
             cuda.init()
             device = cuda.Device(ordinal)
-            self._context = device.retain_primary_context()
-            self._context.push()
             self._name: str = device.name()
-        self._graphs = CudaGraphs()
+            self._graphs = CudaGraphs()
+            self._context = device.retain_primary_context()
+            self._context.push()  # the last step: whoever fails after it must pop
         self._allocations: list[Any] = []
         self._pinned: list[NDArray[Any]] = []
 
@@ -113,9 +113,10 @@ class CudaDevice:
             self._context.pop()
             self._context.detach()
 
-    def abandon(self) -> None:
+    def abandon(self, *users: object) -> None:
         """One reference is given away for good: destructors would free what the device may still use, and wait for it."""
-        ctypes.pythonapi.Py_IncRef(ctypes.py_object(self))
+        for held in (self, *users):
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(held))
         self._context.pop()
 
 

@@ -41,12 +41,14 @@ class CudaGraphs:
         graph, executable = _VOID(), _VOID()
         try:
             work()
-        except EngineError as problem:
+        except BaseException as problem:
             # Whatever the stream captured so far is thrown away, or the stream would stay in capture for ever.
             self._calls["cuStreamEndCapture"](stream.handle, ctypes.byref(graph))
             if graph:
                 self._calls["cuGraphDestroy"](graph)
-            raise CaptureRefused(str(problem)) from problem
+            if isinstance(problem, EngineError):
+                raise CaptureRefused(str(problem)) from problem
+            raise
         self._allowed("cuStreamEndCapture", stream.handle, ctypes.byref(graph))
         try:
             self._allowed("cuGraphInstantiateWithFlags", ctypes.byref(executable), graph, 0)

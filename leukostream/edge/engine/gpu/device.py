@@ -88,6 +88,9 @@ class Device(Protocol):
         """Free everything. Only when no stream holds work."""
         ...
 
-    def abandon(self) -> None:
-        """Let go of a device that failed: freeing its memory could wait for ever. The process should end soon."""
+    def abandon(self, *users: object) -> None:
+        """Let go of a device that failed: freeing its memory, or what `users` hold of it, could wait for ever.
+
+        The process should end soon.
+        """
         ...

@@ -33,6 +33,8 @@ class TrtNetwork:
         if engine is None:
             raise self._messages.failure(f"{self._name} cannot be loaded by {self.runtime} {self.version}", _REBUILD)
         self._engine: ICudaEngine = engine
+        # A captured graph uses what its context owns, so contexts live as long as the network, whoever else drops them.
+        self._contexts: list[IExecutionContext] = []
         self._shape = (0, request.frame_height_px, request.frame_width_px, 3)
         self._check(request.max_batch, files.manifest.top_k, files.manifest.bundle_name)
         self.scratch_bytes = engine.device_memory_size_v2
@@ -46,6 +48,7 @@ class TrtNetwork:
         context = self._new_context()
         if context is None:
             raise self._messages.failure(f"{self._name} gives no execution context", "free memory of the GPU and start again.")
+        self._contexts.append(context)
         context.set_device_memory(scratch, self.scratch_bytes)
         if not context.set_input_shape(INPUT, (n, *self._shape[1:])):
             raise self._messages.failure(f"{self._name} refuses a batch of {n}", _REBUILD)
@@ -55,11 +58,16 @@ class TrtNetwork:
         if unset := context.infer_shapes():
             raise self._messages.failure(f"{self._name} wants more inputs than the frames: {unset}", _REBUILD)
 
-        def enqueue(stream_handle: int, bound: IExecutionContext = context) -> None:
-            if not bound.execute_async_v3(stream_handle):
+        def enqueue(stream_handle: int) -> None:
+            if not context.execute_async_v3(stream_handle):
                 raise self._messages.failure(f"{self._name} did not start a batch of {n}", "restart the edge.")
 
         return enqueue
+
+    def close(self) -> None:
+        """Give everything back, contexts first, while the CUDA context is still there. Nothing of it may run any more."""
+        self._contexts.clear()
+        del self._engine, self._runtime
 
     def _new_context(self) -> IExecutionContext | None:
         user_managed = self._module.ExecutionContextAllocationStrategy.USER_MANAGED
