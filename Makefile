@@ -72,7 +72,7 @@ $(EDGE)/.installed: pyproject.toml constraints.txt
 $(FULL)/.installed: pyproject.toml constraints.txt $(BINDINGS)
 	$(check_python)
 	@echo "-- installing leukostream[$(EXTRAS)] into $(FULL) (once; about 2 GB)"
-	@$(PYTHON) -m venv $(FULL)
+	@[ -x $(FULL)/bin/python ] || $(PYTHON) -m venv $(FULL)
 	@$(FULL)/bin/python $(PIP_INSTALL) --editable ".[$(EXTRAS)]"
 	@for each in $$(grep -v '^#' $(BINDINGS)); do \
 	  $(FULL)/bin/python $(PIP_INSTALL) --no-deps --upgrade --target $(FULL)/bindings/$$each $$each \

@@ -11,7 +11,11 @@ import sys
 
 from leukostream.builder.trt_build import build_plan
 from leukostream.edge.contracts.engine import BuildRequest
-from leukostream.edge.contracts.errors import LeukoError
+from leukostream.edge.contracts.errors import EngineError, LeukoError
+from leukostream.edge.engine.gpu.driver import find_gpu
+
+WARNING = "TensorRT warns"
+"""What a line of the log begins with that is more than a diary."""
 
 
 class LineWatch:
@@ -31,15 +35,27 @@ def _tell(news: dict[str, object]) -> None:
     print(json.dumps(news), file=sys.stderr, flush=True)
 
 
+def _check_gpu(request: BuildRequest) -> None:
+    """The engine will say that it was built on that GPU: which one is the first depends on the environment."""
+    if request.gpu is not None and (here := find_gpu().identity) != request.gpu:
+        raise EngineError(
+            f"the engine was to be built on {request.gpu.name}, but the build process sees {here.name} as its first GPU; "
+            "choose one with CUDA_VISIBLE_DEVICES."
+        )
+
+
 def main() -> None:
     """Read, build, write; a refusal becomes the line's `error`."""
-    logging.basicConfig(level=logging.DEBUG, format="%(message)s", stream=sys.stderr)
+    logging.addLevelName(logging.WARNING, WARNING)
+    logging.basicConfig(level=logging.DEBUG, format="%(levelname)s: %(message)s", stream=sys.stderr)
     given = sys.stdin.buffer.read()
     line, _, rest = given.partition(b"\n")
     head = json.loads(line)
     graph, times = rest[: head["graph_bytes"]], rest[head["graph_bytes"] :]
     try:
-        built = build_plan(graph, BuildRequest.model_validate(head["request"]), LineWatch(), times)
+        request = BuildRequest.model_validate(head["request"])
+        _check_gpu(request)
+        built = build_plan(graph, request, LineWatch(), times)
     except LeukoError as problem:
         print(json.dumps({"error": str(problem)}))
         return

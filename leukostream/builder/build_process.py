@@ -15,6 +15,7 @@ from collections import deque
 from dataclasses import replace
 from hashlib import sha256
 
+from leukostream.builder.build_child import WARNING
 from leukostream.builder.progress import BuildWatch
 from leukostream.builder.trt_build import Built
 from leukostream.edge.contracts.engine import RUNTIME_NAMES, BuildRequest
@@ -23,7 +24,7 @@ from leukostream.edge.contracts.errors import EngineError
 _log = logging.getLogger(__name__)
 
 _CHILD = "leukostream.builder.build_child"
-_KEPT_VARIABLES = ("LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES", "CUDA_HOME", "HOME")
+_KEPT_VARIABLES = ("LD_LIBRARY_PATH", "PYTHONPATH", "CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER", "CUDA_HOME", "HOME")
 _SAME_EVERY_TIME = {"PYTHONHASHSEED": "0", "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 """Random hashes and the threads that numpy starts on import would change what lies where."""
 _ATTEMPTS = 6
@@ -76,7 +77,7 @@ def _build(graph: bytes, request: BuildRequest, watch: BuildWatch, timing_cache:
             stdout=answer,
             stderr=subprocess.PIPE,
             cwd="/",
-            env={**_SAME_EVERY_TIME, **{name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}},
+            env=_environment(request),
             start_new_session=True,  # an interrupt at the terminal reaches the command alone, which then ends the build
             text=True,
             errors="replace",
@@ -98,25 +99,38 @@ def _build(graph: bytes, request: BuildRequest, watch: BuildWatch, timing_cache:
     return Built(plan=rest[:n_bytes], timing_cache=rest[n_bytes:], **result)
 
 
+def _environment(request: BuildRequest) -> dict[str, str]:
+    """TensorRT measures on this machine's GPU, under whatever settings it has; an RTX plan must depend on none of them."""
+    if request.runtime == "tensorrt":
+        return dict(os.environ)
+    return {**_SAME_EVERY_TIME, **{name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}}
+
+
 def _follow(process: "subprocess.Popen[str]", watch: BuildWatch) -> list[str]:
     """Pass the phases on until the process ends; returns what else it said last."""
     said: deque[str] = deque(maxlen=_LAST_WORDS)
     assert process.stderr is not None
     for line in process.stderr:
-        try:
-            news = json.loads(line)
-        except json.JSONDecodeError:
-            said.append(line.strip())
-            _log.debug("%s", line.rstrip())
-            continue
-        if "started" in news:
-            watch.started(news["started"], None, news["n_steps"])
-        elif "finished" in news:
-            watch.finished(news["finished"])
-        else:
-            watch.stepped(news["stepped"], news["step"])
+        match _news(line):
+            case {"started": phase, "n_steps": n_steps}:
+                watch.started(phase, None, n_steps)
+            case {"finished": phase}:
+                watch.finished(phase)
+            case {"stepped": phase, "step": step}:
+                watch.stepped(phase, step)
+            case _:
+                said.append(line.strip())
+                _log.log(logging.WARNING if line.startswith(WARNING) else logging.DEBUG, "%s", line.strip())
     process.wait()
     return [line for line in said if line]
+
+
+def _news(line: str) -> object:
+    """A phase; None for anything else."""
+    try:
+        return json.loads(line) if line.startswith("{") else None
+    except json.JSONDecodeError:
+        return None
 
 
 def _died(code: int, request: BuildRequest, said: list[str]) -> EngineError:

@@ -100,10 +100,10 @@ def _make(prepared: Prepared, engines: Path, images: FieldImages, watch: BuildWa
     )
     watch.finished("Measuring the ranges of the FP16 layers")
     begun_s = time.monotonic()
-    cache = read_timing_cache(engines, request.runtime, request.runtime_version)
+    cache = read_timing_cache(engines, request)
     built = build_apart(prepared.half.content, request, watch, cache)
     build_s = time.monotonic() - begun_s
-    keep_timing_cache(engines, request.runtime, request.runtime_version, built.timing_cache)
+    keep_timing_cache(engines, request, built.timing_cache)
     return built.plan, EngineManifest(
         key=request.key(),
         request=request,

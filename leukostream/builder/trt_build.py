@@ -3,7 +3,7 @@
 import warnings
 from collections import Counter
 from dataclasses import dataclass
-from typing import TypeVar, cast
+from typing import cast
 
 from leukostream.builder.progress import BuildWatch
 from leukostream.builder.trt_api import (
@@ -19,7 +19,7 @@ from leukostream.edge.contracts.errors import EngineError
 from leukostream.edge.engine.outputs import INPUT
 from leukostream.edge.engine.trt.loading import Messages, load_runtime
 
-_Thing = TypeVar("_Thing")
+_INSTALL = "compare driver and TensorRT with docs/install-gpu.md."
 _REPORT = "report this with the log of --log-level debug."
 
 
@@ -63,17 +63,17 @@ def build_plan(graph: bytes, request: BuildRequest, watch: BuildWatch, timing_ca
     module = load_builder(request.runtime)
     name = f"{RUNTIME_NAMES[request.runtime]} {module.__version__}"
     messages = Messages(module)
-    builder = _made(module.Builder(messages.logger), messages, f"{name} gives no builder")
+    builder = messages.made(lambda: module.Builder(messages.logger), f"{name} gives no builder", _INSTALL)
     # Which bit it is differs between versions.
     strongly_typed = 1 << int(module.NetworkDefinitionCreationFlag.STRONGLY_TYPED)
-    network = _made(builder.create_network(strongly_typed), messages, f"{name} gives no network")
+    network = messages.made(lambda: builder.create_network(strongly_typed), f"{name} gives no network", _INSTALL)
     _parse(module, network, graph, messages, name)
     precisions, convolutions = _walk(module, network)
     half = sum(precision == "HALF" for precision in convolutions.values())
     if half < len(convolutions):
         others = sorted(layer for layer, precision in convolutions.items() if precision != "HALF")
         raise EngineError(f"{len(others)} convolutions would not run in FP16 (first: {others[0]}); {_REPORT}")
-    config = _made(builder.create_builder_config(), messages, f"{name} gives no configuration")
+    config = messages.made(builder.create_builder_config, f"{name} gives no configuration", _INSTALL)
     _configure(module, builder, config, request, messages, name)
     keeps_times = _set_timing_cache(config, request.runtime, timing_cache)
     # Its threads would call into Python between TensorRT's own allocations, and on those the bytes of an RTX plan depend.
@@ -92,7 +92,7 @@ def build_plan(graph: bytes, request: BuildRequest, watch: BuildWatch, timing_ca
 
 
 def _parse(module: BuilderModule, network: INetworkDefinition, graph: bytes, messages: Messages, name: str) -> None:
-    parser = _made(module.OnnxParser(network, messages.logger), messages, f"{name} gives no ONNX parser")
+    parser = messages.made(lambda: module.OnnxParser(network, messages.logger), f"{name} gives no ONNX parser", _INSTALL)
     if not parser.parse(graph):
         errors = [parser.get_error(index) for index in range(parser.num_errors)]
         said = (
@@ -130,7 +130,7 @@ def _configure(
 ) -> None:
     config.set_memory_pool_limit(module.MemoryPoolType.WORKSPACE, request.workspace_mib * 2**20)
     config.profiling_verbosity = module.ProfilingVerbosity.DETAILED
-    profile = _made(builder.create_optimization_profile(), messages, f"{name} gives no profile")
+    profile = messages.made(builder.create_optimization_profile, f"{name} gives no profile", _INSTALL)
     frame = (request.frame_height_px, request.frame_width_px, 3)
     profile.set_shape(INPUT, *((n, *frame) for n in (1, optimal_batch(request.max_batch), request.max_batch)))
     if config.add_optimization_profile(profile) < 0:
@@ -152,14 +152,17 @@ def _set_targets(module: RtxBuilderModule, config: RtxIBuilderConfig, targets: t
             raise messages.failure(f"TensorRT for RTX cannot build for {target}", "name other targets.")
 
 
-def _set_timing_cache(config: IBuilderConfig, runtime: GpuRuntime, content: bytes) -> bool:
-    """Whether the build keeps the times it measures. Those of another GPU or version are left aside by TensorRT itself."""
+def _set_timing_cache(config: IBuilderConfig, runtime: GpuRuntime, times: bytes) -> bool:
+    """Whether the build keeps the times it measures."""
     if runtime != "tensorrt":
         return False  # TensorRT for RTX measures nothing: it compiles on the GPU that runs the engine
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
-        cache = config.create_timing_cache(content) or config.create_timing_cache(b"")
-    return cache is not None and config.set_timing_cache(cache, ignore_mismatch=False)
+        for content in (times, b""):  # times of another GPU or version are refused; then it begins with none
+            cache = config.create_timing_cache(content)
+            if cache is not None and config.set_timing_cache(cache, ignore_mismatch=False):
+                return True
+    return False
 
 
 def _monitor(module: BuilderModule, watch: BuildWatch) -> object:
@@ -178,9 +181,3 @@ def _monitor(module: BuilderModule, watch: BuildWatch) -> object:
     body = {"phase_start": phase_start, "phase_finish": phase_finish, "step_complete": step_complete}
     monitor: object = type("Monitor", (base,), {"__init__": base.__init__, **body})()
     return monitor
-
-
-def _made(thing: _Thing | None, messages: Messages, what: str) -> _Thing:
-    if thing is None:
-        raise messages.failure(what, "see docs/install-gpu.md.")
-    return thing

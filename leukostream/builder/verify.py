@@ -23,6 +23,7 @@ from leukostream.edge.contracts.engine import (
     PARITY,
     EngineFiles,
     EngineManifest,
+    GpuIdentity,
     ParityReport,
     ParityResult,
     engines_folder,
@@ -30,6 +31,7 @@ from leukostream.edge.contracts.engine import (
 )
 from leukostream.edge.contracts.errors import EngineError
 from leukostream.edge.engine.base import Engine
+from leukostream.edge.engine.gpu.driver import find_gpu
 
 OpenGpuEngine = Callable[[EngineFiles], Engine]
 """Opens an engine on this machine's GPU; raises `EngineError` with the reason when it cannot be run here."""
@@ -54,12 +56,17 @@ class Baseline:
     emulation: ParityResult
 
     def report(
-        self, plan_sha256: str | None = None, engine: ParityResult | None = None, engine_not_run: str = ""
+        self,
+        plan_sha256: str | None = None,
+        engine: ParityResult | None = None,
+        engine_not_run: str = "",
+        gpu: GpuIdentity | None = None,
     ) -> ParityReport:
         """The report of one engine, or of the emulation alone."""
         return ParityReport(
             bundle_id=self.bundle.bundle_id,
             plan_sha256=plan_sha256,
+            gpu=gpu,
             images=self.images.images,
             frames=len(self.images.frames),
             images_sha256=self.images.sha256,
@@ -140,16 +147,25 @@ def verify_engine(
         if files.gate != "none":
             return Verified(files, baseline.report(engine_not_run=str(problem)), kept=True)
         return _written(files, baseline.report(engine_not_run=str(problem)))
-    plan = files.manifest.plan_sha256
+    plan, gpu = files.manifest.plan_sha256, this_gpu()
     try:
         executor = EngineExecutor(engine)
         advance = progress(files.manifest.key, len(images.frames))
         cells = find_cells(executor, images.frames, images.names, thresholds, advance)
     except EngineError as problem:
-        return _written(files, baseline.report(plan, engine_not_run=f"it failed {problem}"))
+        return _written(files, baseline.report(plan, engine_not_run=f"it failed {problem}", gpu=gpu))
     finally:
         engine.close()
-    return _written(files, baseline.report(plan, compare(baseline.cells, cells, executor.name, is_emulation=False)))
+    result = compare(baseline.cells, cells, executor.name, is_emulation=False)
+    return _written(files, baseline.report(plan, result, gpu=gpu))
+
+
+def this_gpu() -> GpuIdentity | None:
+    """The GPU that a report is about; None where there is none."""
+    try:
+        return find_gpu().identity
+    except EngineError:
+        return None
 
 
 def frame_sizes(engines: Sequence[EngineFiles]) -> dict[tuple[int, int], list[EngineFiles]]:

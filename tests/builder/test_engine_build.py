@@ -3,6 +3,7 @@
 import hashlib
 import importlib.util
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import onnx
 import psutil
 import pytest
 from onnx import helper
-from support.made_up_engine import A4000
+from support.made_up_engine import A4000, ORIN, request
 from support.tiny_bundle import write_tiny_bundle
 
 from leukostream.builder import engine_build
@@ -230,10 +231,11 @@ def test_a_build_that_is_interrupted_ends_cleanly(tmp_path: Path) -> None:
 
 
 def test_a_build_beside_this_one_is_left_alone(shipped: Bundle, tmp_path: Path) -> None:
-    beside = tmp_path / f".building-{os.getppid()}-other"
-    beside.mkdir()
+    alive, elsewhere = f".building-{platform.node()}-{os.getppid()}-key", ".building-another-machine-1-key"
+    (tmp_path / alive).mkdir()
+    (tmp_path / elsewhere).mkdir()
     built(shipped, tmp_path)
-    assert beside.is_dir()
+    assert {path.name for path in tmp_path.glob(".building-*")} == {alive, elsewhere}
 
 
 def test_a_directory_that_cannot_be_written_is_named_before_the_build(shipped: Bundle, tmp_path: Path) -> None:
@@ -308,13 +310,31 @@ def test_a_graph_that_breaks_the_contract_is_not_built(tmp_path: Path) -> None:
         prepare(bundle, options())
 
 
-def test_times_of_earlier_builds_are_kept_per_version(tmp_path: Path) -> None:
-    assert read_timing_cache(tmp_path, "tensorrt", "10.3.0") == b""
-    keep_timing_cache(tmp_path, "tensorrt", "10.3.0", b"times")
-    keep_timing_cache(tmp_path, "tensorrt", "10.3.0", b"")
-    assert read_timing_cache(tmp_path, "tensorrt", "10.3.0") == b"times"
-    assert read_timing_cache(tmp_path, "tensorrt", "10.13.0") == b""
-    assert [path.name for path in tmp_path.iterdir()] == [".timing-tensorrt-10.3.0.cache"]
+def test_times_of_earlier_builds_are_kept_per_version_and_gpu(shipped: Bundle, tmp_path: Path) -> None:
+    here = request(shipped, runtime_version="10.3.0")
+    assert read_timing_cache(tmp_path, here) == b""
+    keep_timing_cache(tmp_path, here, b"times")
+    keep_timing_cache(tmp_path, here, b"")
+    assert read_timing_cache(tmp_path, here) == b"times"
+    for other in (request(shipped), request(shipped, runtime_version="10.3.0", gpu=ORIN)):
+        assert read_timing_cache(tmp_path, other) == b""
+    assert [path.name for path in tmp_path.iterdir()] == [".timing-tensorrt-10.3.0-sm86-48.cache"]
+    keep_timing_cache(tmp_path / "nowhere", here, b"times")  # a finished plan is worth more than its times
+
+
+def test_an_engine_that_another_build_finished_meanwhile_stays(shipped: Bundle, tmp_path: Path) -> None:
+    """It may have passed its gate and be in use by now."""
+
+    def images() -> FieldImages:
+        if not list(tmp_path.glob("tensorrt*")):
+            first = built(shipped, tmp_path)
+            (first.path / "mark").touch()
+        return read_images(None, shipped, WIDTH_PX, HEIGHT_PX, 1)
+
+    prepared = prepare(shipped, options())
+    files = build_engine(prepared, tmp_path, images, Watch())
+    assert list(tmp_path.iterdir()) == [files.path]
+    assert (files.path / "mark").exists()
 
 
 def test_the_command_builds_says_so_and_finds_it_again(tmp_path: Path) -> None:

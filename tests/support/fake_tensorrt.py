@@ -132,7 +132,9 @@ class FakeTensorRt:
     def Runtime(self, logger: FakeLogger) -> Any:  # noqa: ANN401, N802 - TensorRT's name
         assert logger.ready
         self._logger = logger
-        return self if self.status("Runtime") else None
+        if not self.status("Runtime"):
+            raise TypeError("pybind11::init(): factory function returned nullptr")  # as the real bindings do
+        return self
 
     def deserialize_cuda_engine(self, serialized_engine: bytes) -> FakeEngine | None:
         self.loaded.append(serialized_engine)

@@ -8,6 +8,7 @@ side unless events order them. `hold` stops a kind of work until it is let go, `
 import itertools
 import queue
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -29,6 +30,7 @@ class HostEvent:
     def __init__(self, device: "HostDevice") -> None:
         self._device = device
         self.reached = threading.Event()
+        self.at_s = 0.0
 
     def is_done(self) -> bool:
         if self._device.lost:
@@ -140,13 +142,22 @@ class HostDevice:
         self.streams.append(HostStream(self, len(self.streams) + 1))
         return self.streams[-1]
 
-    def event(self) -> HostEvent:
+    def event(self, *, timed: bool = False) -> HostEvent:
         return HostEvent(self)
+
+    def elapsed_ms(self, start: HostEvent, end: HostEvent) -> float:
+        assert start.reached.is_set() and end.reached.is_set()
+        return (end.at_s - start.at_s) * 1e3
 
     def record(self, event: HostEvent, stream: HostStream) -> None:
         self._called("record")
         reached = event.reached = threading.Event()
-        stream.give("mark", reached.set)
+
+        def mark() -> None:
+            event.at_s = time.perf_counter()
+            reached.set()
+
+        stream.give("mark", mark)
 
     def wait(self, stream: HostStream, event: HostEvent) -> None:
         self._called("wait")

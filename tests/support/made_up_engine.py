@@ -56,7 +56,8 @@ def request(bundle: Bundle, **changed: Any) -> BuildRequest:  # noqa: ANN401 - w
 
 
 def write_engine(bundle: Bundle, engines: Path, gate: str = "passed", plan: bytes = b"made up", **changed: Any) -> EngineFiles:  # noqa: ANN401
-    """`gate` is passed, failed, none, emulated (only the emulation ran), or other (passed by another plan)."""
+    """`gate` is passed, failed, none, emulated (only the emulation ran), other (passed by another plan), elsewhere (on another
+    GPU than `A4000`) or drawn (on drawn fields)."""
     wanted = request(bundle, **changed)
     folder = engines / wanted.key()
     folder.mkdir(parents=True)
@@ -112,7 +113,8 @@ def report(bundle: Bundle, plan_sha256: str, gate: str) -> ParityReport:
         plan_sha256=plan_sha256,
         images=200,
         frames=200,
-        images_are_synthetic=False,
+        images_are_synthetic=gate == "drawn",
+        gpu=ORIN if gate == "elsewhere" else A4000,
         reference_overflows=0,
         images_sha256="d" * 64,
         images_from="nowhere",

@@ -17,8 +17,9 @@ from leukostream.builder.images import FieldImages, read_images
 from leukostream.builder.progress import ProgressWatch
 from leukostream.edge.contracts.bundle import Bundle, load_bundle
 from leukostream.edge.contracts.engine import RUNTIME_NAMES, EngineFiles, GpuRuntime, engines_folder
-from leukostream.edge.engine.fitting import parse_frame_size
+from leukostream.edge.engine.fitting import parse_frame_size, verify_command
 from leukostream.edge.engine.trt.loading import is_installed
+from leukostream.edge.engine.verdict_text import GATES
 
 _RANGE_IMAGES = 8
 
@@ -72,7 +73,7 @@ def engine(
     if as_json:
         print(json.dumps(_as_json(built, reused=there is not None)))
     else:
-        Console(highlight=False, soft_wrap=True).print(_table(built, prepared, reused=there is not None))
+        Console(highlight=False, soft_wrap=True).print(_table(built, prepared, engine_dir, reused=there is not None))
 
 
 def _frame_size(frame: str | None, bundle: Bundle) -> tuple[int, int]:
@@ -91,12 +92,12 @@ def _as_json(built: EngineFiles, *, reused: bool) -> dict[str, Any]:
     return {"directory": str(built.path), "reused": reused, "gate": built.gate, "manifest": manifest}
 
 
-def _table(built: EngineFiles, prepared: Prepared, *, reused: bool) -> Table:
+def _table(built: EngineFiles, prepared: Prepared, engine_dir: Path | None, *, reused: bool) -> Table:
     manifest, request, ranges = built.manifest, built.manifest.request, built.manifest.ranges
     made_for = ", ".join(request.targets) or (f"{request.gpu.name} ({request.gpu.target})" if request.gpu else "")
     kinds = Counter(manifest.layer_precisions.values())
     synthetic = "drawn " if ranges.images_are_synthetic else ""
-    next_step = f"leuko-build verify {prepared.bundle.path} --images DIR"
+    next_step = verify_command(prepared.bundle, engine_dir)
     rows = {
         "engine": f"{built.path}{' (was there already)' if reused else ''}",
         "built by": f"{RUNTIME_NAMES[request.runtime]} {request.runtime_version} in {manifest.build_s:.1f} s",
@@ -106,7 +107,7 @@ def _table(built: EngineFiles, prepared: Prepared, *, reused: bool) -> Table:
         + ", ".join(f"{n} {kind}" for kind, n in kinds.most_common()),
         "largest value": f"{ranges.largest_activation:.4g} of 65504 at {ranges.at_layer}, on {ranges.images} {synthetic}images",
         "plan": f"{manifest.plan_bytes / 1e6:.1f} MB, SHA-256 {manifest.plan_sha256}",
-        "gate": {"passed": "passed", "failed": "FAILED", "none": f"not yet: {next_step}"}[built.gate],
+        "gate": GATES[built.gate] + ("" if built.gate == "passed" else f"; next: {next_step}"),
     }
     table = Table.grid(padding=(0, 2))
     table.add_column(no_wrap=True)

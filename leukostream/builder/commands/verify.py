@@ -92,12 +92,12 @@ def opener(bundle: Bundle, engine_dir: Path | None) -> OpenGpuEngine:
     def open_here(files: EngineFiles) -> Engine:
         # Only a machine with engines to run needs to look for a GPU and its runtimes.
         from leukostream.edge.engine.choice import open_gpu_engine  # noqa: PLC0415
-        from leukostream.edge.engine.fitting import survey  # noqa: PLC0415
+        from leukostream.edge.engine.fitting import why_not  # noqa: PLC0415
         from leukostream.edge.engine.machine import look_at_machine  # noqa: PLC0415
 
-        for verdict in survey(bundle, look_at_machine(), None, engine_dir):
-            if verdict.folder == files.path and not verdict.fits:
-                raise EngineError(f"{verdict.reason} Remedy: {verdict.remedy}.")
+        reason, remedy = why_not(files.manifest.request, bundle, look_at_machine(), None, engine_dir)
+        if reason:
+            raise EngineError(f"{reason} Remedy: {remedy}.")
         return open_gpu_engine(files)
 
     return open_here
@@ -122,6 +122,11 @@ def _verdict(bundle: Bundle, folder: Path, outcomes: list[Outcome], problems: li
     if not not_passed:
         return ""
     report = not_passed[0].report
+    if report.agrees:
+        return (
+            f"{len(not_passed)} of {len(engines)} engines agree on drawn fields, which show nothing about photographed ones; "
+            "give --images DIR to pass the gate."
+        )
     failures = [*(report.engine.failures if report.engine else ()), *failures]
     reason = report.engine_not_run or _remedied(failures[0])
     return (

@@ -33,6 +33,8 @@ def marks(start: RunStart) -> list[str]:
         found.append("UNTRAINED WEIGHTS: every detection is random")
     if start.provenance.engine_parity == "waived":
         found.append("ENGINE NOT VERIFIED: started without a passed parity gate")
+    if start.provenance.engine_parity == "failed":
+        found.append("ENGINE DIFFERS FROM ITS MODEL: started although it failed its parity gate")
     if start.policy == "latest":
         found.append("FIELDS MAY BE DROPPED: policy `latest`")
     if not start.diagnostic and not found:

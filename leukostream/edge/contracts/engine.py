@@ -23,6 +23,10 @@ PARITY = "parity.json"
 ENGINES = "engines"
 
 GpuRuntime = Literal["tensorrt", "tensorrt_rtx"]
+Gate = Literal["passed", "failed", "drawn", "elsewhere", "none"]
+"""What the parity gate said of an engine: it agrees; it differs; it agrees, but on drawn fields only; it agreed on another GPU;
+nothing, or of another plan. Only the first lets a run start."""
+
 RUNTIME_NAMES: dict[str, str] = {"tensorrt": "TensorRT", "tensorrt_rtx": "TensorRT for RTX"}
 
 
@@ -128,6 +132,7 @@ class ParityReport(Strict):
     schema_version: Literal[1] = 1
     bundle_id: Sha256
     plan_sha256: Sha256 | None = Field(None, description="the engine that was run; null when only the emulation was")
+    gpu: GpuIdentity | None = Field(None, description="the GPU that ran it; null when only the emulation was")
     images: Count
     frames: Count = Field(description="what was run: more than images where those were cut into tiles")
     images_sha256: Sha256 = Field(description="over the images' decoded pixels, in order")
@@ -145,9 +150,14 @@ class ParityReport(Strict):
     leukostream_version: str
 
     @property
-    def passed(self) -> bool:
-        """The gate is passed by an engine that ran, never by its emulation alone."""
+    def agrees(self) -> bool:
+        """An engine ran, never its emulation alone, and kept every limit."""
         return self.emulation.passed and self.engine is not None and self.engine.passed
+
+    @property
+    def passed(self) -> bool:
+        """It agrees on photographed fields: drawn ones show nothing about those."""
+        return self.agrees and not self.images_are_synthetic
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,12 +169,20 @@ class EngineFiles:
     parity: ParityReport | None
 
     @property
-    def gate(self) -> Literal["passed", "failed", "none"]:
-        """What the parity gate said of this very plan."""
-        report = self.parity
-        if report is None or report.plan_sha256 != self.manifest.plan_sha256:
+    def gate(self) -> Gate:
+        """What the parity gate said of this very plan, on whatever GPU it ran."""
+        report, manifest = self.parity, self.manifest
+        of_this = (manifest.plan_sha256, manifest.request.bundle_id)
+        if report is None or (report.plan_sha256, report.bundle_id) != of_this:
             return "none"
-        return "passed" if report.passed else "failed"
+        if not report.agrees:
+            return "failed"
+        return "passed" if report.passed else "drawn"
+
+    def gate_on(self, gpu: GpuIdentity) -> Gate:
+        """The same on one GPU: what a plan for several generations does on another says nothing about this one."""
+        gate = self.gate
+        return "elsewhere" if gate == "passed" and self.parity is not None and self.parity.gpu != gpu else gate
 
     def read_plan(self) -> bytes:
         """Raises `EngineError` when the plan is not the one that the manifest names."""

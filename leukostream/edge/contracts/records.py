@@ -81,9 +81,9 @@ class Provenance(Wire):
     engine_precision: str
     engine_key: str | None = Field(None, description="of the compiled engine; null when the bundle's graph itself was run")
     engine_plan_sha256: Sha256 | None = Field(None, description="of the compiled engine's machine code")
-    engine_parity: Literal["not_needed", "passed", "waived"] = Field(
+    engine_parity: Literal["not_needed", "passed", "waived", "failed"] = Field(
         "not_needed",
-        description="whether the compiled engine agreed with the bundle's graph; waived: started without, on demand",
+        description="whether the compiled engine agreed with the bundle's graph; waived, failed: started all the same",
     )
     profile_sha256: Sha256 | None
     configuration_sha256: Sha256
@@ -112,7 +112,7 @@ class RunStart(_Record):
     continues_run_id: str | None = None
     policy: Literal["lossless", "latest"]
     diagnostic: bool = Field(
-        description="false when the policy may drop fields, the weights are untrained or the engine's parity was waived"
+        description="false when the policy may drop fields, weights are untrained or the engine has not passed its parity gate"
     )
     fields_expected: Count | None = None
     provenance: Provenance

@@ -6,17 +6,25 @@ from pathlib import Path
 from typing import get_args
 
 from leukostream.edge.contracts.bundle import Bundle
-from leukostream.edge.contracts.engine import RUNTIME_NAMES, EngineFiles, GpuRuntime
+from leukostream.edge.contracts.engine import RUNTIME_NAMES, EngineFiles, Gate, GpuRuntime
 from leukostream.edge.contracts.errors import EngineError
 from leukostream.edge.engine.base import EngineInfo, Parity
 from leukostream.edge.engine.fitting import Verdict, Wanted, build_command, survey, verify_command
 from leukostream.edge.engine.gpu.cuda import CudaDevice
+from leukostream.edge.engine.gpu.driver import find_gpu
 from leukostream.edge.engine.machine import Machine
 from leukostream.edge.engine.pipelined import PipelinedEngine
 from leukostream.edge.engine.trt.network import TrtNetwork
 
 SLOTS = 3
 """One is copied in while one is computed and one is copied out."""
+
+UNGATED: dict[Gate, str] = {
+    "none": "has not passed its parity gate",
+    "failed": "has failed its parity gate",
+    "drawn": "has passed its parity gate on drawn fields only",
+    "elsewhere": "has passed its parity gate on another GPU only",
+}
 
 _log = logging.getLogger(__name__)
 
@@ -47,19 +55,20 @@ def weigh_engines(
     Without a runtime it is OpenVINO where there is no GPU, or no engine that fits. Refused is a runtime of which no engine
     fits, and an engine that fits but has not passed its parity gate, unless `allow_ungated` is given.
     """
-    if runtime is None and machine.gpu is None:
-        return Choice()
     verdicts = survey(bundle, machine, wanted, engine_dir)
+    if runtime is None and machine.gpu is None:
+        # Where engines lie, or a driver refuses, a GPU is missed.
+        return Choice(reason=machine.missing_gpu if verdicts or machine.gpu_fails else "")
     if runtime is not None:
         verdicts = [each for each in verdicts if each.files is None or each.files.manifest.request.runtime == runtime]
     best = verdicts[0] if verdicts else None
     if best is None or best.files is None or not best.fits:
         return Choice(reason=_no_engine(bundle, machine, wanted, runtime, best, engine_dir), refused=runtime is not None)
-    if best.files.gate != "passed" and not allow_ungated:
-        said = "has not passed its parity gate" if best.files.gate == "none" else "has failed its parity gate"
+    if best.gate != "passed" and not allow_ungated:
+        first = best.remedy if best.gate == "failed" else f"run `{verify_command(bundle, engine_dir)}` on this machine"
         reason = (
-            f"engine {best.folder.name} {said}; run `{verify_command(bundle, engine_dir)}` on this machine, or start "
-            "with --allow-ungated-engine, which the run records and which makes it non-diagnostic."
+            f"engine {best.folder.name} {UNGATED[best.gate]}; {first}, or start with --allow-ungated-engine, which the run "
+            "records and which makes it non-diagnostic."
         )
         return Choice(reason=reason, refused=True)
     return Choice(best.files)
@@ -91,17 +100,19 @@ def open_gpu_engine(files: EngineFiles, max_batch: int | None = None, slots: int
 
     It must fit (`survey`); whether its gate was passed is the caller's to decide, and is noted. Raises `EngineError`.
     """
+    gate = files.gate_on(find_gpu().identity)
+    parity: Parity = gate if gate in {"passed", "failed"} else "waived"
     device = CudaDevice()
     try:
         network = TrtNetwork(files)
     except BaseException:
         device.close()
         raise
-    info = replace(info_of(files, network.version, device.name), slots=slots)
+    info = replace(info_of(files, network.version, device.name, parity), slots=slots)
     return PipelinedEngine(device, network, info if max_batch is None else replace(info, max_batch=max_batch))
 
 
-def info_of(files: EngineFiles, version: str, device: str) -> EngineInfo:
+def info_of(files: EngineFiles, version: str, device: str, parity: Parity) -> EngineInfo:
     """What runs when this engine is loaded by a runtime of `version` on `device`."""
     request = files.manifest.request
     return EngineInfo(
@@ -116,12 +127,8 @@ def info_of(files: EngineFiles, version: str, device: str) -> EngineInfo:
         top_k=files.manifest.top_k,
         key=files.manifest.key,
         plan_sha256=files.manifest.plan_sha256,
-        parity=_parity(files),
+        parity=parity,
     )
-
-
-def _parity(files: EngineFiles) -> Parity:
-    return "passed" if files.gate == "passed" else "waived"
 
 
 def _no_engine(

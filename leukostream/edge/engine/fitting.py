@@ -3,13 +3,16 @@
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 
 from leukostream.edge.contracts.bundle import Bundle
 from leukostream.edge.contracts.engine import (
     ENGINE_MANIFEST,
+    PARITY,
     RUNTIME_NAMES,
     BuildRequest,
     EngineFiles,
+    Gate,
     GpuRuntime,
     engines_folder,
     load_engine_files,
@@ -38,12 +41,16 @@ def parse_frame_size(text: str) -> tuple[int, int]:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """One engine of a bundle. `reason` is empty when it can be run here; `remedy` is a command, or what to do."""
+    """One engine of a bundle. `reason` is empty when it can be run here; `remedy` is a command, or what to do.
+
+    `gate` is that of this machine's GPU, where it has one.
+    """
 
     folder: Path
     files: EngineFiles | None
     reason: str = ""
     remedy: str = ""
+    gate: Gate = "none"
 
     @property
     def fits(self) -> bool:
@@ -63,7 +70,7 @@ def _rank(verdict: Verdict) -> tuple[bool, bool, int, str]:
     if verdict.files is None:
         return (True, True, 0, verdict.folder.name)
     request = verdict.files.manifest.request
-    return (not verdict.fits, verdict.files.gate != "passed", request.max_batch, verdict.folder.name)
+    return (not verdict.fits, verdict.gate != "passed", request.max_batch, verdict.folder.name)
 
 
 def _verdict(folder: Path, bundle: Bundle, machine: Machine, wanted: Wanted | None, engine_dir: Path | None) -> Verdict | None:
@@ -73,13 +80,16 @@ def _verdict(folder: Path, bundle: Bundle, machine: Machine, wanted: Wanted | No
         return Verdict(folder, None, str(problem), f"delete {folder} and build it again")
     if files.manifest.request.bundle_id != bundle.bundle_id:
         return None
-    reason, remedy = _why_not(files.manifest.request, bundle, machine, wanted, engine_dir)
-    if not reason and files.gate == "none":
+    reason, remedy = why_not(files.manifest.request, bundle, machine, wanted, engine_dir)
+    gate = files.gate_on(machine.gpu.identity) if machine.gpu else files.gate
+    if not reason and gate == "failed":
+        remedy = f"read {folder / PARITY}, then build with another version of {RUNTIME_NAMES[files.manifest.request.runtime]}"
+    elif not reason and gate != "passed":
         remedy = verify_command(bundle, engine_dir)
-    return Verdict(folder, files, reason, remedy)
+    return Verdict(folder, files, reason, remedy, gate)
 
 
-def _why_not(
+def why_not(
     request: BuildRequest, bundle: Bundle, machine: Machine, wanted: Wanted | None, engine_dir: Path | None
 ) -> tuple[str, str]:
     """Reason and remedy; both empty when the engine can be run here."""
@@ -97,9 +107,9 @@ def _missing(request: BuildRequest, machine: Machine) -> tuple[str, str] | None:
     if machine.gpu is None:
         return machine.missing_gpu, "leuko-edge run --engine openvino"
     if here.missing:
-        return f"{name} cannot be used: {here.missing}", f"install {name} {request.runtime_version}"
+        return f"{name} cannot be used: {here.missing}", f"install {name} {request.runtime_version} as docs/install-gpu.md says"
     if machine.pycuda.missing:
-        return machine.pycuda.missing, "docs/install-gpu.md"
+        return machine.pycuda.missing, "install PyCUDA as docs/install-gpu.md says"
     return None
 
 
@@ -130,13 +140,13 @@ def _other_frames(request: BuildRequest, size: Wanted) -> str:
 def build_command(bundle: Bundle, runtime: GpuRuntime, wanted: Wanted, engine_dir: Path | None = None) -> str:
     """The command that builds what is wanted on this machine."""
     size = f"--frame {wanted.frame_width_px}x{wanted.frame_height_px} --max-batch {wanted.max_batch}"
-    return f"leuko-build engine {bundle.path} --runtime {runtime} {size}{_where(engine_dir)}"
+    return f"leuko-build engine {quote(str(bundle.path))} --runtime {runtime} {size}{_where(engine_dir)}"
 
 
 def verify_command(bundle: Bundle, engine_dir: Path | None = None) -> str:
     """The command that runs the parity gate on this machine."""
-    return f"leuko-build verify {bundle.path} --images DIR{_where(engine_dir)}"
+    return f"leuko-build verify {quote(str(bundle.path))} --images DIR{_where(engine_dir)}"
 
 
 def _where(engine_dir: Path | None) -> str:
-    return f" --engine-dir {engine_dir}" if engine_dir is not None else ""
+    return f" --engine-dir {quote(str(engine_dir))}" if engine_dir is not None else ""

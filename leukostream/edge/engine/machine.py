@@ -7,7 +7,7 @@ from typing import get_args
 from leukostream.edge.contracts.engine import RUNTIME_NAMES, GpuRuntime
 from leukostream.edge.contracts.errors import EngineError
 from leukostream.edge.engine.gpu.cuda import load_pycuda
-from leukostream.edge.engine.gpu.driver import Gpu, find_gpu
+from leukostream.edge.engine.gpu.driver import Gpu, NoDriver, find_gpu
 from leukostream.edge.engine.trt.loading import is_installed, load_runtime
 
 
@@ -27,6 +27,8 @@ class Machine:
     missing_gpu: str = ""
     pycuda: Found = Found()
     runtimes: dict[GpuRuntime, Found] = field(default_factory=dict)
+    gpu_fails: bool = False
+    """there is a driver, and it refuses"""
 
 
 def look_at_machine(*, everything: bool = False) -> Machine:
@@ -34,14 +36,16 @@ def look_at_machine(*, everything: bool = False) -> Machine:
 
     Without a GPU nothing can use PyCUDA and the runtimes, and they are not looked for unless `everything` is asked for.
     """
+    gpu, missing_gpu, gpu_fails = None, "", False
     try:
-        gpu, missing_gpu = find_gpu(), ""
+        gpu = find_gpu()
     except Exception as problem:  # noqa: BLE001 - see _said
-        gpu, missing_gpu = None, _said("the NVIDIA driver", problem)
+        missing_gpu, gpu_fails = _said("the NVIDIA driver", problem), not isinstance(problem, NoDriver)
     if gpu is None and not everything:
         nothing = Found(missing=missing_gpu)
-        return Machine(None, missing_gpu, nothing, dict.fromkeys(get_args(GpuRuntime), nothing))
-    return Machine(gpu, missing_gpu, _pycuda(), {runtime: _runtime(runtime) for runtime in get_args(GpuRuntime)})
+        return Machine(None, missing_gpu, nothing, dict.fromkeys(get_args(GpuRuntime), nothing), gpu_fails)
+    runtimes = {runtime: _runtime(runtime) for runtime in get_args(GpuRuntime)}
+    return Machine(gpu, missing_gpu, _pycuda(), runtimes, gpu_fails)
 
 
 def _pycuda() -> Found:

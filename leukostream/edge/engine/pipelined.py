@@ -156,20 +156,21 @@ class PipelinedEngine:
     def inference_only_ms(self, n: int, repeats: int) -> float:
         """Milliseconds of one batch of `n` frames, one after the other without copies: what a loop can reach at best.
 
-        Nothing may be in flight. Raises `EngineError`.
+        By the device's own clock. Nothing may be in flight. Raises `EngineError`.
         """
         self._check_alive()
         if flying := self._book.in_flight():
             raise ValueError(f"slots {flying} are in flight, and the time of their batches would be counted too")
         slot = self._slots[0]
         run = slot.runs[next(size for size in slot.runs if size >= n)]
+        start, end = self._device.event(timed=True), self._device.event(timed=True)
         with self._breaking():
-            begun_s = time.perf_counter()
+            self._device.record(start, self._run)
             for _ in range(repeats):
                 run(self._run)
-            self._device.record(slot.computed, self._run)
-            self._await(slot.computed)
-            return (time.perf_counter() - begun_s) * 1e3 / repeats
+            self._device.record(end, self._run)
+            self._await(end, batches=repeats)
+            return self._device.elapsed_ms(start, end) / repeats
 
     def close(self) -> None:
         """Wait for what is in flight, then give everything back. A broken device is left as it is: freeing waits for ever."""
@@ -216,12 +217,12 @@ class PipelinedEngine:
             self._device.record(event, self._run)
             self._await(event)
 
-    def _await(self, event: Event) -> None:
+    def _await(self, event: Event, batches: int = 1) -> None:
         """Poll: a wait inside the driver has no deadline. First without sleeping, as long as a batch usually takes."""
         begun_s = time.monotonic()
         while not event.is_done():
             waited_s = time.monotonic() - begun_s
-            if waited_s > self._deadline_s:
+            if waited_s > self._deadline_s * batches:
                 raise EngineError(
                     f"{self._device.name} did not finish a batch within {self._deadline_s:g} s; restart the edge, and see the "
                     "kernel's log for Xid messages if it happens again."

@@ -2,10 +2,16 @@
 
 from typing import Any
 
-from leukostream.edge.contracts.engine import RUNTIME_NAMES, BuildRequest
+from leukostream.edge.contracts.engine import RUNTIME_NAMES, BuildRequest, Gate
 from leukostream.edge.engine.fitting import Verdict
 
-GATES = {"passed": "passed", "failed": "FAILED", "none": "not yet"}
+GATES: dict[Gate, str] = {
+    "passed": "passed",
+    "failed": "FAILED",
+    "drawn": "not yet: on drawn fields only",
+    "elsewhere": "not yet: on another GPU only",
+    "none": "not yet",
+}
 
 
 def built_for(request: BuildRequest) -> str:
@@ -21,7 +27,7 @@ def verdict_rows(verdict: Verdict, *more: tuple[str, str]) -> list[tuple[str, st
     if verdict.files is not None:
         rows.append(("  for", built_for(verdict.files.manifest.request)))
         rows.extend(more)
-        rows.append(("  gate", GATES[verdict.files.gate]))
+        rows.append(("  gate", GATES[verdict.gate]))
     rows.append(("  here", "fits" if verdict.fits else f"no: {verdict.reason}"))
     if verdict.remedy:
         rows.append(("  next", verdict.remedy))
@@ -36,6 +42,6 @@ def verdict_as_json(verdict: Verdict) -> dict[str, Any]:
         "fits": verdict.fits,
         "reason": verdict.reason,
         "remedy": verdict.remedy,
-        "gate": verdict.files.gate if verdict.files else None,
+        "gate": verdict.gate if verdict.files else None,
         "manifest": verdict.files.manifest.model_dump(mode="json") if verdict.files else None,
     }

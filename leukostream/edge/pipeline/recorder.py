@@ -36,7 +36,9 @@ class Recorder:
             sample_id=order.sample_id or settings.sample_id,
             continues_run_id=order.continues_run_id,
             policy=settings.policy,
-            diagnostic=settings.policy == "lossless" and provenance.bundle_trained and provenance.engine_parity != "waived",
+            diagnostic=settings.policy == "lossless"
+            and provenance.bundle_trained
+            and provenance.engine_parity in {"not_needed", "passed"},
             fields_expected=fields_expected,
             provenance=provenance,
             settings=settings.model_dump(mode="json"),

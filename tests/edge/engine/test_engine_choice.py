@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -96,10 +97,21 @@ def test_a_machine_with_a_gpu_and_no_engine_for_it_says_so_and_computes_on_the_c
         choose_engine(bundle, machine(), WANTED, runtime="tensorrt_rtx")
 
 
-def test_a_machine_without_gpu_takes_the_cpu_without_a_word(bundle: Bundle, caplog: pytest.LogCaptureFixture) -> None:
-    write_engine(bundle, engines_folder(bundle))
-    assert choose_engine(bundle, machine(None), WANTED) is None
-    assert caplog.text == ""
+@pytest.mark.parametrize(
+    ("has_engine", "here", "warns"),
+    [
+        pytest.param(False, machine(None), False, id="nobody expects a GPU"),
+        pytest.param(True, machine(None), True, id="engines lie there, and the driver is gone"),
+        pytest.param(False, replace(machine(None), gpu_fails=True), True, id="the driver refuses"),
+    ],
+)
+def test_a_machine_without_gpu_takes_the_cpu_and_says_so_where_a_gpu_is_missed(
+    bundle: Bundle, caplog: pytest.LogCaptureFixture, has_engine: bool, here: Machine, warns: bool
+) -> None:
+    if has_engine:
+        write_engine(bundle, engines_folder(bundle))
+    assert choose_engine(bundle, here, WANTED) is None
+    assert ("no NVIDIA driver" in caplog.text) == warns
 
 
 @pytest.mark.parametrize(
@@ -109,11 +121,14 @@ def test_a_machine_without_gpu_takes_the_cpu_without_a_word(bundle: Bundle, capl
         pytest.param("failed", "has failed its parity gate", id="it differs"),
         pytest.param("emulated", "has failed its parity gate", id="only the emulation was compared"),
         pytest.param("other", "has not passed its parity gate", id="built anew since"),
+        pytest.param("drawn", "on drawn fields only", id="no photograph was compared"),
+        pytest.param("elsewhere", "on another GPU only", id="its plan was copied with its report"),
     ],
 )
 def test_an_engine_without_a_passed_gate_needs_the_flag(bundle: Bundle, gate: str, says: str) -> None:
     files = write_engine(bundle, engines_folder(bundle), gate=gate)
-    with pytest.raises(EngineError, match=f"{says}.*leuko-build verify.*--allow-ungated-engine"):
+    first = r"read .*parity\.json" if "failed" in says else "run `leuko-build verify"
+    with pytest.raises(EngineError, match=f"{says}.*{first}.*--allow-ungated-engine"):
         choose_engine(bundle, machine(), WANTED)
     assert choose_engine(bundle, machine(), WANTED, allow_ungated=True) == files
 

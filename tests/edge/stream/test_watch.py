@@ -107,6 +107,7 @@ def test_without_an_edge_there_is_one_sentence_and_no_traceback() -> None:
         pytest.param({"is_synthetic": True}, "SYNTHETIC", id="drawn fields"),
         pytest.param({"is_synthetic": False, "bundle_trained": False}, "UNTRAINED", id="random weights"),
         pytest.param({"is_synthetic": False, "engine_parity": "waived"}, "NOT VERIFIED", id="an engine that nobody compared"),
+        pytest.param({"is_synthetic": False, "engine_parity": "failed"}, "DIFFERS", id="an engine that differs"),
         pytest.param({"is_synthetic": False}, None, id="photographs and trained weights"),
     ],
 )

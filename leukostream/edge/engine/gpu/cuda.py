@@ -2,7 +2,7 @@
 
 import ctypes
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import ModuleType
 from typing import Any
 
@@ -16,13 +16,15 @@ from leukostream.edge.engine.gpu.device import Event, Stream
 _NON_BLOCKING = 1
 """CU_STREAM_NON_BLOCKING in cuda.h; PyCUDA has no name for it."""
 
+_primary: dict[int, Any] = {}
+
 
 class CudaEvent:
-    """PyCUDA's event, without timing: such events cost least."""
+    """PyCUDA's event; without timing it costs least."""
 
-    def __init__(self, cuda: ModuleType) -> None:
+    def __init__(self, cuda: ModuleType, timed: bool) -> None:
         self._cuda = cuda
-        self.raw = cuda.Event(cuda.event_flags.DISABLE_TIMING)
+        self.raw = cuda.Event(cuda.event_flags.DEFAULT if timed else cuda.event_flags.DISABLE_TIMING)
 
     def is_done(self) -> bool:
         with _failing(self._cuda, "run a batch"):
@@ -48,7 +50,7 @@ class CudaDevice:
             device = cuda.Device(ordinal)
             self._name: str = device.name()
             self._graphs = CudaGraphs()
-            self._context = device.retain_primary_context()
+            self._context = _primary_context(ordinal, device)
             self._context.push()  # the last step: whoever fails after it must pop
         self._allocations: list[Any] = []
         self._pinned: list[NDArray[Any]] = []
@@ -78,9 +80,13 @@ class CudaDevice:
         with _failing(self._cuda, "make a stream"):
             return CudaStream(self._cuda)
 
-    def event(self) -> CudaEvent:
+    def event(self, *, timed: bool = False) -> CudaEvent:
         with _failing(self._cuda, "make an event"):
-            return CudaEvent(self._cuda)
+            return CudaEvent(self._cuda, timed)
+
+    def elapsed_ms(self, start: Event, end: Event) -> float:
+        with _failing(self._cuda, "tell the time of a batch"):
+            return float(_raw(end).time_since(_raw(start)))
 
     def record(self, event: Event, stream: Stream) -> None:
         with _failing(self._cuda, "mark the end of a batch"):
@@ -111,13 +117,20 @@ class CudaDevice:
             self._allocations.clear()
             self._pinned.clear()
             self._context.pop()
-            self._context.detach()
 
     def abandon(self, *users: object) -> None:
         """One reference is given away for good: destructors would free what the device may still use, and wait for it."""
         for held in (self, *users):
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(held))
-        self._context.pop()
+        with suppress(self._cuda.Error):  # the failure that led here is the one to tell
+            self._context.pop()
+
+
+def _primary_context(ordinal: int, device: Any) -> Any:  # noqa: ANN401 - what PyCUDA has no types for
+    """Retained once and until the process ends: TensorRT keeps using it, and arrays of a closed device may still be freed."""
+    if ordinal not in _primary:
+        _primary[ordinal] = device.retain_primary_context()
+    return _primary[ordinal]
 
 
 def load_pycuda() -> ModuleType:
@@ -142,6 +155,11 @@ def _raw(mark: Event | Stream) -> Any:  # noqa: ANN401 - what PyCUDA has no type
 def _failing(cuda: ModuleType, what: str) -> Iterator[None]:
     try:
         yield
+    except cuda.MemoryError as problem:
+        raise EngineError(
+            f"the GPU has too little memory to {what} ({problem}); end other programs that use it, or run with a smaller "
+            "--max-batch."
+        ) from problem
     except cuda.Error as problem:
         raise EngineError(
             f"the GPU failed to {what} ({problem}); restart the edge, and see the kernel's log for Xid messages if it "

@@ -13,6 +13,10 @@ _VERSION_FILE = Path("/sys/module/nvidia/version")
 _SM_COUNT, _MAJOR, _MINOR = 16, 75, 76
 
 
+class NoDriver(EngineError):
+    """There is no NVIDIA driver, and nobody expects a GPU. Any other `EngineError` of this file is a GPU that fails."""
+
+
 @dataclass(frozen=True, slots=True)
 class Gpu:
     """The first GPU of this machine and its driver."""
@@ -26,11 +30,11 @@ class Gpu:
 
 
 def find_gpu(library: str = LIBRARY) -> Gpu:
-    """Ask the driver for GPU 0, without making a context. Raises `EngineError` with what is missing: driver, or GPU."""
+    """Ask the driver for GPU 0, without making a context. Raises `NoDriver`, or `EngineError` with what is wrong."""
     try:
         driver = ctypes.CDLL(library)
     except OSError as problem:
-        raise EngineError(
+        raise NoDriver(
             f"this machine has no NVIDIA driver ({library} cannot be loaded); install it, or use the engine openvino."
         ) from problem
     _call(driver, "cuInit", 0)

@@ -5,23 +5,25 @@ import importlib.util
 import logging
 import re
 from collections import deque
-from typing import cast
+from collections.abc import Callable
+from typing import TypeVar, cast
 
 from leukostream.edge.contracts.engine import RUNTIME_NAMES, GpuRuntime
 from leukostream.edge.contracts.errors import EngineError
 from leukostream.edge.engine.trt.api import EngineModule
 
+_Thing = TypeVar("_Thing")
 _log = logging.getLogger(__name__)
 _KEPT = 3
 _LEVELS = {
-    "INTERNAL_ERROR": logging.INFO,
-    "ERROR": logging.INFO,
+    "INTERNAL_ERROR": logging.WARNING,
+    "ERROR": logging.WARNING,
     "WARNING": logging.WARNING,
     "INFO": logging.DEBUG,
     "VERBOSE": logging.NOTSET,
 }
-"""TensorRT's severities to those of the log. Its errors become exceptions, which are told by themselves; what it calls info is
-a diary; its verbose output is never kept."""
+"""TensorRT's severities to those of the log. Most of its errors become exceptions besides; what it calls info is a diary; its
+verbose output is never kept."""
 
 
 def load_runtime(runtime: GpuRuntime) -> EngineModule:
@@ -75,6 +77,16 @@ class Messages:
             self._errors.append(" ".join(text.split()))
         if level := _LEVELS.get(severity, logging.WARNING):
             _log.log(level, "%s", text)
+
+    def made(self, make: Callable[[], _Thing | None], what: str, then: str) -> _Thing:
+        """What TensorRT makes. Raises `failure(what, then)` for None, and for the TypeError of a constructor without object."""
+        try:
+            thing = make()
+        except TypeError as problem:
+            raise self.failure(what, then) from problem
+        if thing is None:
+            raise self.failure(what, then)
+        return thing
 
     def failure(self, what: str, then: str) -> EngineError:
         """The error for a None or False that TensorRT returned: what failed, TensorRT's own last words, what to do."""

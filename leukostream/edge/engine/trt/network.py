@@ -9,6 +9,7 @@ from leukostream.edge.engine.outputs import INPUT, check_outputs
 from leukostream.edge.engine.trt.api import ICudaEngine, IExecutionContext, RtxEngineModule, RtxICudaEngine
 from leukostream.edge.engine.trt.loading import Messages, load_runtime
 
+_INSTALL = "compare driver and TensorRT with docs/install-gpu.md."
 _REBUILD = "build it again on this machine with `leuko-build engine`."
 
 
@@ -25,19 +26,20 @@ class TrtNetwork:
         self._name = f"engine {files.path.name}"
         self.runtime, self.version = RUNTIME_NAMES[request.runtime], self._module.__version__
         plan = files.read_plan()
-        runtime = self._module.Runtime(self._messages.logger)
-        if runtime is None:
-            raise self._messages.failure(f"{self.runtime} does not start", "see docs/install-gpu.md.")
-        self._runtime = runtime
-        engine = runtime.deserialize_cuda_engine(plan)
-        if engine is None:
-            raise self._messages.failure(f"{self._name} cannot be loaded by {self.runtime} {self.version}", _REBUILD)
-        self._engine: ICudaEngine = engine
+        made = self._messages.made
+        self._runtime = runtime = made(
+            lambda: self._module.Runtime(self._messages.logger), f"{self.runtime} does not start", _INSTALL
+        )
+        self._engine: ICudaEngine = made(
+            lambda: runtime.deserialize_cuda_engine(plan),
+            f"{self._name} cannot be loaded by {self.runtime} {self.version}",
+            _REBUILD,
+        )
         # A captured graph uses what its context owns, so contexts live as long as the network, whoever else drops them.
         self._contexts: list[IExecutionContext] = []
         self._shape = (0, request.frame_height_px, request.frame_width_px, 3)
         self._check(request.max_batch, files.manifest.top_k, files.manifest.bundle_name)
-        self.scratch_bytes = engine.device_memory_size_v2
+        self.scratch_bytes = self._engine.device_memory_size_v2
 
     def bind(self, n: int, addresses: Mapping[str, int], scratch: int) -> Callable[[int], None]:
         """A context for exactly `n` frames at these device addresses; call what is returned with a stream's handle to run it.
@@ -45,9 +47,9 @@ class TrtNetwork:
         All contexts may share one `scratch` (`scratch_bytes` of device memory) as long as they never run at the same time.
         Raises `EngineError`, here and when it is run.
         """
-        context = self._new_context()
-        if context is None:
-            raise self._messages.failure(f"{self._name} gives no execution context", "free memory of the GPU and start again.")
+        context = self._messages.made(
+            self._new_context, f"{self._name} gives no execution context", "free memory of the GPU and start again."
+        )
         self._contexts.append(context)
         context.set_device_memory(scratch, self.scratch_bytes)
         if not context.set_input_shape(INPUT, (n, *self._shape[1:])):
