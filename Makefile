@@ -6,6 +6,7 @@ EDGE := .venv-edge
 FULL := .venv
 EXTRAS := trainer,builder,calib,dev
 BINDINGS := tests/tensorrt-bindings.txt
+FINDINGS := runs/gpu-findings.json
 MEASURED_FROM := $(shell date +%s)
 .DEFAULT_GOAL := help
 
@@ -52,8 +53,8 @@ soak: $(FULL)/.installed ## the full-size versions of the long tests
 	$(call step,soak,$(FULL)/bin/python -m pytest -m soak $(PYTEST_ARGS))
 
 gpu-test: $(FULL)/.installed ## on a machine with a GPU: its engine's checks, then docs/gpu-results.md written anew
-	$(call step,the GPU engine,$(FULL)/bin/python -m pytest tests/gpu -m gpu -s $(PYTEST_ARGS))
-	$(call step,throughput,$(FULL)/bin/python tests/gpu/throughput.py --write docs/gpu-results.md)
+	$(call step,the GPU engine,LEUKO_GPU_FINDINGS=$(FINDINGS) $(FULL)/bin/python -m pytest tests/gpu -m gpu $(PYTEST_ARGS))
+	$(call step,throughput,$(FULL)/bin/python tests/gpu/throughput.py --findings $(FINDINGS) --write docs/gpu-results.md)
 
 schemas: $(FULL)/.installed ## write docs/schemas/*.json anew from the contracts
 	@$(FULL)/bin/python -m leukostream.edge.schemas docs/schemas

@@ -62,7 +62,7 @@ def device() -> Iterator[HostDevice]:
 def rig_of(device: HostDevice, answer: Answer, bundle: Bundle, images: FieldImages, reference: list[Cells]) -> Rig:
     network = HostNetwork(device, (HEIGHT_PX, WIDTH_PX), answer)
     info = EngineInfo("emulation", "0", device.name, "f32", WIDTH_PX, HEIGHT_PX, 3, 2, bundle.manifest.top_k)
-    return Rig(PipelinedEngine(device, network, info), device, bundle, images, reference)
+    return Rig(PipelinedEngine(device, network, info), device.free_bytes, bundle, images, reference)
 
 
 def looked_up(known: dict[bytes, RawDetections], top_k: int) -> Answer:
@@ -116,8 +116,7 @@ def test_results_of_another_frame_are_found(
     assert tally.lost > 0 and tally.phantom > 0
 
 
-def test_memory_that_is_not_given_back_is_found(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    device = rig.device
+def test_memory_that_is_not_given_back_is_found(rig: Rig, device: HostDevice, monkeypatch: pytest.MonkeyPatch) -> None:
     submit = rig.engine.submit
 
     def leaking(index: int, n: int) -> None:

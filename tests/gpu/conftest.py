@@ -1,10 +1,10 @@
 """An engine built for this machine's GPU by each runtime that is installed: `make gpu-test`, never `make test`."""
 
+import json
 import os
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 from support.engine_checks import Rig
@@ -15,11 +15,10 @@ from leukostream.builder.images import FieldImages, read_images
 from leukostream.builder.inspection import read_graph
 from leukostream.builder.parity import find_cells
 from leukostream.edge.contracts.bundle import Bundle, load_bundle
+from leukostream.edge.contracts.detections import Cells
 from leukostream.edge.contracts.engine import GpuRuntime
-from leukostream.edge.engine.choice import SLOTS, info_of
-from leukostream.edge.engine.gpu.cuda import CudaDevice
-from leukostream.edge.engine.pipelined import PipelinedEngine
-from leukostream.edge.engine.trt.network import TrtNetwork
+from leukostream.edge.engine.choice import open_gpu_engine
+from leukostream.edge.engine.gpu.cuda import load_pycuda
 from leukostream.edge.settings import SHIPPED_BUNDLE
 
 WIDTH_PX, HEIGHT_PX, MAX_BATCH = 732, 574, 8
@@ -33,27 +32,53 @@ def bundle() -> Bundle:
 
 @pytest.fixture(scope="session")
 def images(bundle: Bundle) -> FieldImages:
-    """Real fields where LEUKO_DATA names them, drawn ones elsewhere."""
+    """Real fields where LEUKO_DATA names them, drawn ones elsewhere: the findings say which."""
     named = os.environ.get("LEUKO_DATA")
     folder = Path(named) / "bccd/JPEGImages" if named else None
     return read_images(folder, bundle, WIDTH_PX, HEIGHT_PX, 220, _BCCD_UM_PER_PX if named else None)
 
 
+@pytest.fixture(scope="session")
+def reference(bundle: Bundle, images: FieldImages) -> list[Cells]:
+    executor = CpuExecutor(read_graph(bundle.model_path), is_emulation=False)
+    return find_cells(executor, images.frames, images.names, bundle.manifest.thresholds)
+
+
+@pytest.fixture(scope="session")
+def findings() -> Iterator[dict[str, dict[str, Any]]]:
+    """What the checks found, by engine; written to the file that LEUKO_GPU_FINDINGS names."""
+    found: dict[str, dict[str, Any]] = {}
+    yield found
+    if named := os.environ.get("LEUKO_GPU_FINDINGS"):
+        Path(named).parent.mkdir(parents=True, exist_ok=True)
+        Path(named).write_text(json.dumps(found, indent=1))
+
+
 @pytest.fixture(scope="session", params=get_args(GpuRuntime))
 def rig(
-    request: pytest.FixtureRequest, bundle: Bundle, images: FieldImages, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest,
+    bundle: Bundle,
+    images: FieldImages,
+    reference: list[Cells],
+    tmp_path_factory: pytest.TempPathFactory,
+    findings: dict[str, dict[str, Any]],
 ) -> Iterator[Rig]:
     runtime: GpuRuntime = request.param
     usable = usable_runtimes()
     if isinstance(usable, str):
-        pytest.fail(usable)
+        pytest.fail(usable, pytrace=False)
     if runtime not in usable:
         pytest.skip(f"{runtime} is not installed on this machine; it has {', '.join(usable)}")
     files = build_here(bundle, tmp_path_factory.mktemp("engines"), runtime, WIDTH_PX, HEIGHT_PX, MAX_BATCH)
-    device = CudaDevice()
-    network = TrtNetwork(files)
-    engine = PipelinedEngine(device, network, replace(info_of(files, network.version, device.name), slots=SLOTS))
-    reference = CpuExecutor(read_graph(bundle.model_path), is_emulation=False)
-    cells = find_cells(reference, images.frames, images.names, bundle.manifest.thresholds)
-    yield Rig(engine, device, bundle, images, cells)
-    engine.close()
+    engine = open_gpu_engine(files)
+    findings[str(engine.info)] = {"images": images.origin}
+    try:
+        yield Rig(engine, lambda: int(load_pycuda().mem_get_info()[0]), bundle, images, reference)
+    finally:
+        engine.close()
+
+
+@pytest.fixture
+def found(rig: Rig, findings: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """The findings of this engine."""
+    return findings[str(rig.engine.info)]

@@ -72,10 +72,6 @@ class CudaDevice:
         self._allocations.append(allocation)
         return int(allocation)
 
-    def free_bytes(self) -> int:
-        with _failing(self._cuda, "say how much memory it has"):
-            return int(self._cuda.mem_get_info()[0])
-
     def stream(self) -> CudaStream:
         with _failing(self._cuda, "make a stream"):
             return CudaStream(self._cuda)

@@ -54,10 +54,6 @@ class Device(Protocol):
         """Device memory; returns its address. It is freed by `close`."""
         ...
 
-    def free_bytes(self) -> int:
-        """Device memory that is not in use by anyone."""
-        ...
-
     def stream(self) -> Stream:
         """A stream that never waits for the default stream."""
         ...
