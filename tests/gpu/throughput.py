@@ -88,8 +88,8 @@ def _table(asked: argparse.Namespace) -> Iterator[str]:
     )
     yield "## Throughput"
     yield ""
-    yield "Times in ms per field, calls in ms per batch. Share is the loop's throughput of that of inference alone (goal at least"
-    yield "0.85), p99 / p50 is of the engine's calls (goal at most 1.5)."
+    yield "Times in ms per field, calls in ms per batch. Share is the loop's throughput of that of inference alone (goal at"
+    yield "least 0.85), p99 / p50 is of the engine's calls (goal at most 1.5)."
     yield ""
     yield f"| {' | '.join(columns)} |"
     yield f"|{' --- |' * len(columns)}"
