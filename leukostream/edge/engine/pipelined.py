@@ -90,6 +90,7 @@ class PipelinedEngine:
         self._deadline_s, self._clock = deadline_s, clock
         self._broken: EngineError | None = None
         self._graphs: list[Graph] = []
+        self._refusals: list[str] = []
         self._slots: list[_Slot] = []
         try:
             self._in, self._run, self._out = device.stream(), device.stream(), device.stream()
@@ -99,6 +100,14 @@ class PipelinedEngine:
         except BaseException:
             self._release()
             raise
+        if self._refusals:
+            n_refused, n_prepared = len(self._refusals), len(self._refusals) + len(self._graphs)
+            _log.warning(
+                "%d of %d prepared batches run without a CUDA graph, which takes the processor longer: %s",
+                n_refused,
+                n_prepared,
+                self._refusals[0],
+            )
         self._book = SlotBook(info)
         self._last_work_s = clock()
 
@@ -190,10 +199,10 @@ class PipelinedEngine:
         addresses = {name: device.allocate(array.nbytes) for name, array in {INPUT: frames, **outputs}.items()}
         slot = _Slot(frames, outputs, addresses, device.event(), device.event(), device.event(), {})
         for n in batch_ladder(info.max_batch):
-            slot.runs[n] = self._prepare(n, self._network.bind(n, addresses, scratch), slot.computed)
+            slot.runs[n] = self._prepare(self._network.bind(n, addresses, scratch), slot.computed)
         return slot
 
-    def _prepare(self, n: int, enqueue: Callable[[int], None], event: Event) -> Callable[[Stream], None]:
+    def _prepare(self, enqueue: Callable[[int], None], event: Event) -> Callable[[Stream], None]:
         """Capture one inference as a graph; where that is refused it stays an enqueue, which takes the processor longer."""
 
         def plain(stream: Stream) -> None:
@@ -204,7 +213,7 @@ class PipelinedEngine:
         try:
             graph = self._device.capture(self._run, lambda: enqueue(self._run.handle))
         except CaptureRefused as problem:
-            _log.warning("batches of %d run without a CUDA graph, and somewhat slower: %s", n, problem)
+            self._refusals.append(f"{problem}")
         else:
             self._graphs.append(graph)
             run = graph.launch

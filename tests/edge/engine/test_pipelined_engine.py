@@ -1,5 +1,6 @@
 """The engine of an accelerator on an EMULATED device: order, overlap, failures. It says nothing of a real GPU."""
 
+import logging
 import threading
 import time
 from collections.abc import Iterator
@@ -72,9 +73,13 @@ def test_batch_sizes_are_prepared_up_to_the_largest(max_batch: int, ladder: list
 
 @pytest.mark.parametrize("refuse", [pytest.param(False, id="as graphs"), pytest.param(True, id="where capture is refused")])
 @pytest.mark.parametrize("n", [1, 2, 3, 4])
-def test_every_batch_size_returns_its_own_frames(device: HostDevice, n: int, refuse: bool) -> None:
+def test_every_batch_size_returns_its_own_frames(
+    device: HostDevice, caplog: pytest.LogCaptureFixture, n: int, refuse: bool
+) -> None:
     device.refuse_capture = refuse
-    engine, network = opened(device)
+    with caplog.at_level(logging.WARNING):
+        engine, network = opened(device)
+    assert caplog.text.count("without a CUDA graph") == refuse
     assert engine.graphs == (0 if refuse else 3 * len(batch_ladder(4)))
     fill(engine, 1, 9, 9, 9, 9)
     engine.submit(1, 4)

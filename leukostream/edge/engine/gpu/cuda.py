@@ -1,5 +1,6 @@
 """The accelerator through PyCUDA."""
 
+import atexit
 import ctypes
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -116,6 +117,7 @@ class CudaDevice:
 
     def abandon(self, *users: object) -> None:
         """One reference is given away for good: destructors would free what the device may still use, and wait for it."""
+        atexit.unregister(self._context.detach)
         for held in (self, *users):
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(held))
         with suppress(self._cuda.Error):  # the failure that led here is the one to tell
@@ -126,6 +128,7 @@ def _primary_context(ordinal: int, device: Any) -> Any:  # noqa: ANN401 - what P
     """Retained once and until the process ends: TensorRT keeps using it, and arrays of a closed device may still be freed."""
     if ordinal not in _primary:
         _primary[ordinal] = device.retain_primary_context()
+        atexit.register(_primary[ordinal].detach)  # its destructor would release it as if it were no primary one
     return _primary[ordinal]
 
 
