@@ -8,9 +8,9 @@ import onnxruntime
 from google.protobuf.message import DecodeError
 from onnx import TensorProto, helper
 
-from leukostream.builder.emulation import emulated, first_line
+from leukostream.builder.emulation import emulated
 from leukostream.edge.contracts.detections import Image, RawDetections
-from leukostream.edge.contracts.errors import EngineError
+from leukostream.edge.contracts.errors import EngineError, first_line
 from leukostream.edge.engine.outputs import INPUT, check_outputs, check_values, expected_outputs
 
 _PROVIDERS = ["CPUExecutionProvider"]

@@ -14,7 +14,7 @@ import onnx
 from google.protobuf.message import DecodeError
 from onnx import TensorProto, helper, numpy_helper
 
-from leukostream.edge.contracts.errors import EngineError
+from leukostream.edge.contracts.errors import EngineError, first_line
 
 HALF, SINGLE = TensorProto.FLOAT16, TensorProto.FLOAT
 
@@ -46,12 +46,6 @@ def emulated(model: onnx.ModelProto) -> onnx.ModelProto:
         nodes, model.graph.name, model.graph.input, model.graph.output, [_single(t) for t in model.graph.initializer]
     )
     return helper.make_model(graph, opset_imports=model.opset_import, ir_version=model.ir_version)
-
-
-def first_line(problem: Exception) -> str:
-    """The first line of another library's message, as part of a sentence."""
-    lines = [line.strip() for line in str(problem).splitlines() if line.strip()]
-    return lines[0].rstrip(".") if lines else type(problem).__name__
 
 
 def _rewritten(node: onnx.NodeProto, types: dict[str, int]) -> list[onnx.NodeProto]:

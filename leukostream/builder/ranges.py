@@ -18,7 +18,7 @@ from leukostream.builder.half_graph import HalfGraph
 from leukostream.builder.half_values import LARGEST_HALF
 from leukostream.edge.contracts.detections import Image
 from leukostream.edge.contracts.engine import RangeReport
-from leukostream.edge.contracts.errors import EngineError
+from leukostream.edge.contracts.errors import EngineError, first_line
 
 _ERRORS_ONLY = 3
 
@@ -90,7 +90,7 @@ def _session(model: onnx.ModelProto) -> onnxruntime.InferenceSession:
         return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
     except Exception as problem:  # onnxruntime's own classes share no base but this
         raise EngineError(
-            f"onnxruntime {onnxruntime.__version__} cannot load the bundle's graph ({_reason(problem)}); export it again."
+            f"onnxruntime {onnxruntime.__version__} cannot load the bundle's graph ({first_line(problem)}); export it again."
         ) from problem
 
 
@@ -100,7 +100,7 @@ def _measure(session: onnxruntime.InferenceSession, image: Image, name: str) -> 
         found: list[NDArray[Any]] = session.run(None, {session.get_inputs()[0].name: image})
     except Exception as problem:  # see above
         raise EngineError(
-            f"the bundle's graph cannot be run on {name} of {image.shape[2]} x {image.shape[1]} px ({_reason(problem)}); "
+            f"the bundle's graph cannot be run on {name} of {image.shape[2]} x {image.shape[1]} px ({first_line(problem)}); "
             "give images of the size that the engine is built for."
         ) from problem
     return [float(top) if not np.isnan(total) else float("nan") for top, total in zip(found[::2], found[1::2], strict=True)]
@@ -112,8 +112,3 @@ def _out_of_range(value: float, tensor: str, layer: str, image: str) -> str:
         f"layer {layer} (tensor {tensor}) {what} on {image}, so an FP16 engine of this bundle would be wrong; "
         "train anew with a lower learning rate or more weight decay, or run the bundle without a GPU engine."
     )
-
-
-def _reason(problem: Exception) -> str:
-    lines = [line.strip() for line in str(problem).splitlines() if line.strip()]
-    return lines[0].rstrip(".") if lines else type(problem).__name__

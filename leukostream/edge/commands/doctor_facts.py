@@ -10,6 +10,7 @@ from pathlib import Path
 
 import leukostream
 from leukostream.edge.contracts.engine import RUNTIME_NAMES
+from leukostream.edge.contracts.errors import first_line
 from leukostream.edge.engine.machine import Found, Machine
 
 OPENVINO = "OpenVINO"
@@ -50,8 +51,7 @@ def probe(name: str, look: Callable[[], str]) -> Fact:
     try:
         return Fact(name, look())
     except Exception as problem:  # noqa: BLE001 one broken piece must not hide the others
-        first = (str(problem).strip().splitlines() or [""])[0]
-        return Fact(name, f"cannot be used ({type(problem).__name__}: {first})", usable=False)
+        return Fact(name, f"cannot be used ({type(problem).__name__}: {first_line(problem)})", usable=False)
 
 
 def jetson_release(file: Path) -> str:

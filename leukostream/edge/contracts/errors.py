@@ -12,6 +12,12 @@ class LeukoError(Exception):
     exit_code: int = 1
 
 
+def first_line(problem: Exception) -> str:
+    """What a library's exception says first, for a sentence that quotes it; its type when it says nothing."""
+    lines = [line.strip() for line in str(problem).splitlines() if line.strip()]
+    return lines[0].rstrip(".") if lines else type(problem).__name__
+
+
 class ConfigError(LeukoError):
     """A setting is unknown, missing or out of range."""
 

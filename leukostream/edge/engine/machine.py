@@ -5,7 +5,7 @@ from importlib.metadata import version
 from typing import get_args
 
 from leukostream.edge.contracts.engine import RUNTIME_NAMES, GpuRuntime
-from leukostream.edge.contracts.errors import EngineError
+from leukostream.edge.contracts.errors import EngineError, first_line
 from leukostream.edge.engine.gpu.cuda import load_pycuda
 from leukostream.edge.engine.gpu.driver import Gpu, NoDriver, find_gpu
 from leukostream.edge.engine.trt.loading import is_installed, load_runtime
@@ -69,5 +69,6 @@ def _said(what: str, problem: Exception) -> str:
     """Packages of which a library is missing or is another's raise anything when imported: that is the answer, and no crash."""
     if isinstance(problem, EngineError):
         return str(problem)
-    first = (str(problem).strip().splitlines() or [""])[0].rstrip(".")
-    return f"{what} is broken here ({type(problem).__name__}: {first}); install it again, see docs/install-gpu.md."
+    return (
+        f"{what} is broken here ({type(problem).__name__}: {first_line(problem)}); install it again, see docs/install-gpu.md."
+    )

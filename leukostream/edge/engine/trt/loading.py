@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import TypeVar, cast
 
 from leukostream.edge.contracts.engine import RUNTIME_NAMES, GpuRuntime
-from leukostream.edge.contracts.errors import EngineError
+from leukostream.edge.contracts.errors import EngineError, first_line
 from leukostream.edge.engine.trt.api import EngineModule
 
 _Thing = TypeVar("_Thing")
@@ -32,7 +32,7 @@ def load_runtime(runtime: GpuRuntime) -> EngineModule:
     try:
         module = importlib.import_module(runtime)
     except ImportError as problem:
-        raise EngineError(f"{name} cannot be loaded ({_first_line(problem)}); see docs/install-gpu.md.") from problem
+        raise EngineError(f"{name} cannot be loaded ({first_line(problem)}); see docs/install-gpu.md.") from problem
     if not hasattr(module, "Runtime") or not hasattr(module, "__version__"):
         # A package of type stubs leaves an empty name space of the same name behind.
         raise EngineError(f"the module {runtime} that is installed is not {name}; install it as docs/install-gpu.md says.")
@@ -93,8 +93,3 @@ class Messages:
         said = "; ".join(self._errors) or "it gave no reason"
         self._errors.clear()
         return EngineError(f"{what} ({said}); {then}")
-
-
-def _first_line(problem: Exception) -> str:
-    lines = str(problem).strip().splitlines()
-    return lines[0] if lines else type(problem).__name__
