@@ -40,7 +40,9 @@ Outcome = tuple[Baseline, list[Verified]]
 
 def verify(
     bundle: Annotated[Path, typer.Argument(help="directory with bundle.json")],
-    images: Annotated[Path | None, typer.Option(help="folder of field images; without it fields are drawn")] = None,
+    images: Annotated[
+        Path | None, typer.Option(help="folder of field images; without it fields are drawn, which pass no engine")
+    ] = None,
     um_per_px: Annotated[float | None, typer.Option(min=0.001, help="scale of the images; the bundle's when not given")] = None,
     engine_dir: Annotated[Path | None, typer.Option(help="where the engines are; `engines` beside the bundle")] = None,
     engine: Annotated[str | None, typer.Option(help="key of the only engine to verify")] = None,

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from leukostream.edge.contracts.errors import ConfigError
-from leukostream.edge.engine.base import Precision
+from leukostream.edge.engine.base import EngineChoice, Precision
 from leukostream.trainer.data.annotation import Annotation
 from leukostream.trainer.data.datasets import load_datasets
 from leukostream.trainer.data.description import load_description
@@ -50,7 +50,13 @@ def evaluate(
     dense_from: Annotated[int, typer.Option(help="annotated cells from which an image is a dense scene")] = DENSE_FROM,
     bootstrap: Annotated[bool, typer.Option("--bootstrap", help="95 % limits by resampling groups of images")] = False,
     rounds: Annotated[int, typer.Option(min=1, help="rounds of --bootstrap")] = ROUNDS,
-    precision: Annotated[Precision, typer.Option(help="what a bundle's engine computes in")] = "auto",
+    precision: Annotated[Precision, typer.Option(help="what OpenVINO computes a bundle in")] = "auto",
+    engine: Annotated[
+        EngineChoice, typer.Option(help="a bundle's engine, as for `leuko-edge run`; it needs no passed gate")
+    ] = "auto",
+    engine_dir: Annotated[
+        Path | None, typer.Option(help="directory of its compiled engines; beside the bundle if not set")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="one JSON document instead of a table")] = False,
 ) -> None:
     """Measure a model on annotated images by the reference's protocol, through the edge's own fit and post-processing.
@@ -60,7 +66,8 @@ def evaluate(
     leuko-train evaluate runs/tiny/last.pt --data datasets.yaml --root DIR --bootstrap --json
     """
     settings = EvaluationSettings(small_below_um=small_um, dense_from=dense_from, bootstrap_rounds=rounds if bootstrap else 0)
-    summary = measure_split(target_of(target, precision), data, root, split, source, split_by, settings, precision)
+    opened = target_of(target, precision, engine=engine, engine_dir=engine_dir)
+    summary = measure_split(opened, data, root, split, source, split_by, settings, precision)
     if as_json:
         print(summary.model_dump_json(indent=1))
     else:
@@ -110,12 +117,12 @@ def measure(
         split_by=images.split_by,
         source=images.source,
         engine=", ".join(sorted({result.engine for result in results})),
-        command=_command(images, settings, precision),
+        command=_command(images, settings, precision, target.engine_options),
         caution=target.caution([row.path for row in rows], images.split_by, parse_splits(images.split)),
     )
 
 
-def _command(images: Chosen, settings: EvaluationSettings, precision: Precision) -> str:
+def _command(images: Chosen, settings: EvaluationSettings, precision: Precision, engine_options: tuple[str, ...]) -> str:
     """What repeats these figures."""
     words = [
         "leuko-train",
@@ -135,4 +142,5 @@ def _command(images: Chosen, settings: EvaluationSettings, precision: Precision)
     words += ["--dense-from", str(settings.dense_from)] if settings.dense_from != DENSE_FROM else []
     words += ["--bootstrap", "--rounds", str(settings.bootstrap_rounds)] if settings.bootstrap_rounds else []
     words += ["--precision", precision] if precision != "auto" else []
+    words += engine_options
     return shlex.join(words)

@@ -8,7 +8,7 @@ from typing import Any
 from leukostream.edge.contracts.bundle import Bundle, Thresholds, load_bundle
 from leukostream.edge.contracts.errors import ConfigError
 from leukostream.edge.engine import open_engine
-from leukostream.edge.engine.base import Engine, Precision
+from leukostream.edge.engine.base import Engine, EngineChoice, Precision
 from leukostream.trainer.checkpoint import Checkpoint, load_checkpoint
 from leukostream.trainer.data.provenance import image_key, keys_of
 from leukostream.trainer.evaluation.summary import MeasuredModel
@@ -37,6 +37,8 @@ class Target:
     open: Callable[[int, int], Engine]
     recipe: Mapping[str, Any]
     data: Mapping[str, Any]
+    engine_options: tuple[str, ...] = ()
+    """how the command line asked for its engine"""
 
     @property
     def split_by(self) -> str:
@@ -62,12 +64,23 @@ class Target:
         return ""
 
 
-def bundle_target(bundle: Bundle, precision: Precision = "auto") -> Target:
-    """A bundle, on whatever engine the edge opens for it on this machine."""
+def bundle_target(
+    bundle: Bundle, precision: Precision = "auto", engine: EngineChoice = "auto", engine_dir: Path | None = None
+) -> Target:
+    """A bundle, on the engine that the edge opens for it on this machine. To measure one it need not have passed its gate."""
     manifest = bundle.manifest
 
     def opened(width_px: int, height_px: int) -> Engine:
-        return open_engine(bundle, width_px, height_px, max_batch=1, slots=1, precision=precision)
+        return open_engine(
+            bundle,
+            width_px,
+            height_px,
+            slots=1,
+            engine=engine,
+            engine_dir=engine_dir,
+            allow_ungated=True,
+            precision=precision,
+        )
 
     training = manifest.training
     model = MeasuredModel(
@@ -79,7 +92,9 @@ def bundle_target(bundle: Bundle, precision: Precision = "auto") -> Target:
         training_on=training.hardware,
     )
     scale = (manifest.um_per_px, manifest.field_width_px, manifest.field_height_px)
-    return Target(model, *scale, manifest.thresholds, opened, training.recipe, training.data)
+    options = ("--engine", engine) if engine != "auto" else ()
+    options += ("--engine-dir", "ENGINES") if engine_dir is not None else ()
+    return Target(model, *scale, manifest.thresholds, opened, training.recipe, training.data, options)
 
 
 def checkpoint_target(checkpoint: Checkpoint, thresholds: Thresholds | None = None, device: str = "auto") -> Target:
@@ -107,13 +122,21 @@ def checkpoint_target(checkpoint: Checkpoint, thresholds: Thresholds | None = No
     return Target(model, *scale, thresholds or Thresholds(), opened, recipe.model_dump(mode="json"), checkpoint.history)
 
 
-def target_of(path: Path, precision: Precision = "auto", device: str = "auto") -> Target:
-    """A directory is a bundle, a file a checkpoint, which computes on `device`; a bundle's engine chooses its own.
+def target_of(
+    path: Path,
+    precision: Precision = "auto",
+    device: str = "auto",
+    engine: EngineChoice = "auto",
+    engine_dir: Path | None = None,
+) -> Target:
+    """A directory is a bundle, which runs on `engine`; a file is a checkpoint, which computes on `device`.
 
-    Raises `BundleError`, `DataError`, or `ConfigError` for a precision.
+    Raises `BundleError`, `DataError`, or `ConfigError` for what a checkpoint has not: engines, and another precision.
     """
     if not path.is_file():
-        return bundle_target(load_bundle(path), precision)
+        return bundle_target(load_bundle(path), precision, engine, engine_dir)
+    if engine != "auto" or engine_dir is not None:
+        raise ConfigError(f"checkpoint {path} is computed by torch; export it and evaluate the bundle to measure an engine.")
     if precision == "bf16":
         raise ConfigError(f"checkpoint {path} is computed in f32; export it and evaluate the bundle to measure bf16.")
     return checkpoint_target(load_checkpoint(path), device=device)

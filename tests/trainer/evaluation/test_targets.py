@@ -69,9 +69,13 @@ def test_a_path_names_a_bundle_or_a_checkpoint(model: Model, tmp_path: Path) -> 
     trained, exported = target_of(model.last), target_of(model.bundle)
     assert (trained.model.bundle_id, trained.model.training_s) == (None, 12.0)
     assert exported.model.bundle_id == load_bundle(model.bundle).bundle_id
+    assert exported.engine_options == ()
+    assert target_of(model.bundle, engine="openvino").engine_options == ("--engine", "openvino")
     assert exported.thresholds == THRESHOLDS and trained.thresholds == Thresholds()
     with pytest.raises(ConfigError, match=r"last\.pt is computed in f32"):
         target_of(model.last, "bf16")
+    with pytest.raises(ConfigError, match="computed by torch; export it"):
+        target_of(model.last, engine="tensorrt")
     (tmp_path / "notes.txt").write_text("no weights")
     with pytest.raises(DataError, match="not a readable checkpoint"):
         target_of(tmp_path / "notes.txt")
