@@ -92,7 +92,7 @@ def bundle_target(
         training_on=training.hardware,
     )
     scale = (manifest.um_per_px, manifest.field_width_px, manifest.field_height_px)
-    options = ("--engine", engine) if engine != "auto" else ()
+    options: tuple[str, ...] = ("--engine", engine) if engine != "auto" else ()
     options += ("--engine-dir", "ENGINES") if engine_dir is not None else ()
     return Target(model, *scale, manifest.thresholds, opened, training.recipe, training.data, options)
 
