@@ -1,4 +1,4 @@
-"""`leuko-edge`: run, watch, demo, bench, doctor."""
+"""`leuko-edge`: run, runs, watch, demo, bench, doctor."""
 
 import typer
 
@@ -6,18 +6,20 @@ from leukostream.edge.commands.bench import bench
 from leukostream.edge.commands.demo import demo
 from leukostream.edge.commands.doctor import doctor
 from leukostream.edge.commands.run import run
+from leukostream.edge.commands.runs import app as runs
 from leukostream.edge.commands.watch import watch
 from leukostream.edge.contracts.exits import run_command_line
 
 app = typer.Typer(
     help="Camera fields in, live counts out.\n\n"
-    "run serves one run to a controller, watch is the reference controller, demo is both, bench measures the loop, doctor says "
-    "what is installed and which engine a run would open.",
+    "run serves one run to a controller, runs looks into a journal, watch is the reference controller, demo is both, bench "
+    "measures the loop, doctor says what is installed and which engine a run would open.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
 app.command()(run)
+app.add_typer(runs, name="runs")
 app.command()(watch)
 app.command()(demo)
 app.command()(bench)

@@ -16,6 +16,7 @@ from leukostream.edge.contracts.bundle import Bundle, Thresholds, load_bundle
 from leukostream.edge.contracts.errors import ConfigError
 from leukostream.edge.contracts.profile import Profile, load_profile
 from leukostream.edge.engine.base import EngineChoice, Precision
+from leukostream.edge.journal.sqlite import Durability
 
 SHIPPED_BUNDLE = Path(__file__).parent / "bundles" / "yolov3-tiny-416"
 
@@ -45,7 +46,11 @@ class EdgeSettings(Strict):
     max_fields: int | None = Field(None, ge=1, description="end the run after this many fields")
     source_timeout_s: Seconds = Field(10.0, description="a run fails when its source gives nothing for so long")
     ack_timeout_s: Seconds = Field(10.0, description="wait so long for the controller to acknowledge run_stop")
-    keep_acknowledged: int = Field(1000, ge=0, description="acknowledged records kept for a controller that resumes")
+    journal: Path | None = Field(None, description="file in which records outlive this process; in memory only if not set")
+    journal_durability: Durability = Field(
+        "full", description="full syncs every commit to the disk before it is sent; normal does not"
+    )
+    keep_acknowledged: int = Field(1000, ge=0, description="acknowledged records kept in memory for a controller that resumes")
     slide_id: str | None = Field(None, description="used when the controller names none")
     sample_id: str | None = Field(None, description="used when the controller names none")
     thresholds: Thresholds | None = Field(None, description="the bundle's when not set")

@@ -9,6 +9,7 @@ from typer.models import OptionInfo
 from leukostream.edge.contracts.base import Strict
 from leukostream.edge.contracts.bundle import Thresholds
 from leukostream.edge.engine.base import EngineChoice, Precision
+from leukostream.edge.journal.sqlite import Durability
 from leukostream.edge.settings import EdgeSettings, Policy
 
 LogLevel = Literal["debug", "info", "warning", "error"]
@@ -46,6 +47,8 @@ MaxDelayOption = Annotated[float | None, _setting("max_delay_ms", _MODEL)]
 QueueOption = Annotated[int | None, _setting("queue_fields", _MODEL)]
 DetectOption = Annotated[float | None, _setting("detect", _RECORD, Thresholds)]
 IdentifyOption = Annotated[float | None, _setting("identify", _RECORD, Thresholds)]
+JournalOption = Annotated[Path | None, _setting("journal", _RUN)]
+DurabilityOption = Annotated[Durability | None, _setting("journal_durability", _RUN)]
 SlideOption = Annotated[str | None, _setting("slide_id", _RECORD)]
 SampleOption = Annotated[str | None, _setting("sample_id", _RECORD)]
 LogLevelOption = Annotated[LogLevel, typer.Option(help="what is told on standard error")]

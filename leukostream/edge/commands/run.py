@@ -24,6 +24,8 @@ def run(
     bind: opt.BindOption = None,
     policy: opt.PolicyOption = None,
     max_fields: opt.MaxFieldsOption = None,
+    journal: opt.JournalOption = None,
+    journal_durability: opt.DurabilityOption = None,
     bundle: opt.BundleOption = None,
     engine: opt.EngineOption = None,
     engine_dir: opt.EngineDirOption = None,
@@ -45,11 +47,14 @@ def run(
     Source and model are opened first, so that a mistake is told before anyone waits. Then the controller connects
     (`leuko-edge watch tcp://127.0.0.1:5570` is one), starts the run, receives every record and acknowledges it.
 
+    With --journal every record is on disk before it is sent: a controller can read the run from another edge process with the
+    same journal, also when this one was killed. `leuko-edge runs` lists, exports and verifies what is in it.
+
     Every setting may stand in the file of --config, too; the command line wins over the file, the file over the profile,
     the profile over the bundle. SIGINT and SIGTERM finish the fields taken in and end the run with run_stop.
 
     Exit code: 0 the run completed or was stopped; 1 it failed; 2 a setting, 3 the bundle or profile, 4 the source,
-    5 the engine, 6 the connection (also when the controller did not acknowledge everything).
+    5 the engine, 6 the connection (also when the controller did not acknowledge everything), 8 the journal.
     """
     set_up_logging(log_level, log_file)
     given = {
@@ -59,6 +64,8 @@ def run(
         "bind": bind,
         "policy": policy,
         "max_fields": max_fields,
+        "journal": journal,
+        "journal_durability": journal_durability,
         "bundle": bundle,
         "engine": engine,
         "engine_dir": engine_dir,

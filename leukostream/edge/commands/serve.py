@@ -3,12 +3,13 @@
 import logging
 import uuid
 
+from leukostream.edge.commands.journals import opened_journal
 from leukostream.edge.contracts.errors import StreamError
 from leukostream.edge.contracts.messages import RunStartCommand
 from leukostream.edge.contracts.records import RunStop
 from leukostream.edge.contracts.status import RunOutcome
 from leukostream.edge.engine.base import Engine
-from leukostream.edge.journal.memory import MemoryJournal
+from leukostream.edge.journal.base import Journal
 from leukostream.edge.pipeline import Opened, Run, StopSwitch
 from leukostream.edge.pipeline.single import SingleRun
 from leukostream.edge.settings import Setup
@@ -24,8 +25,11 @@ def serve_one_run(setup: Setup, parts: Opened, stop: StopSwitch) -> RunOutcome:
     Raises `StreamError` when the endpoint cannot be bound, or when records were not acknowledged within `ack_timeout_s`.
     """
     settings = setup.settings
-    journal, control = MemoryJournal(settings.keep_acknowledged), SingleRun(stop)
-    with EdgeServer(settings.bind, journal, control, boot_id=str(uuid.uuid4())) as server:
+    control = SingleRun(stop)
+    with (
+        opened_journal(settings) as journal,
+        EdgeServer(settings.bind, journal, control, boot_id=str(uuid.uuid4())) as server,
+    ):
         _log.info("%s reads %s", parts.engine.info, parts.source.info.uri)
         _log.info("waiting for a controller at %s", server.endpoint)
         order = _wait(control, server, stop, parts.engine)
@@ -39,11 +43,16 @@ def serve_one_run(setup: Setup, parts: Opened, stop: StopSwitch) -> RunOutcome:
         outcome = _perform(one, journal, server, stop)
         control.finished()
         server.close(settings.ack_timeout_s)
-    left = journal.next_seq(order.run_id) - 1 - journal.acknowledged(order.run_id)
+        left = journal.next_seq(order.run_id) - 1 - journal.acknowledged(order.run_id)
     if left:
+        kept = (
+            f"they stay in {settings.journal}: start the edge with this journal again and resume the run."
+            if settings.journal
+            else "they are lost with this process; keep it connected until run_stop, or use --journal."
+        )
         raise StreamError(
             f"the controller did not acknowledge the last {left} records of run {order.run_id} within "
-            f"{settings.ack_timeout_s:g} s and they are lost with this process; keep it connected until run_stop."
+            f"{settings.ack_timeout_s:g} s; {kept}"
         )
     return outcome
 
@@ -57,10 +66,12 @@ def _wait(control: SingleRun, server: EdgeServer, stop: StopSwitch, engine: Engi
     return None
 
 
-def _perform(one: Run, journal: MemoryJournal, server: EdgeServer, stop: StopSwitch) -> RunOutcome:
+def _perform(one: Run, journal: Journal, server: EdgeServer, stop: StopSwitch) -> RunOutcome:
     outcome = RunOutcome.INTERRUPTED
     for record in one.records():
         journal.append(record)
+        if journal.trouble:
+            stop.stop(journal.trouble, RunOutcome.FAILED)
         if not server.alive:
             stop.stop("the stream ended by a defect", RunOutcome.FAILED)
         if isinstance(record, RunStop):

@@ -67,6 +67,13 @@ class StreamError(LeukoError):
     exit_code = 6
 
 
+class JournalError(LeukoError):
+    """The journal cannot be opened, written, or does not hold what it should."""
+
+    code = "journal"
+    exit_code = 8
+
+
 class DataError(LeukoError):
     """Training or calibration data that cannot be used as it stands."""
 

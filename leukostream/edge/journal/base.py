@@ -9,12 +9,18 @@ from leukostream.edge.contracts.records import Record
 class Journal(Protocol):
     """Records of runs in order of seq. Implementations are safe for one writing and one reading thread."""
 
+    @property
+    def trouble(self) -> str:
+        """Why the run that writes should end, in one sentence; empty while all is well."""
+        ...
+
     def next_seq(self, run_id: str) -> int:
         """The seq the next record of this run must carry; 0 for an unknown run."""
         ...
 
     def append(self, record: Record) -> None:
-        """Store a record. Raises ValueError when its seq is not `next_seq`: a gap is a defect, never papered over."""
+        """Store a record. Raises ValueError when its seq is not `next_seq`: a gap is a defect, never papered over; and
+        `JournalError` when records can no longer be stored."""
         ...
 
     def read(self, run_id: str, from_seq: int, limit: int) -> list[tuple[int, bytes]]:
@@ -44,8 +50,8 @@ class Journal(Protocol):
         ...
 
     def on_append(self, callback: Callable[[], None]) -> None:
-        """Call `callback` after every append from now on, in the appending thread and without a lock held.
+        """Call `callback` whenever there is more to read, always in the same thread and without a lock held.
 
-        All records are appended by one thread, so the callback may own a socket that it opens at its first call.
+        So the callback may own a socket that it opens at its first call.
         """
         ...

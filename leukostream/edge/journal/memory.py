@@ -31,6 +31,11 @@ class MemoryJournal:
         self._lock = threading.Lock()
         self._callbacks: list[Callable[[], None]] = []
 
+    @property
+    def trouble(self) -> str:
+        """None can come."""
+        return ""
+
     def next_seq(self, run_id: str) -> int:
         with self._lock:
             run = self._runs.get(run_id)

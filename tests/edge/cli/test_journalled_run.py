@@ -1,0 +1,151 @@
+"""Runs whose records are on disk: the edge is killed, the controller goes away, and both find everything again."""
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import cv2
+import pytest
+from support.bare_run import connected
+from support.ports import free_endpoint
+from support.tiny_bundle import blob_field, write_tiny_bundle
+
+from leukostream.edge.contracts.bundle import Bundle
+from leukostream.edge.contracts.records import FieldRecord, Record, RunStop
+from leukostream.edge.contracts.status import FieldStatus, RunOutcome
+from leukostream.edge.stream.client import Controller
+
+pytestmark = pytest.mark.timeout(60)
+EDGE = [sys.executable, "-m", "leukostream.edge.cli"]
+Start = Callable[..., tuple["subprocess.Popen[str]", Controller]]
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    return write_tiny_bundle(tmp_path_factory.mktemp("journalled") / "bundle")
+
+
+@pytest.fixture(scope="module")
+def fields(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """600 fields with one lymphocyte each."""
+    folder = tmp_path_factory.mktemp("fields")
+    cv2.imwrite(str(folder / "0.png"), blob_field([("lymphocyte", 40, 40)]))
+    for index in range(1, 600):
+        (folder / f"{index}.png").hardlink_to(folder / "0.png")
+    return folder
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Path:
+    return tmp_path / "state" / "journal.sqlite"
+
+
+@pytest.fixture
+def start(bundle: Bundle, fields: Path, journal: Path) -> Iterator[Start]:
+    """An edge process with the journal, and a controller that is connected to it."""
+    started: list[tuple[subprocess.Popen[str], Controller]] = []
+
+    def start_(*more: str) -> tuple["subprocess.Popen[str]", Controller]:
+        endpoint = free_endpoint()
+        command = [*EDGE, "run", "--source", str(fields), "--um-per-px", "0.13", "--bundle", str(bundle.path)]
+        process = subprocess.Popen(
+            [*command, "--bind", endpoint, "--journal", str(journal), *more], stderr=subprocess.PIPE, text=True
+        )
+        started.append((process, connected(endpoint, process)))
+        return started[-1]
+
+    yield start_
+    for process, controller in started:
+        controller.close()
+        process.kill()
+        process.communicate()
+
+
+def runs(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run([*EDGE, "runs", *arguments], capture_output=True, text=True, timeout=30, check=False)
+
+
+def resumed(start: Start, run_id: str, next_seq: int) -> list[Record]:
+    """The rest of a run, read from another edge process."""
+    process, controller = start()
+    rest = list(controller.records(run_id, from_seq=next_seq))
+    controller.close()
+    process.terminate()
+    return rest
+
+
+def test_an_edge_that_is_killed_in_mid_run_loses_nothing_that_was_sent(start: Start, journal: Path) -> None:
+    process, controller = start()
+    run_id = controller.start_run(slide_id="S-7")
+    before: list[Record] = []
+    for record in controller.records(run_id):
+        before.append(record)
+        if len(before) == 40:
+            process.send_signal(signal.SIGKILL)
+            break
+    process.wait(10)
+    rest = resumed(start, run_id, len(before))
+    everything = [*before, *rest]
+    assert [record.seq for record in everything] == list(range(len(everything)))
+    stop = everything[-1]
+    assert isinstance(stop, RunStop) and stop.outcome is RunOutcome.INTERRUPTED
+    ended = [record for record in everything if isinstance(record, FieldRecord)]
+    assert stop.triggers == len(ended) == stop.fields[FieldStatus.OK]
+    assert stop.cells == ended[-1].running.cells == {"lymphocyte": len(ended)}
+    assert "fields that it had taken in and not recorded are in no count" in stop.detail
+    assert "whole" in runs("verify", "--journal", str(journal), run_id).stdout
+
+
+def test_a_controller_that_goes_away_finds_the_run_in_the_next_edge(start: Start, journal: Path) -> None:
+    process, controller = start("--max-fields", "20")
+    run_id = controller.start_run()
+    first = [record for record, _ in zip(controller.records(run_id), range(5), strict=False)]
+    controller.close()
+    _, said = process.communicate(timeout=40)
+    assert process.returncode == 6
+    assert f"they stay in {journal}: start the edge with this journal again and resume the run." in said
+    rest = resumed(start, run_id, len(first))
+    assert [record.seq for record in (*first, *rest)] == list(range(22))
+    listed = json.loads(runs("list", "--journal", str(journal), "--json").stdout)
+    assert [(run["outcome"], run["fields"], run["leukocytes"]) for run in listed] == [("completed", 20, 20)]
+    assert listed[0]["not_acknowledged"] == 0
+
+
+def test_two_edges_cannot_share_a_journal(start: Start, bundle: Bundle, fields: Path, journal: Path) -> None:
+    start()
+    command = [*EDGE, "run", "--source", str(fields), "--um-per-px", "0.13", "--bundle", str(bundle.path)]
+    second = subprocess.run(
+        [*command, "--bind", free_endpoint(), "--journal", str(journal)],
+        capture_output=True,
+        text=True,
+        timeout=40,
+        check=False,
+    )
+    assert second.returncode == 8
+    assert "is in use by another edge process" in second.stderr
+
+
+def test_what_a_journal_holds_can_be_listed_shown_exported_and_verified(start: Start, journal: Path, tmp_path: Path) -> None:
+    process, controller = start("--max-fields", "3")
+    run_id = controller.start_run(slide_id="S-9")
+    records = list(controller.records(run_id))
+    assert process.wait(20) == 0
+    at = ("--journal", str(journal))
+    assert "S-9" in runs("list", *at).stdout
+    shown = json.loads(runs("show", *at, run_id[:6], "--json").stdout)
+    assert (shown["run_stop"]["outcome"], shown["run_start"]["slide_id"]) == ("completed", "S-9")
+    lines = runs("export", *at, run_id).stdout.splitlines()
+    assert [json.loads(line)["seq"] for line in lines] == [record.seq for record in records]
+    out = tmp_path / "run.jsonl"
+    assert runs("export", *at, run_id, "--out", str(out)).returncode == 0
+    assert out.read_text().splitlines() == lines
+    again = runs("export", *at, run_id, "--out", str(out))
+    assert (again.returncode, "cannot be written" in again.stderr) == (8, True)
+    assert runs("verify", *at).returncode == 0
+    nobody = runs("show", *at, "nobody")
+    assert (nobody.returncode, nobody.stderr.count("\n"), "has no run nobody" in nobody.stderr) == (8, 1, True)
+    nowhere = runs("list", "--journal", str(tmp_path / "nowhere.sqlite"))
+    assert (nowhere.returncode, "there is no journal" in nowhere.stderr) == (8, True)
