@@ -50,6 +50,8 @@ class EdgeSettings(Strict):
     journal_durability: Durability = Field(
         "full", description="full syncs every commit to the disk before it is sent; normal does not"
     )
+    journal_keep_days: float = Field(30.0, ge=0, description="acknowledged runs stay in the journal so long")
+    journal_keep_mb: float = Field(1000.0, ge=0, description="above so many megabytes the oldest acknowledged runs go earlier")
     keep_acknowledged: int = Field(1000, ge=0, description="acknowledged records kept in memory for a controller that resumes")
     slide_id: str | None = Field(None, description="used when the controller names none")
     sample_id: str | None = Field(None, description="used when the controller names none")

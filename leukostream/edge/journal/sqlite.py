@@ -12,12 +12,14 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import IO, Literal
 
 from leukostream.edge.contracts.errors import JournalError, StreamError, first_line
 from leukostream.edge.contracts.records import Record
 from leukostream.edge.journal.chain import first_link, next_link
+from leukostream.edge.journal.retention import Retention, forget
 from leukostream.edge.journal.tables import SCHEMA, connect
 
 Durability = Literal["full", "normal"]
@@ -48,7 +50,7 @@ class SqliteJournal:
     `append` raises `JournalError` once records can no longer be committed; `trouble` says when the run should end.
     """
 
-    def __init__(self, path: Path, durability: Durability = "full") -> None:
+    def __init__(self, path: Path, durability: Durability = "full", retention: Retention | None = None) -> None:
         self._path = path
         self._lock = threading.Lock()
         self._news = threading.Condition(self._lock)
@@ -64,6 +66,8 @@ class SqliteJournal:
             self._writer.executescript(SCHEMA)
             self._writer.execute(f"PRAGMA synchronous={durability}")
             _reserve(self._reserve_path)
+            self.forgotten = forget(self._writer, retention, datetime.now(timezone.utc)) if retention else []
+            """runs that were deleted on opening, as `retention` allows"""
             self._runs = self._load()
         except (OSError, sqlite3.Error) as problem:
             raise JournalError(
