@@ -1,10 +1,11 @@
-"""`leuko-edge`: run, runs, watch, demo, bench, doctor."""
+"""`leuko-edge`: run, runs, keys, watch, demo, bench, doctor."""
 
 import typer
 
 from leukostream.edge.commands.bench import bench
 from leukostream.edge.commands.demo import demo
 from leukostream.edge.commands.doctor import doctor
+from leukostream.edge.commands.keys import app as keys
 from leukostream.edge.commands.run import run
 from leukostream.edge.commands.runs import app as runs
 from leukostream.edge.commands.watch import watch
@@ -12,14 +13,15 @@ from leukostream.edge.contracts.exits import run_command_line
 
 app = typer.Typer(
     help="Camera fields in, live counts out.\n\n"
-    "run serves one run to a controller, runs looks into a journal, watch is the reference controller, demo is both, bench "
-    "measures the loop, doctor says what is installed and which engine a run would open.",
+    "run serves one run to a controller, runs looks into a journal, keys says who may connect, watch is the reference "
+    "controller, demo is both, bench measures the loop, doctor says what is installed and which engine a run would open.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
 app.command()(run)
 app.add_typer(runs, name="runs")
+app.add_typer(keys, name="keys")
 app.command()(watch)
 app.command()(demo)
 app.command()(bench)

@@ -32,6 +32,7 @@ class EdgeSettings(Strict):
     bundle: Path = Field(SHIPPED_BUNDLE, description="directory with the model")
     profile: Path | None = Field(None, description="calibration of this instrument")
     bind: str = Field("tcp://127.0.0.1:5570", min_length=1, description="where the controller connects")
+    keys: Path | None = Field(None, description="directory of this edge's keys (CURVE); without, only this machine can connect")
     policy: Policy = Field("lossless", description="lossless: the source waits; latest: the oldest waiting field is dropped")
     max_batch: int = Field(1, ge=1, le=256, description="frames of one inference")
     max_delay_ms: float = Field(5.0, ge=0, le=60000, description="a field waits no longer than this for its batch to fill")

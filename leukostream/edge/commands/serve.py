@@ -28,7 +28,7 @@ def serve_one_run(setup: Setup, parts: Opened, stop: StopSwitch) -> RunOutcome:
     control = SingleRun(stop)
     with (
         opened_journal(settings) as journal,
-        EdgeServer(settings.bind, journal, control, boot_id=str(uuid.uuid4())) as server,
+        EdgeServer(settings.bind, journal, control, boot_id=str(uuid.uuid4()), keys=settings.keys) as server,
     ):
         _log.info("%s reads %s", parts.engine.info, parts.source.info.uri)
         _log.info("waiting for a controller at %s", server.endpoint)

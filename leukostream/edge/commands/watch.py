@@ -4,6 +4,7 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 from typing import Annotated
 
@@ -11,10 +12,11 @@ import typer
 from rich.console import Console
 
 from leukostream.edge.commands.watch_view import View, choose_view
-from leukostream.edge.contracts.errors import StreamError
+from leukostream.edge.contracts.errors import ConfigError, StreamError
 from leukostream.edge.contracts.records import RunStop
 from leukostream.edge.contracts.status import RunOutcome
 from leukostream.edge.stream.client import Controller
+from leukostream.edge.stream.keys import client_keys
 
 _LOOK_EVERY_S = 0.25
 
@@ -28,12 +30,17 @@ def watch(
     slide_id: Annotated[str | None, typer.Option(help="Slide the run belongs to.")] = None,
     observer: Annotated[bool, typer.Option("--observer", help="Only read: start and stop nothing.")] = False,
     timeout_s: Annotated[float, typer.Option(min=0.1, help="How long to wait for the edge to answer.")] = 10.0,
+    key: Annotated[Path | None, typer.Option(help="Own secret key (NAME.key_secret), for an edge with keys.")] = None,
+    edge_key: Annotated[Path | None, typer.Option(help="Public key of that edge (edge.key).")] = None,
 ) -> None:
     """Start a run on an edge, show its fields as they come and the differential at the end; Ctrl-C stops the run.
 
     The exit code is that of the run's outcome.
     """
-    with Controller(endpoint, role="observer" if observer else "controller") as controller:
+    if (key is None) != (edge_key is None):
+        raise ConfigError("--key and --edge-key go together: give both, or none for an edge without keys.")
+    keys = client_keys(key, edge_key) if key and edge_key else None
+    with Controller(endpoint, role="observer" if observer else "controller", keys=keys) as controller:
         welcome = controller.connect(timeout_s)
         if observer:
             run_id = run_id or (welcome.runs[-1].run_id if welcome.runs else _await_run(controller, timeout_s))

@@ -26,6 +26,7 @@ from leukostream.edge.contracts.messages import (
     Welcome,
 )
 from leukostream.edge.contracts.records import Advice, Event, FieldRecord, Record, RunStart, RunStop
+from leukostream.edge.stream.keys import ClientKeys
 from leukostream.edge.stream.link import Link, SessionLost
 from leukostream.edge.stream.settings import ClientSettings
 
@@ -58,12 +59,13 @@ class Controller:
         client_id: str | None = None,
         encodings: tuple[str, ...] = ("json",),
         settings: ClientSettings | None = None,
+        keys: ClientKeys | None = None,
     ) -> None:
         self.role = role
         self.client_id = client_id or f"{role}-{uuid.uuid4()}"
         self._encodings = encodings
         self._settings = settings or ClientSettings()
-        self._link = Link(endpoint, self._settings)
+        self._link = Link(endpoint, self._settings, keys)
         self._reading: _Reading | None = None
         self._inbox: deque[Record] = deque()
         self._awaited_cmd_id = ""

@@ -1,10 +1,24 @@
 """Checks an endpoint before ZeroMQ sees it: libzmq takes port 99999 and silently uses 34463."""
 
 import re
+from pathlib import Path
 
 from leukostream.edge.contracts.errors import StreamError
 
 _TCP = re.compile(r"tcp://(?P<host>[^/]+):(?P<port>\*|\d{1,6})")
+
+
+_LOOPBACK = re.compile(r"127(\.\d{1,3}){3}|localhost|\[::1\]")
+
+
+def check_guarded(endpoint: str, keys: Path | None) -> None:
+    """Raises `StreamError` for an address that other machines could reach while anybody would be let in."""
+    match = _TCP.fullmatch(endpoint)
+    if keys is None and match and not _LOOPBACK.fullmatch(match["host"]):
+        raise StreamError(
+            f"{endpoint} can be reached from other machines, and without keys anybody could command this edge; make some "
+            "(`leuko-edge keys new edge --out DIR`) and give --keys DIR, or bind to 127.0.0.1."
+        )
 
 
 def check_endpoint(endpoint: str) -> str:

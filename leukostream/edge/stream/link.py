@@ -9,10 +9,13 @@ from leukostream.edge.contracts.errors import StreamError
 from leukostream.edge.contracts.messages import Encoding, FromEdge, Hello, Ping, Pong, Reject, Welcome
 from leukostream.edge.stream.codec import decode_from_edge, encode
 from leukostream.edge.stream.endpoint import check_endpoint
+from leukostream.edge.stream.keys import ClientKeys
 from leukostream.edge.stream.settings import ClientSettings
 
 _ATTEMPT_S = 2.0
 _LINGER_MS = 500
+_KEYS_TOO = "; it may also not allow this client's key, have another key than the one given, or take no keys"
+_PLAIN = "; an edge with keys answers nobody without one"
 
 
 class SessionLost(Exception):
@@ -22,11 +25,12 @@ class SessionLost(Exception):
 class Link:
     """Opens sessions with the edge at `endpoint` and exchanges messages in them. Raises `StreamError` when it is no address."""
 
-    def __init__(self, endpoint: str, settings: ClientSettings) -> None:
+    def __init__(self, endpoint: str, settings: ClientSettings, keys: ClientKeys | None = None) -> None:
         self.endpoint = check_endpoint(endpoint)
         self.edge: Pong | None = None
         """The edge's last answer to a PING: state, last seq, lag."""
         self._settings = settings
+        self._keys = keys
         self._encoding: Encoding = "json"
         self._context = zmq.Context()
         self._socket: zmq.Socket[bytes] | None = None
@@ -47,7 +51,7 @@ class Link:
                 return answer
         raise StreamError(
             f"no edge answered at {self.endpoint} within {timeout_s:g} s; start one with `leuko-edge run --bind ...`, "
-            "or give the address it prints."
+            f"or give the address it prints{_KEYS_TOO if self._keys else _PLAIN}."
         )
 
     def send(self, message: Wire) -> None:
@@ -83,6 +87,8 @@ class Link:
         if self._socket is not None:
             self._socket.close(0)
         self._socket = self._context.socket(zmq.DEALER)
+        if self._keys is not None:
+            self._keys.apply(self._socket)
         try:
             self._socket.connect(self.endpoint)
         except zmq.ZMQError as problem:

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from pathlib import Path
 from types import TracebackType
 
 import zmq
@@ -11,8 +12,9 @@ from leukostream.edge.journal.base import Journal
 from leukostream.edge.pipeline.control import RunControl
 from leukostream.edge.stream.codec import MAX_TO_EDGE_BYTES
 from leukostream.edge.stream.delivery import deliver
-from leukostream.edge.stream.endpoint import check_endpoint
+from leukostream.edge.stream.endpoint import check_endpoint, check_guarded
 from leukostream.edge.stream.exchange import Exchange, Posted
+from leukostream.edge.stream.guard import Guard
 from leukostream.edge.stream.settings import StreamSettings
 from leukostream.edge.stream.waker import Waker
 
@@ -25,19 +27,34 @@ class EdgeServer:
     """Serves controllers and observers at `bind` from `start` to `close`; what happens to a client never reaches the pipeline.
 
     `bind` is a ZeroMQ endpoint such as tcp://127.0.0.1:5570; port 0 or * takes a free one, `endpoint` says which.
-    Raises `StreamError` when it is none.
+    Raises `StreamError` when it is none, when it can be reached from other machines and `keys` are not given, or when those
+    cannot be used.
     """
 
     def __init__(
-        self, bind: str, journal: Journal, control: RunControl, boot_id: str, settings: StreamSettings | None = None
+        self,
+        bind: str,
+        journal: Journal,
+        control: RunControl,
+        boot_id: str,
+        settings: StreamSettings | None = None,
+        keys: Path | None = None,
     ) -> None:
         self.endpoint = check_endpoint(bind)
+        check_guarded(bind, keys)
         self._journal = journal
         self._settings = settings or StreamSettings()
         self._exchange = Exchange(journal, control, boot_id, self._settings, self._post)
         self._waker = Waker()
         self._context = zmq.Context()
         self._router = self._context.socket(zmq.ROUTER)
+        try:
+            self._guard = Guard(self._context, self._router, keys)
+        except StreamError:
+            self._router.close()
+            self._waker.close()
+            self._context.term()
+            raise
         self._thread = threading.Thread(target=self._run, name="leuko-stream", daemon=True)
         self._drain_ns = 0
         self._stop_at_ns: int | None = None
@@ -80,7 +97,13 @@ class EdgeServer:
     def __exit__(self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None) -> None:
         self.close(0.0 if kind else 5.0)
 
+    @property
+    def refused(self) -> int:
+        """Clients that were turned away for want of a key."""
+        return self._guard.refused
+
     def _release(self) -> None:
+        self._guard.close()
         self._router.close()
         self._waker.close()
         self._context.term()  # bounded: the only socket is closed and lingers for _LINGER_MS at most
@@ -89,10 +112,12 @@ class EdgeServer:
         poller = zmq.Poller()
         poller.register(self._router, zmq.POLLIN)
         poller.register(self._waker.fileno(), zmq.POLLIN)
+        self._guard.register(poller)
         wait_ms = 0
         while not self._finished():
             poller.poll(wait_ms)
             self._waker.drain()
+            self._guard.look()
             self._receive()
             self._exchange.tick(time.monotonic_ns())
             wait_ms = self._send()

@@ -3,6 +3,7 @@
 import json
 import random
 import socket
+from pathlib import Path
 
 import pytest
 from support.scripted_run import StartEdge, run_start, run_stop
@@ -14,6 +15,7 @@ from leukostream.edge.pipeline.single import SingleRun
 from leukostream.edge.pipeline.stop import StopSwitch
 from leukostream.edge.stream.client import Controller
 from leukostream.edge.stream.codec import MAX_TO_EDGE_BYTES
+from leukostream.edge.stream.keys import EDGE, new_pair
 from leukostream.edge.stream.server import EdgeServer
 from leukostream.edge.stream.settings import ClientSettings, StreamSettings
 
@@ -137,9 +139,10 @@ def test_a_port_in_use_is_reported_in_one_sentence() -> None:
         pytest.param("tcp://no-such-host.invalid:1", "cannot be bound", id="a name nobody knows"),
     ],
 )
-def test_an_address_that_cannot_be_bound_is_reported_in_one_sentence(bind: str, says: str) -> None:
+def test_an_address_that_cannot_be_bound_is_reported_in_one_sentence(tmp_path: Path, bind: str, says: str) -> None:
+    new_pair(tmp_path, EDGE)  # without keys other machines' addresses are not even tried
     with pytest.raises(StreamError, match=f"{bind}.*{says}.*tcp://127.0.0.1:5570"):
-        _server(bind).start()
+        EdgeServer(bind, MemoryJournal(), SingleRun(StopSwitch()), "boot", keys=tmp_path).start()
 
 
 def test_the_journal_may_outlive_the_server() -> None:

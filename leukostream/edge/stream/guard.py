@@ -1,0 +1,63 @@
+"""Keeps strangers from the edge's socket: CURVE with an allow list, and a word in the log for everyone who is turned away."""
+
+import logging
+from pathlib import Path
+
+import zmq
+from zmq.auth.thread import ThreadAuthenticator
+from zmq.utils.monitor import recv_monitor_message
+
+from leukostream.edge.stream.keys import EDGE, AllowList, read_pair
+
+_DOMAIN = "leukostream"
+_FAILURES = {
+    zmq.EVENT_HANDSHAKE_FAILED_AUTH: "its key is not allowed (leuko-edge keys allow)",
+    zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL: "its handshake is not of this edge: it expects another one's key",
+    zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL: "it does not speak CURVE, or broke the handshake off",
+}
+_log = logging.getLogger(__name__)
+
+
+class Guard:
+    """Of one ROUTER before it is bound. Without `keys` everybody is let in. `refused` counts those who were not.
+
+    Raises `StreamError` when the keys cannot be used.
+    """
+
+    def __init__(self, context: "zmq.Context[zmq.Socket[bytes]]", router: "zmq.Socket[bytes]", keys: Path | None) -> None:
+        self.refused = 0
+        self._monitor: zmq.Socket[bytes] | None = None
+        self._authenticator: ThreadAuthenticator | None = None
+        self._router = router
+        if keys is None:
+            return
+        pair = read_pair(keys, EDGE)
+        self._authenticator = ThreadAuthenticator(context)
+        self._authenticator.start()
+        self._authenticator.configure_curve_callback(_DOMAIN, AllowList(keys))
+        router.curve_server = True
+        router.curve_publickey, router.curve_secretkey = pair.public, pair.secret
+        router.zap_domain = _DOMAIN.encode()
+        self._monitor = router.get_monitor_socket(sum(_FAILURES))
+
+    def register(self, poller: zmq.Poller) -> None:
+        """Wake the poller for strangers, too."""
+        if self._monitor is not None:
+            poller.register(self._monitor, zmq.POLLIN)
+
+    def look(self) -> None:
+        """Log and count who was turned away since the last call."""
+        while self._monitor is not None and self._monitor.poll(0):
+            event = zmq.Event(recv_monitor_message(self._monitor)["event"])
+            if event in _FAILURES:
+                self.refused += 1
+                _log.warning("a client was turned away (number %d): %s", self.refused, _FAILURES[event])
+
+    def close(self) -> None:
+        """Before the ROUTER's context ends."""
+        if self._monitor is not None:
+            self._router.disable_monitor()
+            self._monitor = None
+        if self._authenticator is not None:
+            self._authenticator.stop()
+            self._authenticator = None
