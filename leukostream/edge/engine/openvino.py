@@ -15,6 +15,7 @@ from leukostream.edge.contracts.detections import Image, RawDetections
 from leukostream.edge.contracts.errors import EngineError
 from leukostream.edge.engine.base import EngineInfo, Precision
 from leukostream.edge.engine.outputs import INPUT, check_outputs, check_values, expected_outputs
+from leukostream.edge.engine.signal_stack import use_thread_stack_for_signals
 from leukostream.edge.engine.slots import SlotBook
 
 _DEVICE = "CPU"
@@ -63,6 +64,7 @@ class OpenVinoEngine:
         # The first inference allocates and packs weights; a run must not begin with it.
         self.submit(0, 1)
         self._wait(0)
+        use_thread_stack_for_signals()
 
     @property
     def info(self) -> EngineInfo:

@@ -1,5 +1,7 @@
 """The embedded engine on a graph whose right answer follows from the pixels."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -146,3 +148,32 @@ def test_auto_takes_what_the_cpu_computes_natively_and_bf16_is_never_emulated(bu
     else:
         with pytest.raises(EngineError, match="does not compute it natively"):
             open_engine(bundle, 160, 128, precision="bf16")
+
+
+_TWO_THAT_OVERLAP = """
+import gc, os, signal, sys, time
+from leukostream.edge.contracts.bundle import load_bundle
+from leukostream.edge.engine import open_engine
+from leukostream.edge.engine.signal_stack import signal_stack_size
+from leukostream.edge.settings import SHIPPED_BUNDLE
+
+first = open_engine(load_bundle(SHIPPED_BUNDLE), 732, 574, engine="openvino")
+second = open_engine(load_bundle(SHIPPED_BUNDLE), 640, 480, engine="openvino")
+first.close()
+del first
+gc.collect()
+second.close()
+del second
+gc.collect()
+signal.signal(signal.SIGTERM, lambda *_: print("caught", flush=True))
+os.kill(os.getpid(), signal.SIGTERM)
+time.sleep(0.1)
+print(signal_stack_size())
+"""
+
+
+@pytest.mark.timeout(60)
+def test_a_signal_after_two_engines_is_caught() -> None:
+    """OpenVINO left the handlers a stack that it had freed: SIGTERM was a segmentation fault."""
+    done = subprocess.run([sys.executable, "-c", _TWO_THAT_OVERLAP], capture_output=True, text=True, timeout=50, check=False)
+    assert (done.returncode, done.stdout.split()) == (0, ["caught", "0"]), done.stderr[-500:]
