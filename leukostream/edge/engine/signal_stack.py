@@ -1,8 +1,8 @@
 """Keeps OpenVINO from moving signal handlers to a stack that is soon gone.
 
-On a CPU with wide registers OpenVINO gives the thread that compiles a model a stack of its own for signal handlers, and puts the
-former one back when the model goes. Of two models that overlap, the second puts back the first one's, which is freed by then:
-the next signal, a SIGTERM that should end a run in order, is a segmentation fault. Python's handlers need no stack of their own.
+On a CPU with wide registers OpenVINO gives the thread that compiles a model a stack of its own for signal handlers, and puts
+the former one back when the model goes. Of two models that overlap, the second puts back the first one's, which is freed by
+then: the next signal, a SIGTERM that should end a run in order, is a segmentation fault. Python's handlers need no such stack.
 """
 
 import ctypes
