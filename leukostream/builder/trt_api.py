@@ -4,7 +4,7 @@ Names are TensorRT's own; `edge/engine/trt/api.py` says how this file is held ag
 RTX has is in the types named Rtx, and is asked for before it is used.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from leukostream.edge.engine.trt.api import EngineModule
@@ -42,9 +42,6 @@ class ITensor(Protocol):
     def name(self) -> str: ...
 
     @property
-    def shape(self) -> Sequence[int]: ...
-
-    @property
     def dtype(self) -> object: ...
 
 
@@ -72,14 +69,9 @@ class INetworkDefinition(Protocol):
     @property
     def num_inputs(self) -> int: ...
 
-    @property
-    def num_outputs(self) -> int: ...
-
     def get_layer(self, index: int) -> ILayer: ...
 
     def get_input(self, index: int) -> ITensor: ...
-
-    def get_output(self, index: int) -> ITensor: ...
 
 
 class ParserError(Protocol):

@@ -26,6 +26,7 @@ from leukostream.edge.contracts.engine import (
     GpuIdentity,
     ParityReport,
     ParityResult,
+    engine_folders,
     engines_folder,
     load_engine_files,
 )
@@ -104,13 +105,11 @@ def find_engines(bundle: Bundle, engine_dir: Path | None, key: str | None = None
     each. A report that cannot be read counts as none: it will be written anew. Raises `EngineError` when there is no `key`."""
     folder = engines_folder(bundle, engine_dir)
     found, problems = [], []
-    for manifest in sorted(folder.glob(f"*/{ENGINE_MANIFEST}")):
-        name = manifest.parent.name
-        # One that begins with a dot is still being built.
-        if name.startswith(".") or (key is not None and name != key):
+    for built in engine_folders(folder):
+        if key is not None and built.name != key:
             continue
         try:
-            files = _read(manifest.parent)
+            files = _read(built)
         except EngineError as problem:
             problems.append(str(problem))
             continue

@@ -200,6 +200,11 @@ def engines_folder(bundle: Bundle, engine_dir: Path | None = None) -> Path:
     return engine_dir if engine_dir is not None else bundle.path.resolve().parent / ENGINES
 
 
+def engine_folders(engines: Path) -> list[Path]:
+    """Every engine's directory in `engines`, in order of name. One whose name begins with a dot is still being built."""
+    return sorted(manifest.parent for manifest in engines.glob(f"[!.]*/{ENGINE_MANIFEST}"))
+
+
 def load_engine_files(folder: Path) -> EngineFiles:
     """Read an engine's manifest and report. Raises `EngineError` when they are missing or malformed."""
     file = folder / ENGINE_MANIFEST

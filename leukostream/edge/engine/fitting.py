@@ -7,13 +7,13 @@ from shlex import quote
 
 from leukostream.edge.contracts.bundle import Bundle
 from leukostream.edge.contracts.engine import (
-    ENGINE_MANIFEST,
     PARITY,
     RUNTIME_NAMES,
     BuildRequest,
     EngineFiles,
     Gate,
     GpuRuntime,
+    engine_folders,
     engines_folder,
     load_engine_files,
 )
@@ -59,9 +59,7 @@ class Verdict:
 
 def survey(bundle: Bundle, machine: Machine, wanted: Wanted | None = None, engine_dir: Path | None = None) -> list[Verdict]:
     """Every engine that was built from this bundle, the best first; those that cannot be read are in it, too."""
-    folder = engines_folder(bundle, engine_dir)
-    # A name with a dot before it is a build that has not ended.
-    found = sorted(path.parent for path in folder.glob(f"[!.]*/{ENGINE_MANIFEST}"))
+    found = engine_folders(engines_folder(bundle, engine_dir))
     verdicts = [verdict for path in found if (verdict := _verdict(path, bundle, machine, wanted, engine_dir)) is not None]
     return sorted(verdicts, key=_rank)
 

@@ -13,14 +13,12 @@ class TensorIOMode(Protocol):
     """Whether a tensor goes in or out."""
 
     INPUT: Any
-    OUTPUT: Any
 
 
 class DataType(Protocol):
     """Element types of this project's graphs."""
 
     FLOAT: Any
-    HALF: Any
     INT32: Any
     UINT8: Any
 
@@ -37,8 +35,6 @@ class IExecutionContext(Protocol):
     def set_input_shape(self, name: str, shape: tuple[int, ...]) -> bool: ...
 
     def infer_shapes(self) -> list[str]: ...
-
-    def get_tensor_shape(self, name: str) -> Sequence[int]: ...
 
     def set_tensor_address(self, name: str, memory: int) -> bool: ...
 
