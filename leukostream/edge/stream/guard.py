@@ -10,10 +10,12 @@ from zmq.utils.monitor import recv_monitor_message
 from leukostream.edge.stream.keys import EDGE, AllowList, read_pair
 
 _DOMAIN = "leukostream"
+_NO_CURVE = "it does not speak CURVE, or it expects another one's key"
+"""libzmq reports the two by either event, as it comes."""
 _FAILURES = {
     zmq.EVENT_HANDSHAKE_FAILED_AUTH: "its key is not allowed (leuko-edge keys allow)",
-    zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL: "its handshake is not of this edge: it expects another one's key",
-    zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL: "it does not speak CURVE, or broke the handshake off",
+    zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL: _NO_CURVE,
+    zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL: _NO_CURVE,
 }
 _log = logging.getLogger(__name__)
 
