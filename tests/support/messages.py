@@ -4,6 +4,7 @@ from leukostream.edge.contracts.base import Wire
 from leukostream.edge.contracts.messages import (
     Accepted,
     Ack,
+    Credit,
     Hello,
     Ping,
     Pong,
@@ -37,7 +38,7 @@ from leukostream.edge.contracts.status import FieldStatus, RunOutcome
 RUN = "3f8e1c0a-0000-4000-8000-000000000001"
 WALL = "2026-01-01T00:00:00.000Z"
 STAGE = StagePosition(x_nm=-(2**62), y_nm=2**53 + 1)
-INFO = RunInfo(run_id=RUN, next_seq=7, finished=False, open_triggers=2)
+INFO = RunInfo(run_id=RUN, next_seq=7, finished=False, open_triggers=2, open_trigger_ids=("t-4", "t-5"), trigger_until=22)
 
 _DETECTION = Detection(
     label="unidentified",
@@ -92,6 +93,7 @@ FROM_EDGE_EXAMPLES: tuple[Wire, ...] = (
     Reject(code="busy", reason="Another controller holds the lease."),
     Accepted(cmd_id="2", trigger_until=64),
     Rejected(cmd_id="2", code="credit", reason="Wait for credit."),
+    Credit(run_id=RUN, trigger_until=2**53 - 1),
     State(cmd_id="4", runs=(INFO,), fields={FieldStatus.OK: 4}),
     Ping(nonce=1, t_ns=2),
     Pong(nonce=1, t_ns=3, boot_id="boot", state="running", last_seq=6, lag=2),

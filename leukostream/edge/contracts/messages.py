@@ -14,10 +14,14 @@ Encoding = Literal["json", "msgpack"]
 Role = Literal["controller", "observer"]
 
 
+Name = Annotated[str, Field(min_length=1, max_length=128)]
+"""A name that the controller gives: of a run, a trigger, a command, itself."""
+
+
 class Resume(Wire):
     """Where a returning controller wants to go on."""
 
-    run_id: str
+    run_id: Name
     next_seq: Count
 
 
@@ -28,7 +32,7 @@ class Hello(Wire):
     proto: int = PROTOCOL_VERSION
     encodings: tuple[str, ...] = ("json",)
     role: Role = "controller"
-    client_id: str = Field(min_length=1, max_length=128)
+    client_id: Name
     resume: Resume | None = None
 
 
@@ -38,7 +42,9 @@ class RunInfo(Wire):
     run_id: str
     next_seq: Count = Field(description="seq the next record will get")
     finished: bool
-    open_triggers: Count = 0
+    open_triggers: Count = Field(0, description="announced or taken in, and not ended yet")
+    open_trigger_ids: tuple[str, ...] = Field((), description="of those that were announced")
+    trigger_until: Count | None = Field(None, description="as in CREDIT; null when the source paces itself")
 
 
 class Welcome(Wire):
@@ -53,7 +59,7 @@ class Welcome(Wire):
     runs: tuple[RunInfo, ...] = ()
 
 
-RejectCode = Literal["protocol", "encoding", "busy", "malformed", "state", "unknown_type", "too_large", "unknown_run"]
+RejectCode = Literal["protocol", "encoding", "busy", "malformed", "state", "unknown_type", "too_large", "unknown_run", "rate"]
 
 
 class Reject(Wire):
@@ -69,21 +75,24 @@ class RunStartCommand(Wire):
     """Start a run. The controller names it."""
 
     type: Literal["RUN_START"] = "RUN_START"
-    cmd_id: str
-    run_id: str
-    slide_id: str | None = None
-    sample_id: str | None = None
-    continues_run_id: str | None = None
+    cmd_id: Name
+    run_id: Name
+    slide_id: Name | None = None
+    sample_id: Name | None = None
+    continues_run_id: Name | None = None
     max_fields: Count | None = None
 
 
 class TriggerCommand(Wire):
-    """Announce one exposure. The pulse waits for ACCEPTED."""
+    """Announce one exposure: the pulse waits for ACCEPTED, by when the trigger is in the journal.
+
+    `field_index` rises from trigger to trigger. `stage` is where the scanner put the stage.
+    """
 
     type: Literal["TRIGGER"] = "TRIGGER"
-    cmd_id: str
-    run_id: str
-    trigger_id: str
+    cmd_id: Name
+    run_id: Name
+    trigger_id: Name
     field_index: Count
     stage: StagePosition | None = None
 
@@ -92,16 +101,16 @@ class RunStopCommand(Wire):
     """Stop a run: what was taken in is finished, then `run_stop` follows."""
 
     type: Literal["RUN_STOP"] = "RUN_STOP"
-    cmd_id: str
-    run_id: str
+    cmd_id: Name
+    run_id: Name
 
 
 class Query(Wire):
     """Ask for a run's state; answered by STATE."""
 
     type: Literal["QUERY"] = "QUERY"
-    cmd_id: str
-    run_id: str | None = None
+    cmd_id: Name
+    run_id: Name | None = None
 
 
 class State(Wire):
@@ -120,7 +129,7 @@ class Ack(Wire):
     """
 
     type: Literal["ACK"] = "ACK"
-    run_id: str
+    run_id: Name
     upto_seq: int = Field(ge=-1, lt=2**53)
     send_until_seq: Count
 
@@ -150,7 +159,15 @@ class Accepted(Wire):
 
     type: Literal["ACCEPTED"] = "ACCEPTED"
     cmd_id: str
-    trigger_until: Count | None = Field(None, description="absolute trigger credit: field indices below it may be announced")
+    trigger_until: Count | None = Field(None, description="as in CREDIT; null when the source paces itself")
+
+
+class Credit(Wire):
+    """How many triggers of a run may be announced in all; sent whenever the number has grown."""
+
+    type: Literal["CREDIT"] = "CREDIT"
+    run_id: str
+    trigger_until: Count = Field(description="absolute: as many TRIGGERs may be sent from the beginning of the run")
 
 
 class Rejected(Wire):
@@ -158,7 +175,7 @@ class Rejected(Wire):
 
     type: Literal["REJECTED"] = "REJECTED"
     cmd_id: str
-    code: Literal["state", "busy", "unknown_run", "duplicate_run", "unsupported", "credit"]
+    code: Literal["state", "busy", "unknown_run", "duplicate_run", "unsupported", "credit", "duplicate_trigger"]
     reason: str
 
 
@@ -166,7 +183,7 @@ ToEdge = Annotated[
     Hello | RunStartCommand | TriggerCommand | RunStopCommand | Query | Ack | Ping | Pong, Field(discriminator="type")
 ]
 FromEdge = Annotated[
-    Welcome | Reject | Accepted | Rejected | State | Ping | Pong | RunStart | FieldRecord | Advice | Event | RunStop,
+    Welcome | Reject | Accepted | Rejected | Credit | State | Ping | Pong | RunStart | FieldRecord | Advice | Event | RunStop,
     Field(discriminator="type"),
 ]
 TO_EDGE: TypeAdapter[ToEdge] = TypeAdapter(ToEdge)
