@@ -1,0 +1,1 @@
+"""The protocol as files for implementers: JSON Schemas, AsyncAPI, golden vectors, the lock of a version. `make schemas`."""
