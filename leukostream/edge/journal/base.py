@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Protocol
 
+from leukostream.edge.contracts.messages import TriggerCommand
 from leukostream.edge.contracts.records import Record
 
 
@@ -21,6 +22,26 @@ class Journal(Protocol):
     def append(self, record: Record) -> None:
         """Store a record. Raises ValueError when its seq is not `next_seq`: a gap is a defect, never papered over; and
         `JournalError` when records can no longer be stored."""
+        ...
+
+    def announce(self, command: TriggerCommand, done: Callable[[], None]) -> None:
+        """Store a trigger; `done` is called, perhaps by another thread, once it outlives what the journal outlives.
+
+        It is open until a field with its id is appended. The run must have a record. `done` is never called when the journal
+        fails before that. Raises `JournalError` as `append` does, and ValueError for an id that the run has already.
+        """
+        ...
+
+    def announced(self, run_id: str, trigger_id: str) -> TriggerCommand | None:
+        """The command that announced a trigger, open or ended; None when there was none."""
+        ...
+
+    def open_triggers(self, run_id: str) -> list[TriggerCommand]:
+        """Announced triggers without a field on record, in the order of their announcement."""
+        ...
+
+    def n_announced(self, run_id: str) -> int:
+        """How many triggers of the run were announced."""
         ...
 
     def read(self, run_id: str, from_seq: int, limit: int) -> list[tuple[int, bytes]]:

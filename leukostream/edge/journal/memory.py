@@ -5,7 +5,8 @@ from collections import deque
 from collections.abc import Callable
 
 from leukostream.edge.contracts.errors import StreamError
-from leukostream.edge.contracts.records import Record
+from leukostream.edge.contracts.messages import TriggerCommand
+from leukostream.edge.contracts.records import FieldRecord, Record
 
 
 class _Run:
@@ -16,6 +17,8 @@ class _Run:
         self.kept: deque[bytes] = deque()
         self.acknowledged = -1
         self.finished = False
+        self.triggers: dict[str, TriggerCommand] = {}
+        self.open: dict[str, TriggerCommand] = {}
 
     @property
     def next_seq(self) -> int:
@@ -50,9 +53,34 @@ class MemoryJournal:
                 raise ValueError(f"run {record.run_id} {state}; it cannot take a {record.type} with seq {record.seq}")
             run.kept.append(content)
             run.finished = record.type == "run_stop"
+            if isinstance(record, FieldRecord):
+                run.open.pop(record.trigger_id, None)
             callbacks = tuple(self._callbacks)
         for callback in callbacks:
             callback()
+
+    def announce(self, command: TriggerCommand, done: Callable[[], None]) -> None:
+        with self._lock:
+            run = self._runs[command.run_id]
+            if command.trigger_id in run.triggers:
+                raise ValueError(f"run {command.run_id} has a trigger {command.trigger_id!r} already")
+            run.triggers[command.trigger_id] = run.open[command.trigger_id] = command
+        done()
+
+    def announced(self, run_id: str, trigger_id: str) -> TriggerCommand | None:
+        with self._lock:
+            run = self._runs.get(run_id)
+            return run.triggers.get(trigger_id) if run else None
+
+    def open_triggers(self, run_id: str) -> list[TriggerCommand]:
+        with self._lock:
+            run = self._runs.get(run_id)
+            return list(run.open.values()) if run else []
+
+    def n_announced(self, run_id: str) -> int:
+        with self._lock:
+            run = self._runs.get(run_id)
+            return len(run.triggers) if run else 0
 
     def read(self, run_id: str, from_seq: int, limit: int) -> list[tuple[int, bytes]]:
         with self._lock:

@@ -31,6 +31,7 @@ def forget(connection: sqlite3.Connection, retention: Retention, now: datetime) 
             if end["type"] != "run_stop" or (age_days <= retention.keep_days and stored <= retention.keep_mb * 1e6):
                 continue
             connection.execute("DELETE FROM records WHERE run = ?", (number,))
+            connection.execute("DELETE FROM triggers WHERE run = ?", (number,))
             connection.execute("DELETE FROM runs WHERE number = ?", (number,))
             stored -= size
             forgotten.append(name)

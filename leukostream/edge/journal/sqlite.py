@@ -11,13 +11,14 @@ import sqlite3
 import threading
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import IO, Literal
+from typing import IO, Any, Literal
 
 from leukostream.edge.contracts.errors import JournalError, StreamError, first_line
-from leukostream.edge.contracts.records import Record
+from leukostream.edge.contracts.messages import TriggerCommand
+from leukostream.edge.contracts.records import FieldRecord, Record
+from leukostream.edge.journal.batch import HeldRun, WaitingRecord, WaitingTrigger, load, write
 from leukostream.edge.journal.chain import first_link, next_link
 from leukostream.edge.journal.retention import Retention, forget
 from leukostream.edge.journal.tables import SCHEMA, connect
@@ -26,22 +27,10 @@ Durability = Literal["full", "normal"]
 """full: every commit is synchronised to the disk before its records can be read; normal: the system does that when it likes, so
 that a power cut may take the newest ones."""
 
-_RUN_STOP = b'{"type":"run_stop"'
 _BATCH_RECORDS = 64
 _MAX_WAITING = 4096
 _RESERVE_BYTES = 4 * 2**20
 """Given up when the disk is full, so that the run can still be ended and say why."""
-
-
-@dataclass(slots=True)
-class _Run:
-    number: int
-    next_seq: int = 0
-    committed: int = 0
-    """records that are on disk: those with a seq below this"""
-    acknowledged: int = -1
-    finished: bool = False
-    link: bytes = b""
 
 
 class SqliteJournal:
@@ -54,7 +43,7 @@ class SqliteJournal:
         self._path = path
         self._lock = threading.Lock()
         self._news = threading.Condition(self._lock)
-        self._waiting: deque[tuple[_Run, int, bytes, bytes]] = deque()
+        self._waiting: deque[WaitingRecord | WaitingTrigger] = deque()
         self._acknowledgements: dict[int, int] = {}
         self._callbacks: list[Callable[[], None]] = []
         self._trouble, self._failure = "", ""
@@ -68,7 +57,7 @@ class SqliteJournal:
             _reserve(self._reserve_path)
             self.forgotten = forget(self._writer, retention, datetime.now(timezone.utc)) if retention else []
             """runs that were deleted on opening, as `retention` allows"""
-            self._runs = self._load()
+            self._runs = load(self._writer, first_link)
         except (OSError, sqlite3.Error) as problem:
             raise JournalError(
                 f"journal {path} cannot be opened ({first_line(problem)}); check the path given to --journal and its disk."
@@ -89,21 +78,51 @@ class SqliteJournal:
     def append(self, record: Record) -> None:
         content = record.model_dump_json().encode()
         with self._news:
-            self._news.wait_for(lambda: len(self._waiting) < _MAX_WAITING or self._failure)
-            if self._failure:
-                raise JournalError(self._failure)
+            self._await_room()
             run = self._runs.get(record.run_id)
             if run is None:
                 number = 1 + max((known.number for known in self._runs.values()), default=-1)
-                run = self._runs[record.run_id] = _Run(number, link=first_link(record.run_id))
+                run = self._runs[record.run_id] = HeldRun(number, record.run_id, first_link(record.run_id))
             if record.seq != run.next_seq or run.finished:
                 state = "is finished" if run.finished else f"expects seq {run.next_seq}"
                 raise ValueError(f"run {record.run_id} {state}; it cannot take a {record.type} with seq {record.seq}")
             run.link = next_link(run.link, content)
             run.next_seq += 1
             run.finished = record.type == "run_stop"
-            self._waiting.append((run, record.seq, content, run.link))
+            ended = run.open.pop(record.trigger_id, None) if isinstance(record, FieldRecord) else None
+            self._waiting.append(WaitingRecord(run, record.seq, content, run.link, ended.trigger_id if ended else None))
             self._news.notify_all()
+
+    def announce(self, command: TriggerCommand, done: Callable[[], None]) -> None:
+        if self.announced(command.run_id, command.trigger_id) is not None:
+            raise ValueError(f"run {command.run_id} has a trigger {command.trigger_id!r} already")
+        with self._news:
+            self._await_room()
+            run = self._runs[command.run_id]
+            run.open[command.trigger_id] = command
+            self._waiting.append(WaitingTrigger(run, run.n_announced, command, done))
+            run.n_announced += 1
+            self._news.notify_all()
+
+    def announced(self, run_id: str, trigger_id: str) -> TriggerCommand | None:
+        with self._lock:
+            run = self._runs.get(run_id)
+            if run is None:
+                return None
+            if trigger_id in run.open:
+                return run.open[trigger_id]
+            row = self._select("SELECT command FROM triggers WHERE run = ? AND name = ?", (run.number, trigger_id))
+            return TriggerCommand.model_validate_json(row[0][0]) if row else None
+
+    def open_triggers(self, run_id: str) -> list[TriggerCommand]:
+        with self._lock:
+            run = self._runs.get(run_id)
+            return list(run.open.values()) if run else []
+
+    def n_announced(self, run_id: str) -> int:
+        with self._lock:
+            run = self._runs.get(run_id)
+            return run.n_announced if run else 0
 
     def read(self, run_id: str, from_seq: int, limit: int) -> list[tuple[int, bytes]]:
         with self._lock:
@@ -111,13 +130,10 @@ class SqliteJournal:
             if run is None:
                 return []
             upto = min(run.committed, from_seq + limit)
-            try:
-                rows = self._reader.execute(
-                    "SELECT seq, content FROM records WHERE run = ? AND seq >= ? AND seq < ? ORDER BY seq",
-                    (run.number, from_seq, upto),
-                ).fetchall()
-            except sqlite3.Error as problem:
-                raise StreamError(f"journal {self._path} cannot be read ({first_line(problem)}); check its disk.") from problem
+            rows = self._select(
+                "SELECT seq, content FROM records WHERE run = ? AND seq >= ? AND seq < ? ORDER BY seq",
+                (run.number, from_seq, upto),
+            )
             if len(rows) != max(0, upto - from_seq):
                 raise StreamError(
                     f"journal {self._path} lacks records of run {run_id}; check it with `leuko-edge runs verify`."
@@ -166,20 +182,16 @@ class SqliteJournal:
     def _reserve_path(self) -> Path:
         return self._path.with_name(f"{self._path.name}.reserve")
 
-    def _load(self) -> dict[str, _Run]:
-        rows = self._writer.execute(
-            "SELECT name, number, acknowledged, "
-            "(SELECT count(*) FROM records WHERE run = number), "
-            "(SELECT link FROM records WHERE run = number ORDER BY seq DESC LIMIT 1), "
-            "(SELECT content FROM records WHERE run = number ORDER BY seq DESC LIMIT 1) "
-            "FROM runs ORDER BY number"
-        )
-        return {
-            name: _Run(
-                number, n_records, n_records, acknowledged, bool(last) and last.startswith(_RUN_STOP), link or first_link(name)
-            )
-            for name, number, acknowledged, n_records, link, last in rows
-        }
+    def _await_room(self) -> None:
+        self._news.wait_for(lambda: len(self._waiting) < _MAX_WAITING or self._failure)
+        if self._failure:
+            raise JournalError(self._failure)
+
+    def _select(self, query: str, values: tuple[int | str, ...]) -> list[Any]:
+        try:
+            return self._reader.execute(query, values).fetchall()
+        except sqlite3.Error as problem:
+            raise StreamError(f"journal {self._path} cannot be read ({first_line(problem)}); check its disk.") from problem
 
     def _commit_all(self) -> None:
         while True:
@@ -189,26 +201,27 @@ class SqliteJournal:
                 acknowledgements, self._acknowledgements = self._acknowledgements, {}
                 if not batch and not acknowledgements:
                     return
-                names = {run.number: name for name, run in self._runs.items()}
             try:
-                self._commit_or_make_room(batch, acknowledgements, names)
+                self._write_or_make_room(batch, acknowledgements)
             except sqlite3.Error as problem:
                 self._fail(problem)
                 return
             with self._news:
-                for run, seq, _, _ in batch:
+                for each in batch:
                     self._waiting.popleft()
-                    run.committed = seq + 1
+                    if isinstance(each, WaitingRecord):
+                        each.run.committed = each.seq + 1
                 self._news.notify_all()
                 callbacks = tuple(self._callbacks) if batch else ()
+            for each in batch:
+                if isinstance(each, WaitingTrigger):
+                    each.done()
             for callback in callbacks:
                 callback()
 
-    def _commit_or_make_room(
-        self, batch: list[tuple[_Run, int, bytes, bytes]], acknowledgements: dict[int, int], names: dict[int, str]
-    ) -> None:
+    def _write_or_make_room(self, batch: list[WaitingRecord | WaitingTrigger], acknowledgements: dict[int, int]) -> None:
         try:
-            self._commit(batch, acknowledgements, names)
+            write(self._writer, batch, acknowledgements)
         except sqlite3.OperationalError as problem:
             if not self._reserve_path.exists():
                 raise
@@ -217,24 +230,7 @@ class SqliteJournal:
                 f"journal {self._path} has no room for more records ({first_line(problem)}); free space on its disk, then "
                 "start a new run."
             )
-            self._commit(batch, acknowledgements, names)
-
-    def _commit(
-        self, batch: list[tuple[_Run, int, bytes, bytes]], acknowledgements: dict[int, int], names: dict[int, str]
-    ) -> None:
-        with self._writer:  # one transaction: all of it or nothing
-            self._writer.executemany(
-                "INSERT OR IGNORE INTO runs (number, name) VALUES (?, ?)",
-                [(run.number, names[run.number]) for run, seq, _, _ in batch if seq == 0],
-            )
-            self._writer.executemany(
-                "INSERT INTO records (run, seq, content, link) VALUES (?, ?, ?, ?)",
-                [(run.number, seq, content, link) for run, seq, content, link in batch],
-            )
-            self._writer.executemany(
-                "UPDATE runs SET acknowledged = max(acknowledged, ?) WHERE number = ?",
-                [(upto_seq, number) for number, upto_seq in acknowledgements.items()],
-            )
+            write(self._writer, batch, acknowledgements)
 
     def _fail(self, problem: sqlite3.Error) -> None:
         with self._news:

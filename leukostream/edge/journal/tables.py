@@ -17,6 +17,15 @@ CREATE TABLE IF NOT EXISTS records (
   link BLOB NOT NULL,
   PRIMARY KEY (run, seq)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS triggers (
+  run INTEGER NOT NULL REFERENCES runs (number),
+  name TEXT NOT NULL,
+  place INTEGER NOT NULL,
+  command BLOB NOT NULL,
+  ended INTEGER NOT NULL DEFAULT 0,
+  PRIMARY KEY (run, name)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS open_triggers ON triggers (run, place) WHERE ended = 0;
 """
 
 

@@ -19,6 +19,7 @@ from support.scripted_run import WALL, field_record, run_start, run_stop
 
 from leukostream.edge.contracts.errors import JournalError
 from leukostream.edge.journal.archive import Archive
+from leukostream.edge.journal.batch import write
 from leukostream.edge.journal.retention import Retention
 from leukostream.edge.journal.sqlite import SqliteJournal
 
@@ -104,14 +105,14 @@ def test_nothing_can_be_read_before_it_is_committed(
     opened: Callable[[], SqliteJournal], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     journal = opened()
-    commit, may, woken = journal._commit, threading.Event(), []
+    may, woken = threading.Event(), []
     journal.on_append(lambda: woken.append(True))
 
     def late(*what: object) -> None:
         may.wait(10)
-        commit(*what)  # type: ignore[arg-type]
+        write(*what)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(journal, "_commit", late)
+    monkeypatch.setattr("leukostream.edge.journal.sqlite.write", late)
     fill(journal, 2)
     assert (journal.next_seq("r"), seqs(journal), woken) == (4, [], [])
     may.set()
@@ -165,14 +166,14 @@ def test_the_reserve_lets_a_run_be_ended(
     path: Path, opened: Callable[[], SqliteJournal], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     journal = opened()
-    commit, reserve = journal._commit, path.with_name("journal.sqlite.reserve")
+    reserve = path.with_name("journal.sqlite.reserve")
 
     def full_while_reserved(*what: object) -> None:
         if reserve.exists():
             raise sqlite3.OperationalError("database or disk is full")
-        commit(*what)  # type: ignore[arg-type]
+        write(*what)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(journal, "_commit", full_while_reserved)
+    monkeypatch.setattr("leukostream.edge.journal.sqlite.write", full_while_reserved)
     fill(journal, 2)
     until(lambda: seqs(journal) == [0, 1, 2, 3])
     assert "has no room for more records (database or disk is full)" in journal.trouble
