@@ -6,17 +6,23 @@ from pathlib import Path
 from leukostream.edge.contracts.errors import StreamError
 
 _TCP = re.compile(r"tcp://(?P<host>[^/]+):(?P<port>\*|\d{1,6})")
-
-
 _LOOPBACK = re.compile(r"127(\.\d{1,3}){3}|localhost|\[::1\]")
 
 
-def check_guarded(endpoint: str, keys: Path | None) -> None:
-    """Raises `StreamError` for an address that other machines could reach while anybody would be let in."""
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach what listens at `host`."""
+    return _LOOPBACK.fullmatch(host) is not None
+
+
+def check_guarded(endpoint: str, keys: Path | None, could: str = "command this edge") -> None:
+    """Raises `StreamError` for an address that other machines could reach while anybody would be let in.
+
+    `could` is what anybody might then do, for the sentence.
+    """
     match = _TCP.fullmatch(endpoint)
-    if keys is None and match and not _LOOPBACK.fullmatch(match["host"]):
+    if keys is None and match and not is_loopback(match["host"]):
         raise StreamError(
-            f"{endpoint} can be reached from other machines, and without keys anybody could command this edge; make some "
+            f"{endpoint} can be reached from other machines, and without keys anybody could {could}; make some "
             "(`leuko-edge keys new edge --out DIR`) and give --keys DIR, or bind to 127.0.0.1."
         )
 

@@ -1,7 +1,7 @@
 """What the edge does with each message: sessions, lease, commands, credit. No socket and no thread in here."""
 
 from collections.abc import Callable
-from typing import Literal
+from typing import Literal, get_args
 
 from leukostream import __version__
 from leukostream.edge.contracts.base import Wire
@@ -52,6 +52,8 @@ class Exchange:
 
     def __init__(self, journal: Journal, control: RunControl, boot_id: str, settings: StreamSettings, post: Post) -> None:
         self.sessions: dict[bytes, Session] = {}
+        self.rejects: dict[str, int] = dict.fromkeys(get_args(RejectCode), 0)
+        """REJECTs so far, by code; every code is there from the start, so that another thread may look at any time"""
         self._runs = Runs(journal, control)
         self._journal = journal
         self._control = control
@@ -110,6 +112,7 @@ class Exchange:
 
     def _reject(self, identity: bytes, code: RejectCode, reason: str) -> None:
         refusal = Reject(code=code, reason=reason)
+        self.rejects[code] += 1
         session = self.sessions.get(identity)
         if session is not None:
             session.answer(refusal)

@@ -1,4 +1,4 @@
-"""Keeps strangers from the edge's socket: CURVE with an allow list, and a word in the log for everyone who is turned away."""
+"""Keeps strangers from a socket of the edge: CURVE with an allow list, and a word in the log for who is turned away."""
 
 import logging
 from pathlib import Path
@@ -21,26 +21,34 @@ _log = logging.getLogger(__name__)
 
 
 class Guard:
-    """Of one ROUTER before it is bound. Without `keys` everybody is let in. `refused` counts those who were not.
+    """Of one socket before it is bound, in a context of its own. Without `keys` everybody is let in. `refused` counts those who
+    were not, and the log calls each of them `who`.
 
     Raises `StreamError` when the keys cannot be used.
     """
 
-    def __init__(self, context: "zmq.Context[zmq.Socket[bytes]]", router: "zmq.Socket[bytes]", keys: Path | None) -> None:
+    def __init__(
+        self,
+        context: "zmq.Context[zmq.Socket[bytes]]",
+        socket: "zmq.Socket[bytes]",
+        keys: Path | None,
+        who: str = "a client",
+    ) -> None:
         self.refused = 0
+        self._who = who
         self._monitor: zmq.Socket[bytes] | None = None
         self._authenticator: ThreadAuthenticator | None = None
-        self._router = router
+        self._socket = socket
         if keys is None:
             return
         pair = read_pair(keys, EDGE)
         self._authenticator = ThreadAuthenticator(context)
         self._authenticator.start()
         self._authenticator.configure_curve_callback(_DOMAIN, AllowList(keys))
-        router.curve_server = True
-        router.curve_publickey, router.curve_secretkey = pair.public, pair.secret
-        router.zap_domain = _DOMAIN.encode()
-        self._monitor = router.get_monitor_socket(sum(_FAILURES))
+        socket.curve_server = True
+        socket.curve_publickey, socket.curve_secretkey = pair.public, pair.secret
+        socket.zap_domain = _DOMAIN.encode()
+        self._monitor = socket.get_monitor_socket(sum(_FAILURES))
 
     def register(self, poller: zmq.Poller) -> None:
         """Wake the poller for strangers, too."""
@@ -53,12 +61,12 @@ class Guard:
             event = zmq.Event(recv_monitor_message(self._monitor)["event"])
             if event in _FAILURES:
                 self.refused += 1
-                _log.warning("a client was turned away (number %d): %s", self.refused, _FAILURES[event])
+                _log.warning("%s was turned away (number %d): %s", self._who, self.refused, _FAILURES[event])
 
     def close(self) -> None:
-        """Before the ROUTER's context ends."""
+        """Before the socket's context ends."""
         if self._monitor is not None:
-            self._router.disable_monitor()
+            self._socket.disable_monitor()
             self._monitor = None
         if self._authenticator is not None:
             self._authenticator.stop()

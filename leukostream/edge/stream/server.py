@@ -102,6 +102,16 @@ class EdgeServer:
         """Clients that were turned away for want of a key."""
         return self._guard.refused
 
+    @property
+    def sessions(self) -> int:
+        """Controllers and observers with a session; any thread may ask."""
+        return len(self._exchange.sessions)
+
+    @property
+    def rejects(self) -> dict[str, int]:
+        """REJECTs so far, by code; any thread may ask."""
+        return dict(self._exchange.rejects)
+
     def _release(self) -> None:
         self._guard.close()
         self._router.close()
