@@ -1,5 +1,6 @@
 """Where the run drops a word after each record, and nobody of the run has to wait for what becomes of it."""
 
+import logging
 import time
 from pathlib import Path
 from types import TracebackType
@@ -13,6 +14,8 @@ from leukostream.edge.telemetry.metrics import MetricsPage
 from leukostream.edge.telemetry.publisher import ALIVE_S, Publisher
 from leukostream.edge.telemetry.tally import Tally
 from leukostream.edge.telemetry.vitals import Look
+
+_log = logging.getLogger(__name__)
 
 
 class Telemetry:
@@ -44,9 +47,9 @@ class Telemetry:
         """Bind both. Raises `StreamError` when one of them cannot be bound; then neither is."""
         try:
             if self.publisher is not None:
-                self.publisher.start()
+                _log.info("live counts are published at %s", self.publisher.start().endpoint)
             if self.page is not None:
-                self.page.start()
+                _log.info("metrics are served at %s", self.page.start().url)
         except BaseException:
             self.close()
             raise
