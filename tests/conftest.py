@@ -45,6 +45,15 @@ settings.load_profile("leukostream")
 _seconds: dict[str, float] = defaultdict(float)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """What a command keeps in the user's home (its journal, above all) stays out of the real one."""
+    with pytest.MonkeyPatch.context() as patch:
+        folder = tmp_path_factory.mktemp("home")
+        patch.setenv("HOME", str(folder))
+        yield folder
+
+
 @pytest.fixture(scope="session")
 def real_data() -> Path:
     """Folder of the real images; the test is skipped where there is none."""

@@ -12,12 +12,15 @@ import yaml
 from pydantic import Field, ValidationError
 
 from leukostream.edge.contracts.base import Strict, explain
-from leukostream.edge.contracts.bundle import Bundle, Thresholds, load_bundle
+from leukostream.edge.contracts.bundle import MANIFEST, Bundle, Thresholds, load_bundle
 from leukostream.edge.contracts.errors import ConfigError
 from leukostream.edge.contracts.profile import Profile, load_profile
 from leukostream.edge.engine.base import EngineChoice, Precision
 from leukostream.edge.journal.sqlite import Durability
+from leukostream.edge.signing import signers_in
 
+DEFAULT_JOURNAL = Path("~/.local/state/leukostream/journal.sqlite")
+IN_MEMORY = Path("memory")
 SHIPPED_BUNDLE = Path(__file__).parent / "bundles" / "yolov3-tiny-416"
 
 Policy = Literal["lossless", "latest"]
@@ -31,6 +34,9 @@ class EdgeSettings(Strict):
     um_per_px: float | None = Field(None, gt=0, le=10, description="physical size of the source's pixels")
     bundle: Path = Field(SHIPPED_BUNDLE, description="directory with the model")
     profile: Path | None = Field(None, description="calibration of this instrument")
+    signers: Path | None = Field(
+        None, description="directory of public keys (*.pub); only what one of them signed is loaded: bundle, profile, engine"
+    )
     bind: str = Field("tcp://127.0.0.1:5570", min_length=1, description="where the controller connects")
     keys: Path | None = Field(None, description="directory of this edge's keys (CURVE); without, only this machine can connect")
     policy: Policy = Field("lossless", description="lossless: the source waits; latest: the oldest waiting field is dropped")
@@ -47,7 +53,14 @@ class EdgeSettings(Strict):
     max_fields: int | None = Field(None, ge=1, description="end the run after this many fields")
     source_timeout_s: Seconds = Field(10.0, description="a run fails when its source gives nothing for so long")
     ack_timeout_s: Seconds = Field(10.0, description="wait so long for the controller to acknowledge run_stop")
-    journal: Path | None = Field(None, description="file in which records outlive this process; in memory only if not set")
+    trigger_window: int = Field(16, ge=1, le=256, description="announced triggers that may be open at a time")
+    trigger_timeout_s: Seconds = Field(2.0, description="a trigger without a frame for so long ends as `timeout`")
+    pause_after_records: int = Field(
+        10_000, ge=1, description="the scanner is asked to pause while more records are unacknowledged"
+    )
+    ping_every_s: float = Field(1.0, gt=0, le=60, description="sign of life to every client at this interval")
+    silent_after_s: float = Field(5.0, gt=0, le=600, description="a client not heard for so long has lost its session")
+    journal: Path = Field(DEFAULT_JOURNAL, description="file in which records outlive this process; `memory`: they do not")
     journal_durability: Durability = Field(
         "full", description="full syncs every commit to the disk before it is sent; normal does not"
     )
@@ -72,20 +85,31 @@ class Setup:
     bundle: Bundle
     profile_sha256: str | None = None
     warnings: tuple[str, ...] = ()
+    bundle_signer: str | None = None
+    profile_signer: str | None = None
 
 
 def resolve(command_line: Mapping[str, Any], file: Path | None = None) -> Setup:
-    """Merge the layers and check them. Raises `ConfigError`, `ProfileError` or `BundleError`."""
+    """Merge the layers and check them, and who signed them where that is asked for.
+
+    Raises `ConfigError`, `ProfileError` or `BundleError`.
+    """
     given = _merged(_read(file) if file else {}, _known(dict(command_line), "the command line"))
     chosen_bundle, chosen_profile = given.get("bundle", SHIPPED_BUNDLE), given.get("profile")
-    for key, value in (("bundle", chosen_bundle), ("profile", chosen_profile)):
+    folder = given.get("signers")
+    for key, value in (("bundle", chosen_bundle), ("profile", chosen_profile), ("signers", folder)):
         if not isinstance(value, str | Path | None):
             raise ConfigError(f"`{key}` must be a path, not {value!r}; write it in quotes.")
-    bundle = load_bundle(chosen_bundle)
+    signers = signers_in(None if folder is None else Path(folder))
+    bundle, bundle_signer, profile_signer = load_bundle(chosen_bundle), None, None
+    if signers is not None:
+        bundle_signer = signers.require("bundle", bundle.path / MANIFEST, bundle.bundle_id)
     base: dict[str, Any] = {"thresholds": bundle.manifest.thresholds.model_dump()}
     profile_sha256, warnings = None, list[str]()
     if chosen_profile is not None:
         profile, profile_sha256 = load_profile(chosen_profile)
+        if signers is not None:
+            profile_signer = signers.require("profile", Path(chosen_profile), profile_sha256)
         layer, warnings = _from_profile(profile, bundle, chosen_profile)
         base = _merged(base, layer)
     if "source" not in given:
@@ -97,7 +121,7 @@ def resolve(command_line: Mapping[str, Any], file: Path | None = None) -> Setup:
         raise ConfigError(
             f"a setting from {where} cannot be used: {explain(problem)}; see `leuko-edge run --help`."
         ) from problem
-    return Setup(settings, bundle, profile_sha256, tuple(warnings))
+    return Setup(settings, bundle, profile_sha256, tuple(warnings), bundle_signer, profile_signer)
 
 
 def _from_profile(profile: Profile, bundle: Bundle, path: Path | str) -> tuple[dict[str, Any], list[str]]:

@@ -114,7 +114,7 @@ class ScriptedRun:
     def __init__(
         self, journal: MemoryJournal, n_fields: int = 20, *, hold: bool = False, outcome: RunOutcome = RunOutcome.COMPLETED
     ) -> None:
-        self.control = SingleRun(StopSwitch())
+        self.control = SingleRun(StopSwitch(), journal)
         self.go = threading.Semaphore(0)
         self.written = threading.Event()
         self._journal = journal

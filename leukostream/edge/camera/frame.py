@@ -18,6 +18,15 @@ class SourceTimeout(SourceError):
 
 
 @dataclass(frozen=True, slots=True)
+class Trigger:
+    """An announced exposure; `stage_nm` is where the scanner put the stage."""
+
+    trigger_id: str
+    field_index: int
+    stage_nm: tuple[int, int] | None
+
+
+@dataclass(frozen=True, slots=True)
 class Frame:
     """What one trigger gave: an image, or the reason why there is none.
 
@@ -27,7 +36,7 @@ class Frame:
 
     trigger_id: str
     field_index: int
-    status: Literal["ok", "lost", "incomplete", "failed"]
+    status: Literal["ok", "lost", "incomplete", "failed", "timeout"]
     image: Image | None
     um_per_px: float
     t_trigger_ns: int
@@ -78,3 +87,11 @@ class FrameSource(Protocol):
         ...
 
     def close(self) -> None: ...
+
+
+class TriggeredSource(FrameSource, Protocol):
+    """A source that gives one frame for each exposure it is told of (`info.self_paced` is false)."""
+
+    def expect(self, trigger: Trigger) -> None:
+        """The next exposure is this trigger's; a source that is fired by software fires now. Raises `SourceError`."""
+        ...

@@ -19,9 +19,9 @@ def open_source(uri: str, um_per_px: float | None) -> FrameSource:
     if not rest:
         raise ConfigError(f"source {uri!r} names nothing to open; write for example folder:PATH, video:PATH or opencv:0.")
     if scheme == "virtual":
-        from leukostream.edge.camera.virtual import VirtualSource  # noqa: PLC0415 - draws a slide; only this source needs it
+        from leukostream.edge.camera.virtual_camera import open_virtual  # noqa: PLC0415 - draws a slide; only it needs that
 
-        return VirtualSource(rest, um_per_px)
+        return open_virtual(rest, um_per_px)
     if um_per_px is None:
         raise ConfigError(
             f"source {uri!r} does not say how large a pixel is; give it with --um-per-px "

@@ -34,6 +34,9 @@ class VirtualOptions(Strict):
     mix: Literal["normal", "even"] = Field("normal", description="a normal differential, or all 15 classes alike")
     rbc: float = Field(SlideSettings.model_fields["rbc_per_field_mean"].default, ge=0.0, description="red cells per field")
     overlap: float = Field(0.0, ge=0.0, le=0.9, description="share of a field that the next one shows again")
+    trigger: Literal["none", "software"] = Field(
+        "none", description="software: a field is exposed when the controller announces it"
+    )
     rate: float = Field(0.0, ge=0.0, le=1000.0, description="fields per second; 0 = as fast as they are read")
     variants: int = Field(12, ge=1, le=64, description="different cells per class; few open sooner")
     stain: float = Field(1.0, ge=0.0, description="stain variation between seeds; 0 = one fixed stain")
@@ -44,6 +47,8 @@ class VirtualOptions(Strict):
     fail_every: Every = 0
     lose_every: Every = 0
     damage_every: Every = 0
+    silent_every: Every = Field(0, description="with trigger=software: no frame at all, and no word about it")
+    extra_every: Every = Field(0, description="with trigger=software: a second frame that nobody asked for")
 
     def slide(self) -> SlideSettings:
         """The settings of the slide. Raises `ValidationError` for values out of the slide's range."""
@@ -102,7 +107,7 @@ class VirtualSource:
             height_px=self._options.height,
             um_per_px=UM_PER_PX,
             n_fields=self._options.fields,
-            self_paced=True,
+            self_paced=self._options.trigger == "none",
             is_synthetic=True,
         )
         steps = [size * (1.0 - self._options.overlap) * UM_PER_PX for size in (self._options.width, self._options.height)]
@@ -133,18 +138,20 @@ class VirtualSource:
         self._await_turn(timeout_s)
         index = self._next
         self._next += 1
+        return self._expose(f"virtual-{index}", index, self._fault(index), index)
+
+    def _expose(self, trigger_id: str, index: int, fault: Fault | None, frame_id: int) -> Frame:
         t_trigger_ns = time.monotonic_ns()
-        fault = self._fault(index)
         field = self.truth(index)
         return Frame(
-            trigger_id=f"virtual-{index}",
+            trigger_id=trigger_id,
             field_index=index,
             status=fault or "ok",
             image=None if fault else field.image,
             um_per_px=UM_PER_PX,
             t_trigger_ns=t_trigger_ns,
             t_host_ns=time.monotonic_ns(),
-            frame_id=None if fault == "lost" else index,
+            frame_id=None if fault == "lost" else frame_id,
             stage_nm=(round(field.stage_um[0] * 1000), round(field.stage_um[1] * 1000)),
             source_name=f"field {index} of virtual slide {self._options.seed}",
             detail=_DETAILS[fault] if fault else "",

@@ -41,6 +41,7 @@ def demo(
     if source is None and not as_json:
         typer.echo("The fields of this demo are drawn (synthetic): it shows the pipeline, it says nothing about real blood.")
     with tempfile.TemporaryDirectory() as folder:
+        command += ["--journal", str(Path(folder) / "journal.sqlite")]
         log = Path(folder) / "edge.log"
         edge = _spawn(command, log)
         try:

@@ -2,6 +2,7 @@
 
 import logging
 import uuid
+from contextlib import ExitStack
 
 from leukostream.edge.commands.journals import opened_journal
 from leukostream.edge.contracts.errors import StreamError
@@ -11,9 +12,12 @@ from leukostream.edge.contracts.status import RunOutcome
 from leukostream.edge.engine.base import Engine
 from leukostream.edge.journal.base import Journal
 from leukostream.edge.pipeline import Opened, Run, StopSwitch
+from leukostream.edge.pipeline.announcing import TriggerDesk
+from leukostream.edge.pipeline.backlog import Backlog
 from leukostream.edge.pipeline.single import SingleRun
-from leukostream.edge.settings import Setup
+from leukostream.edge.settings import IN_MEMORY, Setup
 from leukostream.edge.stream.server import EdgeServer
+from leukostream.edge.stream.settings import StreamSettings
 
 _WAIT_S = 0.1
 _log = logging.getLogger(__name__)
@@ -25,11 +29,15 @@ def serve_one_run(setup: Setup, parts: Opened, stop: StopSwitch) -> RunOutcome:
     Raises `StreamError` when the endpoint cannot be bound, or when records were not acknowledged within `ack_timeout_s`.
     """
     settings = setup.settings
-    control = SingleRun(stop)
-    with (
-        opened_journal(settings) as journal,
-        EdgeServer(settings.bind, journal, control, boot_id=str(uuid.uuid4()), keys=settings.keys) as server,
-    ):
+    pace = StreamSettings(ping_every_s=settings.ping_every_s, silent_after_s=settings.silent_after_s)
+    with ExitStack() as held:
+        journal = held.enter_context(opened_journal(settings))
+        desk = None
+        if not parts.source.info.self_paced:
+            desk = TriggerDesk(journal, settings.trigger_window, settings.max_fields)
+        control = SingleRun(stop, journal, desk)
+        boot_id = str(uuid.uuid4())
+        server = held.enter_context(EdgeServer(settings.bind, journal, control, boot_id, pace, settings.keys))
         _log.info("%s reads %s", parts.engine.info, parts.source.info.uri)
         _log.info("waiting for a controller at %s", server.endpoint)
         order = _wait(control, server, stop, parts.engine)
@@ -37,18 +45,19 @@ def serve_one_run(setup: Setup, parts: Opened, stop: StopSwitch) -> RunOutcome:
             _log.info("stopped before a run began: %s", stop.requested)
             server.close(0.0)
             return RunOutcome.STOPPED
-        one = Run(setup, parts.source, parts.engine, parts.plan, order, stop)
-        control.running(one.ledger)
+        one = Run(setup, parts.source, parts.engine, parts.plan, order, stop, desk)
+        hold = desk.hold if desk else _hold_nothing
+        control.running(one.ledger, Backlog(settings.pause_after_records, one.advise, hold))
         _log.info("run %s begins", order.run_id)
-        outcome = _perform(one, journal, server, stop)
+        outcome = _perform(one, journal, server, stop, control)
         control.finished()
         server.close(settings.ack_timeout_s)
         left = journal.next_seq(order.run_id) - 1 - journal.acknowledged(order.run_id)
     if left:
         kept = (
             f"they stay in {settings.journal}: start the edge with this journal again and resume the run."
-            if settings.journal
-            else "they are lost with this process; keep it connected until run_stop, or use --journal."
+            if settings.journal != IN_MEMORY
+            else "they are lost with this process; keep it connected until run_stop, or use --journal FILE."
         )
         raise StreamError(
             f"the controller did not acknowledge the last {left} records of run {order.run_id} within "
@@ -66,10 +75,11 @@ def _wait(control: SingleRun, server: EdgeServer, stop: StopSwitch, engine: Engi
     return None
 
 
-def _perform(one: Run, journal: Journal, server: EdgeServer, stop: StopSwitch) -> RunOutcome:
+def _perform(one: Run, journal: Journal, server: EdgeServer, stop: StopSwitch, control: SingleRun) -> RunOutcome:
     outcome = RunOutcome.INTERRUPTED
     for record in one.records():
         journal.append(record)
+        control.waiting(record.run_id, record.seq - journal.acknowledged(record.run_id))
         if journal.trouble:
             stop.stop(journal.trouble, RunOutcome.FAILED)
         if not server.alive:
@@ -79,6 +89,10 @@ def _perform(one: Run, journal: Journal, server: EdgeServer, stop: StopSwitch) -
             _report(record)
     _check_stream(server)
     return outcome
+
+
+def _hold_nothing(_: bool) -> None:
+    """A source that paces itself cannot be held back; it is advised like any other."""
 
 
 def _report(last: RunStop) -> None:

@@ -1,6 +1,8 @@
 """Reads a journal that no edge need be running for: its runs, their records, and whether the chain holds."""
 
+import json
 import sqlite3
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,7 +65,20 @@ class Archive:
         return first, last
 
     def problem(self, run: StoredRun) -> str:
-        """What is wrong with the run's chain; empty when nothing is."""
+        """What is wrong with the run: its chain, or a trigger without its one field; empty when nothing is."""
+        return self._broken_chain(run) or self._wrong_trigger(run)
+
+    def _wrong_trigger(self, run: StoredRun) -> str:
+        """Every announced trigger of a run that has ended must have exactly one field on record."""
+        announced = [name for (name,) in self._select("SELECT name FROM triggers WHERE run = ? ORDER BY place", run.number)]
+        if not announced or not self.first_and_last(run)[1].startswith(b'{"type":"run_stop"'):
+            return ""
+        contents = self._select("SELECT content FROM records WHERE run = ? ORDER BY seq", run.number)
+        ended = Counter(json.loads(content)["trigger_id"] for (content,) in contents if content.startswith(b'{"type":"field"'))
+        wrong = [name for name in announced if ended[name] != 1] + sorted(ended.keys() - set(announced))
+        return f"trigger {wrong[0]} was announced and has {ended[wrong[0]]} fields" if wrong else ""
+
+    def _broken_chain(self, run: StoredRun) -> str:
         rows = self._select("SELECT seq, CAST(content AS BLOB), link FROM records WHERE run = ? ORDER BY seq", run.number)
         return broken_at(run.run_id, rows)
 

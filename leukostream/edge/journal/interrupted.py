@@ -5,7 +5,7 @@ from datetime import datetime
 from leukostream.edge.contracts.base import parse_json
 from leukostream.edge.contracts.errors import JournalError
 from leukostream.edge.contracts.records import FieldRecord, Running, RunStart, RunStop
-from leukostream.edge.contracts.status import RunOutcome
+from leukostream.edge.contracts.status import FieldStatus, RunOutcome
 from leukostream.edge.counting.differential import differential
 from leukostream.edge.journal.base import Journal
 
@@ -14,32 +14,35 @@ _FIELD = b'{"type":"field"'
 _DETAIL = (
     "the edge process ended in mid-run; fields that it had taken in and not recorded are in no count: repeat them in a new run."
 )
+_LOST = "the edge process ended before this field was recorded; repeat it in a new run."
 
 
 def end_interrupted(journal: Journal, wall_time: str) -> list[str]:
-    """Append `run_stop` with outcome interrupted to every run without one; returns their ids.
+    """End every run that has no `run_stop`: its open triggers as lost, then itself as interrupted; returns their ids.
 
-    Its sums are those of the last field on record: only what was recorded is known, so `triggers` counts those fields alone.
-    Raises `JournalError` when a run's records cannot be understood.
+    The sums are those of the fields on record. Of a source that paced itself only these are known, so `triggers` counts them
+    alone. Raises `JournalError` when a run's records cannot be understood.
     """
     ended = []
     for run_id in journal.runs():
         if journal.finished(run_id):
             continue
-        next_seq = journal.next_seq(run_id)
         start = parse_json(RunStart, journal.read(run_id, 0, 1)[0][1], f"record 0 of run {run_id}", JournalError)
-        running, last_wall_time = _last_field(journal, run_id, next_seq)
-        fields, cells = (running.fields, running.cells) if running else ({}, {})
+        running, last_wall_time = _last_field(journal, run_id, journal.next_seq(run_id))
+        running = _end_triggers(journal, run_id, running or Running(fields={}, cells={}, wbc_total=0), start, wall_time)
+        fields, cells = running.fields, running.cells
+        n_ended = sum(fields.values())
+        triggers = journal.n_announced(run_id) or n_ended
         journal.append(
             RunStop(
                 run_id=run_id,
-                seq=next_seq,
+                seq=journal.next_seq(run_id),
                 wall_time=wall_time,
                 outcome=RunOutcome.INTERRUPTED,
                 detail=_DETAIL,
-                triggers=sum(fields.values()),
+                triggers=triggers,
                 fields=fields,
-                sums_match=True,
+                sums_match=triggers == n_ended,
                 cells=cells,
                 differential=differential(cells),
                 duration_s=_seconds_between(start.wall_time, last_wall_time or start.wall_time),
@@ -47,6 +50,30 @@ def end_interrupted(journal: Journal, wall_time: str) -> list[str]:
         )
         ended.append(run_id)
     return ended
+
+
+def _end_triggers(journal: Journal, run_id: str, running: Running, start: RunStart, wall_time: str) -> Running:
+    """Give every open trigger its field; returns the sums after them."""
+    for trigger in journal.open_triggers(run_id):
+        n_lost = running.fields.get(FieldStatus.LOST, 0) + 1
+        running = running.model_copy(update={"fields": {**running.fields, FieldStatus.LOST: n_lost}})
+        journal.append(
+            FieldRecord(
+                run_id=run_id,
+                seq=journal.next_seq(run_id),
+                wall_time=wall_time,
+                trigger_id=trigger.trigger_id,
+                field_index=trigger.field_index,
+                status=FieldStatus.LOST,
+                detail=_LOST,
+                um_per_px=start.provenance.um_per_px,
+                stage=trigger.stage,
+                t_host_ns=0,
+                running=running,
+                counted=False,
+            )
+        )
+    return running
 
 
 def _last_field(journal: Journal, run_id: str, next_seq: int) -> tuple[Running | None, str]:

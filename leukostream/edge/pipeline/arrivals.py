@@ -1,6 +1,7 @@
 """What comes from the grabbing thread: fields, notes of the source, and the end."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from leukostream.edge.camera.frame import Frame, SourceNote
 from leukostream.edge.contracts.status import RunOutcome
@@ -15,6 +16,14 @@ class Arrival:
 
 
 @dataclass(frozen=True, slots=True)
+class AdviceNote:
+    """Something the scanner should be told; becomes an `advice` of the run."""
+
+    advice: Literal["pause", "resume", "stop"]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Ending:
     """Why no further frame will come."""
 
@@ -22,4 +31,5 @@ class Ending:
     detail: str = ""
 
 
-News = Arrival | SourceNote | Ending
+Note = SourceNote | AdviceNote
+News = Arrival | Note | Ending

@@ -18,11 +18,14 @@ class ControlState:
     """A consistent view of the run at one moment.
 
     `run_id` is None until a run was accepted. `open_triggers` have not ended yet; `fields` counts those that have.
+    `open_trigger_ids` were announced, and `trigger_until` is the credit for more; None when the source paces itself.
     """
 
     phase: Phase
     run_id: str | None = None
     open_triggers: int = 0
+    open_trigger_ids: tuple[str, ...] = ()
+    trigger_until: int | None = None
     fields: dict[FieldStatus, int] = field(default_factory=dict)
 
 
@@ -36,8 +39,23 @@ class RunControl(Protocol):
         """Begin the named run; `run_start` follows through the journal. Rejects `duplicate_run`, `busy` and `state`."""
         ...
 
-    def trigger(self, command: TriggerCommand) -> Accepted | Rejected:
-        """Announce an exposure. Rejects `unsupported` when the source paces itself, `unknown_run`, `state`."""
+    def trigger(self, command: TriggerCommand) -> Accepted | Rejected | None:
+        """Announce an exposure. None: the answer comes through `answers`, once the journal holds the trigger.
+
+        Rejects `unsupported` when the source paces itself, `credit`, `duplicate_trigger`, `unknown_run` and `state`.
+        """
+        ...
+
+    def answers(self) -> list[Accepted]:
+        """Answers to commands that have become due since the last call."""
+        ...
+
+    def trigger_until(self) -> int | None:
+        """How many triggers may be announced in all; None when the source paces itself."""
+        ...
+
+    def waiting(self, run_id: str, n_records: int) -> None:
+        """So many records of a run wait for their acknowledgement."""
         ...
 
     def stop(self, command: RunStopCommand) -> Accepted | Rejected:

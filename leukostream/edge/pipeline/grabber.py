@@ -17,9 +17,12 @@ _log = logging.getLogger(__name__)
 
 
 class Grabber:
-    """Reads until the source ends, `max_fields` triggers were issued, or the queue is closed; always ends the queue."""
+    """Reads until the source ends, `max_fields` triggers were issued, or the queue is closed; always ends the queue.
 
-    def __init__(self, source: FrameSource, queue: FieldQueue, ledger: Ledger, max_fields: int | None) -> None:
+    Frames of a source that paces itself are entered into `ledger`; without one their triggers were entered when announced.
+    """
+
+    def __init__(self, source: FrameSource, queue: FieldQueue, ledger: Ledger | None, max_fields: int | None) -> None:
         self._source = source
         self._queue = queue
         self._ledger = ledger
@@ -47,18 +50,18 @@ class Grabber:
 
     def _grab(self) -> Ending:
         while not self._queue.closed:
-            if self._max_fields is not None and self._ledger.issued >= self._max_fields:
+            if self._ledger and self._max_fields is not None and self._ledger.issued >= self._max_fields:
                 return Ending(RunOutcome.COMPLETED, f"{self._max_fields} fields were asked for")
             try:
                 frame = self._source.read(READ_S)
             except SourceTimeout:
                 continue
-            except SourceEnded:
-                return Ending(RunOutcome.COMPLETED, "the source ended")
+            except SourceEnded as end:
+                return Ending(RunOutcome.COMPLETED, str(end) or "the source ended")
             finally:
                 for note in self._source.notes():
                     self._queue.note(note)
-            if self._ledger.issue(frame.trigger_id, frame.field_index):
+            if self._ledger is None or self._ledger.issue(frame.trigger_id, frame.field_index):
                 self._queue.put(frame)
             else:
                 text = f"field {frame.field_index} (trigger {frame.trigger_id}) came late or twice and was not counted"

@@ -14,7 +14,7 @@ class Ledger:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._open: set[str] = set()
+        self._open: dict[str, int] = {}
         self._issued = 0
         self._last_index = -1
         self._sealed = False
@@ -25,7 +25,7 @@ class Ledger:
         with self._lock:
             if self._sealed or trigger_id in self._open or field_index <= self._last_index:
                 return False
-            self._open.add(trigger_id)
+            self._open[trigger_id] = field_index
             self._issued += 1
             self._last_index = field_index
             return True
@@ -35,13 +35,18 @@ class Ledger:
         with self._lock:
             if trigger_id not in self._open:
                 raise ValueError(f"trigger {trigger_id!r} is not open and cannot end as {status.value}")
-            self._open.remove(trigger_id)
+            del self._open[trigger_id]
             self._ended[status] += 1
 
     def seal(self) -> None:
         """Enter no more triggers: the run is closing its account."""
         with self._lock:
             self._sealed = True
+
+    def left(self) -> list[tuple[str, int]]:
+        """Open triggers and their field indices, in the order in which they were entered."""
+        with self._lock:
+            return list(self._open.items())
 
     @property
     def issued(self) -> int:

@@ -5,12 +5,11 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 
-from leukostream.edge.camera.frame import SourceNote
 from leukostream.edge.contracts.detections import Image
 from leukostream.edge.contracts.errors import FrameError
 from leukostream.edge.contracts.status import FieldStatus, RunOutcome
 from leukostream.edge.engine.base import Engine
-from leukostream.edge.pipeline.arrivals import Arrival, Ending
+from leukostream.edge.pipeline.arrivals import Arrival, Ending, Note
 from leukostream.edge.pipeline.batching import Batching
 from leukostream.edge.pipeline.job import Batch, FieldWork, Job, rows_of
 from leukostream.edge.pipeline.queue import FieldQueue
@@ -25,7 +24,8 @@ _log = logging.getLogger(__name__)
 class EngineLoop:
     """Runs fields through the engine. All of it, generator included, belongs to the thread that opened the engine.
 
-    After `fields` is exhausted `ending` says why.
+    After `fields` is exhausted `ending` says why. A source that gives nothing for `silence_limit_s` has failed if `expects`
+    says that a frame is due.
     """
 
     def __init__(
@@ -37,6 +37,7 @@ class EngineLoop:
         stop: StopSwitch,
         silence_limit_s: float,
         clock: Callable[[], int] = time.monotonic_ns,
+        expects: Callable[[], bool] = lambda: True,
     ) -> None:
         self._engine = engine
         self._work = work
@@ -45,6 +46,7 @@ class EngineLoop:
         self._stop = stop
         self._silence_limit_ns = int(silence_limit_s * 1e9)
         self._clock = clock
+        self._expects = expects
         self._views = [list(engine.slot(index)) for index in range(engine.info.slots)]
         self._free = deque(range(engine.info.slots))
         self._filling: Batch | None = None
@@ -53,7 +55,7 @@ class EngineLoop:
         self._heard_ns = clock()
         self.ending: Ending | None = None
 
-    def fields(self) -> Iterator[Job | SourceNote]:
+    def fields(self) -> Iterator[Job | Note]:
         """Every trigger's job, done, in trigger order, with the source's notes between them."""
         try:
             yield from self._run()
@@ -65,10 +67,11 @@ class EngineLoop:
         finally:
             self._land()
 
-    def _run(self) -> Iterator[Job | SourceNote]:
+    def _run(self) -> Iterator[Job | Note]:
         while self.ending is None or self._filling or self._flying:
             if self._stop.requested and not self._queue.closed:
                 self._queue.close()
+                self._heard_ns = self._clock()
             note = None
             took = False
             if self._has_room():
@@ -93,13 +96,13 @@ class EngineLoop:
             return bool(self._free)
         return len(self._filling.jobs) < self._batching.capacity
 
-    def _next_news(self) -> Arrival | SourceNote | Ending | None:
+    def _next_news(self) -> Arrival | Note | Ending | None:
         idle = not self._filling and not self._flying
         if idle:
             self._engine.keep_warm()
         news = self._queue.get(POLL_S if idle else 0.0)
         now_ns = self._clock()
-        if news is not None or not idle:
+        if news is not None or not idle or not (self._queue.closed or self._expects()):
             self._heard_ns = now_ns
         elif now_ns - self._heard_ns > self._silence_limit_ns:
             return self._silence()
@@ -182,7 +185,7 @@ class EngineLoop:
         while self._line and self._line[0].status is not None:
             yield self._line.popleft()
 
-    def _give_up(self, sentence: str) -> Iterator[Job | SourceNote]:
+    def _give_up(self, sentence: str) -> Iterator[Job | Note]:
         """After an engine failure: what the engine held failed with it, what still waited is skipped."""
         for job in self._line:
             if job.status is None:
@@ -201,7 +204,7 @@ class EngineLoop:
             except Exception as problem:  # noqa: BLE001 its fields have ended already, with the failure that led here
                 _log.debug("a batch in flight at the end was lost", exc_info=problem)
 
-    def refuse_rest(self, wait_s: float) -> Iterator[Job | SourceNote]:
+    def refuse_rest(self, wait_s: float) -> Iterator[Job | Note]:
         """End what is still in the closed queue as skipped; waits up to `wait_s` for the grabbing thread to end it."""
         deadline_ns = self._clock() + int(wait_s * 1e9)
         while not isinstance(news := self._queue.get(min(wait_s, POLL_S)), Ending):

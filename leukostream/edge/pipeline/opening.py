@@ -19,6 +19,7 @@ from leukostream.edge.pipeline.run import Run
 from leukostream.edge.pipeline.stop import StopSwitch
 from leukostream.edge.pipeline.work import plan_for
 from leukostream.edge.settings import EdgeSettings, Setup
+from leukostream.edge.signing import signers_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,7 @@ def engine_for(info: SourceInfo, bundle: Bundle, settings: EdgeSettings) -> tupl
         allow_ungated=settings.allow_ungated_engine,
         precision=settings.precision,
         threads=settings.threads,
+        signers=signers_in(settings.signers),
     )
     return engine, plan
 

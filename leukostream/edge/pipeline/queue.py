@@ -4,8 +4,8 @@ import threading
 from collections import deque
 from dataclasses import replace
 
-from leukostream.edge.camera.frame import Frame, SourceNote
-from leukostream.edge.pipeline.arrivals import Arrival, Ending, News
+from leukostream.edge.camera.frame import Frame
+from leukostream.edge.pipeline.arrivals import Arrival, Ending, News, Note
 from leukostream.edge.settings import Policy
 
 DROPPED = "a newer field took its place: the run keeps only the latest fields"
@@ -26,7 +26,7 @@ class FieldQueue:
         self._capacity = capacity
         self._policy = policy
         self._changed = threading.Condition()
-        self._notes: deque[SourceNote] = deque()
+        self._notes: deque[Note] = deque()
         # The oldest waiting frame is dropped first and refused ones come last: three queues in sequence keep the order.
         self._dropped: deque[Frame] = deque()
         self._waiting: deque[Frame] = deque()
@@ -50,7 +50,7 @@ class FieldQueue:
             self._changed.notify_all()
             return not self._closed
 
-    def note(self, note: SourceNote) -> None:
+    def note(self, note: Note) -> None:
         with self._changed:
             self._notes.append(note)
             self._changed.notify_all()

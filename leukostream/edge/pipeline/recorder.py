@@ -6,9 +6,10 @@ from datetime import datetime, timezone
 
 from leukostream.edge.camera.frame import SourceNote
 from leukostream.edge.contracts.messages import RunStartCommand
-from leukostream.edge.contracts.records import Event, FieldRecord, Provenance, Running, RunStart, RunStop, StagePosition
+from leukostream.edge.contracts.records import Advice, Event, FieldRecord, Provenance, Running, RunStart, RunStop, StagePosition
 from leukostream.edge.contracts.status import RunOutcome
 from leukostream.edge.counting import RunningCounts
+from leukostream.edge.pipeline.arrivals import AdviceNote
 from leukostream.edge.pipeline.job import Job
 from leukostream.edge.pipeline.ledger import Ledger
 from leukostream.edge.settings import EdgeSettings
@@ -86,6 +87,9 @@ class Recorder:
             code=note.code,
             message=note.message,
         )
+
+    def advice(self, note: AdviceNote) -> Advice:
+        return Advice(run_id=self._run_id, seq=self._seq(), wall_time=_wall_time(), advice=note.advice, reason=note.reason)
 
     def stop(self, outcome: RunOutcome, detail: str) -> RunStop:
         """The last record. A ledger that does not add up makes the run a failed one."""

@@ -2,18 +2,22 @@
 
 import logging
 import platform
+import time
 from collections.abc import Iterator
+from typing import cast
 
 import leukostream
 from leukostream.edge.camera.fit import FitPlan
-from leukostream.edge.camera.frame import FrameSource, SourceNote
+from leukostream.edge.camera.frame import Frame, FrameSource, TriggeredSource
 from leukostream.edge.contracts.errors import ConfigError
 from leukostream.edge.contracts.messages import RunStartCommand
 from leukostream.edge.contracts.records import Provenance, Record
-from leukostream.edge.contracts.status import RunOutcome
+from leukostream.edge.contracts.status import FieldStatus, RunOutcome
 from leukostream.edge.engine.base import Engine
-from leukostream.edge.pipeline.arrivals import Ending
+from leukostream.edge.pipeline.announcing import TriggerDesk
+from leukostream.edge.pipeline.arrivals import AdviceNote, Ending, Note
 from leukostream.edge.pipeline.batching import Batching
+from leukostream.edge.pipeline.exposing import Exposures
 from leukostream.edge.pipeline.grabber import Grabber
 from leukostream.edge.pipeline.job import Job
 from leukostream.edge.pipeline.ledger import Ledger
@@ -29,31 +33,45 @@ _log = logging.getLogger(__name__)
 
 
 class Run:
-    """One run over an open source. Belongs to the thread that opened the engine; `ledger` may be looked at from any."""
+    """One run over an open source, announced triggers coming from `desk` when the source does not pace itself.
+
+    Belongs to the thread that opened the engine; `ledger` may be looked at from any, and `advise` called.
+    """
 
     def __init__(
-        self, setup: Setup, source: FrameSource, engine: Engine, plan: FitPlan, order: RunStartCommand, stop: StopSwitch
+        self,
+        setup: Setup,
+        source: FrameSource | TriggeredSource,
+        engine: Engine,
+        plan: FitPlan,
+        order: RunStartCommand,
+        stop: StopSwitch,
+        desk: TriggerDesk | None = None,
     ) -> None:
         settings, thresholds = setup.settings, setup.settings.thresholds or setup.bundle.manifest.thresholds
         _check_engine(engine, plan)
         self._setup = setup
-        self._source = source
+        self._source = _paced(source, desk, settings.trigger_timeout_s)
         self._engine = engine
         self._order = order
         self._stop = stop
-        self.ledger = Ledger()
+        self._desk = desk
+        self.ledger = desk.ledger if desk else Ledger()
         self._max_fields = _smaller(order.max_fields, settings.max_fields)
         self._queue = FieldQueue(settings.queue_fields, settings.policy)
-        self._grabber = Grabber(source, self._queue, self.ledger, self._max_fields)
+        self._grabber = Grabber(self._source, self._queue, None if desk else self.ledger, self._max_fields)
         batching = Batching(engine.info.max_batch // plan.n_tiles, int(settings.max_delay_ms * 1e6))
         work = CellWork(source.info, plan, thresholds)
-        self.loop = EngineLoop(engine, work, self._queue, batching, stop, settings.source_timeout_s)
+        expects = (lambda: self.ledger.open > 0) if desk else (lambda: True)
+        self.loop = EngineLoop(engine, work, self._queue, batching, stop, settings.source_timeout_s, expects=expects)
 
     def records(self) -> Iterator[Record]:
         """`run_start`, every field and event, `run_stop`: once the first was taken, the last always comes."""
         recorder = Recorder(self._order.run_id, self.ledger)
         expected = _smaller(self._source.info.n_fields, self._max_fields)
         yield recorder.start(self._order, self._setup.settings, self._provenance(), expected)
+        if self._desk:
+            self._desk.begin()
         try:
             self._grabber.start()
             for news in self._news():
@@ -73,16 +91,36 @@ class Run:
             ending = Ending(self._stop.outcome, self._stop.requested or ending.detail)
         yield recorder.stop(ending.outcome, ending.detail)
 
-    def _news(self) -> Iterator[Job | SourceNote]:
+    def advise(self, note: AdviceNote) -> None:
+        """Put an `advice` among the records. For any thread."""
+        self._queue.note(note)
+
+    def _news(self) -> Iterator[Job | Note]:
         yield from self.loop.fields()
         self._queue.close()
         self._grabber.join(_JOIN_S)
+        unexposed = self._desk.close(self._stop.requested or "it has ended") if self._desk else []
         self.ledger.seal()
         yield from self.loop.refuse_rest(0.0)
+        yield from self._left({trigger.trigger_id for trigger in unexposed})
 
-    def _record(self, recorder: Recorder, news: Job | SourceNote) -> Record:
+    def _left(self, unexposed: set[str]) -> Iterator[Job]:
+        """What has no frame by now ends here: each trigger ends once, whatever became of the source."""
+        now_ns = time.monotonic_ns()
+        for trigger_id, field_index in self.ledger.left():
+            job = Job(Frame(trigger_id, field_index, "lost", None, self._source.info.um_per_px, now_ns, now_ns))
+            if trigger_id in unexposed:
+                job.end(FieldStatus.SKIPPED, "the run ended before this field was exposed")
+            else:
+                job.end(FieldStatus.LOST, "the run ended before the frame of this field came")
+            yield job
+
+    def _record(self, recorder: Recorder, news: Job | Note) -> Record:
         if isinstance(news, Job):
             return recorder.field(news)
+        if isinstance(news, AdviceNote):
+            _log.warning("advice to the scanner: %s, %s", news.advice, news.reason)
+            return recorder.advice(news)
         _log.log(logging.WARNING if news.severity == "warning" else logging.INFO, "%s", news.message)
         return recorder.event(news)
 
@@ -107,6 +145,15 @@ class Run:
             frame_height_px=source.height_px,
             is_synthetic=source.is_synthetic,
         )
+
+
+def _paced(source: FrameSource | TriggeredSource, desk: TriggerDesk | None, timeout_s: float) -> FrameSource:
+    if source.info.self_paced != (desk is None):
+        raise ConfigError(
+            f"{source.info.uri} {'paces itself and takes' if desk else 'waits to be triggered and got'} no triggers; "
+            "report this defect."
+        )
+    return Exposures(cast("TriggeredSource", source), desk, timeout_s) if desk else source
 
 
 def _check_engine(engine: Engine, plan: FitPlan) -> None:

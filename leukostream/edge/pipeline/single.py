@@ -5,6 +5,9 @@ from collections import OrderedDict
 from typing import Literal
 
 from leukostream.edge.contracts.messages import Accepted, Rejected, RunStartCommand, RunStopCommand, TriggerCommand
+from leukostream.edge.journal.base import Journal
+from leukostream.edge.pipeline.announcing import TriggerDesk
+from leukostream.edge.pipeline.backlog import Backlog
 from leukostream.edge.pipeline.control import ControlState, Phase
 from leukostream.edge.pipeline.ledger import Ledger
 from leukostream.edge.pipeline.stop import StopSwitch
@@ -14,10 +17,16 @@ _ANSWERS = 1024
 
 
 class SingleRun:
-    """Implements `RunControl`; the pipeline waits in `wait_for_start`, then reports with `running` and `finished`."""
+    """Implements `RunControl`; the pipeline waits in `wait_for_start`, then reports with `running` and `finished`.
 
-    def __init__(self, stop: StopSwitch) -> None:
+    Triggers go to `desk`; without one the source paces itself. Runs of former processes are known from `journal`.
+    """
+
+    def __init__(self, stop: StopSwitch, journal: Journal, desk: TriggerDesk | None = None) -> None:
         self._stop = stop
+        self._journal = journal
+        self._desk = desk
+        self._backlog: Backlog | None = None
         self._lock = threading.Lock()
         self._started = threading.Event()
         self._command: RunStartCommand | None = None
@@ -32,7 +41,7 @@ class SingleRun:
 
     def _start(self, command: RunStartCommand) -> Accepted | Rejected:
         taken = self._command
-        if taken is not None and taken.run_id == command.run_id:
+        if command.run_id in self._journal.runs() or (taken is not None and taken.run_id == command.run_id):
             return _reject(command.cmd_id, "duplicate_run", f"run {command.run_id} was already started; give a new run_id.")
         if self._finished or self._stop.requested:
             return _reject(command.cmd_id, "state", "this edge performs one run and is ending; start it again for another.")
@@ -40,13 +49,38 @@ class SingleRun:
             return _reject(command.cmd_id, "busy", f"run {taken.run_id} is in progress; wait for its run_stop.")
         self._command = command
         self._started.set()
-        return Accepted(cmd_id=command.cmd_id)
+        return Accepted(cmd_id=command.cmd_id, trigger_until=self.trigger_until())
 
-    def trigger(self, command: TriggerCommand) -> Accepted | Rejected:
+    def trigger(self, command: TriggerCommand) -> Accepted | Rejected | None:
         with self._lock:
-            if self._command is None or self._command.run_id != command.run_id:
-                return _unknown(command.cmd_id, command.run_id)
-        return _reject(command.cmd_id, "unsupported", "this source paces itself; its fields come without TRIGGER.")
+            if known := self._answers.get(command.cmd_id):
+                return known
+            answer = self._announce(command)
+            return self._remember(answer) if isinstance(answer, Rejected) else answer
+
+    def _announce(self, command: TriggerCommand) -> Accepted | Rejected | None:
+        current = self._command is not None and self._command.run_id == command.run_id
+        if not current:
+            before = self._journal.announced(command.run_id, command.trigger_id)
+            if before is not None and before.cmd_id == command.cmd_id:
+                return Accepted(cmd_id=command.cmd_id)  # by a former process; its field is on record as lost
+            if command.run_id in self._journal.runs():
+                return _reject(command.cmd_id, "state", f"run {command.run_id} has ended; start a new one.")
+            return _unknown(command.cmd_id, command.run_id)
+        if self._desk is None:
+            return _reject(command.cmd_id, "unsupported", "this source paces itself; its fields come without TRIGGER.")
+        return self._desk.announce(command)
+
+    def answers(self) -> list[Accepted]:
+        return self._desk.answers() if self._desk else []
+
+    def trigger_until(self) -> int | None:
+        return self._desk.trigger_until if self._desk else None
+
+    def waiting(self, run_id: str, n_records: int) -> None:
+        backlog, command = self._backlog, self._command
+        if backlog and command and command.run_id == run_id:
+            backlog.look(n_records)
 
     def stop(self, command: RunStopCommand) -> Accepted | Rejected:
         with self._lock:
@@ -55,6 +89,8 @@ class SingleRun:
 
     def _end(self, command: RunStopCommand) -> Accepted | Rejected:
         if self._command is None or self._command.run_id != command.run_id:
+            if command.run_id in self._journal.runs():
+                return Accepted(cmd_id=command.cmd_id)  # a former process's, ended already
             return _unknown(command.cmd_id, command.run_id)
         self._stop.stop("the controller asked for it")
         return Accepted(cmd_id=command.cmd_id)
@@ -62,8 +98,10 @@ class SingleRun:
     def state(self) -> ControlState:
         with self._lock:
             run_id = self._command.run_id if self._command else None
-            open_triggers = self._ledger.open if self._ledger else 0
-            return ControlState(self._phase(), run_id, open_triggers, self._ledger.ended() if self._ledger else {})
+            left = self._ledger.left() if self._ledger else []
+            ended = self._ledger.ended() if self._ledger else {}
+            announced = tuple(trigger_id for trigger_id, _ in left) if self._desk else ()
+            return ControlState(self._phase(), run_id, len(left), announced, self.trigger_until(), ended)
 
     def _phase(self) -> Phase:
         if self._finished:
@@ -78,10 +116,11 @@ class SingleRun:
         with self._lock:
             return self._command
 
-    def running(self, ledger: Ledger) -> None:
-        """The run has begun; `ledger` answers for its triggers from now on."""
+    def running(self, ledger: Ledger, backlog: Backlog | None = None) -> None:
+        """The run has begun; `ledger` answers for its triggers from now on, `backlog` is told what the controller leaves."""
         with self._lock:
             self._ledger = ledger
+            self._backlog = backlog
 
     def finished(self) -> None:
         """The run's `run_stop` is in the journal."""

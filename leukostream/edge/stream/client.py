@@ -12,6 +12,7 @@ from leukostream.edge.contracts.errors import StreamError
 from leukostream.edge.contracts.messages import (
     Accepted,
     Ack,
+    Credit,
     FromEdge,
     Hello,
     Pong,
@@ -25,7 +26,7 @@ from leukostream.edge.contracts.messages import (
     TriggerCommand,
     Welcome,
 )
-from leukostream.edge.contracts.records import Advice, Event, FieldRecord, Record, RunStart, RunStop
+from leukostream.edge.contracts.records import Advice, Event, FieldRecord, Record, RunStart, RunStop, StagePosition
 from leukostream.edge.stream.keys import ClientKeys
 from leukostream.edge.stream.link import Link, SessionLost
 from leukostream.edge.stream.settings import ClientSettings
@@ -71,6 +72,8 @@ class Controller:
         self._awaited_cmd_id = ""
         self._answers: deque[Accepted | Rejected | State] = deque()
         self._stop = threading.Event()
+        self.trigger_until: dict[str, int] = {}
+        """Per run: so many triggers may be announced in all."""
 
     def __enter__(self) -> "Controller":
         return self
@@ -86,6 +89,7 @@ class Controller:
     def connect(self, timeout_s: float = 5.0, resume: Resume | None = None) -> Welcome:
         """Open the session; with `resume` a restarted controller goes on where it was. Raises `StreamError`."""
         welcome = self._link.open(self._hello(resume), timeout_s)
+        self._welcomed(welcome)
         if resume is not None:
             self._follow(resume.run_id, resume.next_seq)
         return welcome
@@ -113,9 +117,23 @@ class Controller:
         self._follow(command.run_id, 0)
         return command.run_id
 
-    def trigger(self, run_id: str, trigger_id: str, field_index: int, timeout_s: float = 5.0) -> Accepted:
-        """Announce an exposure; the pulse may follow once this returns. Raises `StreamError`."""
-        command = TriggerCommand(cmd_id=str(uuid.uuid4()), run_id=run_id, trigger_id=trigger_id, field_index=field_index)
+    def trigger(
+        self,
+        run_id: str,
+        trigger_id: str,
+        field_index: int,
+        stage_nm: tuple[int, int] | None = None,
+        cmd_id: str | None = None,
+        timeout_s: float = 5.0,
+    ) -> Accepted:
+        """Announce an exposure; the pulse may follow once this returns. Raises `StreamError`.
+
+        After a lost answer repeat it with the same `cmd_id`, also with a new `Controller`: it is entered once.
+        """
+        stage = StagePosition(x_nm=stage_nm[0], y_nm=stage_nm[1]) if stage_nm else None
+        command = TriggerCommand(
+            cmd_id=cmd_id or str(uuid.uuid4()), run_id=run_id, trigger_id=trigger_id, field_index=field_index, stage=stage
+        )
         return self._accepted(command, timeout_s)
 
     def stop_run(self, run_id: str, timeout_s: float = 5.0) -> Accepted:
@@ -208,6 +226,8 @@ class Controller:
         answer = self.command(command, timeout_s)
         if not isinstance(answer, Accepted):
             raise StreamError(_refusal(answer))
+        if not isinstance(command, RunStopCommand):
+            self._credit(command.run_id, answer.trigger_until)
         return answer
 
     def _send(self, message: Command | Ack) -> None:
@@ -215,6 +235,18 @@ class Controller:
             self._link.send(message)
         except SessionLost as loss:
             self._reopen(loss)
+
+    def _welcomed(self, welcome: Welcome) -> None:
+        for run in welcome.runs:
+            self._credit(run.run_id, run.trigger_until)
+
+    def _credit(self, run_id: str, trigger_until: int | None) -> None:
+        if trigger_until is not None:
+            self.trigger_until[run_id] = max(trigger_until, self.trigger_until.get(run_id, 0))
+
+    def take_in(self, wait_s: float) -> bool:
+        """Receive what comes within `wait_s` without reading records: answers to PINGs, credit. Whether something came."""
+        return self._take_in(wait_s)
 
     def _take_in(self, wait_s: float) -> bool:
         """Receive at most one message and put it where it belongs; whether one came."""
@@ -232,6 +264,8 @@ class Controller:
             case Accepted() | Rejected() | State():
                 if message.cmd_id == self._awaited_cmd_id:
                     self._answers.append(message)
+            case Credit():
+                self._credit(message.run_id, message.trigger_until)
             case RunStart() | FieldRecord() | Advice() | Event() | RunStop():
                 self._sort_record(message)
             case _:
@@ -253,7 +287,7 @@ class Controller:
         reading = self._reading
         resume = Resume(run_id=reading.run_id, next_seq=reading.next_seq) if reading else None
         try:
-            self._link.open(self._hello(resume), self._settings.reconnect_s)
+            self._welcomed(self._link.open(self._hello(resume), self._settings.reconnect_s))
         except StreamError as problem:
             raise StreamError(f"the session was lost ({loss}) and could not be opened anew: {problem}") from problem
         if reading is not None:

@@ -8,6 +8,7 @@ from leukostream.edge.contracts.base import Wire
 from leukostream.edge.contracts.messages import (
     PROTOCOL_VERSION,
     Ack,
+    Credit,
     Encoding,
     Hello,
     Ping,
@@ -27,6 +28,7 @@ from leukostream.edge.pipeline.control import RunControl
 from leukostream.edge.stream.codec import MessageError, decode_to_edge, encode
 from leukostream.edge.stream.credit import Cursor
 from leukostream.edge.stream.lease import Lease
+from leukostream.edge.stream.limits import MessageBudget
 from leukostream.edge.stream.runs import Runs
 from leukostream.edge.stream.session import Session
 from leukostream.edge.stream.settings import StreamSettings
@@ -61,12 +63,20 @@ class Exchange:
         self._settings = settings
         self._post = post
         self._lease = Lease()
+        self._strangers = MessageBudget(settings.strangers_per_s, 0)
 
     def receive(self, identity: bytes, parts: list[bytes], now_ns: int) -> None:
         """Act on one message. Whatever is wrong with it is answered by REJECT and harms nothing else."""
         session = self.sessions.get(identity)
         if session is not None:
             session.heard_ns = now_ns
+        budget = session.budget if session else self._strangers
+        if not budget.take(now_ns):
+            self.rejects["rate"] += 1
+            if budget.may_tell(now_ns):
+                reason = f"more than {budget.per_s:g} messages a second came; those above it were dropped: repeat them slower."
+                self._send_reject(identity, "rate", reason)
+            return
         try:
             if len(parts) != 1:
                 raise _Refused("malformed", f"a message of {len(parts)} parts came; every message is one part.")
@@ -83,7 +93,9 @@ class Exchange:
             self._reject(identity, refusal.code, refusal.reason)
 
     def tick(self, now_ns: int) -> None:
-        """Ping every session that is due; drop those that were silent for too long or leave their answers unread."""
+        """Give the controller answers and credit that became due, and every session its PING; drop those that were silent for
+        too long or leave their answers unread."""
+        self._answer_controller()
         silent_ns, every_ns = self._settings.silent_after_s * 1e9, self._settings.ping_every_s * 1e9
         for session in list(self.sessions.values()):
             if now_ns - session.heard_ns > silent_ns or len(session.answers) > self._settings.max_waiting_answers:
@@ -91,6 +103,18 @@ class Exchange:
             elif now_ns - session.pinged_ns >= every_ns:
                 session.pinged_ns = now_ns
                 session.answer(Ping(nonce=now_ns, t_ns=now_ns))
+
+    def _answer_controller(self) -> None:
+        answers, holder = self._control.answers(), self._lease.holder
+        if holder is None:
+            return  # it comes back, repeats its commands and finds them done
+        for answer in answers:
+            holder.answer(answer)
+            holder.trigger_until = max(holder.trigger_until, answer.trigger_until or 0)
+        run_id, until = self._control.state().run_id, self._control.trigger_until()
+        if run_id is not None and until is not None and until > holder.trigger_until:
+            holder.trigger_until = until
+            holder.answer(Credit(run_id=run_id, trigger_until=until))
 
     def drop(self, session: Session) -> None:
         """The client is gone: its session and lease end, its run goes on and its records wait in the journal."""
@@ -100,7 +124,7 @@ class Exchange:
 
     def settled(self) -> bool:
         """Whether a controller holds every record, and everybody else was sent what they read: closing now loses nothing."""
-        return self._runs.all_acknowledged() and not any(self._owed(session) for session in self.sessions.values())
+        return self._runs.acknowledged() and not any(self._owed(session) for session in self.sessions.values())
 
     def progress(self) -> int:
         """Grows with every record that a controller has acknowledged."""
@@ -111,8 +135,11 @@ class Exchange:
         return behind or bool(session.answers)
 
     def _reject(self, identity: bytes, code: RejectCode, reason: str) -> None:
-        refusal = Reject(code=code, reason=reason)
         self.rejects[code] += 1
+        self._send_reject(identity, code, reason)
+
+    def _send_reject(self, identity: bytes, code: RejectCode, reason: str) -> None:
+        refusal = Reject(code=code, reason=reason)
         session = self.sessions.get(identity)
         if session is not None:
             session.answer(refusal)
@@ -134,7 +161,10 @@ class Exchange:
             )
         if hello.role == "controller":
             self._check_lease(hello.client_id, now_ns)
-        session = Session(identity, hello.client_id, hello.role, encoding, now_ns, now_ns)
+        elif len(self.sessions) >= self._settings.max_sessions:
+            raise _Refused("busy", f"this edge serves {len(self.sessions)} clients, no more; close one of the observers.")
+        budget = MessageBudget(self._settings.messages_per_s, now_ns)
+        session = Session(identity, hello.client_id, hello.role, encoding, now_ns, now_ns, budget)
         if hello.resume is not None:
             self._check_position(hello.resume.run_id, hello.resume.next_seq)
             session.cursors[hello.resume.run_id] = Cursor(hello.resume.run_id, hello.resume.next_seq)
@@ -177,11 +207,13 @@ class Exchange:
             case Query():
                 session.answer(self._runs.answer(message))
             case RunStartCommand() | TriggerCommand() | RunStopCommand():
-                session.answer(self._command(session, message))
+                answer = self._command(session, message)
+                if answer is not None:  # else it comes with the control's answers
+                    session.answer(answer)
             case Pong() | Hello():
                 pass  # a PONG has done its work by being heard; HELLO was served before
 
-    def _command(self, session: Session, command: RunStartCommand | TriggerCommand | RunStopCommand) -> Wire:
+    def _command(self, session: Session, command: RunStartCommand | TriggerCommand | RunStopCommand) -> Wire | None:
         if session.role != "controller":
             return Rejected(
                 cmd_id=command.cmd_id, code="state", reason=f"an observer may only read; {command.type} is for the controller."
@@ -200,6 +232,7 @@ class Exchange:
         cursor.grant(ack.upto_seq, ack.send_until_seq)
         if session.role == "controller" and ack.upto_seq > self._journal.acknowledged(ack.run_id):
             self._journal.acknowledge(ack.run_id, ack.upto_seq)
+            self._control.waiting(ack.run_id, self._journal.next_seq(ack.run_id) - 1 - ack.upto_seq)
 
     def _check_position(self, run_id: str, next_seq: int) -> None:
         if not self._runs.known(run_id):

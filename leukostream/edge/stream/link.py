@@ -132,6 +132,8 @@ class Link:
             case Pong():
                 self.edge = message
                 return True
+            case Reject(code="rate"):
+                return True  # what was dropped was a command, which is repeated, or an ACK, which the next one replaces
             case Reject(code="state"):
                 raise SessionLost(message.reason)
             case Reject():

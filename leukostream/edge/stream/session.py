@@ -7,6 +7,7 @@ from leukostream.edge.contracts.base import Wire
 from leukostream.edge.contracts.messages import Encoding, Reject, Role, Welcome
 from leukostream.edge.stream.codec import encode
 from leukostream.edge.stream.credit import Cursor
+from leukostream.edge.stream.limits import MessageBudget
 
 
 @dataclass(slots=True)
@@ -22,7 +23,10 @@ class Session:
     encoding: Encoding
     heard_ns: int
     pinged_ns: int
+    budget: MessageBudget
     cursors: dict[str, Cursor] = field(default_factory=dict)
+    trigger_until: int = 0
+    """the greatest credit that this client was told of"""
     answers: deque[bytes] = field(default_factory=deque)
 
     def answer(self, message: Wire) -> None:

@@ -11,6 +11,9 @@ class StreamSettings(Strict):
     ping_every_s: float = Field(1.0, gt=0, le=60, description="PING to every session at this interval")
     silent_after_s: float = Field(5.0, gt=0, le=600, description="a session not heard for so long is lost; its run goes on")
     batch_records: int = Field(64, ge=1, le=4096, description="records sent to one session before the next has its turn")
+    messages_per_s: float = Field(10_000, ge=1, description="more of one client are dropped, and it is told so")
+    strangers_per_s: float = Field(1_000, ge=1, description="messages outside of any session, of all clients together")
+    max_sessions: int = Field(64, ge=1, description="sessions at a time; the controller's always finds a place")
     max_waiting_answers: int = Field(1000, ge=1, description="a client that leaves more answers unread loses its session")
 
 

@@ -4,6 +4,7 @@ import pytest
 
 from leukostream.edge.contracts.messages import RunStartCommand, RunStopCommand, TriggerCommand
 from leukostream.edge.contracts.status import FieldStatus
+from leukostream.edge.journal.memory import MemoryJournal
 from leukostream.edge.pipeline.ledger import Ledger
 from leukostream.edge.pipeline.single import SingleRun
 from leukostream.edge.pipeline.stop import StopSwitch
@@ -20,7 +21,7 @@ def stop(cmd_id: str, run_id: str = "r") -> RunStopCommand:
 
 
 def test_the_first_start_is_taken_and_a_repetition_gets_the_same_answer() -> None:
-    control = SingleRun(StopSwitch())
+    control = SingleRun(StopSwitch(), MemoryJournal())
     assert control.wait_for_start(0) is None
     answer = control.start(start("c1"))
     assert answer.type == "ACCEPTED"
@@ -40,7 +41,7 @@ def test_the_first_start_is_taken_and_a_repetition_gets_the_same_answer() -> Non
 )
 def test_refusals_have_their_code_and_a_reason(command: RunStartCommand | RunStopCommand, before: list[str], code: str) -> None:
     switch = StopSwitch()
-    control = SingleRun(switch)
+    control = SingleRun(switch, MemoryJournal())
     control.start(start("c1"))
     if "finished" in before:
         control.finished()
@@ -55,7 +56,7 @@ def test_refusals_have_their_code_and_a_reason(command: RunStartCommand | RunSto
 
 def test_stop_reaches_the_loop_and_is_accepted_after_the_end() -> None:
     switch = StopSwitch()
-    control = SingleRun(switch)
+    control = SingleRun(switch, MemoryJournal())
     control.start(start("c1"))
     assert control.stop(stop("c2")).type == "ACCEPTED"
     assert switch.requested
@@ -68,7 +69,7 @@ def test_stop_reaches_the_loop_and_is_accepted_after_the_end() -> None:
     [pytest.param("r", "unsupported", id="the source paces itself"), pytest.param("s", "unknown_run", id="no such run")],
 )
 def test_triggers_are_refused(run_id: str, code: str) -> None:
-    control = SingleRun(StopSwitch())
+    control = SingleRun(StopSwitch(), MemoryJournal())
     control.start(start("c1"))
     answer = control.trigger(TriggerCommand(cmd_id="c2", run_id=run_id, trigger_id="t", field_index=0))
     assert answer.type == "REJECTED"
@@ -77,7 +78,7 @@ def test_triggers_are_refused(run_id: str, code: str) -> None:
 
 def test_state_follows_the_run() -> None:
     switch, ledger = StopSwitch(), Ledger()
-    control = SingleRun(switch)
+    control = SingleRun(switch, MemoryJournal())
     assert (control.state().phase, control.state().run_id) == ("waiting", None)
     control.start(start("c1"))
     control.running(ledger)

@@ -120,7 +120,7 @@ def test_a_client_that_leaves_its_answers_unread_loses_its_session_only(start_ed
 
 
 def _server(bind: str, journal: MemoryJournal | None = None) -> EdgeServer:
-    return EdgeServer(bind, journal or MemoryJournal(), SingleRun(StopSwitch()), "boot")
+    return EdgeServer(bind, journal or MemoryJournal(), SingleRun(StopSwitch(), MemoryJournal()), "boot")
 
 
 def test_a_port_in_use_is_reported_in_one_sentence() -> None:
@@ -142,7 +142,7 @@ def test_a_port_in_use_is_reported_in_one_sentence() -> None:
 def test_an_address_that_cannot_be_bound_is_reported_in_one_sentence(tmp_path: Path, bind: str, says: str) -> None:
     new_pair(tmp_path, EDGE)  # without keys other machines' addresses are not even tried
     with pytest.raises(StreamError, match=f"{bind}.*{says}.*tcp://127.0.0.1:5570"):
-        EdgeServer(bind, MemoryJournal(), SingleRun(StopSwitch()), "boot", keys=tmp_path).start()
+        EdgeServer(bind, MemoryJournal(), SingleRun(StopSwitch(), MemoryJournal()), "boot", keys=tmp_path).start()
 
 
 def test_the_journal_may_outlive_the_server() -> None:

@@ -74,14 +74,15 @@ def test_an_edge_that_was_restarted_in_mid_run_says_that_it_no_longer_holds_the_
         records = controller.records()
         assert next(records).seq == 0
         edge.server.close(drain_s=0)
-        again = EdgeServer(edge.endpoint, MemoryJournal(), SingleRun(StopSwitch()), "boot-2").start()
+        again = EdgeServer(edge.endpoint, MemoryJournal(), SingleRun(StopSwitch(), MemoryJournal()), "boot-2").start()
         with pytest.raises(StreamError, match=r"could not be opened anew.*unknown_run.*may have been restarted"):
             next(records)
         again.close(drain_s=0)
 
 
 def test_a_run_that_was_accepted_and_has_no_record_yet_is_known() -> None:
-    with EdgeServer("tcp://127.0.0.1:0", MemoryJournal(), SingleRun(StopSwitch()), "boot") as server:
+    journal = MemoryJournal()
+    with EdgeServer("tcp://127.0.0.1:0", journal, SingleRun(StopSwitch(), journal), "boot") as server:
         with Controller(server.endpoint, client_id="a") as controller:
             controller.connect()
             run_id = controller.start_run()

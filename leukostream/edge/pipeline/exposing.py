@@ -1,0 +1,116 @@
+"""A triggered camera as a frame source: every announced trigger gets its frame, or the reason why none came."""
+
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable
+
+from leukostream.edge.camera.frame import (
+    Frame,
+    SourceEnded,
+    SourceInfo,
+    SourceNote,
+    SourceTimeout,
+    Trigger,
+    TriggeredSource,
+)
+from leukostream.edge.pipeline.announcing import TriggerDesk
+
+_STEP_S = 0.02
+"""Longest wait for a frame while further triggers may be announced."""
+_REMEMBERED = 1024
+
+
+class Exposures:
+    """Implements `FrameSource` over a triggered one. Frames come in the order of the triggers.
+
+    A trigger without a frame for `timeout_s` ends as `timeout`. A frame that shows that an earlier one never came makes that
+    one `lost`. Frames that come late, or that nobody announced, are noted and dropped.
+    """
+
+    def __init__(
+        self, source: TriggeredSource, desk: TriggerDesk, timeout_s: float, clock: Callable[[], int] = time.monotonic_ns
+    ) -> None:
+        self._source = source
+        self._desk = desk
+        self._timeout_s = timeout_s
+        self._clock = clock
+        self._exposing: OrderedDict[str, tuple[Trigger, int]] = OrderedDict()
+        self._given_up: OrderedDict[str, None] = OrderedDict()
+        self._ready: deque[Frame] = deque()
+        self._notes: list[SourceNote] = []
+
+    @property
+    def info(self) -> SourceInfo:
+        return self._source.info
+
+    def read(self, timeout_s: float) -> Frame:
+        """The next trigger's frame; `SourceTimeout` also while no trigger is announced."""
+        if not self._ready:
+            self._fire(0.0 if self._exposing else timeout_s)
+            self._receive(min(timeout_s, _STEP_S))
+            self._give_up_overdue()
+        if self._ready:
+            return self._ready.popleft()
+        raise SourceTimeout(f"no frame came within {timeout_s:g} s.")
+
+    def notes(self) -> list[SourceNote]:
+        notes, self._notes = self._notes, []
+        return [*notes, *self._source.notes()]
+
+    def close(self) -> None:
+        self._source.close()
+
+    def _fire(self, wait_s: float) -> None:
+        trigger = self._desk.next(wait_s)
+        while trigger is not None:
+            self._exposing[trigger.trigger_id] = (trigger, self._clock())
+            self._source.expect(trigger)
+            trigger = self._desk.next(0.0)
+        if not self._exposing and self._desk.complete:
+            raise SourceEnded("all fields that were asked for were exposed")
+
+    def _receive(self, wait_s: float) -> None:
+        try:
+            frame = self._source.read(wait_s)
+        except SourceTimeout:
+            return
+        if frame.trigger_id not in self._exposing:
+            self._note(frame)
+            return
+        while (first := next(iter(self._exposing))) != frame.trigger_id:
+            self._end(first, "lost", "a later frame came and this one did not.")
+        del self._exposing[frame.trigger_id]
+        self._ready.append(frame)
+
+    def _give_up_overdue(self) -> None:
+        for trigger_id, (_, fired_ns) in list(self._exposing.items()):
+            if self._clock() - fired_ns <= self._timeout_s * 1e9:
+                return
+            self._end(trigger_id, "timeout", f"no frame came within {self._timeout_s:g} s; check trigger line and camera.")
+
+    def _end(self, trigger_id: str, status: str, detail: str) -> None:
+        trigger, fired_ns = self._exposing.pop(trigger_id)
+        self._given_up[trigger_id] = None
+        if len(self._given_up) > _REMEMBERED:
+            self._given_up.popitem(last=False)
+        self._ready.append(
+            Frame(
+                trigger_id,
+                trigger.field_index,
+                "lost" if status == "lost" else "timeout",
+                None,
+                self.info.um_per_px,
+                fired_ns,
+                self._clock(),
+                stage_nm=trigger.stage_nm,
+                detail=detail,
+            )
+        )
+
+    def _note(self, frame: Frame) -> None:
+        if frame.trigger_id in self._given_up:
+            text = f"the frame of field {frame.field_index} (trigger {frame.trigger_id}) came after its trigger had ended."
+            self._notes.append(SourceNote("late_frame", text, "warning"))
+        else:
+            text = f"frame {frame.frame_id} came and no trigger was announced for it; it was not counted."
+            self._notes.append(SourceNote("unannounced_frame", text, "warning"))
