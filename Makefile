@@ -56,8 +56,8 @@ gpu-test: $(FULL)/.installed ## on a machine with a GPU: its engine's checks, th
 	$(call step,the GPU engine,LEUKO_GPU_FINDINGS=$(FINDINGS) $(FULL)/bin/python -m pytest tests/gpu -m gpu $(PYTEST_ARGS))
 	$(call step,throughput,$(FULL)/bin/python tests/gpu/throughput.py --findings $(FINDINGS) --write docs/gpu-results.md)
 
-schemas: $(FULL)/.installed ## write docs/schemas/*.json anew from the contracts
-	@$(FULL)/bin/python -m leukostream.edge.schemas docs/schemas
+schemas: $(FULL)/.installed ## write the published protocol anew from the models: docs/schemas, docs/vectors, docs/asyncapi.yaml
+	@$(FULL)/bin/python -m leukostream.edge.published docs
 
 clean: ## remove both environments and every cache
 	rm -rf $(EDGE) $(FULL) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

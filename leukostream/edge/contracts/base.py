@@ -1,9 +1,21 @@
 """Base models: settings refuse unknown keys, wire records ignore them; both are immutable."""
 
+import re
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError, WithJsonSchema
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    ValidationError,
+    ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    WithJsonSchema,
+    WrapValidator,
+)
 
 from leukostream.edge.contracts.errors import LeukoError
 
@@ -15,14 +27,20 @@ class Strict(BaseModel):
 
 
 class Wire(BaseModel):
-    """What crosses the wire: unknown keys are ignored, so that a minor version may add some."""
+    """What crosses the wire: unknown keys are ignored, so that a minor version may add some.
 
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    Not-a-number and infinity are refused where a record is made: JSON has neither, and null would be read as "none".
+    """
+
+    model_config = ConfigDict(extra="ignore", frozen=True, allow_inf_nan=False)
 
 
-def _read_int64(value: object) -> object:
-    if isinstance(value, str) and value.lstrip("-").isdigit() and len(value) <= 20:
+def _read_int64(value: object, info: ValidationInfo) -> object:
+    if isinstance(value, str) and re.fullmatch("-?[0-9]{1,19}", value):
         return int(value)
+    if info.mode == "json":
+        # A bare number may have been rounded by the program that wrote it, and nothing here could tell.
+        raise ValueError("a 64-bit integer is a string of decimal digits")
     return value
 
 
@@ -38,8 +56,24 @@ Int64 = Annotated[
 Count = Annotated[int, Field(ge=0, lt=2**53)]
 """A counter that every JSON parser reads exactly."""
 
+Last = Annotated[int, Field(ge=-1, lt=2**53)]
+"""The last of something that counts 0, 1, 2, ...; -1 when there is none yet."""
+
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+def _let_unknown_words_in(value: object, known: ValidatorFunctionWrapHandler, info: ValidationInfo) -> object:
+    return value if info.mode == "json" and isinstance(value, str) else known(value)
+
+
+def _publish_as_open(schema: dict[str, Any]) -> None:
+    schema["anyOf"] = [{"type": schema.pop("type"), "enum": schema.pop("enum")}, {"type": "string"}]
+
+
+_Words = TypeVar("_Words")
+Open = Annotated[_Words, WrapValidator(_let_unknown_words_in), Field(json_schema_extra=_publish_as_open)]
+"""`Open[Literal[...]]`: words that a later minor version may add to. This side writes the known ones, and reads any."""
 
 _Model = TypeVar("_Model", bound=BaseModel)
 

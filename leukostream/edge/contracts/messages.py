@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
 
-from leukostream.edge.contracts.base import Count, Int64, Wire
+from leukostream.edge.contracts.base import Count, Int64, Last, Open, Wire
 from leukostream.edge.contracts.records import Advice, Event, FieldRecord, RunStart, RunStop, StagePosition
 from leukostream.edge.contracts.status import FieldStatus
 
@@ -25,14 +25,19 @@ class Resume(Wire):
     next_seq: Count
 
 
-class Hello(Wire):
-    """First message of a client."""
+class AnyHello(Wire):
+    """What a HELLO holds in every version of the protocol."""
 
     type: Literal["HELLO"] = "HELLO"
-    proto: int = PROTOCOL_VERSION
-    encodings: tuple[str, ...] = ("json",)
+    proto: Count = PROTOCOL_VERSION
+    encodings: tuple[Name, ...] = ("json",)
     role: Role = "controller"
     client_id: Name
+
+
+class Hello(AnyHello):
+    """First message of a client."""
+
     resume: Resume | None = None
 
 
@@ -51,7 +56,7 @@ class Welcome(Wire):
     """The session is open; `encoding` is what both sides use from the next message on."""
 
     type: Literal["WELCOME"] = "WELCOME"
-    proto: int = PROTOCOL_VERSION
+    proto: Count = PROTOCOL_VERSION
     encoding: Encoding
     boot_id: str = Field(description="changes with every start of the edge process")
     server_version: str
@@ -66,9 +71,9 @@ class Reject(Wire):
     """The message was refused; `reason` says why and what to do."""
 
     type: Literal["REJECT"] = "REJECT"
-    code: RejectCode
+    code: Open[RejectCode]
     reason: str
-    proto_supported: int = PROTOCOL_VERSION
+    proto_supported: Count = PROTOCOL_VERSION
 
 
 class RunStartCommand(Wire):
@@ -130,7 +135,7 @@ class Ack(Wire):
 
     type: Literal["ACK"] = "ACK"
     run_id: Name
-    upto_seq: int = Field(ge=-1, lt=2**53)
+    upto_seq: Last
     send_until_seq: Count
 
 
@@ -150,7 +155,7 @@ class Pong(Wire):
     t_ns: Int64
     boot_id: str | None = None
     state: str = ""
-    last_seq: int | None = None
+    last_seq: Last | None = None
     lag: Count | None = Field(None, description="records journalled but not acknowledged")
 
 
@@ -170,12 +175,15 @@ class Credit(Wire):
     trigger_until: Count = Field(description="absolute: as many TRIGGERs may be sent from the beginning of the run")
 
 
+RejectedCode = Literal["state", "busy", "unknown_run", "duplicate_run", "unsupported", "credit", "duplicate_trigger"]
+
+
 class Rejected(Wire):
     """The command was refused."""
 
     type: Literal["REJECTED"] = "REJECTED"
     cmd_id: str
-    code: Literal["state", "busy", "unknown_run", "duplicate_run", "unsupported", "credit", "duplicate_trigger"]
+    code: Open[RejectedCode]
     reason: str
 
 

@@ -2,17 +2,31 @@
 
 MessagePack packs the very dictionary that JSON would hold (64-bit integers stay decimal strings), so a run is the same in both.
 A JSON message begins with `{`, a MessagePack map never does: HELLO, WELCOME and REJECT can always be JSON without ambiguity.
+
+Reading is strict: no key twice, no NaN, nothing converted (`true` or `"5"` is no integer). Each would be a mistake of a sender
+that goes on unnoticed. MessagePack is held to the same rules by being checked as the JSON that it stands for.
 """
 
 import json
-from typing import TypeVar
+from collections.abc import Sequence
+from typing import NoReturn, TypeVar
 
 import msgpack
 from pydantic import TypeAdapter, ValidationError
 
 from leukostream.edge.contracts.base import Wire, explain
 from leukostream.edge.contracts.errors import StreamError
-from leukostream.edge.contracts.messages import FROM_EDGE, TO_EDGE, Encoding, FromEdge, RejectCode, ToEdge
+from leukostream.edge.contracts.messages import (
+    FROM_EDGE,
+    PROTOCOL_VERSION,
+    TO_EDGE,
+    AnyHello,
+    Encoding,
+    FromEdge,
+    Hello,
+    RejectCode,
+    ToEdge,
+)
 
 MAX_TO_EDGE_BYTES = 64 * 1024
 """A command is a few hundred bytes."""
@@ -49,7 +63,13 @@ def from_journal(record_json: bytes, encoding: Encoding) -> bytes:
 
 def decode_to_edge(data: bytes) -> ToEdge:
     """What a client sent. Raises `MessageError`."""
-    return _decode(TO_EDGE, data, MAX_TO_EDGE_BYTES)
+    try:
+        return _decode(TO_EDGE, data, MAX_TO_EDGE_BYTES)
+    except MessageError as problem:
+        hello = _hello_of_another_version(data) if problem.reject == "malformed" else None
+        if hello is None:
+            raise
+        return hello
 
 
 def decode_from_edge(data: bytes) -> FromEdge:
@@ -60,10 +80,10 @@ def decode_from_edge(data: bytes) -> FromEdge:
 def _decode(adapter: TypeAdapter[_AnyMessage], data: bytes, limit_bytes: int) -> _AnyMessage:
     if len(data) > limit_bytes:
         raise MessageError("too_large", f"a message of {len(data)} bytes came, the limit is {limit_bytes}; send smaller ones.")
+    is_json = data[:1] == b"{"
     try:
-        if data[:1] == b"{":
-            return adapter.validate_json(data)
-        return adapter.validate_python(_unpack(data))
+        # Parsed from JSON in any case: nesting is limited there, and a list is an array here and a string never an integer.
+        message = adapter.validate_json(data if is_json else _as_json(data), strict=True)
     except ValidationError as problem:
         if any(fault["type"] == "union_tag_invalid" for fault in problem.errors(include_url=False)):
             raise MessageError(
@@ -72,22 +92,57 @@ def _decode(adapter: TypeAdapter[_AnyMessage], data: bytes, limit_bytes: int) ->
         raise MessageError(
             "malformed", f"the message does not hold what its type asks for: {_clip(explain(problem))}; correct the sender."
         ) from problem
+    if is_json:
+        # pydantic takes the last of two equal keys, and NaN where it ignores a key; json shows both.
+        json.loads(data, object_pairs_hook=_each_key_once, parse_constant=_no_number, parse_int=str, parse_float=str)
+    return message
+
+
+def _hello_of_another_version(data: bytes) -> Hello | None:
+    """Its sender is to be told about the version, and not about a key that means something else over there."""
+    try:
+        hello = AnyHello.model_validate_json(data if data[:1] == b"{" else _as_json(data), strict=True)
+    except (ValidationError, MessageError):
+        return None
+    return None if hello.proto == PROTOCOL_VERSION else Hello(**hello.model_dump())
 
 
 def _clip(complaint: str) -> str:
-    """Complaints quote the input; a refusal must stay small whatever came in."""
-    return complaint if len(complaint) <= 400 else complaint[:400] + " ..."
+    """Complaints quote the input; a refusal must stay small and one line whatever came in."""
+    line = "".join(each if each.isprintable() else "?" for each in complaint[:400])
+    return line if len(complaint) <= 400 else line + " ..."
 
 
-def _unpack(data: bytes) -> dict[str, object]:
+def _as_json(data: bytes) -> str:
+    """The JSON that a MessagePack map stands for."""
     try:
-        value = msgpack.unpackb(data)
-    # unpackb documents ValueError for bad bytes; a hostile map key or timestamp can also end in the other two.
-    except (ValueError, TypeError, OverflowError) as problem:
+        value = msgpack.unpackb(data, object_pairs_hook=_each_key_once)
+        if isinstance(value, dict):
+            return json.dumps(value, allow_nan=False)
+    # unpackb documents ValueError for bad bytes; a hostile key or timestamp can also end in TypeError or OverflowError, as what
+    # JSON does not have (binary data, NaN) and what is nested too deep end in ValueError, TypeError or RecursionError of json.
+    except (ValueError, TypeError, OverflowError, RecursionError) as problem:
         raise MessageError(
             "malformed",
-            f"a message of {len(data)} bytes is neither a JSON object nor a MessagePack map; send one of the two, in one part.",
+            f"a message of {len(data)} bytes is neither a JSON object nor a MessagePack map of what JSON can hold; "
+            "send one of the two, in one part.",
         ) from problem
-    if not isinstance(value, dict):
-        raise MessageError("malformed", f"a MessagePack {type(value).__name__} came where a map with a `type` is due.")
-    return value
+    raise MessageError("malformed", f"a MessagePack {type(value).__name__} came where a map with a `type` is due.")
+
+
+def _each_key_once(pairs: Sequence[tuple[object, object]]) -> dict[str, object]:
+    """An object's keys and values. JSON leaves open which of two equal keys holds, so neither does."""
+    found: dict[str, object] = {}
+    for key, value in pairs:
+        if not isinstance(key, str):
+            raise MessageError(
+                "malformed", f"a MessagePack map has a key that is no string ({type(key).__name__}); send strings."
+            )
+        if key in found:
+            raise MessageError("malformed", f"the key `{_clip(key)}` comes twice in one object; send it once.")
+        found[key] = value
+    return found
+
+
+def _no_number(word: str) -> NoReturn:
+    raise MessageError("malformed", f"`{word}` is no JSON; send null, or leave the key out.")

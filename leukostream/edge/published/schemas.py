@@ -4,16 +4,14 @@ Wire messages and records are described as they are sent; a reader must ignore k
 """
 
 import json
-import sys
-from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
 
 from leukostream.edge.contracts.bundle import BundleManifest
 from leukostream.edge.contracts.engine import EngineManifest, ParityReport
-from leukostream.edge.contracts.messages import FROM_EDGE, TO_EDGE
 from leukostream.edge.contracts.profile import Profile
+from leukostream.edge.published.directions import DIRECTIONS
 from leukostream.edge.settings import EdgeSettings
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -28,12 +26,9 @@ FILES: dict[str, type[BaseModel]] = {
 
 def schemas() -> dict[str, dict[str, Any]]:
     """Schema per file name without its ending: the two directions of the wire, and each file a room reads."""
-    described = {
-        "to_edge": TO_EDGE.json_schema(mode="serialization") | {"title": "Messages a controller or observer sends to the edge"},
-        "from_edge": FROM_EDGE.json_schema(mode="serialization") | {"title": "Messages and records the edge sends"},
-    }
+    described = {each.name: each.adapter.json_schema(mode="serialization") | {"title": each.title} for each in DIRECTIONS}
     for direction in list(described.values()):
-        for message in direction["$defs"].values():
+        for message in [direction, *direction.get("$defs", {}).values()]:
             if "const" in message.get("properties", {}).get("type", {}):
                 message["required"] = ["type", *message.get("required", [])]
     for name, model in FILES.items():
@@ -43,19 +38,11 @@ def schemas() -> dict[str, dict[str, Any]]:
     return {name: {"$schema": DIALECT, **schema} for name, schema in described.items()}
 
 
-def write_schemas(folder: Path) -> list[Path]:
-    """Write one `<name>.schema.json` each into `folder`, with the same bytes for the same models; returns the paths."""
-    folder.mkdir(parents=True, exist_ok=True)
-    written = []
-    for name, schema in schemas().items():
-        path = folder / f"{name}.schema.json"
-        path.write_text(json.dumps(schema, indent=1, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
-        written.append(path)
-    return written
+def schema_files() -> dict[str, bytes]:
+    """Content per file name `<name>.schema.json`: the same bytes for the same models."""
+    return {f"{name}.schema.json": dumped(schema) for name, schema in schemas().items()}
 
 
-if __name__ == "__main__":
-    if len(sys.argv) != 2:
-        sys.exit("usage: python -m leukostream.edge.schemas FOLDER")
-    for path in write_schemas(Path(sys.argv[1])):
-        print(path)
+def dumped(document: object) -> bytes:
+    """A published JSON document: sorted keys, so that its bytes depend on nothing but its content."""
+    return (json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()
