@@ -1,5 +1,6 @@
 """The parity gate: reference, FP16 emulation and engines of one bundle on the same images, a report beside each engine."""
 
+import hashlib
 import os
 import tempfile
 from collections.abc import Callable, Sequence
@@ -181,7 +182,9 @@ def _read(folder: Path) -> EngineFiles:
         return load_engine_files(folder)
     except EngineError:
         file = folder / ENGINE_MANIFEST
-        return EngineFiles(folder, parse_json(EngineManifest, file.read_bytes(), file, EngineError), None)
+        content = file.read_bytes()
+        manifest = parse_json(EngineManifest, content, file, EngineError)
+        return EngineFiles(folder, manifest, None, hashlib.sha256(content).hexdigest())
 
 
 def _written(files: EngineFiles, report: ParityReport) -> Verified:

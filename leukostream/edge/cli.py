@@ -1,4 +1,4 @@
-"""`leuko-edge`: run, runs, keys, watch, demo, bench, doctor."""
+"""`leuko-edge`: run, runs, keys, sign, watch, demo, bench, doctor."""
 
 import typer
 
@@ -8,13 +8,15 @@ from leukostream.edge.commands.doctor import doctor
 from leukostream.edge.commands.keys import app as keys
 from leukostream.edge.commands.run import run
 from leukostream.edge.commands.runs import app as runs
+from leukostream.edge.commands.sign import app as sign
 from leukostream.edge.commands.watch import watch
 from leukostream.edge.contracts.exits import run_command_line
 
 app = typer.Typer(
     help="Camera fields in, live counts out.\n\n"
-    "run serves one run to a controller, runs looks into a journal, keys says who may connect, watch is the reference "
-    "controller, demo is both, bench measures the loop, doctor says what is installed and which engine a run would open.",
+    "run serves one run to a controller, runs looks into a journal, keys says who may connect, sign says whose models an edge "
+    "loads, watch is the reference controller, demo is both, bench measures the loop, doctor says what is installed and which "
+    "engine a run would open.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -22,6 +24,7 @@ app = typer.Typer(
 app.command()(run)
 app.add_typer(runs, name="runs")
 app.add_typer(keys, name="keys")
+app.add_typer(sign, name="sign")
 app.command()(watch)
 app.command()(demo)
 app.command()(bench)

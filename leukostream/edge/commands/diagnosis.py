@@ -4,12 +4,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from leukostream.edge.commands.doctor_facts import OPENVINO, Fact, find_facts
-from leukostream.edge.contracts.bundle import Bundle, load_bundle
+from leukostream.edge.contracts.bundle import MANIFEST, Bundle, load_bundle
 from leukostream.edge.contracts.engine import RUNTIME_NAMES
 from leukostream.edge.contracts.errors import BundleError, EngineError, LeukoError
 from leukostream.edge.engine.choice import Choice, weigh_engines
 from leukostream.edge.engine.fitting import Verdict, Wanted, survey
 from leukostream.edge.engine.machine import Machine
+from leukostream.edge.signing import signers_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,7 @@ class Question:
     engine_dir: Path | None = None
     frame_px: tuple[int, int] | None = None
     max_batch: int | None = None
+    signers: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,10 @@ def diagnose(question: Question, machine: Machine) -> Diagnosis:
     """Look at everything; never raises. Neither engine nor camera is opened, and nothing is computed."""
     facts = find_facts(machine)
     try:
+        signers = signers_in(question.signers)
         bundle = load_bundle(question.bundle)
+        if signers is not None:
+            signers.require("bundle", bundle.path / MANIFEST, bundle.bundle_id)
     except Exception as problem:  # noqa: BLE001 what would stop a run is the answer
         said = _told(problem, f"bundle {question.bundle}", BundleError)
         return Diagnosis(facts, machine, Opening(problem=said))
@@ -62,8 +67,8 @@ def diagnose(question: Question, machine: Machine) -> Diagnosis:
     engines: list[Verdict] = []
     choice = Choice()
     try:
-        engines = survey(bundle, machine, judged_by, question.engine_dir)
-        choice = weigh_engines(bundle, machine, wanted, engine_dir=question.engine_dir)
+        engines = survey(bundle, machine, judged_by, question.engine_dir, signers)
+        choice = weigh_engines(bundle, machine, wanted, engine_dir=question.engine_dir, signers=signers)
         if choice.files is not None:
             choice.files.read_plan()
     except Exception as problem:  # noqa: BLE001 see above

@@ -29,6 +29,9 @@ def doctor(
     max_batch: Annotated[
         int | None, typer.Option(min=1, max=256, help="batch it must take: tiles of one field, times fields; 1 when not given")
     ] = None,
+    signers: Annotated[
+        Path | None, typer.Option(help="directory of public keys (*.pub): answer as for a run that loads only what is signed")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="one JSON object on standard output")] = False,
 ) -> None:
     """Say what is installed and usable here, which engines of a bundle fit this machine, and what `leuko-edge run` would open.
@@ -39,7 +42,7 @@ def doctor(
     and has not passed its parity gate; 2 an option, 3 the bundle cannot be used.
     """
     frame_px = parse_frame_size(frame) if frame is not None else None
-    found = diagnose(Question(bundle, engine_dir, frame_px, max_batch), look_at_machine(everything=True))
+    found = diagnose(Question(bundle, engine_dir, frame_px, max_batch, signers), look_at_machine(everything=True))
     if as_json:
         print(json.dumps(_as_json(found)))
     else:

@@ -118,6 +118,16 @@ class Bundle:
     def model_path(self) -> Path:
         return self.path / MODEL
 
+    def read_model(self) -> bytes:
+        """The graph's bytes, hashed once more: these are loaded, whatever was in the file when the bundle was.
+
+        Raises `BundleError` when they have changed since.
+        """
+        content = self.model_path.read_bytes() if self.model_path.is_file() else None
+        if content is None or hashlib.sha256(content).hexdigest() != self.manifest.files[MODEL]:
+            raise BundleError(f"{MODEL} of bundle {self.path} was changed while the bundle was in use; copy the bundle again.")
+        return content
+
 
 def load_bundle(path: Path | str) -> Bundle:
     """Read and verify a bundle. Raises `BundleError` if it is missing, malformed or any byte has changed."""

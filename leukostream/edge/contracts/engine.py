@@ -14,7 +14,7 @@ from typing import Literal
 from pydantic import Field
 
 from leukostream.edge.contracts.base import Count, Sha256, Strict, parse_json
-from leukostream.edge.contracts.bundle import Bundle, Pixels, sha256_of
+from leukostream.edge.contracts.bundle import Bundle, Pixels
 from leukostream.edge.contracts.errors import EngineError
 
 ENGINE_MANIFEST = "engine.json"
@@ -162,11 +162,16 @@ class ParityReport(Strict):
 
 @dataclass(frozen=True, slots=True)
 class EngineFiles:
-    """An engine's directory whose manifest was read; the plan's hash is checked when it is loaded."""
+    """An engine's directory whose manifest was read; the plan's hash is checked when it is loaded.
+
+    The hashes are those of the very bytes that were read, for whoever asks who signed them.
+    """
 
     path: Path
     manifest: EngineManifest
     parity: ParityReport | None
+    manifest_sha256: str
+    parity_sha256: str | None = None
 
     @property
     def gate(self) -> Gate:
@@ -187,12 +192,14 @@ class EngineFiles:
     def read_plan(self) -> bytes:
         """Raises `EngineError` when the plan is not the one that the manifest names."""
         plan = self.path / PLAN
-        if not plan.is_file() or sha256_of(plan) != self.manifest.plan_sha256:
+        # Read once: what is hashed is what is loaded.
+        content = plan.read_bytes() if plan.is_file() else None
+        if content is None or hashlib.sha256(content).hexdigest() != self.manifest.plan_sha256:
             raise EngineError(
                 f"engine {self.path} is damaged: {PLAN} is missing or does not have the SHA-256 that {ENGINE_MANIFEST} names; "
                 "delete this directory and build it again with `leuko-build engine`."
             )
-        return plan.read_bytes()
+        return content
 
 
 def engines_folder(bundle: Bundle, engine_dir: Path | None = None) -> Path:
@@ -210,7 +217,10 @@ def load_engine_files(folder: Path) -> EngineFiles:
     file = folder / ENGINE_MANIFEST
     if not file.is_file():
         raise EngineError(f"{folder} is no engine: it has no {ENGINE_MANIFEST}; delete it and build again.")
-    manifest = parse_json(EngineManifest, file.read_bytes(), file, EngineError)
-    report = folder / PARITY
-    parity = parse_json(ParityReport, report.read_bytes(), report, EngineError) if report.is_file() else None
-    return EngineFiles(folder, manifest, parity)
+    content = file.read_bytes()
+    manifest = parse_json(EngineManifest, content, file, EngineError)
+    report, parity, parity_sha256 = folder / PARITY, None, None
+    if report.is_file():
+        said = report.read_bytes()
+        parity, parity_sha256 = parse_json(ParityReport, said, report, EngineError), hashlib.sha256(said).hexdigest()
+    return EngineFiles(folder, manifest, parity, hashlib.sha256(content).hexdigest(), parity_sha256)

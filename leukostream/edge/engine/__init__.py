@@ -5,6 +5,7 @@ from pathlib import Path
 from leukostream.edge.contracts.bundle import Bundle
 from leukostream.edge.contracts.errors import ConfigError
 from leukostream.edge.engine.base import Engine, EngineChoice, Precision
+from leukostream.edge.signing import Signers
 
 
 def open_engine(
@@ -19,12 +20,14 @@ def open_engine(
     allow_ungated: bool = False,
     precision: Precision = "auto",
     threads: int | None = None,
+    signers: Signers | None = None,
 ) -> Engine:
     """Open this machine's engine for frames of one size; warm when it returns.
 
     "auto" is an engine that was built for this machine's GPU when there is one, else OpenVINO on the CPU. `precision` and
     `threads` are OpenVINO's, so that asking for a precision asks for OpenVINO. `engine_dir` holds the bundle's engines, which
-    are beside it when None. Two slots on the CPU, three on a GPU, unless given.
+    are beside it when None. Two slots on the CPU, three on a GPU, unless given. With `signers` a compiled engine that none of
+    them signed is one that does not fit; the bundle is the caller's to check.
 
     Raises `EngineError` when graph or engine do not load, do not fit bundle or machine, or the parity gate was not passed, and
     `ConfigError` when a compiled engine is asked for another precision than its own.
@@ -46,6 +49,7 @@ def open_engine(
             runtime=None if engine == "auto" else engine,
             engine_dir=engine_dir,
             allow_ungated=allow_ungated,
+            signers=signers,
         )
         if files is not None:
             return open_gpu_engine(files, max_batch, slots or SLOTS)

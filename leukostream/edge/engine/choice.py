@@ -15,6 +15,7 @@ from leukostream.edge.engine.gpu.driver import find_gpu
 from leukostream.edge.engine.machine import Machine
 from leukostream.edge.engine.pipelined import PipelinedEngine
 from leukostream.edge.engine.trt.network import TrtNetwork
+from leukostream.edge.signing import Signers
 
 SLOTS = 3
 """One is copied in while one is computed and one is copied out."""
@@ -49,13 +50,15 @@ def weigh_engines(
     runtime: GpuRuntime | None = None,
     engine_dir: Path | None = None,
     allow_ungated: bool = False,
+    signers: Signers | None = None,
 ) -> Choice:
     """The bundle's best engine for this machine, of one runtime or of any.
 
     Without a runtime it is OpenVINO where there is no GPU, or no engine that fits. Refused is a runtime of which no engine
-    fits, and an engine that fits but has not passed its parity gate, unless `allow_ungated` is given.
+    fits, and an engine that fits but has not passed its parity gate, unless `allow_ungated` is given. With `signers` an
+    engine fits only when one of them signed it.
     """
-    verdicts = survey(bundle, machine, wanted, engine_dir)
+    verdicts = survey(bundle, machine, wanted, engine_dir, signers)
     if runtime is None and machine.gpu is None:
         # Where engines lie, or a driver refuses, a GPU is missed.
         return Choice(reason=machine.missing_gpu if verdicts or machine.gpu_fails else "")
@@ -82,12 +85,15 @@ def choose_engine(
     runtime: GpuRuntime | None = None,
     engine_dir: Path | None = None,
     allow_ungated: bool = False,
+    signers: Signers | None = None,
 ) -> EngineFiles | None:
     """What `weigh_engines` found; None is OpenVINO, which is a warning in the log where a GPU has no engine that fits.
 
     Raises `EngineError` when nothing may be opened.
     """
-    choice = weigh_engines(bundle, machine, wanted, runtime=runtime, engine_dir=engine_dir, allow_ungated=allow_ungated)
+    choice = weigh_engines(
+        bundle, machine, wanted, runtime=runtime, engine_dir=engine_dir, allow_ungated=allow_ungated, signers=signers
+    )
     if choice.refused:
         raise EngineError(choice.reason)
     if choice.reason:

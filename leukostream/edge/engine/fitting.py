@@ -7,6 +7,7 @@ from shlex import quote
 
 from leukostream.edge.contracts.bundle import Bundle
 from leukostream.edge.contracts.engine import (
+    ENGINE_MANIFEST,
     PARITY,
     RUNTIME_NAMES,
     BuildRequest,
@@ -20,6 +21,7 @@ from leukostream.edge.contracts.engine import (
 from leukostream.edge.contracts.errors import ConfigError, EngineError
 from leukostream.edge.engine.machine import Machine
 from leukostream.edge.engine.trt.loading import release_of
+from leukostream.edge.signing import Signers
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +59,20 @@ class Verdict:
         return not self.reason
 
 
-def survey(bundle: Bundle, machine: Machine, wanted: Wanted | None = None, engine_dir: Path | None = None) -> list[Verdict]:
-    """Every engine that was built from this bundle, the best first; those that cannot be read are in it, too."""
+def survey(
+    bundle: Bundle,
+    machine: Machine,
+    wanted: Wanted | None = None,
+    engine_dir: Path | None = None,
+    signers: Signers | None = None,
+) -> list[Verdict]:
+    """Every engine that was built from this bundle, the best first; those that cannot be read are in it, too.
+
+    With `signers` an engine that none of them signed does not fit.
+    """
     found = engine_folders(engines_folder(bundle, engine_dir))
-    verdicts = [verdict for path in found if (verdict := _verdict(path, bundle, machine, wanted, engine_dir)) is not None]
-    return sorted(verdicts, key=_rank)
+    verdicts = [_verdict(path, bundle, machine, wanted, engine_dir, signers) for path in found]
+    return sorted((verdict for verdict in verdicts if verdict is not None), key=_rank)
 
 
 def _rank(verdict: Verdict) -> tuple[bool, bool, int, str]:
@@ -71,7 +82,14 @@ def _rank(verdict: Verdict) -> tuple[bool, bool, int, str]:
     return (not verdict.fits, verdict.gate != "passed", request.max_batch, verdict.folder.name)
 
 
-def _verdict(folder: Path, bundle: Bundle, machine: Machine, wanted: Wanted | None, engine_dir: Path | None) -> Verdict | None:
+def _verdict(
+    folder: Path,
+    bundle: Bundle,
+    machine: Machine,
+    wanted: Wanted | None,
+    engine_dir: Path | None,
+    signers: Signers | None,
+) -> Verdict | None:
     try:
         files = load_engine_files(folder)
     except EngineError as problem:
@@ -79,6 +97,8 @@ def _verdict(folder: Path, bundle: Bundle, machine: Machine, wanted: Wanted | No
     if files.manifest.request.bundle_id != bundle.bundle_id:
         return None
     reason, remedy = why_not(files.manifest.request, bundle, machine, wanted, engine_dir)
+    if not reason and signers is not None:
+        reason, remedy = _unsigned(files, signers)
     gate = files.gate_on(machine.gpu.identity) if machine.gpu else files.gate
     if not reason and gate == "failed":
         remedy = f"read {folder / PARITY}, then build with another version of {RUNTIME_NAMES[files.manifest.request.runtime]}"
@@ -98,6 +118,18 @@ def why_not(
         return missing
     reason = _other_machine(request, machine) or _other_frames(request, size)
     return (reason, build) if reason else ("", "")
+
+
+def _unsigned(files: EngineFiles, signers: Signers) -> tuple[str, str]:
+    """The plan is machine code, and the report decides whether it may be used: both must be somebody's whom the edge trusts."""
+    engine = signers.judge("engine", files.path / ENGINE_MANIFEST, files.manifest_sha256)
+    if not engine.signer:
+        return f"it is not signed as --signers asks: {engine.reason}.", engine.remedy
+    if files.parity_sha256 is not None:
+        report = signers.judge("parity", files.path / PARITY, files.parity_sha256)
+        if not report.signer:
+            return f"its parity report is not signed as --signers asks: {report.reason}.", report.remedy
+    return "", ""
 
 
 def _missing(request: BuildRequest, machine: Machine) -> tuple[str, str] | None:

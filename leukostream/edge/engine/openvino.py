@@ -144,7 +144,7 @@ def _compile(
     if threads is not None:
         settings["INFERENCE_NUM_THREADS"] = threads
     try:
-        model = core.read_model(bundle.model_path)
+        model = core.read_model(bundle.read_model())
         names = [name for port in model.inputs for name in port.get_names()]
         if names != [INPUT] or model.inputs[0].get_element_type() != ov.Type.u8:
             raise EngineError(

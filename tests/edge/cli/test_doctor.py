@@ -10,6 +10,7 @@ from typing import Any, get_args
 import cv2
 import pytest
 from support.made_up_engine import A4000, ORIN, machine, write_engine
+from support.signed import secret_of, sign, trusting
 from support.tiny_bundle import write_tiny_bundle
 
 from leukostream.edge.cli import main
@@ -252,3 +253,17 @@ def test_the_command_itself_on_this_machine() -> None:
         assert (done.returncode, done.stderr) == (0, "")
         assert found["opens"]["runtime"] == "OpenVINO"
     assert A4000.name not in done.stdout
+
+
+def test_what_nobody_signed_is_not_opened_where_signatures_are_asked_for(doctor: Call, bundle: Bundle, tmp_path: Path) -> None:
+    secret = secret_of(tmp_path / "keys", "lab-1")
+    asked = ["--signers", str(trusting(tmp_path / "signers", secret)), "--json"]
+    engine = write_engine(bundle, engines_folder(bundle))
+    said = doctor(machine(), *asked)
+    assert said.code == 3
+    assert "has no bundle.json.sig" in said.json["problem"]
+    sign(bundle.path, secret)
+    assert doctor(machine(), *asked).json["opens"]["runtime"] == "OpenVINO"
+    sign(engine.path, secret)
+    assert doctor(machine(), *asked).json["opens"]["key"] == engine.path.name
+    assert doctor(machine(), "--signers", str(tmp_path / "none")).code == 2

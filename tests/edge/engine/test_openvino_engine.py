@@ -9,9 +9,9 @@ import pytest
 from support.tiny_bundle import blob_field, write_tiny_bundle
 
 from leukostream.edge.camera.fit import plan_fit
-from leukostream.edge.contracts.bundle import Bundle
+from leukostream.edge.contracts.bundle import MODEL, Bundle, write_bundle
 from leukostream.edge.contracts.detections import RawDetections
-from leukostream.edge.contracts.errors import EngineError
+from leukostream.edge.contracts.errors import BundleError, EngineError
 from leukostream.edge.engine import open_engine
 from leukostream.edge.engine.base import Engine
 from leukostream.edge.postprocess import OperatingPoint, field_counts, postprocess
@@ -131,11 +131,18 @@ def test_a_frame_too_small_for_the_graph_says_its_size(bundle: Bundle) -> None:
 
 
 def test_a_file_that_is_no_graph_is_refused(tmp_path: Path) -> None:
-    bundle = write_tiny_bundle(tmp_path / "bundle")
-    bundle.model_path.write_bytes(b"no graph at all")
+    tiny = write_tiny_bundle(tmp_path / "tiny").manifest.model_dump(exclude={"files"})
+    bundle = write_bundle(tmp_path / "bundle", tiny, {MODEL: b"no graph at all"})
     with pytest.raises(EngineError, match="cannot use the graph of bundle tiny-test") as caught:
         open_engine(bundle, 160, 128)
     assert "\n" not in str(caught.value)
+
+
+def test_a_graph_that_was_exchanged_after_its_hash_was_checked_is_not_loaded(tmp_path: Path) -> None:
+    bundle, other = write_tiny_bundle(tmp_path / "bundle"), write_tiny_bundle(tmp_path / "other", top_k=64)
+    bundle.model_path.write_bytes(other.model_path.read_bytes())
+    with pytest.raises(BundleError, match="was changed while the bundle was in use"):
+        open_engine(bundle, 160, 128)
 
 
 def test_auto_takes_what_the_cpu_computes_natively_and_bf16_is_never_emulated(bundle: Bundle) -> None:
