@@ -128,6 +128,6 @@ def test_a_message_has_examples_that_fit_and_a_place_for_what_ties_it_to_its_ans
 
 @pytest.mark.parametrize("name", MESSAGES)
 def test_msgpack_is_named_for_all_that_may_come_in_it(name: str) -> None:
-    always_json = name in {"HELLO", "WELCOME", "REJECT"}
+    always_json = name in {"HELLO", "WELCOME", "REJECT", "live"}
     assert MESSAGES[name]["contentType"] == "application/json"
     assert MESSAGES[name].get("x-alternative-content-type") == (None if always_json else "application/vnd.msgpack")

@@ -86,7 +86,7 @@ def test_a_version_does_not_allow(change: Change, clause: str) -> None:
         ),
         pytest.param(lambda now: _record(now, "Reject")["keys"]["code"]["anyOf"][0]["enum"].append("later"), id="a code more"),
         pytest.param(_new_message("to_edge"), id="a command, which older edges refuse as unknown_type"),
-        pytest.param(lambda now: now.update(telemetry={"Live": _record(now, "Advice")}), id="another socket"),
+        pytest.param(lambda now: now.update(another={"Later": _record(now, "Advice")}), id="another socket"),
     ],
 )
 def test_a_version_allows_and_locks_from_then_on(change: Change) -> None:

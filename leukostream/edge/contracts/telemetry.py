@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, TypeAdapter
 
 from leukostream.edge.contracts.base import Count, Int64, Wire
 from leukostream.edge.contracts.messages import PROTOCOL_VERSION
@@ -47,3 +47,6 @@ class Live(Wire):
     engine: str = Field(description="runtime, version, device and precision")
     sessions: Count = Field(description="controllers and observers with a session")
     refused: Count = Field(description="clients turned away for want of a key since this process started")
+
+
+TELEMETRY: TypeAdapter[Live] = TypeAdapter(Live)

@@ -13,9 +13,11 @@ from pydantic import TypeAdapter
 
 from leukostream.edge.contracts.base import Wire
 from leukostream.edge.contracts.messages import FROM_EDGE, TO_EDGE, FromEdge, ToEdge
+from leukostream.edge.contracts.telemetry import TELEMETRY, Live
 from leukostream.edge.published.from_edge import FROM_EDGE_VECTORS
+from leukostream.edge.published.telemetry import TELEMETRY_VECTORS
 from leukostream.edge.published.to_edge import TO_EDGE_VECTORS
-from leukostream.edge.stream.codec import decode_from_edge, decode_to_edge
+from leukostream.edge.stream.codec import decode_from_edge, decode_telemetry, decode_to_edge
 
 
 @dataclass(frozen=True)
@@ -57,5 +59,13 @@ DIRECTIONS: tuple[Direction, ...] = (
         models=by_type(*get_args(get_args(FromEdge)[0])),
         vectors=FROM_EDGE_VECTORS,
         decode=decode_from_edge,
+    ),
+    Direction(
+        name="telemetry",
+        title="What the edge publishes on its telemetry socket",
+        adapter=TELEMETRY,
+        models=by_type(Live),
+        vectors=TELEMETRY_VECTORS,
+        decode=decode_telemetry,
     ),
 )

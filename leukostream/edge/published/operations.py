@@ -27,6 +27,14 @@ SERVERS: dict[str, dict[str, Any]] = {
         "security": [{"$ref": "#/components/securitySchemes/curve"}],
         "x-zeromq": {"mechanism": "CURVE", **ROUTER},
     },
+    "telemetry": {
+        "host": "127.0.0.1:5571",
+        "protocol": "zmtp",
+        "protocolVersion": "3.1",
+        "title": "The telemetry socket",
+        "description": "Off unless --telemetry names an address. An edge with keys speaks CURVE here too.",
+        "x-zeromq": {"edge": "PUB, bound", "client": "SUB, connected, subscribed to everything", "partsOfAMessage": 1},
+    },
 }
 
 SECURITY: dict[str, dict[str, Any]] = {
@@ -49,8 +57,8 @@ CORRELATIONS: dict[str, tuple[str, str]] = {
 }
 """Place in the payload and meaning, per key that ties an answer to its question."""
 
-ALWAYS_JSON = ("HELLO", "WELCOME", "REJECT")
-"""Sent before an encoding is agreed, or whether it was or not."""
+ALWAYS_JSON = ("HELLO", "WELCOME", "REJECT", "live")
+"""Sent where no encoding is agreed."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +98,12 @@ CHANNELS: dict[str, Channel] = {
         "socket as the channel `control`.",
         ("ACK", "run_start", "field", "advice", "event", "run_stop", "REJECT"),
     ),
+    "telemetry": Channel(
+        "How the edge stands",
+        "Lossy by design, for looking and never for counting: a newer message replaces the older one whole.",
+        ("live",),
+        servers=("telemetry",),
+    ),
 }
 
 OPERATIONS: dict[str, Operation] = {
@@ -113,5 +127,6 @@ OPERATIONS: dict[str, Operation] = {
     "receiveAck": Operation(
         "receive", "results", "A client acknowledges records and gives credit; answered only when it cannot be used.", ("ACK",)
     ),
+    "sendLive": Operation("send", "telemetry", "The newest state, for whoever listens.", ("live",)),
     "sendRecords": Operation("send", "results", "The records of a run.", ("run_start", "field", "advice", "event", "run_stop")),
 }

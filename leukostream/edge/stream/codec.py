@@ -27,6 +27,7 @@ from leukostream.edge.contracts.messages import (
     RejectCode,
     ToEdge,
 )
+from leukostream.edge.contracts.telemetry import TELEMETRY, Live
 
 MAX_TO_EDGE_BYTES = 64 * 1024
 """A command is a few hundred bytes."""
@@ -75,6 +76,11 @@ def decode_to_edge(data: bytes) -> ToEdge:
 def decode_from_edge(data: bytes) -> FromEdge:
     """What the edge sent. Raises `MessageError`."""
     return _decode(FROM_EDGE, data, MAX_FROM_EDGE_BYTES)
+
+
+def decode_telemetry(data: bytes) -> Live:
+    """What the telemetry socket published. Raises `MessageError`."""
+    return _decode(TELEMETRY, data, MAX_FROM_EDGE_BYTES)
 
 
 def _decode(adapter: TypeAdapter[_AnyMessage], data: bytes, limit_bytes: int) -> _AnyMessage:
