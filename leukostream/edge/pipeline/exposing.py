@@ -46,9 +46,11 @@ class Exposures:
     def read(self, timeout_s: float) -> Frame:
         """The next trigger's frame; `SourceTimeout` also while no trigger is announced."""
         if not self._ready:
-            self._fire(0.0 if self._exposing else timeout_s)
+            self._fire(0.0 if self._exposing or self._desk.complete else timeout_s)
             self._receive(min(timeout_s, _STEP_S))
             self._give_up_overdue()
+            if not self._ready and not self._exposing and self._desk.complete:
+                raise SourceEnded("all fields that were asked for were exposed")
         if self._ready:
             return self._ready.popleft()
         raise SourceTimeout(f"no frame came within {timeout_s:g} s.")
@@ -66,8 +68,6 @@ class Exposures:
             self._exposing[trigger.trigger_id] = (trigger, self._clock())
             self._source.expect(trigger)
             trigger = self._desk.next(0.0)
-        if not self._exposing and self._desk.complete:
-            raise SourceEnded("all fields that were asked for were exposed")
 
     def _receive(self, wait_s: float) -> None:
         try:

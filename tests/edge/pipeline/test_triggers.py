@@ -1,0 +1,217 @@
+"""Announced triggers: journalled before they are accepted, held back by credit, each with exactly one end."""
+
+import threading
+from collections.abc import Callable
+
+import pytest
+from support.scripted_run import run_start
+from support.stand_ins import HEIGHT_PX, WIDTH_PX, frame_of
+
+from leukostream.edge.camera.frame import Frame, SourceEnded, SourceInfo, SourceNote, SourceTimeout, Trigger
+from leukostream.edge.contracts.errors import JournalError
+from leukostream.edge.contracts.messages import Accepted, Rejected, TriggerCommand
+from leukostream.edge.contracts.status import FieldStatus
+from leukostream.edge.journal.memory import MemoryJournal
+from leukostream.edge.pipeline.announcing import TriggerDesk
+from leukostream.edge.pipeline.arrivals import AdviceNote
+from leukostream.edge.pipeline.backlog import Backlog
+from leukostream.edge.pipeline.exposing import Exposures
+
+
+def command(index: int, trigger_id: str | None = None, cmd_id: str | None = None) -> TriggerCommand:
+    name = trigger_id or f"t{index}"
+    return TriggerCommand(cmd_id=cmd_id or f"c-{name}", run_id="r", trigger_id=name, field_index=index)
+
+
+class LateJournal(MemoryJournal):
+    """Confirms triggers when it is told to, as a slow disk does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.confirmations: list[Callable[[], None]] = []
+
+    def announce(self, command: TriggerCommand, done: Callable[[], None]) -> None:
+        super().announce(command, lambda: self.confirmations.append(done))
+
+
+def begun(journal: MemoryJournal, window: int = 4, max_triggers: int | None = None) -> TriggerDesk:
+    journal.append(run_start("r"))
+    desk = TriggerDesk(journal, window, max_triggers)
+    desk.begin()
+    return desk
+
+
+def test_a_trigger_is_neither_accepted_nor_exposed_before_the_journal_holds_it() -> None:
+    journal = LateJournal()
+    desk = begun(journal)
+    assert desk.announce(command(0)) is None
+    assert (desk.answers(), desk.next(0), desk.ledger.issued) == ([], None, 0)
+    journal.confirmations.pop()()
+    assert desk.answers() == [Accepted(cmd_id="c-t0", trigger_until=4)]
+    assert desk.next(0) == Trigger("t0", 0, None)
+
+
+def test_a_trigger_that_comes_before_the_run_has_begun_waits_for_run_start() -> None:
+    journal = MemoryJournal()
+    desk = TriggerDesk(journal, 4)
+    assert desk.announce(command(0)) is None
+    assert desk.next(0) is None
+    journal.append(run_start("r"))
+    desk.begin()
+    assert [answer.cmd_id for answer in desk.answers()] == ["c-t0"]
+
+
+@pytest.mark.parametrize(
+    ("again", "expected"),
+    [
+        pytest.param(command(1), Accepted(cmd_id="c-t1", trigger_until=4), id="the same: answered the same, done once"),
+        pytest.param(command(1, cmd_id="other"), "duplicate_trigger", id="another command, same trigger"),
+        pytest.param(command(1, "t9"), "state", id="an index that did not rise"),
+        pytest.param(command(0, "t9"), "state", id="an index that falls"),
+    ],
+)
+def test_what_is_announced_again(again: TriggerCommand, expected: Accepted | str) -> None:
+    desk = begun(MemoryJournal())
+    for index in (0, 1):
+        assert desk.announce(command(index)) is None
+    desk.answers()
+    answer = desk.announce(again)
+    assert answer == expected if isinstance(expected, Accepted) else isinstance(answer, Rejected) and answer.code == expected
+    assert desk.ledger.issued == 2
+
+
+def test_a_trigger_repeated_while_its_answer_is_on_the_way_is_entered_once() -> None:
+    journal = LateJournal()
+    desk = begun(journal)
+    assert (desk.announce(command(0)), desk.announce(command(0))) == (None, None)
+    assert len(journal.confirmations) == 1
+
+
+def test_credit_grows_with_the_triggers_that_end_and_stands_still_while_held() -> None:
+    desk = begun(MemoryJournal(), window=2)
+    assert [desk.announce(command(index)) for index in (0, 1)] == [None, None]
+    refused = desk.announce(command(2))
+    assert isinstance(refused, Rejected)
+    assert refused.code == "credit"
+    desk.ledger.close("t0", FieldStatus.OK)
+    assert desk.trigger_until == 3
+    desk.hold(True)
+    desk.ledger.close("t1", FieldStatus.OK)
+    assert desk.trigger_until == 3, "what was given stays, nothing is added"
+    assert desk.announce(command(2)) is None
+    desk.hold(False)
+    assert desk.trigger_until == 4
+
+
+def test_a_run_of_so_many_fields_gives_credit_for_no_more() -> None:
+    desk = begun(MemoryJournal(), window=8, max_triggers=2)
+    assert desk.trigger_until == 2
+    desk.announce(command(0))
+    assert not desk.complete
+    desk.announce(command(1))
+    assert [desk.next(0), desk.next(0)] == [Trigger("t0", 0, None), Trigger("t1", 1, None)]
+    assert desk.complete
+
+
+def test_closing_waits_for_triggers_on_their_way_to_the_journal_and_returns_the_unexposed() -> None:
+    journal = LateJournal()
+    desk = begun(journal)
+    desk.announce(command(0))
+    journal.confirmations.pop()()
+    desk.announce(command(1))
+    timer = threading.Timer(0.1, journal.confirmations.pop())
+    timer.start()
+    assert desk.next(0) == Trigger("t0", 0, None)
+    assert desk.close("asked for") == [Trigger("t1", 1, None)]
+    refused = desk.announce(command(2))
+    assert isinstance(refused, Rejected)
+    assert refused.reason == "the run takes no more triggers: asked for."
+    timer.join()
+
+
+def test_a_journal_that_fails_refuses_the_trigger() -> None:
+    class Full(MemoryJournal):
+        def announce(self, command: TriggerCommand, done: Callable[[], None]) -> None:
+            raise JournalError("the disk is full.")
+
+    desk = begun(Full())
+    refused = desk.announce(command(0))
+    assert isinstance(refused, Rejected)
+    assert refused.reason == "the disk is full."
+    assert desk.close("over") == [], "and closing does not wait for it"
+
+
+class ScriptedCamera:
+    """A triggered source that answers each exposure with what its script says: frames by trigger index, or nothing."""
+
+    def __init__(self, script: dict[str, list[Frame]]) -> None:
+        self.info = SourceInfo("scripted:", WIDTH_PX, HEIGHT_PX, 0.13, None, self_paced=False)
+        self.expected: list[str] = []
+        self._script = script
+        self._frames: list[Frame] = []
+
+    def expect(self, trigger: Trigger) -> None:
+        self.expected.append(trigger.trigger_id)
+        self._frames += self._script.get(trigger.trigger_id, [])
+
+    def read(self, timeout_s: float) -> Frame:
+        if self._frames:
+            return self._frames.pop(0)
+        raise SourceTimeout("nothing")
+
+    def notes(self) -> list[SourceNote]:
+        return []
+
+    def close(self) -> None:
+        pass
+
+
+F = frame_of
+
+
+@pytest.mark.parametrize(
+    ("script", "ends", "notes"),
+    [
+        pytest.param({"t0": [F(0)], "t1": [F(1)]}, ["t0 ok", "t1 ok"], [], id="as it should be"),
+        pytest.param({"t1": [F(1)]}, ["t0 lost", "t1 ok"], [], id="the later frame shows that the first never came"),
+        pytest.param({"t0": [F(0)]}, ["t0 ok", "t1 timeout"], [], id="no frame in time"),
+        pytest.param({}, ["t0 timeout", "t1 timeout"], [], id="a camera that is silent"),
+        pytest.param({"t1": [F(1), F(0)]}, ["t0 lost", "t1 ok"], ["late_frame"], id="late: its trigger has ended"),
+        pytest.param({"t0": [F(0), F(0)], "t1": [F(1)]}, ["t0 ok", "t1 ok"], ["unannounced_frame"], id="twice"),
+        pytest.param({"t0": [F(0), F(7)], "t1": [F(1)]}, ["t0 ok", "t1 ok"], ["unannounced_frame"], id="of nobody"),
+        pytest.param({"t0": [F(0, status="incomplete")], "t1": [F(1)]}, ["t0 incomplete", "t1 ok"], [], id="damaged"),
+    ],
+)
+def test_every_trigger_gets_its_frame_or_the_reason_why_not(
+    script: dict[str, list[Frame]], ends: list[str], notes: list[str]
+) -> None:
+    desk = begun(MemoryJournal(), max_triggers=2)
+    now_ns = [0]
+    exposures = Exposures(ScriptedCamera(script), desk, timeout_s=1.0, clock=lambda: now_ns[0])
+    for index in (0, 1):
+        desk.announce(command(index))
+    found, noted = [], []
+    with pytest.raises(SourceEnded, match="all fields that were asked for"):
+        while True:
+            try:
+                frame = exposures.read(0.0)
+                found.append(f"{frame.trigger_id} {frame.status}")
+            except SourceTimeout:
+                now_ns[0] += 300_000_000
+            finally:
+                noted += [note.code for note in exposures.notes()]
+    assert (found, noted) == (ends, notes)
+
+
+def test_pause_is_advised_above_the_limit_and_resume_at_half_of_it() -> None:
+    told: list[str] = []
+    held: list[bool] = []
+
+    def advise(note: AdviceNote) -> None:
+        told.append(f"{note.advice}: {note.reason.split()[0]}")
+
+    backlog = Backlog(10, advise, held.append)
+    for waiting in (9, 10, 11, 12, 10, 6, 5, 4, 10, 11):
+        backlog.look(waiting)
+    assert told == ["pause: 11", "resume: 5", "pause: 11"]
+    assert held == [True, False, True]
