@@ -77,6 +77,7 @@ class Provenance(Wire):
     bundle_id: Sha256
     bundle_name: str
     bundle_trained: bool = Field(description="false for random weights: never diagnostic")
+    bundle_signer: str | None = Field(None, description="who signed the bundle; null when no signature was asked for")
     engine: str = Field(description="runtime, version, device and precision")
     engine_precision: str
     engine_key: str | None = Field(None, description="of the compiled engine; null when the bundle's graph itself was run")
@@ -86,6 +87,7 @@ class Provenance(Wire):
         description="whether the compiled engine agreed with the bundle's graph; waived, failed: started all the same",
     )
     profile_sha256: Sha256 | None
+    profile_signer: str | None = Field(None, description="who signed the profile; null without one, and when none was asked")
     configuration_sha256: Sha256
     leukostream_version: str
     host: str

@@ -52,6 +52,8 @@ _ON_A_GPU = _PROVENANCE.model_copy(
         "engine_plan_sha256": "c" * 64,
         "engine_parity": "passed",
         "profile_sha256": "d" * 64,
+        "bundle_signer": "lab-1",
+        "profile_signer": "lab-2",
         "is_synthetic": False,
     }
 )

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from leukostream.edge.contracts.bundle import BundleManifest
 from leukostream.edge.contracts.engine import EngineManifest, ParityReport
 from leukostream.edge.contracts.profile import Profile
+from leukostream.edge.contracts.signature import Signature
 from leukostream.edge.published.directions import DIRECTIONS
 from leukostream.edge.settings import EdgeSettings
 
@@ -21,6 +22,7 @@ FILES: dict[str, type[BaseModel]] = {
     "parity": ParityReport,
     "profile": Profile,
     "settings": EdgeSettings,
+    "signature": Signature,
 }
 
 

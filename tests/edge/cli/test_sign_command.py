@@ -6,12 +6,15 @@ from pathlib import Path
 
 import cv2
 import pytest
+from support.bare_run import records_of_run
 from support.made_up_engine import write_engine
 from support.signed import secret_of, some_profile, trusting
 from support.tiny_bundle import blob_field, write_tiny_bundle
 
 from leukostream.edge.cli import main
 from leukostream.edge.contracts.engine import engines_folder
+from leukostream.edge.contracts.records import RunStart, RunStop
+from leukostream.edge.contracts.status import RunOutcome
 
 pytestmark = pytest.mark.timeout(40)
 
@@ -70,7 +73,7 @@ def test_a_new_pair_signs(call: Call) -> None:
     assert call("sign check bundle --signers new")[:2] == (0, "valid  bundle bundle  signed by lab-9\n")
 
 
-_RUN = "run --log-level warning --source fields --um-per-px 0.13"
+_RUN = "run --log-level warning --source fields --um-per-px 0.13 --journal memory"
 
 
 @pytest.mark.parametrize(
@@ -109,6 +112,18 @@ def test_run_goes_past_a_signed_bundle_and_stops_at_an_unsigned_profile(call: Ca
     assert call(f"{wants} --profile profile.json")[0] == 3
     assert call("sign put profile.json --key keys/lab-1.pem")[0] == 0
     assert call(f"{wants} --profile profile.json")[0] == 6
+
+
+def test_a_run_records_who_signed_what_it_rests_on(call: Call) -> None:
+    for what in ("bundle", "profile.json"):
+        assert call(f"sign put {what} --key keys/lab-1.pem")[0] == 0
+    given = "--source fields --bundle bundle --profile profile.json --signers signers --journal memory"
+    records = records_of_run(*given.split())
+    start, stop = records[0], records[-1]
+    assert isinstance(start, RunStart)
+    assert isinstance(stop, RunStop)
+    assert (start.provenance.bundle_signer, start.provenance.profile_signer) == ("lab-1", "lab-1")
+    assert stop.outcome is RunOutcome.COMPLETED
 
 
 def test_a_signature_that_cannot_be_written_says_so(call: Call, place: Path) -> None:
