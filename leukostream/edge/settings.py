@@ -39,6 +39,13 @@ class EdgeSettings(Strict):
     )
     bind: str = Field("tcp://127.0.0.1:5570", min_length=1, description="where the controller connects")
     keys: Path | None = Field(None, description="directory of this edge's keys (CURVE); without, only this machine can connect")
+    telemetry: str | None = Field(
+        None, min_length=1, description="where dashboards subscribe, such as tcp://127.0.0.1:5571; off if not set"
+    )
+    telemetry_hz: float = Field(10.0, ge=1, le=100, description="live counts are published at most so often per second")
+    metrics: str | None = Field(
+        None, min_length=1, description="where Prometheus reads metrics, such as 127.0.0.1:9570; off if not set"
+    )
     policy: Policy = Field("lossless", description="lossless: the source waits; latest: the oldest waiting field is dropped")
     max_batch: int = Field(1, ge=1, le=256, description="frames of one inference")
     max_delay_ms: float = Field(5.0, ge=0, le=60000, description="a field waits no longer than this for its batch to fill")

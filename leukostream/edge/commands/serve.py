@@ -15,9 +15,11 @@ from leukostream.edge.pipeline import Opened, Run, StopSwitch
 from leukostream.edge.pipeline.announcing import TriggerDesk
 from leukostream.edge.pipeline.backlog import Backlog
 from leukostream.edge.pipeline.single import SingleRun
-from leukostream.edge.settings import IN_MEMORY, Setup
+from leukostream.edge.settings import IN_MEMORY, EdgeSettings, Setup
 from leukostream.edge.stream.server import EdgeServer
 from leukostream.edge.stream.settings import StreamSettings
+from leukostream.edge.telemetry.hub import Telemetry
+from leukostream.edge.telemetry.vitals import Look, look_at
 
 _WAIT_S = 0.1
 _log = logging.getLogger(__name__)
@@ -38,6 +40,9 @@ def serve_one_run(setup: Setup, parts: Opened, stop: StopSwitch) -> RunOutcome:
         control = SingleRun(stop, journal, desk)
         boot_id = str(uuid.uuid4())
         server = held.enter_context(EdgeServer(settings.bind, journal, control, boot_id, pace, settings.keys))
+        running: list[Run] = []
+        look = look_at(control, journal, server, lambda: sum(run.waiting for run in running))
+        telemetry = held.enter_context(_telemetry(settings, boot_id, parts.engine, look))
         _log.info("%s reads %s", parts.engine.info, parts.source.info.uri)
         _log.info("waiting for a controller at %s", server.endpoint)
         order = _wait(control, server, stop, parts.engine)
@@ -48,8 +53,9 @@ def serve_one_run(setup: Setup, parts: Opened, stop: StopSwitch) -> RunOutcome:
         one = Run(setup, parts.source, parts.engine, parts.plan, order, stop, desk)
         hold = desk.hold if desk else _hold_nothing
         control.running(one.ledger, Backlog(settings.pause_after_records, one.advise, hold))
+        running.append(one)
         _log.info("run %s begins", order.run_id)
-        outcome = _perform(one, journal, server, stop, control)
+        outcome = _perform(one, journal, server, stop, control, telemetry)
         control.finished()
         server.close(settings.ack_timeout_s)
         left = journal.next_seq(order.run_id) - 1 - journal.acknowledged(order.run_id)
@@ -75,11 +81,26 @@ def _wait(control: SingleRun, server: EdgeServer, stop: StopSwitch, engine: Engi
     return None
 
 
-def _perform(one: Run, journal: Journal, server: EdgeServer, stop: StopSwitch, control: SingleRun) -> RunOutcome:
+def _telemetry(settings: EdgeSettings, boot_id: str, engine: Engine, look: Look) -> Telemetry:
+    return Telemetry(
+        boot_id,
+        engine.info,
+        look,
+        bind=settings.telemetry,
+        hz=settings.telemetry_hz,
+        keys=settings.keys,
+        metrics=settings.metrics,
+    )
+
+
+def _perform(
+    one: Run, journal: Journal, server: EdgeServer, stop: StopSwitch, control: SingleRun, telemetry: Telemetry
+) -> RunOutcome:
     outcome = RunOutcome.INTERRUPTED
     for record in one.records():
         journal.append(record)
         control.waiting(record.run_id, record.seq - journal.acknowledged(record.run_id))
+        telemetry.record(record)
         if journal.trouble:
             stop.stop(journal.trouble, RunOutcome.FAILED)
         if not server.alive:

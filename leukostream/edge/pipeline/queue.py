@@ -68,6 +68,11 @@ class FieldQueue:
             self._changed.notify_all()
 
     @property
+    def waiting(self) -> int:
+        """Frames with an image that wait; any thread may ask."""
+        return len(self._waiting)
+
+    @property
     def closed(self) -> bool:
         return self._closed
 

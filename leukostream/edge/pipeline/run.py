@@ -65,6 +65,11 @@ class Run:
         expects = (lambda: self.ledger.open > 0) if desk else (lambda: True)
         self.loop = EngineLoop(engine, work, self._queue, batching, stop, settings.source_timeout_s, expects=expects)
 
+    @property
+    def waiting(self) -> int:
+        """Fields that wait for the engine; any thread may ask."""
+        return self._queue.waiting
+
     def records(self) -> Iterator[Record]:
         """`run_start`, every field and event, `run_stop`: once the first was taken, the last always comes."""
         recorder = Recorder(self._order.run_id, self.ledger)
