@@ -2,14 +2,22 @@
 
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from support.c_client import build_checked
 from support.scripted_run import Edge, ScriptedRun, StartEdge
 
 from leukostream.edge.contracts.status import RunOutcome
 from leukostream.edge.journal.memory import MemoryJournal
 from leukostream.edge.stream.server import EdgeServer
 from leukostream.edge.stream.settings import StreamSettings
+
+
+@pytest.fixture(scope="session")
+def c_client(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of the built programs of examples/c."""
+    return build_checked(tmp_path_factory.mktemp("c-client"))
 
 
 @pytest.fixture
