@@ -1,4 +1,4 @@
-"""`leuko-edge`: run, runs, keys, sign, watch, demo, bench, doctor."""
+"""`leuko-edge`: run, runs, keys, sign, watch, simulate, demo, bench, doctor."""
 
 import typer
 
@@ -9,13 +9,14 @@ from leukostream.edge.commands.keys import app as keys
 from leukostream.edge.commands.run import run
 from leukostream.edge.commands.runs import app as runs
 from leukostream.edge.commands.sign import app as sign
+from leukostream.edge.commands.simulate import simulate
 from leukostream.edge.commands.watch import watch
 from leukostream.edge.contracts.exits import run_command_line
 
 app = typer.Typer(
     help="Camera fields in, live counts out.\n\n"
     "run serves one run to a controller, runs looks into a journal, keys says who may connect, sign says whose models an edge "
-    "loads, watch is the reference controller, demo is both, bench measures the loop, doctor says what is installed and which "
+    "loads, watch is the reference controller, simulate plays a scanner that triggers, demo is both, bench measures the loop, doctor says what is installed and which "
     "engine a run would open.",
     no_args_is_help=True,
     add_completion=False,
@@ -26,6 +27,7 @@ app.add_typer(runs, name="runs")
 app.add_typer(keys, name="keys")
 app.add_typer(sign, name="sign")
 app.command()(watch)
+app.command()(simulate)
 app.command()(demo)
 app.command()(bench)
 app.command()(doctor)

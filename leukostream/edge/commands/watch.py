@@ -16,7 +16,7 @@ from leukostream.edge.contracts.errors import ConfigError, StreamError
 from leukostream.edge.contracts.records import RunStop
 from leukostream.edge.contracts.status import RunOutcome
 from leukostream.edge.stream.client import Controller
-from leukostream.edge.stream.keys import client_keys
+from leukostream.edge.stream.keys import ClientKeys, client_keys
 
 _LOOK_EVERY_S = 0.25
 
@@ -37,9 +37,7 @@ def watch(
 
     The exit code is that of the run's outcome.
     """
-    if (key is None) != (edge_key is None):
-        raise ConfigError("--key and --edge-key go together: give both, or none for an edge without keys.")
-    keys = client_keys(key, edge_key) if key and edge_key else None
+    keys = keys_given(key, edge_key)
     with Controller(endpoint, role="observer" if observer else "controller", keys=keys) as controller:
         welcome = controller.connect(timeout_s)
         if observer:
@@ -48,6 +46,13 @@ def watch(
             run_id = controller.start_run(run_id=run_id, slide_id=slide_id, timeout_s=timeout_s)
         outcome = follow(controller, choose_view(Console(), as_json), run_id)
     raise typer.Exit(outcome.exit_code if outcome else 0)
+
+
+def keys_given(key: Path | None, edge_key: Path | None) -> ClientKeys | None:
+    """What --key and --edge-key name, if anything. Raises `ConfigError` and `StreamError`."""
+    if (key is None) != (edge_key is None):
+        raise ConfigError("--key and --edge-key go together: give both, or none for an edge without keys.")
+    return client_keys(key, edge_key) if key and edge_key else None
 
 
 def follow(controller: Controller, view: View, run_id: str) -> RunOutcome | None:

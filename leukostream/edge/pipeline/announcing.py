@@ -47,6 +47,12 @@ class TriggerDesk:
         with self._changed:
             return self._max_triggers is not None and self.ledger.issued >= self._max_triggers and not self._due
 
+    def limit(self, max_triggers: int | None) -> None:
+        """The controller asks for so many fields at most."""
+        with self._changed:
+            given = [limit for limit in (self._max_triggers, max_triggers) if limit is not None]
+            self._max_triggers = min(given, default=None)
+
     def announce(self, command: TriggerCommand) -> Accepted | Rejected | None:
         """The answer, or None when it will come through `answers`: once the journal holds the trigger."""
         with self._changed:

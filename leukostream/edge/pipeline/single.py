@@ -47,6 +47,8 @@ class SingleRun:
             return _reject(command.cmd_id, "state", "this edge performs one run and is ending; start it again for another.")
         if taken is not None:
             return _reject(command.cmd_id, "busy", f"run {taken.run_id} is in progress; wait for its run_stop.")
+        if self._desk:
+            self._desk.limit(command.max_fields)
         self._command = command
         self._started.set()
         return Accepted(cmd_id=command.cmd_id, trigger_until=self.trigger_until())

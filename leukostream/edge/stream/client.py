@@ -39,10 +39,12 @@ Command = RunStartCommand | TriggerCommand | RunStopCommand | Query
 
 @dataclass(slots=True)
 class _Reading:
-    """Where this client stands in a run: `next_seq` is due on the wire, everything below `taken` was used by the caller."""
+    """Where this client stands in a run: `next_seq` is due on the wire, everything below `handed` was given to the caller,
+    and everything below `taken` is safe with it."""
 
     run_id: str
     next_seq: int
+    handed: int
     taken: int
     acknowledged: int
 
@@ -91,7 +93,7 @@ class Controller:
         welcome = self._link.open(self._hello(resume), timeout_s)
         self._welcomed(welcome)
         if resume is not None:
-            self._follow(resume.run_id, resume.next_seq)
+            self.follow(resume.run_id, resume.next_seq)
         return welcome
 
     def start_run(
@@ -114,7 +116,7 @@ class Controller:
             max_fields=max_fields,
         )
         self._accepted(command, timeout_s)
-        self._follow(command.run_id, 0)
+        self.follow(command.run_id, 0)
         return command.run_id
 
     def trigger(
@@ -144,7 +146,7 @@ class Controller:
         """The state of one run or of all. Raises `StreamError`."""
         answer = self.command(Query(cmd_id=str(uuid.uuid4()), run_id=run_id), timeout_s)
         if not isinstance(answer, State):
-            raise StreamError(_refusal(answer))
+            raise StreamError(refusal(answer))
         return answer
 
     def command(self, command: Command, timeout_s: float = 5.0) -> Accepted | Rejected | State:
@@ -158,7 +160,10 @@ class Controller:
             while (left_s := retry_s - time.monotonic()) > 0:
                 self._take_in(left_s)
                 if self._answers:
-                    return self._answers.popleft()
+                    answer = self._answers.popleft()
+                    if isinstance(answer, Accepted) and isinstance(command, RunStartCommand | TriggerCommand):
+                        self._credit(command.run_id, answer.trigger_until)
+                    return answer
         raise StreamError(
             f"the edge at {self._link.endpoint} did not answer {command.type} within {timeout_s:g} s; look at its log."
         )
@@ -175,21 +180,46 @@ class Controller:
         raises `StreamError` when it stays lost, when it no longer holds the run, or when a record is missing.
         """
         if run_id is not None and (from_seq is not None or self._reading is None or self._reading.run_id != run_id):
-            self._follow(run_id, from_seq or 0)
-        if self._reading is None:
-            raise StreamError("there is no run to read; start one, or name one that the edge lists in WELCOME.")
-        reading = self._reading
+            self.follow(run_id, from_seq or 0)
+        reading = self._followed()
         while True:
-            record = self._next_record(reading)
-            if record is None:
-                return
-            yield record
-            reading.taken = record.seq + 1
+            if self._stop.is_set():
+                self._stop.clear()
+                if self.role == "observer":
+                    return
+                self.stop_run(reading.run_id)
+            record = self.poll(_TICK_S)
+            if record is not None:
+                yield record
             if isinstance(record, RunStop):
+                reading.taken = reading.handed
                 self._acknowledge(reading)
                 return
-            if reading.taken - reading.acknowledged > self._settings.window // 4:
+
+    def poll(self, wait_s: float) -> Record | None:
+        """The next record of the run, None when none came within `wait_s`.
+
+        Asking says that all records before are safe: they are acknowledged, at the latest when nothing else is to be read.
+        """
+        reading = self._followed()
+        reading.taken = reading.handed
+        if reading.taken - reading.acknowledged > self._settings.window // 4:
+            self._acknowledge(reading)
+        if not self._inbox and not self._take_in(0.0):
+            if reading.taken > reading.acknowledged:
                 self._acknowledge(reading)
+            self._take_in(wait_s)
+        if not self._inbox:
+            return None
+        record = self._inbox.popleft()
+        reading.handed = record.seq + 1
+        return record
+
+    def follow(self, run_id: str, from_seq: int) -> None:
+        """Read this run from `from_seq` on; all before are safe here."""
+        self._reading = _Reading(run_id, from_seq, from_seq, from_seq, from_seq)
+        self._inbox.clear()
+        self._acknowledge(self._reading)
 
     def close(self) -> None:
         """End the session."""
@@ -198,36 +228,20 @@ class Controller:
     def _hello(self, resume: Resume | None) -> Hello:
         return Hello(encodings=self._encodings, role=self.role, client_id=self.client_id, resume=resume)
 
-    def _follow(self, run_id: str, from_seq: int) -> None:
-        self._reading = _Reading(run_id, from_seq, from_seq, from_seq)
-        self._inbox.clear()
-        self._acknowledge(self._reading)
+    def _followed(self) -> _Reading:
+        if self._reading is None:
+            raise StreamError("there is no run to read; start one, or name one that the edge lists in WELCOME.")
+        return self._reading
 
     def _acknowledge(self, reading: _Reading) -> None:
         reading.acknowledged = reading.taken
         until_seq = reading.taken + self._settings.window
         self._send(Ack(run_id=reading.run_id, upto_seq=reading.taken - 1, send_until_seq=until_seq))
 
-    def _next_record(self, reading: _Reading) -> Record | None:
-        while True:
-            if self._stop.is_set():
-                self._stop.clear()
-                if self.role == "observer":
-                    return None
-                self.stop_run(reading.run_id)
-            if self._inbox:
-                return self._inbox.popleft()
-            if not self._take_in(0.0):
-                if reading.taken > reading.acknowledged:
-                    self._acknowledge(reading)
-                self._take_in(_TICK_S)
-
     def _accepted(self, command: RunStartCommand | TriggerCommand | RunStopCommand, timeout_s: float) -> Accepted:
         answer = self.command(command, timeout_s)
         if not isinstance(answer, Accepted):
-            raise StreamError(_refusal(answer))
-        if not isinstance(command, RunStopCommand):
-            self._credit(command.run_id, answer.trigger_until)
+            raise StreamError(refusal(answer))
         return answer
 
     def _send(self, message: Command | Ack) -> None:
@@ -243,10 +257,6 @@ class Controller:
     def _credit(self, run_id: str, trigger_until: int | None) -> None:
         if trigger_until is not None:
             self.trigger_until[run_id] = max(trigger_until, self.trigger_until.get(run_id, 0))
-
-    def take_in(self, wait_s: float) -> bool:
-        """Receive what comes within `wait_s` without reading records: answers to PINGs, credit. Whether something came."""
-        return self._take_in(wait_s)
 
     def _take_in(self, wait_s: float) -> bool:
         """Receive at most one message and put it where it belongs; whether one came."""
@@ -294,7 +304,8 @@ class Controller:
             self._acknowledge(reading)
 
 
-def _refusal(answer: Accepted | Rejected | State) -> str:
+def refusal(answer: Accepted | Rejected | State) -> str:
+    """Why a command was not accepted, as a sentence part."""
     if isinstance(answer, Rejected):
         return f"the edge refused ({answer.code}): {answer.reason}"
     return f"the edge answered {answer.type} to a command that asks for another answer; report this as a defect of the edge."
