@@ -199,26 +199,53 @@ static bool invent(struct consumer *consumer)
     return state_write(consumer->arguments.state_path, state, consumer->error);
 }
 
+/* A run that was ended, for example because the edge was restarted, takes no commands; what is left are its records. */
+static bool has_ended(const struct consumer *consumer)
+{
+    const cJSON *run, *runs = cJSON_GetObjectItemCaseSensitive(leuko_welcome(consumer->edge), "runs");
+    cJSON_ArrayForEach(run, runs)
+    {
+        const cJSON *run_id = cJSON_GetObjectItemCaseSensitive(run, "run_id");
+        if (cJSON_IsString(run_id) && strcmp(run_id->valuestring, consumer->state.run_id) == 0)
+            return cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(run, "finished"));
+    }
+    return false;
+}
+
 /* Where the file ends, the run goes on; one that the edge has never heard of is started. */
 static int enter(struct consumer *consumer, bool is_new)
 {
-    const struct state *state = &consumer->state;
+    struct state *state = &consumer->state;
     const struct leuko_run run = {
         .cmd_id = state->cmd_id, .run_id = state->run_id, .slide_id = state->slide_id[0] == '\0' ? NULL : state->slide_id,
         .max_fields = state->max_fields,
     };
     int status = is_new ? LEUKO_REFUSED : leuko_open(consumer->edge, state->run_id, consumer->store.next_seq);
+    consumer->stopping = status == LEUKO_OK && has_ended(consumer);
     bool unknown = is_new || (consumer->store.next_seq == 0 && strcmp(leuko_refusal(consumer->edge), "unknown_run") == 0);
     if (status != LEUKO_REFUSED || !unknown)
         return status;
     status = leuko_open(consumer->edge, NULL, 0);
-    return status == LEUKO_OK ? leuko_run_start(consumer->edge, &run) : status;
+    if (status == LEUKO_OK)
+        status = leuko_run_start(consumer->edge, &run);
+    /* Under this cmd_id the edge would say the same again, so the next attempt has another; a run that did start is resumed. */
+    bool renamed = status == LEUKO_REFUSED && leuko_uuid(state->cmd_id);
+    if (renamed && !state_write(consumer->arguments.state_path, state, consumer->error))
+        fprintf(stderr, "consumer: %s\n", consumer->error);
+    return status;
 }
 
 static bool may_announce(const struct consumer *consumer)
 {
     int64_t next = consumer->state.next_trigger;
     return !consumer->stopping && next < consumer->arguments.triggers.value && next < leuko_trigger_until(consumer->edge).value;
+}
+
+/* REJECTED `state`: the run is ending by itself, and run_stop follows. Everything else ends this process. */
+static int not_now(struct consumer *consumer, int status)
+{
+    consumer->stopping = status == LEUKO_REFUSED && strcmp(leuko_refusal(consumer->edge), "state") == 0;
+    return consumer->stopping ? DONE : explain(consumer, status);
 }
 
 /* One exposure. That its pulse is due is on disk before the pulse: killed in between it is left out, but never given twice. */
@@ -230,7 +257,7 @@ static int announce(struct consumer *consumer)
     snprintf(cmd_id, sizeof cmd_id, "%s/%s", consumer->state.run_id, trigger_id);
     int status = leuko_trigger(consumer->edge, &(struct leuko_trigger){cmd_id, trigger_id, next, {false, 0, 0}});
     if (status != LEUKO_OK)
-        return explain(consumer, status);
+        return not_now(consumer, status);
     consumer->state.next_trigger++;
     if (!state_write(consumer->arguments.state_path, &consumer->state, consumer->error))
         return no_storage(consumer);
@@ -242,22 +269,26 @@ static int stop(struct consumer *consumer)
 {
     char cmd_id[LEUKO_UUID_BYTES + 8];
     snprintf(cmd_id, sizeof cmd_id, "%s/stop", consumer->state.run_id);
-    consumer->stopping = true;
     int status = leuko_run_stop(consumer->edge, cmd_id);
-    return status == LEUKO_OK ? DONE : explain(consumer, status);
+    if (status != LEUKO_OK)
+        return not_now(consumer, status);
+    consumer->stopping = true;
+    return DONE;
 }
 
 /* The next exposure, or the end that was asked for. */
 static int command(struct consumer *consumer)
 {
     const struct leuko_optional *triggers = &consumer->arguments.triggers;
+    if (consumer->stopping)
+        return DONE;
     if (triggers->present && !leuko_trigger_until(consumer->edge).present) {
         fprintf(stderr, "consumer: this edge's source paces itself; leave out --trigger, and the run goes on.\n");
         return BAD_ARGUMENT;
     }
     if (may_announce(consumer))
         return announce(consumer);
-    if (!consumer->stopping && (stop_asked || (triggers->present && consumer->store.n_fields >= triggers->value)))
+    if (stop_asked || (triggers->present && consumer->store.n_fields >= triggers->value))
         return stop(consumer);
     return DONE;
 }

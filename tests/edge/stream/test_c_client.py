@@ -1,5 +1,6 @@
 """The C client against a live edge: its file holds what the journal holds, whoever is killed or cut off meanwhile."""
 
+import fcntl
 import json
 import re
 import shutil
@@ -252,3 +253,13 @@ def test_files_that_are_not_as_they_were_written_are_refused(
     done = consumer.run(edge.endpoint)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (NO_STORAGE, "", 1)
     assert re.search(says, done.stderr)
+
+
+def test_two_consumers_never_write_one_file(start_edge: StartEdge, consumer: Consumer) -> None:
+    edge = start_edge(n_fields=5)
+    assert consumer.run(edge.endpoint).returncode == DONE
+    with consumer.out.open("r+b") as file:
+        fcntl.lockf(file, fcntl.LOCK_EX)
+        done = consumer.run(edge.endpoint)
+    assert (done.returncode, done.stdout) == (NO_STORAGE, "")
+    assert "another process writes to" in done.stderr

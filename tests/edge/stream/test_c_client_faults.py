@@ -2,11 +2,12 @@
 
 import json
 import re
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from support.c_client import DONE, EDGE_DEFECT, NO_CONNECTION, Consumer, finished, killed_at_the_end
+from support.c_client import BAD_ARGUMENT, DONE, EDGE_DEFECT, NO_CONNECTION, Consumer, finished, killed_at_the_end
 from support.fake_edge import FakeEdge
 from support.scripted_run import field_record, run_start, run_stop
 
@@ -109,7 +110,15 @@ def test_what_it_must_bear_changes_nothing(consumer: Consumer) -> None:
     assert [line.rstrip() for line in consumer.lines()] == sent
 
 
-def test_a_record_is_in_the_file_before_it_is_acknowledged(consumer: Consumer) -> None:
+def test_a_record_is_on_the_disk_before_it_is_acknowledged(
+    consumer: Consumer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seen from inside the consumer: the calls in their order, whatever the scheduler makes of them."""
+    library, calls = tmp_path / "call_order.so", tmp_path / "calls"
+    source = Path(__file__).parents[2] / "support" / "call_order.c"
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", str(library), str(source), "-ldl"], check=True, timeout=30)
+    for name, value in (("LD_PRELOAD", library), ("CALL_ORDER", calls), ("ASAN_OPTIONS", "verify_asan_link_order=0")):
+        monkeypatch.setenv(name, str(value))
     with FakeEdge() as edge, killed_at_the_end(consumer.start(edge.endpoint)) as process:
         sent = records(edge.start(), 300)
         held, credit, at = -1, 64, 0
@@ -119,9 +128,17 @@ def test_a_record_is_in_the_file_before_it_is_acknowledged(consumer: Consumer) -
             at = credit
             ack = edge.expect("ACK")
             held, credit = ack["upto_seq"], ack["send_until_seq"]
-            assert consumer.lines()[: held + 1] == sent[: held + 1]
             assert credit == held + 65
         assert finished(process).returncode == DONE
+    synced, acknowledged = 0, -1
+    for line in calls.read_text().splitlines():
+        call, value = line.split(" ", 1)
+        if call == "fsync":
+            synced = max(synced, int(value))  # the state file's is smaller than any record
+        elif json.loads(value)["type"] == "ACK":
+            acknowledged = json.loads(value)["upto_seq"]
+            assert synced >= sum(len(each) + 1 for each in sent[: acknowledged + 1])
+    assert acknowledged == 301
 
 
 @pytest.mark.parametrize("silent", [pytest.param(True, id="silence"), pytest.param(False, id="REJECT state")])
@@ -162,6 +179,24 @@ def test_a_command_that_nobody_answered_is_repeated_as_it_was_also_after_a_kill(
             assert finished(process).returncode == DONE
 
 
+def test_a_refused_start_is_tried_again_by_a_new_command(consumer: Consumer) -> None:
+    with FakeEdge() as edge:
+        with killed_at_the_end(consumer.start(edge.endpoint)) as process:
+            edge.welcome()
+            refused = edge.expect("RUN_START")
+            edge.say(type="REJECTED", cmd_id=refused["cmd_id"], code="busy", reason="another run is in progress.")
+            done = finished(process)
+        assert (done.returncode, done.stderr.count("\n")) == (NO_CONNECTION, 1)
+        assert "refused RUN_START (busy): another run is in progress." in done.stderr
+        with killed_at_the_end(consumer.start(edge.endpoint)):
+            edge.expect("HELLO")
+            edge.send(reject("unknown_run"))
+            edge.welcome()
+            again = edge.expect("RUN_START")
+    assert again["cmd_id"] != refused["cmd_id"]
+    assert {**again, "cmd_id": ""} == {**refused, "cmd_id": ""}
+
+
 def test_triggers_go_under_credit_and_no_pulse_is_given_twice(consumer: Consumer) -> None:
     def expect_trigger(edge: FakeEdge, number: int) -> str:
         trigger = edge.expect("TRIGGER")
@@ -188,7 +223,7 @@ def test_triggers_go_under_credit_and_no_pulse_is_given_twice(consumer: Consumer
             edge.say(type="CREDIT", run_id=run_id, trigger_until=4)
             edge.say(type="CREDIT", run_id=run_id, trigger_until=3)  # never shrinks
             for number in (2, 3):
-                edge.say(type="ACCEPTED", cmd_id=expect_trigger(edge, number), trigger_until=4)
+                edge.say(type="ACCEPTED", cmd_id=expect_trigger(edge, number), trigger_until=3)
             for each in sent[2:5]:
                 edge.send(each)
             edge.accept("RUN_STOP", 4)
@@ -197,3 +232,38 @@ def test_triggers_go_under_credit_and_no_pulse_is_given_twice(consumer: Consumer
     assert (done.returncode, done.stderr) == (DONE, "")
     assert [line for line in done.stdout.splitlines() if "pulse" in line] == [f"t-{n} accepted: pulse now" for n in (1, 2, 3)]
     assert consumer.lines() == sent
+
+
+@pytest.mark.parametrize(
+    ("until", "refusal", "code", "says"),
+    [
+        pytest.param(None, None, BAD_ARGUMENT, "this edge's source paces itself; leave out --trigger", id="no triggers here"),
+        pytest.param(9, "state", DONE, "", id="the run is ending by itself"),
+        pytest.param(9, "credit", NO_CONNECTION, r"refused TRIGGER \(credit\): no\.", id="another refusal"),
+    ],
+)
+def test_a_refused_trigger_gets_no_pulse(
+    consumer: Consumer, until: int | None, refusal: str | None, code: int, says: str
+) -> None:
+    with FakeEdge() as edge, killed_at_the_end(consumer.start(edge.endpoint, "--trigger", "2")) as process:
+        sent = records(edge.start(until), 0)
+        if refusal is not None:
+            edge.say(type="REJECTED", cmd_id=edge.expect("TRIGGER")["cmd_id"], code=refusal, reason="no.")
+        for each in sent:
+            edge.send(each)
+        done = finished(process)
+    assert (done.returncode, "pulse" in done.stdout, bool(done.stderr)) == (code, False, bool(says))
+    assert re.search(says, done.stderr)
+
+
+def test_a_run_that_ended_without_it_is_read_and_not_commanded(consumer: Consumer) -> None:
+    with FakeEdge() as edge:
+        with killed_at_the_end(consumer.start(edge.endpoint, "--trigger", "2")):
+            run_id = edge.start(trigger_until=0)
+        with killed_at_the_end(consumer.start(edge.endpoint, "--trigger", "2")) as process:
+            edge.welcome({"run_id": run_id, "next_seq": 2, "finished": True, "trigger_until": None})
+            edge.expect("ACK")
+            for each in records(run_id, 0):
+                edge.send(each)
+            done = finished(process)
+    assert (done.returncode, done.stderr) == (DONE, "")
