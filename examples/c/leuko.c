@@ -646,7 +646,7 @@ static int take_reject(struct leuko *edge, const cJSON *reject)
     return refused(edge, "", reject);
 }
 
-/* Whatever is not known here is a session message that a later edge of this version may send, and is ignored. */
+/* An answer that nobody waits for and a session message that is not known here concern nobody here. */
 static int sort(struct leuko *edge, struct message *message)
 {
     const char *type = message->type;
