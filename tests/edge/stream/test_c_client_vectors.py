@@ -82,6 +82,7 @@ def typed(message: Wire) -> Values:
 @pytest.mark.parametrize("vector", ACCEPTED)
 def test_every_value_of_every_vector_is_exact(read_by_c: dict[str, Values], vector: str) -> None:
     content = (VECTORS / vector).read_bytes()
+    assert b"\n" not in content, "the consumer keeps records as they come, one a line"
     message = ADAPTERS[ACCEPTED[vector]].validate_json(content)
     read = {place: value for place, value in read_by_c[vector].items() if not place.startswith("@")}
     assert read.keys() == dict(leaves(json.loads(content))).keys()
