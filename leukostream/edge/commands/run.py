@@ -28,6 +28,8 @@ def run(
     metrics: opt.MetricsOption = None,
     policy: opt.PolicyOption = None,
     max_fields: opt.MaxFieldsOption = None,
+    trigger_window: opt.TriggerWindowOption = None,
+    trigger_timeout_s: opt.TriggerTimeoutOption = None,
     journal: opt.JournalOption = None,
     journal_durability: opt.DurabilityOption = None,
     bundle: opt.BundleOption = None,
@@ -51,8 +53,8 @@ def run(
     Source and model are opened first, so that a mistake is told before anyone waits. Then the controller connects
     (`leuko-edge watch tcp://127.0.0.1:5570` is one), starts the run, receives every record and acknowledges it.
 
-    With --journal every record is on disk before it is sent: a controller can read the run from another edge process with the
-    same journal, also when this one was killed. `leuko-edge runs` lists, exports and verifies what is in it.
+    Every record is on disk before it is sent: a controller can read the run from another edge process with the same journal,
+    also when this one was killed. `leuko-edge runs` lists, exports and verifies what is in it.
 
     Every setting may stand in the file of --config, too; the command line wins over the file, the file over the profile,
     the profile over the bundle. SIGINT and SIGTERM finish the fields taken in and end the run with run_stop.
@@ -72,6 +74,8 @@ def run(
         "metrics": metrics,
         "policy": policy,
         "max_fields": max_fields,
+        "trigger_window": trigger_window,
+        "trigger_timeout_s": trigger_timeout_s,
         "journal": journal,
         "journal_durability": journal_durability,
         "bundle": bundle,

@@ -13,16 +13,17 @@ from rich.table import Table
 
 from leukostream.edge.contracts.errors import JournalError
 from leukostream.edge.journal.archive import Archive, StoredRun
+from leukostream.edge.settings import DEFAULT_JOURNAL
 
 app = typer.Typer(help="List, show, export and verify the runs of a journal.", no_args_is_help=True)
 
-JournalOption = Annotated[Path, typer.Option("--journal", help="file that `leuko-edge run --journal` writes")]
+JournalOption = Annotated[Path, typer.Option("--journal", help="file that `leuko-edge run` writes")]
 RunArgument = Annotated[str, typer.Argument(help="id of a run, or how it begins")]
 JsonOption = Annotated[bool, typer.Option("--json", help="JSON on standard output")]
 
 
 @app.command("list")
-def list_runs(journal: JournalOption, as_json: JsonOption = False) -> None:
+def list_runs(journal: JournalOption = DEFAULT_JOURNAL, as_json: JsonOption = False) -> None:
     """Every run, oldest first: its slide, how it ended, and how many of its records no controller has acknowledged."""
     with _opened(journal) as archive:
         rows = [_summary(archive, run) for run in archive.runs()]
@@ -36,7 +37,7 @@ def list_runs(journal: JournalOption, as_json: JsonOption = False) -> None:
 
 
 @app.command()
-def show(run: RunArgument, journal: JournalOption, as_json: JsonOption = False) -> None:
+def show(run: RunArgument, journal: JournalOption = DEFAULT_JOURNAL, as_json: JsonOption = False) -> None:
     """Beginning and end of one run: what it depended on, and its sums."""
     with _opened(journal) as archive:
         stored = archive.run(run)
@@ -47,7 +48,7 @@ def show(run: RunArgument, journal: JournalOption, as_json: JsonOption = False) 
 @app.command()
 def export(
     run: RunArgument,
-    journal: JournalOption,
+    journal: JournalOption = DEFAULT_JOURNAL,
     out: Annotated[Path | None, typer.Option(help="file to write; standard output when not given")] = None,
 ) -> None:
     """Every record of one run as it was journalled, one JSON object a line, in order of seq."""
@@ -66,7 +67,7 @@ def export(
 
 @app.command()
 def verify(
-    journal: JournalOption,
+    journal: JournalOption = DEFAULT_JOURNAL,
     run: Annotated[str | None, typer.Argument(help="id of a run, or how it begins; all when not given")] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -93,7 +94,7 @@ def verify(
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Archive]:
-    archive = Archive(path)
+    archive = Archive(path.expanduser())
     try:
         yield archive
     finally:

@@ -109,6 +109,7 @@ class RunStart(_Record):
     """First record of a run, seq 0."""
 
     type: Literal["run_start"] = "run_start"
+    cmd_id: str | None = Field(None, description="of the RUN_START that began it")
     slide_id: str | None = None
     sample_id: str | None = None
     continues_run_id: str | None = None

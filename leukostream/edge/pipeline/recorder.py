@@ -33,6 +33,7 @@ class Recorder:
             run_id=self._run_id,
             seq=self._seq(),
             wall_time=_wall_time(),
+            cmd_id=order.cmd_id,
             slide_id=order.slide_id or settings.slide_id,
             sample_id=order.sample_id or settings.sample_id,
             continues_run_id=order.continues_run_id,

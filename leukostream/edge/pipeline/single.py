@@ -1,5 +1,6 @@
 """The `RunControl` of a process that performs one run."""
 
+import json
 import threading
 from collections import OrderedDict
 from typing import Literal
@@ -41,6 +42,8 @@ class SingleRun:
 
     def _start(self, command: RunStartCommand) -> Accepted | Rejected:
         taken = self._command
+        if self._began(command):
+            return Accepted(cmd_id=command.cmd_id)  # by a former process, which has not lived to answer
         if command.run_id in self._journal.runs() or (taken is not None and taken.run_id == command.run_id):
             return _reject(command.cmd_id, "duplicate_run", f"run {command.run_id} was already started; give a new run_id.")
         if self._finished or self._stop.requested:
@@ -52,6 +55,10 @@ class SingleRun:
         self._command = command
         self._started.set()
         return Accepted(cmd_id=command.cmd_id, trigger_until=self.trigger_until())
+
+    def _began(self, command: RunStartCommand) -> bool:
+        first = self._journal.read(command.run_id, 0, 1) if command.run_id in self._journal.runs() else []
+        return bool(first) and json.loads(first[0][1]).get("cmd_id") == command.cmd_id
 
     def trigger(self, command: TriggerCommand) -> Accepted | Rejected | None:
         with self._lock:

@@ -131,6 +131,7 @@ RECORD_VECTORS: dict[str, Wire] = {
         run_id=RUN,
         seq=0,
         wall_time=WALL,
+        cmd_id="c-1",
         slide_id="S-2041",
         sample_id="0815",
         policy="lossless",

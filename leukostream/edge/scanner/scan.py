@@ -23,9 +23,8 @@ _REPEATED = {"lost", "timeout", "skipped"}
 class Scanner:
     """Plays `plan` against the edge at `endpoint`; `told` is called with each new record.
 
-    Raises `StreamError` when the edge refuses, or stays away for longer than the plan's patience.
-
-    With a notebook that a former scanner has left, it goes on where that one was.
+    With a notebook that a former scanner has left, it goes on where that one was. Raises `ConfigError` when the edge cannot be
+    triggered, and `StreamError` when it refuses, or stays away for longer than the plan's patience.
     """
 
     def __init__(
@@ -115,7 +114,7 @@ class Scanner:
 
     def _next_field(self, run: ScannedRun) -> int | None:
         """The next field to announce, when it is its turn and there is credit."""
-        credit = self._connected(run).trigger_until.get(run.run_id, 0)
+        credit = self._connected(run).trigger_until.get(run.run_id, 1)  # unknown: the answer to the first will tell
         if self._stopped or len(run.triggers) >= credit or time.monotonic() < self._due_s:
             return None
         return next(iter(self._left(run)), None)
@@ -160,6 +159,8 @@ class Scanner:
         elif isinstance(answer, Rejected):
             self.mishaps[f"refused: {answer.code}"] += 1
             self.notebook.refused(trigger.trigger_id)
+            if answer.code == "unsupported":
+                raise ConfigError(f"the edge at {self._endpoint} cannot be triggered: {answer.reason}")
             self._stopped = self._stopped or answer.code != "credit"
 
     def _suffer(self, run: ScannedRun) -> ScannedRun:

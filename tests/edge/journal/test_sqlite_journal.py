@@ -219,18 +219,31 @@ def test_every_record_that_was_readable_survives_a_kill(
     archive.close()
 
 
-def test_the_sync_comes_before_the_record_can_be_sent(path: Path) -> None:
-    """By trace of the system calls: the log is synchronised before the callback that wakes the stream writes its mark."""
+@pytest.mark.parametrize(
+    "store",
+    [
+        pytest.param("journal.on_append(sent); mark(); journal.append(run_start('r'))", id="a record is sent"),
+        pytest.param(
+            "journal.append(run_start('r')); until(lambda: journal.read('r', 0, 1)); mark(); "
+            "journal.announce(TriggerCommand(cmd_id='c', run_id='r', trigger_id='t', field_index=0), sent)",
+            id="a trigger is accepted",
+        ),
+    ],
+)
+def test_the_sync_comes_first(path: Path, store: str) -> None:
+    """By trace of the system calls: the log is synchronised before the callback that makes the stream send writes its mark."""
     tracer = shutil.which("strace")
     if tracer is None:
         pytest.skip("strace is not installed, without which the order of system calls cannot be seen")
     script = (
         "import os, sys, time; sys.path.insert(0, 'tests'); from pathlib import Path\n"
         "from support.scripted_run import run_start\n"
+        "from leukostream.edge.contracts.messages import TriggerCommand\n"
         "from leukostream.edge.journal.sqlite import SqliteJournal\n"
+        "sent, mark = (lambda: os.write(2, b'SENT')), (lambda: os.write(2, b'APPENDED'))\n"
+        "def until(done):\n    while not done(): time.sleep(0.001)\n"
         f"journal = SqliteJournal(Path({str(path)!r}))\n"
-        "journal.on_append(lambda: os.write(2, b'SENT'))\n"
-        "os.write(2, b'APPENDED'); journal.append(run_start('r')); journal.close()\n"
+        f"{store}; journal.close()\n"
     )
     calls = "trace=write,pwrite64,fsync,fdatasync"
     done = subprocess.run(
