@@ -15,9 +15,9 @@ from leukostream.edge.contracts.exits import run_command_line
 
 app = typer.Typer(
     help="Camera fields in, live counts out.\n\n"
-    "run serves one run to a controller, runs looks into a journal, keys says who may connect, sign says whose models an edge "
-    "loads, watch is the reference controller, simulate plays a scanner that triggers, demo is edge and controller in one, bench "
-    "measures the loop, doctor says what is installed and which engine a run would open.",
+    "run serves one run to a controller, runs looks into a journal, keys says who may connect, sign says whose models an "
+    "edge loads, watch is the reference controller, simulate plays a scanner that triggers, demo is edge and controller in "
+    "one, bench measures the loop, doctor says what is installed and which engine a run would open.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
