@@ -97,6 +97,12 @@ class TriggerDesk:
             self._changed.wait_for(lambda: bool(self._due), timeout_s)
             return self._due.popleft() if self._due else None
 
+    def finish(self, reason: str) -> bool:
+        """Take nothing more in; whether every trigger that was accepted has ended."""
+        with self._changed:
+            self._closed = self._closed or reason
+            return not self._pending and self.ledger.open == 0
+
     def close(self, reason: str) -> list[Trigger]:
         """Take nothing more in; returns the triggers that were never handed out, those on their way to the journal included."""
         with self._changed:

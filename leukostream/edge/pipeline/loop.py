@@ -25,7 +25,7 @@ class EngineLoop:
     """Runs fields through the engine. All of it, generator included, belongs to the thread that opened the engine.
 
     After `fields` is exhausted `ending` says why. A source that gives nothing for `silence_limit_s` has failed if `expects`
-    says that a frame is due.
+    says that a frame is due. A stop closes the queue as soon as `may_close`.
     """
 
     def __init__(
@@ -38,6 +38,7 @@ class EngineLoop:
         silence_limit_s: float,
         clock: Callable[[], int] = time.monotonic_ns,
         expects: Callable[[], bool] = lambda: True,
+        may_close: Callable[[], bool] = lambda: True,
     ) -> None:
         self._engine = engine
         self._work = work
@@ -47,6 +48,7 @@ class EngineLoop:
         self._silence_limit_ns = int(silence_limit_s * 1e9)
         self._clock = clock
         self._expects = expects
+        self._may_close = may_close
         self._views = [list(engine.slot(index)) for index in range(engine.info.slots)]
         self._free = deque(range(engine.info.slots))
         self._filling: Batch | None = None
@@ -69,7 +71,7 @@ class EngineLoop:
 
     def _run(self) -> Iterator[Job | Note]:
         while self.ending is None or self._filling or self._flying:
-            if self._stop.requested and not self._queue.closed:
+            if self._stop.requested and not self._queue.closed and self._may_close():
                 self._queue.close()
                 self._heard_ns = self._clock()
             note = None

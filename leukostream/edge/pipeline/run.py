@@ -62,8 +62,16 @@ class Run:
         self._grabber = Grabber(self._source, self._queue, None if desk else self.ledger, self._max_fields)
         batching = Batching(engine.info.max_batch // plan.n_tiles, int(settings.max_delay_ms * 1e6))
         work = CellWork(source.info, plan, thresholds)
-        expects = (lambda: self.ledger.open > 0) if desk else (lambda: True)
-        self.loop = EngineLoop(engine, work, self._queue, batching, stop, settings.source_timeout_s, expects=expects)
+        self.loop = EngineLoop(
+            engine,
+            work,
+            self._queue,
+            batching,
+            stop,
+            settings.source_timeout_s,
+            expects=self._expects,
+            may_close=self._may_close,
+        )
 
     @property
     def waiting(self) -> int:
@@ -99,6 +107,14 @@ class Run:
     def advise(self, note: AdviceNote) -> None:
         """Put an `advice` among the records. For any thread."""
         self._queue.note(note)
+
+    def _expects(self) -> bool:
+        """Whether a frame is due: always, unless it is first to be announced."""
+        return self._desk is None or self.ledger.open > 0
+
+    def _may_close(self) -> bool:
+        """A stop lets accepted triggers end as they would have, unless nothing more can be recorded."""
+        return self._desk is None or self._stop.outcome is RunOutcome.FAILED or self._desk.finish(self._stop.requested)
 
     def _news(self) -> Iterator[Job | Note]:
         yield from self.loop.fields()
