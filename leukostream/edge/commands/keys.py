@@ -41,7 +41,7 @@ def revoke(
     name: Annotated[str, typer.Argument(help="client, as `keys list` names it")],
     keys: KeysOption,
 ) -> None:
-    """Take no new connection of a client. One that is open ends with the edge process."""
+    """Shut a client out: no new connection of it is taken, and one that is open is served no longer."""
     AllowList(keys).revoke(name)
     print(f"revoked  {name}")
 

@@ -122,6 +122,11 @@ class Exchange:
             del self.sessions[session.identity]
         self._lease.release(session)
 
+    def forget(self, identity: bytes) -> None:
+        """Serve this client no longer."""
+        if session := self.sessions.get(identity):
+            self.drop(session)
+
     def settled(self) -> bool:
         """Whether a controller holds every record, and everybody else was sent what they read: closing now loses nothing."""
         return self._runs.acknowledged() and not any(self._owed(session) for session in self.sessions.values())

@@ -143,9 +143,13 @@ class EdgeServer:
     def _receive(self) -> None:
         for _ in range(_RECEIVE_BATCH):
             try:
-                identity, *parts = self._router.recv_multipart(zmq.NOBLOCK)
+                frames = self._router.recv_multipart(zmq.NOBLOCK, copy=not self._guard.asks)
             except zmq.Again:
                 return
+            identity, *parts = (frame if isinstance(frame, bytes) else frame.bytes for frame in frames)
+            if self._guard.asks and not self._guard.lets_in(_key_of(frames[-1])):
+                self._exchange.forget(identity)
+                continue
             self._exchange.receive(identity, parts, time.monotonic_ns())
 
     def _send(self) -> int:
@@ -173,6 +177,11 @@ class EdgeServer:
                 raise
             return "gone"
         return "sent"
+
+
+def _key_of(frame: "zmq.Frame | bytes") -> bytes:
+    """Public key of the client that a message came from, which ZeroMQ notes on it as the handshake's user id."""
+    return b"" if isinstance(frame, bytes) else str(frame.get("User-Id")).encode()
 
 
 def _bind_sentence(bind: str, problem: zmq.ZMQError) -> str:

@@ -112,6 +112,23 @@ def test_allowing_and_revoking_need_no_restart(server: EdgeServer, keys: Path) -
         stranger.connect(0.7)
 
 
+def test_a_client_that_is_revoked_in_mid_session_is_served_no_longer(
+    server: EdgeServer, keys: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with Controller(server.endpoint, keys=of("scanner-1", keys)) as controller:
+        controller.connect(5.0)
+        assert controller.query().runs == ()
+        AllowList(keys).revoke("scanner-1")
+        with pytest.raises(StreamError, match=r"did not answer|could not be opened anew"):
+            while True:
+                controller.query(timeout_s=1.0)
+    assert server.sessions == 0, "its lease is free, too"
+    assert server.refused > 0
+    assert [record.message for record in caplog.records if "its key was revoked" in record.message] == [
+        "a client is served no longer (number 1): its key was revoked"
+    ]
+
+
 @pytest.mark.parametrize(
     ("bind", "guarded", "refused"),
     [
