@@ -99,8 +99,9 @@ def test_an_edge_that_is_killed_in_mid_run_loses_nothing_that_was_sent(start: St
     assert "whole" in runs("verify", "--journal", str(journal), run_id).stdout
 
 
-def test_a_controller_that_goes_away_finds_the_run_in_the_next_edge(start: Start, journal: Path) -> None:
-    process, controller = start("--max-fields", "20")
+def test_a_controller_that_goes_away_finds_the_run_in_the_next_edge(start: Start, journal: Path, tmp_path: Path) -> None:
+    (tmp_path / "impatient.yaml").write_text("ack_timeout_s: 1.5")
+    process, controller = start("--max-fields", "20", "--config", str(tmp_path / "impatient.yaml"))
     run_id = controller.start_run()
     first = [record for record, _ in zip(controller.records(run_id), range(5), strict=False)]
     controller.close()

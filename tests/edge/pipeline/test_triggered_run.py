@@ -107,7 +107,7 @@ def check_account(records: list[Record], n: int) -> tuple[RunStop, list[FieldRec
     return stop, fields
 
 
-@settings(max_examples=25)
+@settings(max_examples=12)
 @given(st.lists(st.sampled_from(sorted(ENDS)), min_size=1, max_size=8))
 def test_any_camera_adds_up_and_a_stop_lets_accepted_triggers_end(bundle: Bundle, engine: Engine, script: list[str]) -> None:
     records = perform(bundle, engine, Camera(script), len(script))
