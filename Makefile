@@ -32,7 +32,7 @@ define check_python
   { echo "$(PYTHON) cannot make environments; install its venv module (Debian, Ubuntu: apt install python3-venv)" >&2; exit 1; }
 endef
 
-.PHONY: help demo test lint schemas soak gpu-test clean
+.PHONY: help demo test lint schemas soak chaos gpu-test clean
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
@@ -51,6 +51,9 @@ lint: $(FULL)/.installed ## ruff, mypy --strict and the import rules
 
 soak: $(FULL)/.installed ## the full-size versions of the long tests
 	$(call step,soak,$(FULL)/bin/python -m pytest -m soak $(PYTEST_ARGS))
+
+chaos: $(FULL)/.installed ## 200 scans with both sides killed and the wire broken at random (CHAOS_ARGS="--runs 20 --seed 7")
+	$(call step,chaos,PYTHONPATH=tests $(FULL)/bin/python -m chaos $(CHAOS_ARGS))
 
 gpu-test: $(FULL)/.installed ## on a machine with a GPU: its engine's checks, then docs/gpu-results.md written anew
 	$(call step,the GPU engine,LEUKO_GPU_FINDINGS=$(FINDINGS) $(FULL)/bin/python -m pytest tests/gpu -m gpu $(PYTEST_ARGS))

@@ -29,6 +29,7 @@ ROOMS = {
     "tests/builder/": "builder",
     "tests/calib/": "calib",
     "tests/edge/stream/": "stream",
+    "tests/chaos/": "stream",
     "tests/edge/camera/": "camera",
     "tests/edge/virtual/": "camera",
     "tests/edge/counting/": "counting",

@@ -23,6 +23,7 @@ class ScanPlan(Strict):
     restart_every: float = Field(0.0, ge=0, description="the scanner forgets all but its notebook")
     max_runs: int = Field(50, ge=1, description="runs to continue with when the edge was interrupted")
     patience_s: float = Field(30.0, gt=0, le=3600, description="how long to look for an edge that is gone")
+    dead_after_s: float = Field(5.0, gt=0, le=600, description="an edge not heard for so long is looked for anew")
     stage_step_um: float = Field(95.0, ge=0, description="way of the stage from field to field")
 
 

@@ -43,7 +43,14 @@ class Scanner:
         self._keys = keys
         self._told = told
         self._dice = Dice(plan)
-        self._settings = ClientSettings(window=plan.window, reconnect_s=plan.patience_s)
+        often_s = min(1.0, plan.dead_after_s / 5)
+        self._settings = ClientSettings(
+            window=plan.window,
+            reconnect_s=plan.patience_s,
+            dead_after_s=plan.dead_after_s,
+            ping_every_s=often_s,
+            command_retry_s=often_s,
+        )
         self._due_s = time.monotonic()
         self._progress_s = time.monotonic()
         self._stopped = False
