@@ -39,7 +39,7 @@ help: ## show this list
 demo: $(EDGE)/.installed ## virtual slide -> shipped model -> live counts over ZeroMQ, in under a minute after the set-up
 	@$(EDGE)/bin/leuko-edge demo $(DEMO_ARGS)
 
-test: lint $(FULL)/.c-client ## everything that must hold: ruff, mypy, import rules, pytest (more arguments: PYTEST_ARGS="-k camera -x")
+test: lint $(FULL)/.system ## everything that must hold: ruff, mypy, import rules, pytest (more arguments: PYTEST_ARGS="-k camera -x")
 	$(call step,pytest without torch,LEUKO_SETUP_LINT_S=$$(( $$(date +%s) - $(MEASURED_FROM) )) $(call pytest,--ignore=tests/trainer --ignore=tests/shipped))
 	$(call step,pytest of the trainer and of the shipped model,$(call pytest,tests/trainer tests/shipped))
 
@@ -62,18 +62,19 @@ gpu-test: $(FULL)/.installed ## on a machine with a GPU: its engine's checks, th
 schemas: $(FULL)/.installed ## write the published protocol anew from the models: docs/schemas, docs/vectors, docs/asyncapi.yaml
 	@$(FULL)/bin/python -m leukostream.edge.published docs
 
-# What examples/c is built with. Tried once; where it cannot be had, the tests of the C client are skipped and say so.
-C_CLIENT := gcc pkg-config libzmq3-dev libcjson-dev
-$(FULL)/.c-client: $(FULL)/.installed
+# What examples/c is built with, and GigE Vision cameras. Tried once; where it cannot be had, the tests that need it are skipped
+# and say so.
+SYSTEM := gcc pkg-config libzmq3-dev libcjson-dev libaravis-0.8-0 iproute2
+$(FULL)/.system: $(FULL)/.installed
 	@as_root=$$([ "$$(id -u)" = 0 ] || echo "sudo -n"); \
 	install="env DEBIAN_FRONTEND=noninteractive apt-get -o Acquire::http::Timeout=20 -o Acquire::Retries=1 -qq"; \
-	if command -v cc >/dev/null && pkg-config --exists libzmq libcjson 2>/dev/null; then :; \
+	if command -v cc >/dev/null && pkg-config --exists libzmq libcjson 2>/dev/null && /sbin/ldconfig -p | grep -q libaravis-0.8; then :; \
 	elif ! command -v apt-get >/dev/null || ! $$as_root true 2>/dev/null; \
-	then echo "-- $(C_CLIENT): not here, and not to be installed by this user; the tests of the C client will be skipped"; \
-	else echo "-- installing $(C_CLIENT) (once)"; \
-	  needed="install --yes --no-install-recommends $(C_CLIENT)"; \
+	then echo "-- $(SYSTEM): not here, and not to be installed by this user; tests that need them will be skipped"; \
+	else echo "-- installing $(SYSTEM) (once)"; \
+	  needed="install --yes --no-install-recommends $(SYSTEM)"; \
 	  { $$as_root $$install $$needed || { $$as_root $$install update && $$as_root $$install $$needed; }; } >$@.log 2>&1 </dev/null \
-	  || echo "-- they could not be installed ($@.log says why); the tests of the C client will be skipped"; fi
+	  || echo "-- they could not be installed ($@.log says why); tests that need them will be skipped"; fi
 	@touch $@
 
 clean: ## remove both environments and every cache

@@ -1,6 +1,6 @@
 """The frame contract and the interface of every frame source."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from leukostream.edge.contracts.detections import Image
@@ -59,6 +59,10 @@ class SourceInfo:
     n_fields: int | None
     self_paced: bool
     is_synthetic: bool = False
+    camera: dict[str, str] = field(default_factory=dict)
+    """what a camera says it is and how it is set, read back"""
+    exposures_at_once: int = 1
+    """triggers that a triggered source may be told of before the first one's frame has come"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,4 +98,8 @@ class TriggeredSource(FrameSource, Protocol):
 
     def expect(self, trigger: Trigger) -> None:
         """The next exposure is this trigger's; a source that is fired by software fires now. Raises `SourceError`."""
+        ...
+
+    def give_up(self, trigger_id: str) -> None:
+        """This trigger has ended without a frame: one that comes all the same must not be taken for another trigger's."""
         ...

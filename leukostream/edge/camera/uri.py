@@ -6,11 +6,12 @@ from leukostream.edge.camera.opencv import OpenCvSource
 from leukostream.edge.camera.video import VideoSource
 from leukostream.edge.contracts.errors import ConfigError
 
-SCHEMES = ("folder", "video", "opencv", "virtual")
+SCHEMES = ("folder", "video", "opencv", "aravis", "virtual")
 
 
 def open_source(uri: str, um_per_px: float | None) -> FrameSource:
-    """Open `folder:PATH` (or a plain path or glob), `video:PATH`, `opencv:INDEX` / `opencv:URL` or `virtual:SETTINGS`.
+    """Open `folder:PATH` (or a plain path or glob), `video:PATH`, `opencv:INDEX` / `opencv:URL`, `aravis:ADDRESS` or
+    `virtual:SETTINGS`.
 
     `um_per_px` is the physical size of one pixel; only the virtual slide knows its own. Raises `ConfigError` when it is missing
     or the scheme is unknown, `SourceError` when the source cannot be opened.
@@ -35,6 +36,10 @@ def open_source(uri: str, um_per_px: float | None) -> FrameSource:
         return FolderSource(rest, um_per_px)
     if scheme == "video":
         return VideoSource(rest, um_per_px)
+    if scheme == "aravis":
+        from leukostream.edge.camera.aravis.source import AravisSource  # noqa: PLC0415 - only this source needs libaravis
+
+        return AravisSource(rest, um_per_px)
     return OpenCvSource(rest, um_per_px)
 
 

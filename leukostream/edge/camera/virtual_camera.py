@@ -35,6 +35,9 @@ class VirtualCamera(VirtualSource):
         """Expose this trigger's field, when those before it are done."""
         self._expected.append(trigger)
 
+    def give_up(self, trigger_id: str) -> None:
+        """Frames of this camera bear their trigger's id: none can be taken for another's."""
+
     def read(self, timeout_s: float) -> Frame:
         """The next exposure's frame. Raises `SourceTimeout` when none is due."""
         if self._extra is not None:

@@ -63,11 +63,10 @@ class Exposures:
         self._source.close()
 
     def _fire(self, wait_s: float) -> None:
-        trigger = self._desk.next(wait_s)
-        while trigger is not None:
+        while len(self._exposing) < self.info.exposures_at_once and (trigger := self._desk.next(wait_s)) is not None:
             self._exposing[trigger.trigger_id] = (trigger, self._clock())
             self._source.expect(trigger)
-            trigger = self._desk.next(0.0)
+            wait_s = 0.0
 
     def _receive(self, wait_s: float) -> None:
         try:
@@ -86,6 +85,7 @@ class Exposures:
         for trigger_id, (_, fired_ns) in list(self._exposing.items()):
             if self._clock() - fired_ns <= self._timeout_s * 1e9:
                 return
+            self._source.give_up(trigger_id)
             self._end(trigger_id, "timeout", f"no frame came within {self._timeout_s:g} s; check trigger line and camera.")
 
     def _end(self, trigger_id: str, status: str, detail: str) -> None:

@@ -26,7 +26,7 @@ from leukostream.edge.settings import EdgeSettings, Setup
 
 pytestmark = pytest.mark.timeout(40)
 IMAGE = blob_field([("lymphocyte", 40, 40)])
-INFO = SourceInfo("scripted:", IMAGE.shape[1], IMAGE.shape[0], 0.13, None, self_paced=False)
+INFO = SourceInfo("scripted:", IMAGE.shape[1], IMAGE.shape[0], 0.13, None, self_paced=False, exposures_at_once=2)
 ENDS = {"ok": "ok", "lost": "lost", "incomplete": "incomplete", "silent": None, "twice": "ok", "stray": "ok"}
 """What the camera does at an exposure, and the status it ends with; None: `lost` or `timeout`, as the next frame comes."""
 
@@ -52,6 +52,9 @@ class Camera:
             self._frames += [frame] * (1 + (what == "twice")) + ([frame_of(999, image=IMAGE)] if what == "stray" else [])
         elif what in {"lost", "incomplete"}:
             self._frames.append(frame_of(index, status="lost" if what == "lost" else "incomplete"))
+
+    def give_up(self, trigger_id: str) -> None:
+        pass
 
     def read(self, timeout_s: float) -> Frame:
         if self._frames:

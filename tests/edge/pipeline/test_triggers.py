@@ -145,7 +145,7 @@ class ScriptedCamera:
     """A triggered source that answers each exposure with what its script says: frames by trigger index, or nothing."""
 
     def __init__(self, script: dict[str, list[Frame]]) -> None:
-        self.info = SourceInfo("scripted:", WIDTH_PX, HEIGHT_PX, 0.13, None, self_paced=False)
+        self.info = SourceInfo("scripted:", WIDTH_PX, HEIGHT_PX, 0.13, None, self_paced=False, exposures_at_once=16)
         self.expected: list[str] = []
         self._script = script
         self._frames: list[Frame] = []
@@ -153,6 +153,9 @@ class ScriptedCamera:
     def expect(self, trigger: Trigger) -> None:
         self.expected.append(trigger.trigger_id)
         self._frames += self._script.get(trigger.trigger_id, [])
+
+    def give_up(self, trigger_id: str) -> None:
+        pass
 
     def read(self, timeout_s: float) -> Frame:
         if self._frames:

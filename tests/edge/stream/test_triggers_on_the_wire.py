@@ -47,6 +47,9 @@ class Camera:
     def expect(self, trigger: Trigger) -> None:
         self.waiting.append(trigger)
 
+    def give_up(self, trigger_id: str) -> None:
+        pass
+
     def read(self, timeout_s: float) -> Frame:
         if self.waiting and self.may.acquire(timeout=timeout_s):
             trigger = self.waiting.pop(0)

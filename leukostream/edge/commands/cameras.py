@@ -1,0 +1,39 @@
+"""`leuko-edge cameras`: which cameras there are, and how a run names them."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from leukostream.edge.camera.aravis.discovery import discovered
+from leukostream.edge.contracts.errors import SourceError
+
+
+def cameras(
+    network: Annotated[
+        bool, typer.Option("--network", help="Also ask the network: sends a broadcast on every interface.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="JSON on standard output.")] = False,
+) -> None:
+    """List cameras as `leuko-edge run --source` takes them.
+
+    Video devices of this machine are listed by their device files, none is opened. Cameras on the network are looked for
+    only with --network, because that sends broadcasts into networks that may not be yours.
+    """
+    found = [{"source": f"opencv:{_number(path)}", "what": path.as_posix()} for path in sorted(Path("/dev").glob("video*"))]
+    found += discovered() if network else []
+    if as_json:
+        print(json.dumps(found))
+    else:
+        for camera in found:
+            print(f"{camera['source']}  {camera['what']}")
+    if not found:
+        raise SourceError(
+            "no camera was found; check that it is on and that this user may open it"
+            + (", and that it is in this network." if network else "; --network asks for GigE Vision cameras, too.")
+        )
+
+
+def _number(path: Path) -> str:
+    return path.name.removeprefix("video")
