@@ -1,8 +1,10 @@
-"""`leuko-edge`: run, runs, keys, sign, watch, simulate, demo, bench, doctor."""
+"""`leuko-edge`: run, runs, keys, sign, watch, simulate, demo, bench, bench-stream, cameras, doctor."""
 
 import typer
 
 from leukostream.edge.commands.bench import bench
+from leukostream.edge.commands.bench_stream import bench_stream
+from leukostream.edge.commands.cameras import cameras
 from leukostream.edge.commands.demo import demo
 from leukostream.edge.commands.doctor import doctor
 from leukostream.edge.commands.keys import app as keys
@@ -17,7 +19,8 @@ app = typer.Typer(
     help="Camera fields in, live counts out.\n\n"
     "run serves one run to a controller, runs looks into a journal, keys says who may connect, sign says whose models an "
     "edge loads, watch is the reference controller, simulate plays a scanner that triggers, demo is edge and controller in "
-    "one, bench measures the loop, doctor says what is installed and which engine a run would open.",
+    "one, bench measures the loop and bench-stream the way to the controller, doctor says what is installed and which engine a "
+    "run would open.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -30,6 +33,8 @@ app.command()(watch)
 app.command()(simulate)
 app.command()(demo)
 app.command()(bench)
+app.command("bench-stream")(bench_stream)
+app.command()(cameras)
 app.command()(doctor)
 
 
