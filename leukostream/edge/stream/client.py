@@ -276,10 +276,14 @@ class Controller:
                     self._answers.append(message)
             case Credit():
                 self._credit(message.run_id, message.trigger_until)
+            case Welcome():  # our HELLO came twice: the session began anew, and without the credit that was given
+                self._welcomed(message)
+                if self._reading is not None:
+                    self._acknowledge(self._reading)
             case RunStart() | FieldRecord() | Advice() | Event() | RunStop():
                 self._sort_record(message)
             case _:
-                pass  # a second WELCOME; heartbeats and refusals ended in the link
+                pass  # heartbeats and refusals ended in the link
 
     def _sort_record(self, record: Record) -> None:
         reading = self._reading

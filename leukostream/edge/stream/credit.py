@@ -10,6 +10,8 @@ class Cursor:
     run_id: str
     next_seq: int
     send_until_seq: int = 0
+    upto_seq: int = -1
+    """of the newest ACK"""
 
     @property
     def allowance(self) -> int:
@@ -18,5 +20,8 @@ class Cursor:
 
     def grant(self, upto_seq: int, send_until_seq: int) -> None:
         """Take an ACK in. What the client says it holds is never sent again; the newest credit replaces the older."""
+        if upto_seq < self.upto_seq:
+            return  # a copy that was overtaken: its credit would take back what a newer ACK has given
+        self.upto_seq = upto_seq
         self.next_seq = max(self.next_seq, upto_seq + 1)
         self.send_until_seq = send_until_seq

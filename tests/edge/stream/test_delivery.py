@@ -47,6 +47,23 @@ def test_not_one_record_is_sent_beyond_the_credit(start_edge: StartEdge) -> None
         assert edge.journal.acknowledged("r") == 3
 
 
+def test_an_ack_that_comes_once_more_after_a_newer_one_takes_no_credit_back(start_edge: StartEdge) -> None:
+    edge = start_edge(n_fields=10)
+    with RawClient(edge.endpoint) as client:
+        client.hello()
+        client.ask(type="RUN_START", cmd_id="c", run_id="r")
+        edge.run.written.wait(5)
+        first = {"type": "ACK", "run_id": "r", "upto_seq": -1, "send_until_seq": 2}
+        client.send(**first)
+        assert [client.receive()["seq"] for _ in range(2)] == [0, 1]
+        client.send(type="ACK", run_id="r", upto_seq=1, send_until_seq=3)
+        client.send(**first)
+        assert client.receive()["seq"] == 2
+        client.send(type="ACK", run_id="r", upto_seq=2, send_until_seq=5)
+        client.send(**first)
+        assert [client.receive()["seq"] for _ in range(2)] == [3, 4], "a client that waits here would wait for ever"
+
+
 def test_a_record_is_sent_when_it_is_written_not_when_the_next_heartbeat_is_due(start_edge: StartEdge) -> None:
     edge = start_edge(n_fields=3, hold=True, settings=StreamSettings(ping_every_s=60, silent_after_s=600))
     with RawClient(edge.endpoint) as client:

@@ -8,6 +8,7 @@ from support.wire import Cable
 
 from leukostream.edge.contracts.errors import StreamError
 from leukostream.edge.contracts.messages import Accepted, Resume, RunStartCommand
+from leukostream.edge.contracts.records import RunStart
 from leukostream.edge.journal.memory import MemoryJournal
 from leukostream.edge.pipeline.single import SingleRun
 from leukostream.edge.pipeline.stop import StopSwitch
@@ -35,6 +36,21 @@ def test_a_cable_cut_again_and_again_costs_no_record(start_edge: StartEdge, enco
     finally:
         cable.close()
     assert seqs == list(range(202))
+
+
+def test_a_hello_that_comes_once_more_in_mid_run_costs_nothing(start_edge: StartEdge) -> None:
+    edge = start_edge(n_fields=2, hold=True)
+    with Controller(edge.endpoint, settings=QUICK) as controller:
+        controller.connect()
+        controller.start_run()
+        assert isinstance(controller.poll(5), RunStart)
+        assert controller.poll(0.05) is None, "all there is was read and acknowledged"
+        controller._link.send(controller._hello(None))  # as a relay may: the session is a new one, without credit
+        assert controller.poll(0.2) is None
+        for seq in (1, 2):
+            edge.run.go.release()
+            record = controller.poll(5)
+            assert record is not None and record.seq == seq
 
 
 def test_the_run_goes_on_while_nobody_listens_and_a_restarted_controller_gets_the_rest(start_edge: StartEdge) -> None:
