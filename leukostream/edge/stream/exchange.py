@@ -111,8 +111,10 @@ class Exchange:
         for answer in answers:
             holder.answer(answer)
             holder.trigger_until = max(holder.trigger_until, answer.trigger_until or 0)
-        run_id, until = self._control.state().run_id, self._control.trigger_until()
-        if run_id is not None and until is not None and until > holder.trigger_until:
+        until = self._control.trigger_until()
+        if until is None or until <= holder.trigger_until:
+            return
+        if (run_id := self._control.state().run_id) is not None:
             holder.trigger_until = until
             holder.answer(Credit(run_id=run_id, trigger_until=until))
 
