@@ -3,7 +3,7 @@
 MessagePack packs the very dictionary that JSON would hold (64-bit integers stay decimal strings), so a run is the same in both.
 A JSON message begins with `{`, a MessagePack map never does: HELLO, WELCOME and REJECT can always be JSON without ambiguity.
 
-Reading is strict: no key twice, no NaN, nothing converted (`true` or `"5"` is no integer). Each would be a mistake of a sender
+Reading is strict: no key twice (to the edge), no NaN, nothing converted (`true` or `"5"` is no integer). Each would be a mistake of a sender
 that goes on unnoticed. MessagePack is held to the same rules by being checked as the JSON that it stands for.
 """
 
@@ -99,8 +99,8 @@ def _decode(adapter: TypeAdapter[_AnyMessage], data: bytes, limit_bytes: int, ea
             "malformed", f"the message does not hold what its type asks for: {_clip(explain(problem))}; correct the sender."
         ) from problem
     if is_json and each_key_once:
-        # pydantic takes the last of two equal keys, and NaN where it ignores a key; json shows both. Of what the edge sends, nobody
-        # needs it, and it would take twice as long as the rest.
+        # pydantic takes the last of two equal keys, and NaN where it ignores a key; json shows both. Of what the edge sends
+        # nobody needs it, and it would take twice as long as the rest.
         json.loads(data, object_pairs_hook=_each_key_once, parse_constant=_no_number, parse_int=str, parse_float=str)
     return message
 
