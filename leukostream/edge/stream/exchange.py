@@ -235,11 +235,18 @@ class Exchange:
 
     def _acknowledge(self, session: Session, ack: Ack) -> None:
         self._check_position(ack.run_id, ack.upto_seq + 1)
+        if session.role == "controller" and ack.upto_seq > self._journal.acknowledged(ack.run_id):
+            try:
+                self._journal.acknowledge(ack.run_id, ack.upto_seq)
+            except ValueError:
+                raise _Refused(
+                    "state",
+                    f"record {ack.upto_seq} of run {ack.run_id!r} was not sent yet, and the client claims to hold it; "
+                    "acknowledge what was really received.",
+                ) from None
+            self._control.waiting(ack.run_id, self._journal.next_seq(ack.run_id) - 1 - ack.upto_seq)
         cursor = session.cursors.setdefault(ack.run_id, Cursor(ack.run_id, ack.upto_seq + 1))
         cursor.grant(ack.upto_seq, ack.send_until_seq)
-        if session.role == "controller" and ack.upto_seq > self._journal.acknowledged(ack.run_id):
-            self._journal.acknowledge(ack.run_id, ack.upto_seq)
-            self._control.waiting(ack.run_id, self._journal.next_seq(ack.run_id) - 1 - ack.upto_seq)
 
     def _check_position(self, run_id: str, next_seq: int) -> None:
         if not self._runs.known(run_id):

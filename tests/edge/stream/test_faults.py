@@ -3,14 +3,18 @@
 import json
 import random
 import socket
+import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.scripted_run import StartEdge, run_start, run_stop
 from support.wire import RawClient
 
 from leukostream.edge.contracts.errors import StreamError
+from leukostream.edge.journal.base import Journal
 from leukostream.edge.journal.memory import MemoryJournal
+from leukostream.edge.journal.sqlite import SqliteJournal
 from leukostream.edge.pipeline.single import SingleRun
 from leukostream.edge.pipeline.stop import StopSwitch
 from leukostream.edge.stream.client import Controller
@@ -80,6 +84,32 @@ def test_a_message_that_cannot_be_served_is_refused_and_the_session_stays(
         assert client.ask(type="QUERY", cmd_id="q")["type"] == "STATE"
 
 
+def test_an_ack_of_a_record_that_is_not_on_disk_yet_is_refused(tmp_path: Path) -> None:
+    disk = threading.Event()
+
+    class SlowDisk(SqliteJournal):
+        def _write_or_make_room(self, *args: Any) -> None:  # noqa: ANN401
+            assert disk.wait(10)
+            super()._write_or_make_room(*args)
+
+    journal = SlowDisk(tmp_path / "journal.sqlite")
+    try:
+        with _server("tcp://127.0.0.1:0", journal) as server, RawClient(server.endpoint) as client:
+            client.hello()
+            journal.append(run_start("r"))
+            refusal = client.ask(type="ACK", run_id="r", upto_seq=0, send_until_seq=9)
+            assert (refusal["code"], "was not sent yet" in refusal["reason"]) == ("state", True)
+            client.send(type="ACK", run_id="r", upto_seq=-1, send_until_seq=9)
+            disk.set()
+            assert client.receive()["seq"] == 0
+            client.send(type="ACK", run_id="r", upto_seq=0, send_until_seq=9)
+            assert client.ask(type="QUERY", cmd_id="q")["type"] == "STATE"
+            assert journal.acknowledged("r") == 0
+    finally:
+        disk.set()
+        journal.close()
+
+
 @pytest.mark.parametrize(
     ("command", "answer", "code"),
     [
@@ -119,7 +149,7 @@ def test_a_client_that_leaves_its_answers_unread_loses_its_session_only(start_ed
         assert client.ask(type="QUERY", cmd_id="late")["code"] == "state", "its session is gone"
 
 
-def _server(bind: str, journal: MemoryJournal | None = None) -> EdgeServer:
+def _server(bind: str, journal: Journal | None = None) -> EdgeServer:
     return EdgeServer(bind, journal or MemoryJournal(), SingleRun(StopSwitch(), MemoryJournal()), "boot")
 
 
