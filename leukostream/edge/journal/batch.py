@@ -1,10 +1,14 @@
 """What waits for the disk, and how it is written: one transaction, all of it or nothing."""
 
 import sqlite3
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from leukostream.edge.contracts.messages import TriggerCommand
+
+_NEWEST = 256
+"""Records of a run that are also kept in memory."""
 
 
 @dataclass(slots=True)
@@ -22,6 +26,8 @@ class HeldRun:
     n_announced: int = 0
     open: dict[str, TriggerCommand] = field(default_factory=dict)
     """announced triggers whose field was not appended yet, in the order of their announcement"""
+    newest: deque[bytes] = field(default_factory=lambda: deque(maxlen=_NEWEST))
+    """the last records that are on disk: whoever follows the run needs no look into the file"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,30 +57,35 @@ def write(
     """Write records, triggers and the seq up to which each run number was acknowledged. Raises `sqlite3.Error`."""
     records = [each for each in batch if isinstance(each, WaitingRecord)]
     triggers = [each for each in batch if isinstance(each, WaitingTrigger)]
-    with connection:
-        connection.executemany(
+    work: tuple[tuple[str, list[tuple[object, ...]]], ...] = (
+        (
             "INSERT OR IGNORE INTO runs (number, name) VALUES (?, ?)",
             [(each.run.number, each.run.name) for each in records if each.seq == 0],
-        )
-        connection.executemany(
+        ),
+        (
             "INSERT INTO records (run, seq, content, link) VALUES (?, ?, ?, ?)",
             [(each.run.number, each.seq, each.content, each.link) for each in records],
-        )
-        connection.executemany(
+        ),
+        (
             "INSERT INTO triggers (run, name, place, command) VALUES (?, ?, ?, ?)",
             [
                 (each.run.number, each.command.trigger_id, each.place, each.command.model_dump_json().encode())
                 for each in triggers
             ],
-        )
-        connection.executemany(
+        ),
+        (
             "UPDATE triggers SET ended = 1 WHERE run = ? AND name = ?",
             [(each.run.number, each.ends) for each in records if each.ends is not None],
-        )
-        connection.executemany(
+        ),
+        (
             "UPDATE runs SET acknowledged = max(acknowledged, ?) WHERE number = ?",
             [(upto_seq, number) for number, upto_seq in acknowledged.items()],
-        )
+        ),
+    )
+    with connection:
+        for statement, rows in work:
+            if rows:
+                connection.executemany(statement, rows)
 
 
 def load(connection: sqlite3.Connection, first_link: Callable[[str], bytes]) -> dict[str, HeldRun]:

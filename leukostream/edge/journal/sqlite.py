@@ -28,6 +28,7 @@ Durability = Literal["full", "normal"]
 that a power cut may take the newest ones."""
 
 _BATCH_RECORDS = 64
+_ACKNOWLEDGED_WITHIN_S = 0.05
 _MAX_WAITING = 4096
 _RESERVE_BYTES = 4 * 2**20
 """Given up when the disk is full, so that the run can still be ended and say why."""
@@ -130,6 +131,9 @@ class SqliteJournal:
             if run is None:
                 return []
             upto = min(run.committed, from_seq + limit)
+            oldest = run.committed - len(run.newest)
+            if from_seq >= oldest:
+                return [(seq, run.newest[seq - oldest]) for seq in range(from_seq, upto)]
             rows = self._select(
                 "SELECT seq, content FROM records WHERE run = ? AND seq >= ? AND seq < ? ORDER BY seq",
                 (run.number, from_seq, upto),
@@ -197,6 +201,8 @@ class SqliteJournal:
         while True:
             with self._news:
                 self._news.wait_for(lambda: self._waiting or self._acknowledgements or self._closing)
+                # An acknowledgement rides with the next records: losing one costs nothing but sending again.
+                self._news.wait_for(lambda: self._waiting or self._closing, _ACKNOWLEDGED_WITHIN_S)
                 batch = [self._waiting[k] for k in range(min(len(self._waiting), _BATCH_RECORDS))]
                 acknowledgements, self._acknowledgements = self._acknowledgements, {}
                 if not batch and not acknowledgements:
@@ -211,6 +217,7 @@ class SqliteJournal:
                     self._waiting.popleft()
                     if isinstance(each, WaitingRecord):
                         each.run.committed = each.seq + 1
+                        each.run.newest.append(each.content)
                 self._news.notify_all()
                 callbacks = tuple(self._callbacks) if batch else ()
             for each in batch:

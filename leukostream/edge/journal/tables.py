@@ -16,7 +16,7 @@ CREATE TABLE IF NOT EXISTS records (
   content BLOB NOT NULL,
   link BLOB NOT NULL,
   PRIMARY KEY (run, seq)
-) WITHOUT ROWID;
+);
 CREATE TABLE IF NOT EXISTS triggers (
   run INTEGER NOT NULL REFERENCES runs (number),
   name TEXT NOT NULL,

@@ -3,9 +3,8 @@
 MessagePack packs the very dictionary that JSON would hold (64-bit integers stay decimal strings), so a run is the same in both.
 A JSON message begins with `{`, a MessagePack map never does: HELLO, WELCOME and REJECT can always be JSON without ambiguity.
 
-Reading is strict: no NaN, nothing converted (`true` or `"5"` is no integer), and of what a client sends no key twice. Each would
-be a mistake of a sender that goes on unnoticed. MessagePack is held to the same rules by being checked as the JSON that it stands
-for.
+Reading is strict: no NaN, nothing converted (`true` or `"5"` is no integer), and of what a client sends no key twice. Each is a
+sender's mistake that would go on unnoticed. MessagePack is held to the same rules by being checked as the JSON it stands for.
 """
 
 import json

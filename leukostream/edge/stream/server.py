@@ -125,10 +125,12 @@ class EdgeServer:
         self._guard.register(poller)
         wait_ms = 0
         while not self._finished():
-            poller.poll(wait_ms)
-            self._waker.drain()
+            ready = dict(poller.poll(wait_ms))
+            if self._waker.fileno() in ready:
+                self._waker.drain()
             self._guard.look()
-            self._receive()
+            if self._router in ready:
+                self._receive()
             self._exchange.tick(time.monotonic_ns())
             wait_ms = self._send()
 
