@@ -80,7 +80,7 @@ def decode_from_edge(data: bytes) -> FromEdge:
 
 def decode_telemetry(data: bytes) -> Live:
     """What the telemetry socket published. Raises `MessageError`."""
-    return _decode(TELEMETRY, data, MAX_FROM_EDGE_BYTES)
+    return _decode(TELEMETRY, data, MAX_FROM_EDGE_BYTES, each_key_once=False)
 
 
 def _decode(adapter: TypeAdapter[_AnyMessage], data: bytes, limit_bytes: int, each_key_once: bool) -> _AnyMessage:
