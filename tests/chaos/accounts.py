@@ -1,12 +1,17 @@
-"""What is left after a chaos run: the scanner's notebook against the edge's journal, record by record."""
+"""What is left after a chaos scan: the notebook against the journal, record by record, and both against the slide."""
 
 import json
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
+from chaos.plan import ChaosPlan
+from chaos.processes import JOURNAL, NOTEBOOK
 from chaos.stand_ins import cells_of
+from leukostream.edge.contracts.errors import LeukoError
 from leukostream.edge.journal.archive import Archive
 from leukostream.edge.scanner.audit import audit
 from leukostream.edge.scanner.notebook import Notebook, ScannedRun
@@ -14,54 +19,80 @@ from leukostream.edge.scanner.notebook import Notebook, ScannedRun
 
 @dataclass
 class Account:
-    """Of one scan. `lost`, `reordered` and `twice` count records, `problems` says everything that does not add up."""
+    """Of one scan. `lost`, `invented`, `reordered` and `twice` count records by (run, seq), `counted_twice` fields whose cells
+    entered the sums of two runs; `problems` says everything that does not add up. `unacknowledged` is no problem: the last ACK
+    was lost with a process or a cable, and the edge keeps those records until it comes again."""
 
     runs: int = 0
     interrupted: int = 0
-    records: int = 0
     triggers: int = 0
+    records: int = 0
     lost: int = 0
+    invented: int = 0
     reordered: int = 0
     twice: int = 0
+    counted_twice: int = 0
+    unacknowledged: int = 0
     problems: list[str] = field(default_factory=list)
 
 
-def account(folder: Path, n_fields: int) -> Account:
+def account(folder: Path, plan: ChaosPlan) -> Account:
     """Hold the notebook in `folder` against the journal beside it."""
-    notebook = Notebook(folder / "notebook.jsonl")
-    notebook.close()
-    archive = Archive(folder / "journal.sqlite")
     try:
-        return _compare(notebook.runs, archive, n_fields)
-    finally:
-        archive.close()
+        notebook = Notebook(folder / NOTEBOOK)
+        notebook.close()
+        archive = Archive(folder / JOURNAL)
+        try:
+            return _compare(notebook.runs, archive, plan)
+        finally:
+            archive.close()
+    except LeukoError as problem:
+        return Account(problems=[str(problem)])
 
 
-def _compare(runs: list[ScannedRun], archive: Archive, n_fields: int) -> Account:
+def _compare(runs: list[ScannedRun], archive: Archive, plan: ChaosPlan) -> Account:
     sums = audit(runs)
-    found = Account(len(runs), sums.outcomes.get("interrupted", 0), sums.records, sums.triggers, problems=list(sums.problems))
+    found = Account(len(runs), sums.outcomes.get("interrupted", 0), sums.triggers, sums.records, problems=list(sums.problems))
     stored = {run.run_id: run for run in archive.runs()}
+    for run_id in stored.keys() - {run.run_id for run in runs}:
+        found.problems.append(f"run {run_id} is in the journal and the scanner does not know it")
     for run in runs:
-        if run.run_id not in stored:
-            found.problems.append(f"run {run.run_id} is not in the journal")
-            continue
-        if broken := archive.problem(stored[run.run_id]):
-            found.problems.append(f"run {run.run_id}: {broken}")
-        written = [json.loads(content) for content in archive.records(stored[run.run_id])]
-        seqs = [record["seq"] for record in run.records]
-        found.lost += len({record["seq"] for record in written} - set(seqs))
+        written: list[dict[str, Any]] = []
+        if run.run_id in stored:
+            written = [json.loads(content) for content in archive.records(stored[run.run_id])]
+            if broken := archive.problem(stored[run.run_id]):
+                found.problems.append(f"run {run.run_id}: {broken}")
+            found.unacknowledged += stored[run.run_id].unacknowledged
+        seqs, expected = [record["seq"] for record in run.records], [record["seq"] for record in written]
+        found.lost += len({*expected} - {*seqs})
+        found.invented += len({*seqs} - {*expected})
         found.reordered += sum(later < earlier for earlier, later in pairwise(seqs))
         found.twice += sum(count - 1 for count in Counter(seqs).values())
         if run.records != written:
             found.problems.append(f"run {run.run_id}: what the scanner holds is not what the journal holds")
-        for record in run.records:
-            if record["type"] == "field" and record["status"] in {"ok", "empty"}:
-                expected = {"lymphocyte": 1} if cells_of(record["field_index"]) else {}
-                if record["counts"] != expected:
-                    found.problems.append(f"field {record['field_index']} has {record['counts']}, shown was {expected}")
-        if not all(trigger.pulsed for trigger in run.triggers.values()):
-            found.problems.append(f"run {run.run_id} has announcements that were never answered")
-    ended = {record["field_index"] for run in runs for record in run.records if record["type"] == "field"}
-    if ended != set(range(n_fields)):
-        found.problems.append(f"{n_fields - len(ended)} fields have no record in any run")
+        found.problems += [f"run {run.run_id}: {problem}" for problem in _against_slide(run, plan)]
+    times = Counter(record["field_index"] for run in runs for record in _fields(run) if record["counted"])
+    found.counted_twice = sum(count - 1 for count in times.values())
+    found.problems += [f"field {index} was counted {count} times" for index, count in times.items() if count > 1]
+    if missing := {*range(plan.fields)} - {record["field_index"] for run in runs for record in _fields(run)}:
+        found.problems.append(f"{len(missing)} fields have no record in any run, {min(missing)} for one")
     return found
+
+
+def _fields(run: ScannedRun) -> Iterator[dict[str, Any]]:
+    return (record for record in run.records if record["type"] == "field")
+
+
+def _against_slide(run: ScannedRun, plan: ChaosPlan) -> Iterator[str]:
+    cells: Counter[str] = Counter()
+    for record in _fields(run):
+        if record["counted"] != (record["status"] in {"ok", "empty"}):
+            yield f"field {record['field_index']} is {record['status']} and counted: {record['counted']}"
+        shown = cells_of(plan.seed, record["field_index"]) if record["counted"] else {}
+        if record["counts"] != shown:
+            yield f"field {record['field_index']} has {record['counts']}, shown was {shown}"
+        cells.update(shown)
+        if record["running"]["cells"] != cells:
+            yield f"field {record['field_index']} says {record['running']['cells']} so far, shown were {dict(cells)}"
+    if not all(trigger.pulsed for trigger in run.triggers.values()):
+        yield "some announcements were never answered"

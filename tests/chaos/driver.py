@@ -1,108 +1,200 @@
-"""Runs scans in which everything goes wrong, and accounts for each of them."""
+"""Performs scans in which everything goes wrong, and accounts for each of them."""
 
+import os
 import random
 import shutil
+import socket
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, field
+from multiprocessing.connection import wait
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
-from support.ports import free_endpoint
+from support.duplicating_relay import RECORDS, DuplicatingRelay
+from support.fault_proxy import FaultProxy
 
 from chaos.accounts import Account, account
-from chaos.processes import PLAN, context, start_edge, start_scanner
-from chaos.proxy import Duplicator, FaultyCable
+from chaos.plan import Blow, ChaosPlan, plan_of
+from chaos.processes import EDGE_LOG, NOTEBOOK, SCANNER_LOG, context, start_edge, start_scanner
 
 DEADLINE_S = 60.0
-_MAX_FAULTS = 8
+PATIENCE_S = 20.0
+_STILL_S = 0.4
+"""A blow does not wait for progress any longer than that: there may be none before it."""
+_BYTES_PER_FIELD = 1500
+"""About what a field takes in the notebook: announcement, pulse and record."""
 
 
 @dataclass
 class Scan:
-    """One scan: what was done to it, and what came out."""
+    """One scan: what was done to it, and what came out. `resent` counts records that the edge sent again and a relay saw."""
 
     seed: int
     folder: Path
     injected: Counter[str] = field(default_factory=Counter)
+    resent: int = 0
+    seconds: float = 0.0
     account: Account = field(default_factory=Account)
 
 
-def scans(seeds: list[int], folder: Path, at_once: int = 5, keep: bool = False) -> Iterator[Scan]:
+def scans(seeds: list[int], folder: Path, at_once: int = 3, keep: bool = False) -> Iterator[Scan]:
     """Perform one scan for each seed, several at a time. What a scan without problems leaves is deleted, unless `keep`."""
     forks = context()
     with ThreadPoolExecutor(at_once) as pool:
-        for scan in pool.map(lambda seed: perform(forks, seed, folder / str(seed)), seeds):
+        for scan in pool.map(lambda seed: perform(forks, plan_of(seed), folder / str(seed)), seeds):
             if not keep and not scan.account.problems:
                 shutil.rmtree(scan.folder)
             yield scan
 
 
-def perform(forks: ForkServerContext, seed: int, folder: Path) -> Scan:
+def perform(forks: ForkServerContext, plan: ChaosPlan, folder: Path, patience_s: float = PATIENCE_S) -> Scan:
     """One scan to its end, or to its deadline, which is a problem like any other."""
     folder.mkdir(parents=True)
-    scan, dice = Scan(seed, folder), random.Random(seed)
-    edge_at = free_endpoint()
-    with _between(edge_at, seed) as (cable, relay):
-        edge = start_edge(forks, folder, edge_at, seed)
-        scanner = start_scanner(forks, folder, relay.endpoint, seed)
-        deadline_s = time.monotonic() + DEADLINE_S
-        while not (folder / "notebook.jsonl").exists() and time.monotonic() < deadline_s:
-            time.sleep(0.01)  # a process that is still importing cannot be hurt
-        while scanner.exitcode != 0 and time.monotonic() < deadline_s:
-            scanner.join(dice.uniform(0.01, 0.15))
-            if scanner.exitcode == 0:
+    scan, began_s = Scan(plan.seed, folder), time.monotonic()
+    edge_at = _address_of_its_own(plan.seed)
+    with ExitStack() as held:
+        near, cable, relay = _between(plan, edge_at, held)
+        sides = _Sides(forks, plan, folder, (f"tcp://{edge_at[0]}:{edge_at[1]}", near), patience_s)
+        held.callback(sides.end)
+        for blow in plan.blows:
+            sides.watch(lambda progress=sides.progress + blow.progress: sides.progress >= progress, _STILL_S)
+            sides.watch(lambda: False, blow.late_s)
+            if sides.over:
                 break
-            fault = dice.choice(_FAULTS) if scan.injected.total() < _MAX_FAULTS else ""
-            if fault == "edge killed" or edge.exitcode is not None:
-                scan.injected[fault] += fault == "edge killed"
-                edge.kill()
-                edge.join()
-                edge = start_edge(forks, folder, edge_at, dice.randrange(2**32))
-            elif fault == "scanner killed" or scanner.exitcode is not None:
-                scan.injected[fault] += fault == "scanner killed"
-                scanner.kill()
-                scanner.join()
-                scanner = start_scanner(forks, folder, relay.endpoint, dice.randrange(2**32))
-            elif fault:
-                scan.injected[fault] += 1
-                _break(cable, fault, dice)
-        late = scanner.exitcode != 0
-        for process in (scanner, edge):
-            process.kill()
-            process.join()
-        scan.injected.update({f"twice {way}": n for way, n in relay.duplicated.items()})
-    scan.injected = +scan.injected
-    scan.account = account(folder, PLAN.fields)
-    if late:
-        scan.account.problems.append(f"the scan was not complete after {DEADLINE_S:g} s")
+            scan.injected[blow.kind] += 1
+            _strike(blow, sides, cable, random.Random(f"{plan.seed} {blow}"))
+        sides.watch(lambda: False, DEADLINE_S - (time.monotonic() - began_s))
+        if relay is not None:
+            scan.resent = relay.resent
+            for kind, count in relay.duplicated.items():
+                scan.injected[f"{'record' if kind in RECORDS else kind} twice"] += count
+    scan.account = account(folder, plan)
+    scan.account.problems += sides.problems + _defects(folder)
+    scan.seconds = time.monotonic() - began_s
     return scan
 
 
-_FAULTS = ("edge killed", "scanner killed", "cut", "cut", "half-open", "delay", "slow reader", "", "")
+def _between(plan: ChaosPlan, edge_at: tuple[str, int], held: ExitStack) -> tuple[str, FaultProxy, DuplicatingRelay | None]:
+    """Cable and relay on the way to the edge; returns where the scanner connects, too."""
+    if plan.cable == "before the relay":
+        relay = held.enter_context(DuplicatingRelay(f"tcp://{edge_at[0]}:{edge_at[1]}", plan.duplicated, plan.seed))
+        cable = held.enter_context(FaultProxy(relay.address, plan.seed))
+        return cable.endpoint, cable, relay
+    cable = held.enter_context(FaultProxy(edge_at, plan.seed))
+    if plan.cable == "without a relay":
+        return cable.endpoint, cable, None
+    relay = held.enter_context(DuplicatingRelay(cable.endpoint, plan.duplicated, plan.seed))
+    return f"tcp://{relay.address[0]}:{relay.address[1]}", cable, relay
 
 
-@contextmanager
-def _between(edge_at: str, seed: int) -> Iterator[tuple[FaultyCable, Duplicator]]:
-    cable = FaultyCable(int(edge_at.rsplit(":", 1)[1]))
-    relay = Duplicator(f"tcp://127.0.0.1:{cable.port}", seed)
-    try:
-        yield cable, relay
-    finally:
-        relay.close()
-        cable.close()
+class _Sides:
+    """Edge and scanner, each started again when it has ended before the scan is complete."""
+
+    def __init__(self, forks: ForkServerContext, plan: ChaosPlan, folder: Path, at: tuple[str, str], patience_s: float) -> None:
+        self.problems: list[str] = []
+        self._folder = folder
+        self._whole = plan.fields * _BYTES_PER_FIELD
+        self._boots = 0
+        self._later: list[tuple[float, Callable[[], object]]] = []
+        self._start_edge = lambda: start_edge(forks, plan, folder, at[0], self._boots)
+        self._start_scanner = lambda: start_scanner(forks, plan, folder, at[1], patience_s)
+        self._edge, self._scanner = self._start_edge(), self._start_scanner()
+        self.over = False
+
+    @property
+    def progress(self) -> float:
+        """How much of the scan the scanner has noted, about."""
+        notebook = self._folder / NOTEBOOK
+        return notebook.stat().st_size / self._whole if notebook.exists() else 0.0
+
+    def watch(self, enough: Callable[[], bool], for_s: float) -> None:
+        """Start again what has ended, until it is enough, the time has passed, or the scan is over."""
+        until_s = time.monotonic() + for_s
+        while not self.over and not enough() and (left_s := until_s - time.monotonic()) > 0:
+            wait([self._edge.sentinel, self._scanner.sentinel], min(left_s, 0.005))
+            for due_s, action in [each for each in self._later if each[0] <= time.monotonic()]:
+                self._later.remove((due_s, action))
+                action()
+            self._replace()
+
+    def later(self, after_s: float, action: Callable[[], object]) -> None:
+        self._later.append((time.monotonic() + after_s, action))
+
+    def kill_edge(self) -> None:
+        self._edge.kill()
+        self._edge.join()
+        self._boots += 1
+        self._edge = self._start_edge()
+
+    def kill_scanner(self) -> None:
+        self._scanner.kill()
+        self._scanner.join()
+        self._scanner = self._start_scanner()
+
+    def kill_both(self) -> None:
+        self._scanner.kill()
+        self.kill_edge()
+        self.kill_scanner()
+
+    def end(self) -> None:
+        """The scan is over, or nobody waits for it any longer."""
+        if not self.over:
+            self.problems.append(f"the scan was not complete after {DEADLINE_S:g} s")
+        for process in (self._edge, self._scanner):
+            process.kill()
+            process.join()
+
+    def _replace(self) -> None:
+        if self._scanner.exitcode is not None:
+            self.over = True
+            if self._scanner.exitcode != 0:
+                self.problems.append(f"the scanner gave up with exit code {self._scanner.exitcode}")
+        elif self._edge.exitcode is not None:
+            if self._edge.exitcode not in {0, 6}:  # 6: the scanner was away when the run ended; the records are kept
+                self.problems.append(f"an edge ended with exit code {self._edge.exitcode}")
+            self.kill_edge()
 
 
-def _break(cable: FaultyCable, fault: str, dice: random.Random) -> None:
-    match fault:
-        case "cut":
-            cable.cut(reset=dice.random() < 0.5)
-        case "half-open":
-            cable.half_open(dice.uniform(0.1, 1.2))
+def _strike(blow: Blow, sides: _Sides, cable: FaultProxy, draw: random.Random) -> None:
+    ways = {"up", "down"} if blow.direction == "both" else {blow.direction}
+    match blow.kind:
+        case "edge killed":
+            sides.kill_edge()
+        case "scanner killed":
+            sides.kill_scanner()
+        case "both killed":
+            sides.kill_both()
+        case "cut (FIN)" | "cut (RST)":
+            cable.cut(reset=blow.kind == "cut (RST)")
         case "delay":
-            cable.delay(0.5, dice.uniform(0.005, 0.1))
+            cable.weather(latency_s=blow.latency_s, jitter_s=blow.latency_s)
+            sides.later(blow.lasts_s, cable.clear)
         case "slow reader":
-            cable.slow(0.4, dice.uniform(5e3, 2e5))
+            cable.weather(**{f"{way}_bytes_per_s": blow.bytes_per_s for way in ways})
+            sides.later(blow.lasts_s, cable.clear)
+        case "half-open, healed" | "half-open, cut":
+            cable.weather(**{f"{way}_stopped": True for way in ways})
+            if blow.kind == "half-open, cut":
+                sides.later(blow.lasts_s, lambda: cable.cut(reset=draw.random() < 0.5))
+            sides.later(blow.lasts_s, cable.clear)
+
+
+def _address_of_its_own(seed: int) -> tuple[str, int]:
+    """A port on a loopback address that nobody else uses, so that it stays free while an edge is started again."""
+    host = f"127.{64 + os.getpid() % 128}.{1 + os.getpid() // 128 % 254}.{1 + seed % 254}"
+    with socket.socket() as probe:
+        probe.bind((host, 0))
+        return host, int(probe.getsockname()[1])
+
+
+def _defects(folder: Path) -> list[str]:
+    """What the logs call a defect."""
+    found = []
+    for name in (EDGE_LOG, SCANNER_LOG):
+        lines = (folder / name).read_text(errors="replace").splitlines() if (folder / name).exists() else []
+        found += [f"{name}: {line}" for line in lines if "Traceback" in line or "defect" in line][:3]
+    return found

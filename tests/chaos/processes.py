@@ -3,80 +3,110 @@
 import multiprocessing
 import os
 import sys
+from collections.abc import Callable
 from multiprocessing.context import ForkServerContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
-from chaos.stand_ins import ChaosCamera, ChaosEngine
+from chaos.broken import DoubleNotebook, break_journal
+from chaos.plan import ChaosPlan
+from chaos.stand_ins import BUNDLE, FaultyCamera, MadeUpEngine
 from leukostream.edge.commands.logs import set_up_logging
 from leukostream.edge.commands.serve import serve_one_run
-from leukostream.edge.commands.signals import stop_on_signals
-from leukostream.edge.contracts.bundle import load_bundle
 from leukostream.edge.contracts.errors import LeukoError
 from leukostream.edge.pipeline import Opened, StopSwitch
 from leukostream.edge.pipeline.work import plan_for
 from leukostream.edge.scanner.notebook import Notebook
 from leukostream.edge.scanner.plan import ScanPlan
 from leukostream.edge.scanner.scan import Scanner
-from leukostream.edge.settings import SHIPPED_BUNDLE, EdgeSettings, Setup
+from leukostream.edge.settings import EdgeSettings, Setup
 
-PLAN = ScanPlan(fields=60, window=16, patience_s=20.0, dead_after_s=0.6)
+_IMPORTED_BY = os.getpid()
+JOURNAL, NOTEBOOK = "journal.sqlite", "notebook.jsonl"
+EDGE_LOG, SCANNER_LOG = "edge.log", "scanner.log"
+SILENT_S = 0.5
+"""Not heard for so long, either side looks for the other anew."""
 
 
 def context() -> ForkServerContext:
-    """Where processes come from. The first one takes the time of the imports."""
+    """Where processes come from, with all imports done. Raises `RuntimeError` when they are not."""
     found = multiprocessing.get_context("forkserver")
     found.set_forkserver_preload([__name__])
+    before = os.environ.get("PYTHONPATH")
+    # The server takes its path from here; what it cannot import it leaves out without a word.
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parents[1]), *filter(None, [before])])
+    try:
+        first = found.Process(target=_be_ready)
+        first.start()
+        first.join()
+    finally:
+        os.environ.pop("PYTHONPATH")
+        if before is not None:
+            os.environ["PYTHONPATH"] = before
+    if first.exitcode != 0:
+        raise RuntimeError("the fork server has not imported what both sides need: each would take a second to start.")
     return found
 
 
-def start_edge(forks: ForkServerContext, folder: Path, endpoint: str, seed: int) -> BaseProcess:
-    return _started(forks, _edge, (folder, endpoint, seed))
+def _be_ready() -> None:
+    sys.exit(os.getpid() == _IMPORTED_BY)
 
 
-def start_scanner(forks: ForkServerContext, folder: Path, endpoint: str, seed: int) -> BaseProcess:
-    return _started(forks, _scanner, (folder, endpoint, seed))
+def start_edge(forks: ForkServerContext, plan: ChaosPlan, folder: Path, endpoint: str, boot: int) -> BaseProcess:
+    """The `boot`-th edge process of the scan."""
+    return _started(forks, _edge, plan, folder, endpoint, boot)
 
 
-def _started(forks: ForkServerContext, target: object, arguments: tuple[Path, str, int]) -> BaseProcess:
-    process = forks.Process(target=target, args=arguments, daemon=True)  # type: ignore[arg-type]
+def start_scanner(forks: ForkServerContext, plan: ChaosPlan, folder: Path, endpoint: str, patience_s: float) -> BaseProcess:
+    """A scanner that gives up after `patience_s` without any progress."""
+    return _started(forks, _scanner, plan, folder, endpoint, patience_s)
+
+
+def _started(forks: ForkServerContext, target: Callable[..., None], *arguments: object) -> BaseProcess:
+    process = forks.Process(target=target, args=arguments, daemon=True)
     process.start()
     return process
 
 
-def _edge(folder: Path, endpoint: str, seed: int) -> None:
-    _log_to(folder / "edge.log")
-    bundle = load_bundle(SHIPPED_BUNDLE)
-    camera = ChaosCamera(bundle, seed)
+def _edge(plan: ChaosPlan, folder: Path, endpoint: str, boot: int) -> None:
+    _log_to(folder / EDGE_LOG)
+    camera = FaultyCamera(plan, boot)
     settings = EdgeSettings(
         source="chaos:",
         bind=endpoint,
-        journal=folder / "journal.sqlite",
-        trigger_window=8,
-        trigger_timeout_s=0.3,
-        ping_every_s=0.1,
-        silent_after_s=0.6,
+        journal=folder / JOURNAL,
+        max_batch=plan.max_batch,
+        trigger_window=plan.trigger_window,
+        trigger_timeout_s=0.15,
+        pause_after_records=plan.pause_after_records,
+        ping_every_s=SILENT_S / 5,
+        silent_after_s=SILENT_S,
         ack_timeout_s=1.0,
-        pause_after_records=24,
     )
-    parts = Opened(camera, ChaosEngine(bundle), plan_for(camera.info, bundle))
-    stop = StopSwitch()
-    _ends(lambda: serve_one_run(Setup(settings, bundle), parts, stop), stop)
+    if plan.broken == "forgetful edge":
+        break_journal()
+    parts = Opened(camera, MadeUpEngine(plan.max_batch), plan_for(camera.info, BUNDLE))
+    _ends(lambda: serve_one_run(Setup(settings, BUNDLE), parts, StopSwitch()).exit_code)
 
 
-def _scanner(folder: Path, endpoint: str, seed: int) -> None:
-    _log_to(folder / "scanner.log")
-    plan = PLAN.model_copy(update={"seed": seed, "disconnect_every": 60.0, "stall_every": 80.0, "stall_s": 0.1})
-    _ends(lambda: Scanner(endpoint, lambda: Notebook(folder / "notebook.jsonl"), plan).scan(), StopSwitch())
+def _scanner(plan: ChaosPlan, folder: Path, endpoint: str, patience_s: float) -> None:
+    _log_to(folder / SCANNER_LOG)
+    asked = ScanPlan(fields=plan.fields, window=plan.window, patience_s=patience_s, dead_after_s=SILENT_S)
+
+    def scan() -> int:
+        kind = DoubleNotebook if plan.broken == "double scanner" else Notebook
+        Scanner(endpoint, lambda: kind(folder / NOTEBOOK), asked).scan()
+        return 0
+
+    _ends(scan)
 
 
-def _ends(work: object, stop: StopSwitch) -> None:
-    with stop_on_signals(stop):
-        try:
-            work()  # type: ignore[operator]
-        except LeukoError as problem:
-            print(f"error ({problem.code}): {problem}", flush=True)
-            sys.exit(problem.exit_code)
+def _ends(work: Callable[[], int]) -> None:
+    try:
+        sys.exit(work())
+    except LeukoError as problem:
+        print(f"error ({problem.code}): {problem}", flush=True)
+        sys.exit(problem.exit_code)
 
 
 def _log_to(path: Path) -> None:

@@ -2,17 +2,23 @@
 
 import json
 import shutil
+import sqlite3
 from collections import Counter
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from chaos.accounts import account
-from chaos.driver import Scan, scans
-from chaos.processes import PLAN
+from chaos.accounts import Account, account
+from chaos.driver import Scan, perform, scans
+from chaos.plan import WEIGHTS, Blow, ChaosPlan, plan_of
+from chaos.processes import JOURNAL, NOTEBOOK, context
 
 SEEDS = list(range(1000, 1020))
+Line = dict[str, Any]
+Lines = list[Line]
 
 
 @pytest.fixture(scope="module")
@@ -22,39 +28,53 @@ def performed(tmp_path_factory: pytest.TempPathFactory) -> list[Scan]:
 
 @pytest.mark.timeout(240)
 def test_nothing_is_lost_reordered_or_counted_twice(performed: list[Scan]) -> None:
-    problems = [f"seed {scan.seed}: {problem}" for scan in performed for problem in scan.account.problems]
-    assert problems == []
-    assert sum(scan.account.lost + scan.account.reordered + scan.account.twice for scan in performed) == 0
+    assert [f"seed {scan.seed}: {problem}" for scan in performed for problem in scan.account.problems] == []
+    for name in ("lost", "invented", "reordered", "twice", "counted_twice"):
+        assert sum(getattr(scan.account, name) for scan in performed) == 0, name
     injected: Counter[str] = sum((scan.injected for scan in performed), Counter())
-    for fault in ("edge killed", "scanner killed", "cut", "half-open", "delay", "slow reader", "twice to the edge"):
+    for fault in (*WEIGHTS, "record twice", "ACK twice", "TRIGGER twice"):
         assert injected[fault], f"no scan of this test had the fault {fault!r}: it would prove nothing about it"
     assert sum(scan.account.interrupted for scan in performed), "an edge was killed in mid-run"
+    assert sum(scan.resent for scan in performed), "records crossed the wire twice"
 
 
-Lines = list[dict[str, dict[str, object]]]
+@pytest.mark.parametrize(
+    ("broken", "shows"),
+    [
+        pytest.param("forgetful edge", "what the scanner holds is not what the journal holds", id="sent before it is on disk"),
+        pytest.param("double scanner", "records are missing or out of order", id="a record counted twice"),
+    ],
+)
+@pytest.mark.timeout(60)
+def test_a_broken_side_is_found_out(tmp_path: Path, broken: str, shows: str) -> None:
+    blows = (Blow("edge killed", 0.3, 0.0), Blow("edge killed", 0.3, 0.0))
+    plan = ChaosPlan(7, 40, 8, 4, 1, 10_000, 0.002, 0.0, "without a relay", 0.0, blows, broken)  # type: ignore[arg-type]
+    found = perform(context(), plan, tmp_path / "scan", patience_s=1.0).account
+    assert any(shows in problem for problem in found.problems), found.problems
+    assert (found.invented if broken == "forgetful edge" else found.twice) > 0
 
 
-def _of_fields(lines: Lines) -> list[int]:
+def _fields(lines: Lines) -> list[int]:
     return [at for at, line in enumerate(lines) if line.get("record", {}).get("type") == "field"]
 
 
 def _forget(lines: Lines) -> None:
-    del lines[_of_fields(lines)[5]]
+    del lines[_fields(lines)[5]]
 
 
 def _repeat(lines: Lines) -> None:
-    at = _of_fields(lines)[5]
+    at = _fields(lines)[5]
     lines.insert(at, lines[at])
 
 
 def _swap(lines: Lines) -> None:
-    one, two = _of_fields(lines)[5:7]
+    one, two = _fields(lines)[5:7]
     lines[one], lines[two] = lines[two], lines[one]
 
 
 def _count_more(lines: Lines) -> None:
-    at = next(at for at in _of_fields(lines) if lines[at]["record"]["status"] == "ok")
-    lines[at]["record"]["counts"] = {"lymphocyte": 2}
+    at = next(at for at in _fields(lines) if lines[at]["record"]["counts"])
+    lines[at]["record"]["counts"] = {"lymphocyte": 99}
 
 
 def _never_pulse(lines: Lines) -> None:
@@ -63,32 +83,78 @@ def _never_pulse(lines: Lines) -> None:
 
 def _announce_one_more(lines: Lines) -> None:
     at = next(at for at, line in enumerate(lines) if "announce" in line)
-    lines[at:at] = [json.loads('{"announce": "t-x", "cmd": "x", "field": 0}'), json.loads('{"pulse": "t-x"}')]
+    lines[at:at] = [{"announce": "t-x", "cmd": "x", "field": 0}, {"pulse": "t-x"}]
+
+
+def _forget_a_run(lines: Lines) -> None:
+    last = max(at for at, line in enumerate(lines) if "run" in line)
+    assert last, "this scan had several runs"
+    del lines[:last]
+
+
+@pytest.fixture
+def spoilt(performed: list[Scan], tmp_path: Path) -> Path:
+    """A copy of what a scan of several runs has left."""
+    chosen = next(scan for scan in performed if scan.account.interrupted)
+    shutil.copytree(chosen.folder, tmp_path / str(chosen.seed))
+    return tmp_path / str(chosen.seed)
+
+
+def _account_of(folder: Path) -> Account:
+    return account(folder, plan_of(int(folder.name)))
+
+
+Shows = Callable[[Account], object]
 
 
 @pytest.mark.parametrize(
     ("spoil", "shows"),
     [
         pytest.param(_forget, lambda found: found.lost == 1, id="a record that was lost"),
-        pytest.param(_repeat, lambda found: found.twice == 1, id="a record that was taken twice"),
+        pytest.param(_repeat, lambda found: found.twice == found.counted_twice == 1, id="a record that was taken twice"),
         pytest.param(_swap, lambda found: found.reordered == 1, id="records in another order"),
-        pytest.param(
-            _count_more, lambda found: any("has {'lymphocyte': 2}" in each for each in found.problems), id="a cell more"
-        ),
-        pytest.param(_never_pulse, lambda found: any("never answered" in each for each in found.problems), id="no answer"),
-        pytest.param(
-            _announce_one_more, lambda found: any("t-x has 0 fields" in each for each in found.problems), id="no field"
-        ),
+        pytest.param(_count_more, lambda found: "has {'lymphocyte': 99}, shown was" in str(found.problems), id="cells more"),
+        pytest.param(_never_pulse, lambda found: "never answered" in str(found.problems), id="no answer to a trigger"),
+        pytest.param(_announce_one_more, lambda found: "t-x has 0 fields" in str(found.problems), id="no end of a trigger"),
+        pytest.param(_forget_a_run, lambda found: "the scanner does not know it" in str(found.problems), id="a run of nobody"),
     ],
 )
-def test_the_accounts_show_what_went_wrong(
-    performed: list[Scan], tmp_path: Path, spoil: Callable[[Lines], None], shows: Callable[[object], bool]
-) -> None:
-    shutil.copytree(performed[0].folder, tmp_path, dirs_exist_ok=True)
-    notebook = tmp_path / "notebook.jsonl"
+def test_what_is_wrong_with_a_notebook_shows(spoilt: Path, spoil: Callable[[Lines], None], shows: Shows) -> None:
+    notebook = spoilt / NOTEBOOK
     lines = [json.loads(line) for line in notebook.read_text().splitlines()]
     spoil(lines)
     notebook.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    found = account(tmp_path, PLAN.fields)
+    found = _account_of(spoilt)
     assert found.problems
-    assert shows(found)
+    assert shows(found), found
+
+
+@pytest.mark.parametrize(
+    ("statement", "shows"),
+    [
+        pytest.param(
+            "DELETE FROM records WHERE run = 0 AND seq = 3",
+            lambda found: found.invented == 1 and "records 3 to 3 are missing" in str(found.problems),
+            id="a record is gone",
+        ),
+        pytest.param(
+            "UPDATE records SET content = replace(content, '\"counted\":true', '\"counted\":false') WHERE run = 0",
+            lambda found: "is not what was written" in str(found.problems),
+            id="records were changed",
+        ),
+        pytest.param(
+            "INSERT INTO triggers SELECT run, 't-x', 999, command, 1 FROM triggers WHERE run = 0 LIMIT 1",
+            lambda found: "trigger t-x was announced and has 0 fields" in str(found.problems),
+            id="a trigger never ended",
+        ),
+    ],
+)
+def test_what_is_wrong_with_a_journal_shows(spoilt: Path, statement: str, shows: Shows) -> None:
+    with closing(sqlite3.connect(spoilt / JOURNAL)) as connection, connection:
+        assert connection.execute(statement).rowcount > 0
+    found = _account_of(spoilt)
+    assert shows(found), found
+
+
+def test_a_seed_always_gives_the_same_plan() -> None:
+    assert plan_of(7) == plan_of(7) != plan_of(8)
