@@ -1,4 +1,4 @@
-"""`leuko-edge`: run, runs, keys, sign, watch, simulate, demo, bench, bench-stream, cameras, doctor."""
+"""`leuko-edge`: run, runs, keys, sign, watch, simulate, demo, bench, bench-stream, cameras, record, doctor."""
 
 import typer
 
@@ -8,6 +8,7 @@ from leukostream.edge.commands.cameras import cameras
 from leukostream.edge.commands.demo import demo
 from leukostream.edge.commands.doctor import doctor
 from leukostream.edge.commands.keys import app as keys
+from leukostream.edge.commands.record import record
 from leukostream.edge.commands.run import run
 from leukostream.edge.commands.runs import app as runs
 from leukostream.edge.commands.sign import app as sign
@@ -19,8 +20,8 @@ app = typer.Typer(
     help="Camera fields in, live counts out.\n\n"
     "run serves one run to a controller, runs looks into a journal, keys says who may connect, sign says whose models an "
     "edge loads, watch is the reference controller, simulate plays a scanner that triggers, demo is edge and controller in "
-    "one, bench measures the loop and bench-stream the way to the controller, doctor says what is installed and which engine a "
-    "run would open.",
+    "one, cameras and record are for cameras alone, bench measures the loop and bench-stream the way to the controller, "
+    "doctor says what is installed and which engine a run would open.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -35,6 +36,7 @@ app.command()(demo)
 app.command()(bench)
 app.command("bench-stream")(bench_stream)
 app.command()(cameras)
+app.command()(record)
 app.command()(doctor)
 
 

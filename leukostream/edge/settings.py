@@ -30,7 +30,9 @@ Seconds = Annotated[float, Field(gt=0, le=86400)]
 class EdgeSettings(Strict):
     """Everything one edge process can be told. Paths are relative to the working directory."""
 
-    source: str = Field(min_length=1, description="folder:PATH or a plain path, video:PATH, opencv:0, virtual:seed=42")
+    source: str = Field(
+        min_length=1, description="folder:PATH, video:PATH, opencv:0, aravis:ADDRESS, recording:DIR, virtual:seed=42"
+    )
     um_per_px: float | None = Field(None, gt=0, le=10, description="physical size of the source's pixels")
     bundle: Path = Field(SHIPPED_BUNDLE, description="directory with the model")
     profile: Path | None = Field(None, description="calibration of this instrument")
@@ -60,6 +62,8 @@ class EdgeSettings(Strict):
     max_fields: int | None = Field(None, ge=1, description="end the run after this many fields")
     source_timeout_s: Seconds = Field(10.0, description="a run fails when its source gives nothing for so long")
     ack_timeout_s: Seconds = Field(10.0, description="wait so long for the controller to acknowledge run_stop")
+    keep_frames: Path | None = Field(None, description="new directory in which every frame is recorded as it came")
+    keep_frames_mb: float = Field(10_000.0, gt=0, description="a recording ends at so many megabytes; the run goes on")
     trigger_window: int = Field(16, ge=1, le=256, description="announced triggers that may be open at a time")
     trigger_timeout_s: Seconds = Field(2.0, description="a trigger without a frame for so long ends as `timeout`")
     pause_after_records: int = Field(

@@ -6,15 +6,15 @@ from leukostream.edge.camera.opencv import OpenCvSource
 from leukostream.edge.camera.video import VideoSource
 from leukostream.edge.contracts.errors import ConfigError
 
-SCHEMES = ("folder", "video", "opencv", "aravis", "virtual")
+SCHEMES = ("folder", "video", "opencv", "aravis", "recording", "virtual")
 
 
 def open_source(uri: str, um_per_px: float | None) -> FrameSource:
-    """Open `folder:PATH` (or a plain path or glob), `video:PATH`, `opencv:INDEX` / `opencv:URL`, `aravis:ADDRESS` or
-    `virtual:SETTINGS`.
+    """Open `folder:PATH` (or a plain path or glob), `video:PATH`, `opencv:INDEX` / `opencv:URL`, `aravis:ADDRESS`,
+    `recording:PATH` or `virtual:SETTINGS`.
 
-    `um_per_px` is the physical size of one pixel; only the virtual slide knows its own. Raises `ConfigError` when it is missing
-    or the scheme is unknown, `SourceError` when the source cannot be opened.
+    `um_per_px` is the physical size of one pixel; only the virtual slide and a recording know their own. Raises `ConfigError`
+    when it is missing or the scheme is unknown, `SourceError` when the source cannot be opened.
     """
     scheme, rest = _split(uri)
     if not rest:
@@ -23,6 +23,10 @@ def open_source(uri: str, um_per_px: float | None) -> FrameSource:
         from leukostream.edge.camera.virtual_camera import open_virtual  # noqa: PLC0415 - draws a slide; only it needs that
 
         return open_virtual(rest, um_per_px)
+    if scheme == "recording":
+        from leukostream.edge.camera.recording import RecordingSource  # noqa: PLC0415 - reads TIFF; only this source needs it
+
+        return RecordingSource(rest, um_per_px)
     if um_per_px is None:
         raise ConfigError(
             f"source {uri!r} does not say how large a pixel is; give it with --um-per-px "

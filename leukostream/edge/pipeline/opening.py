@@ -50,10 +50,23 @@ def engine_for(info: SourceInfo, bundle: Bundle, settings: EdgeSettings) -> tupl
     return engine, plan
 
 
+def kept(source: FrameSource, settings: EdgeSettings) -> FrameSource:
+    """The source, its frames being recorded when the settings ask for it. Raises `SourceError`."""
+    if settings.keep_frames is None:
+        return source
+    from leukostream.edge.camera.recording import FrameStore, keeping  # noqa: PLC0415 - writes TIFF; few runs do
+
+    try:
+        return keeping(source, FrameStore(settings.keep_frames, source.info, settings.keep_frames_mb))
+    except LeukoError:
+        source.close()
+        raise
+
+
 @contextmanager
 def opened(setup: Setup) -> Iterator[Opened]:
     """Open source and engine in this thread, and close both. Raises any `LeukoError` that says what is wrong with them."""
-    source = open_source(setup.settings.source, setup.settings.um_per_px)
+    source = kept(open_source(setup.settings.source, setup.settings.um_per_px), setup.settings)
     try:
         engine, plan = engine_for(source.info, setup.bundle, setup.settings)
         try:

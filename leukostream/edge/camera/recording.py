@@ -1,0 +1,233 @@
+"""Frames on disk as they came, one TIFF each, with an index of everything else that is known of them; and their way back.
+
+`index.jsonl` begins with what the source was; then each line is one frame, the lost and damaged ones included.
+"""
+
+import hashlib
+import json
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import IO, Any, cast
+
+import numpy as np
+import tifffile
+
+from leukostream.edge.camera.frame import (
+    Frame,
+    FrameSource,
+    SourceEnded,
+    SourceInfo,
+    SourceNote,
+    SourceTimeout,
+    TriggeredSource,
+)
+from leukostream.edge.contracts.detections import Image
+from leukostream.edge.contracts.errors import ConfigError, SourceError
+
+INDEX = "index.jsonl"
+_VERSION = 1
+_KEPT = ("trigger_id", "field_index", "status", "um_per_px", "t_trigger_ns", "t_host_ns", "frame_id", "t_camera_ns", "stage_nm")
+_TEXTS = ("source_name", "detail")
+
+
+class FrameStore:
+    """A new recording in `folder`, of at most `max_mb` megabytes. Raises `SourceError` when it cannot be written."""
+
+    def __init__(self, folder: Path, info: SourceInfo, max_mb: float) -> None:
+        self._folder = folder
+        self._left = max_mb * 1e6
+        self._n = 0
+        self.full = ""
+        """Why nothing more is recorded; empty while there is room."""
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._index: IO[str] = (folder / INDEX).open("x", encoding="utf-8")
+        except FileExistsError as problem:
+            raise SourceError(f"{folder} holds a recording already; give another folder.") from problem
+        except OSError as problem:
+            raise SourceError(f"{folder} cannot be written ({problem.strerror}); give another folder.") from problem
+        about = {"recording": _VERSION, "uri": info.uri, "width_px": info.width_px, "height_px": info.height_px}
+        about |= {"um_per_px": info.um_per_px, "is_synthetic": info.is_synthetic, "camera": info.camera}
+        self._write(about)
+
+    def add(self, frame: Frame) -> None:
+        """Record a frame; once the room is used up, nothing more."""
+        if self.full:
+            return
+        line = {name: getattr(frame, name) for name in (*_KEPT, *_TEXTS)}
+        size = 0 if frame.image is None else frame.image.nbytes
+        if size > self._left:
+            self.full = f"recording {self._folder} has reached its size after {self._n} frames; further ones are not recorded."
+            return
+        try:
+            if frame.image is not None:
+                line |= {"file": self._save(frame.image, frame.um_per_px), "sha256": _sha256(frame.image)}
+            self._write(line)
+        except OSError as problem:
+            self.full = f"recording {self._folder} cannot be written any more ({problem.strerror}); {self._n} frames are in it."
+            return
+        self._left -= size
+        self._n += 1
+
+    def close(self) -> None:
+        """Finish the index."""
+        self._index.close()
+
+    def _save(self, image: Image, um_per_px: float) -> str:
+        name = f"{self._n:07d}.tif"
+        per_cm = 1e4 / um_per_px
+        tifffile.imwrite(
+            self._folder / name, image[:, :, ::-1], photometric="rgb", resolution=(per_cm, per_cm), resolutionunit="CENTIMETER"
+        )
+        return name
+
+    def _write(self, line: dict[str, Any]) -> None:
+        self._index.write(json.dumps(line) + "\n")
+        self._index.flush()
+
+
+class KeptSource:
+    """Passes another source's frames on and records each of them first."""
+
+    def __init__(self, source: FrameSource, store: FrameStore) -> None:
+        self._source = source
+        self._store = store
+        self._told = False
+
+    @property
+    def info(self) -> SourceInfo:
+        return self._source.info
+
+    def read(self, timeout_s: float) -> Frame:
+        frame = self._source.read(timeout_s)
+        self._store.add(frame)
+        return frame
+
+    def notes(self) -> list[SourceNote]:
+        """The source's, and once that the recording is full."""
+        notes = self._source.notes()
+        if self._store.full and not self._told:
+            self._told = True
+            notes.append(SourceNote("recording_full", self._store.full, "warning"))
+        return notes
+
+    def close(self) -> None:
+        self._source.close()
+        self._store.close()
+
+
+class KeptTriggeredSource(KeptSource):
+    """The same for a source that is triggered."""
+
+    def __init__(self, source: TriggeredSource, store: FrameStore) -> None:
+        super().__init__(source, store)
+        self.expect = source.expect
+        self.give_up = source.give_up
+
+
+def keeping(source: FrameSource, store: FrameStore) -> KeptSource:
+    """The source with its frames being recorded."""
+    return KeptSource(source, store) if source.info.self_paced else KeptTriggeredSource(cast("TriggeredSource", source), store)
+
+
+class RecordingSource:
+    """Plays the recording `PATH[,pace=original]` back. Without a pace, frames come as fast as they are read.
+
+    A file that is missing or not what was recorded is a frame with status "failed". Raises `SourceError` when there is no
+    recording, and `ConfigError` for an option that there is not.
+    """
+
+    def __init__(self, rest: str, um_per_px: float | None) -> None:
+        path, _, option = rest.partition(",")
+        if option not in {"", "pace=original"}:
+            raise ConfigError(f"source 'recording:{rest}' has the unknown option {option!r}; there is pace=original.")
+        self._folder = Path(path).expanduser()
+        self._original = bool(option)
+        about, self._lines, self._cut = _read(self._folder)
+        if um_per_px is not None and abs(um_per_px - about["um_per_px"]) > 1e-3 * um_per_px:
+            raise ConfigError(
+                f"recording {path} was made at {about['um_per_px']:g} um/px, not at {um_per_px:g}; leave the scale out."
+            )
+        self._info = SourceInfo(
+            uri=f"recording:{rest}",
+            width_px=about["width_px"],
+            height_px=about["height_px"],
+            um_per_px=about["um_per_px"],
+            n_fields=len(self._lines),
+            self_paced=True,
+            is_synthetic=about["is_synthetic"],
+            camera=about["camera"],
+        )
+        self._next = 0
+        self._began_ns: int | None = None
+        self._closed = threading.Event()
+
+    @property
+    def info(self) -> SourceInfo:
+        return self._info
+
+    def read(self, timeout_s: float) -> Frame:
+        """The next frame as it was recorded, its times moved to now. Raises `SourceTimeout` until its turn has come."""
+        if self._closed.is_set() or self._next >= len(self._lines):
+            raise SourceEnded
+        line = self._lines[self._next]
+        offset_ns = line["t_host_ns"] - self._lines[0]["t_host_ns"]
+        self._await(offset_ns, timeout_s)
+        self._next += 1
+        now_ns = time.monotonic_ns()
+        kept = {name: line[name] for name in (*_KEPT, *_TEXTS)}
+        kept["stage_nm"] = tuple(line["stage_nm"]) if line["stage_nm"] else None
+        took_ns = max(0, line["t_host_ns"] - line["t_trigger_ns"])
+        frame = Frame(**kept | {"image": None, "t_trigger_ns": now_ns - took_ns, "t_host_ns": now_ns})
+        return replace(frame, **self._image(line)) if "file" in line else frame
+
+    def notes(self) -> list[SourceNote]:
+        if not self._cut:
+            return []
+        self._cut = False
+        what = f"the index of recording {self._folder} ends in the middle of a line: whoever wrote it was interrupted."
+        return [SourceNote("recording_cut", what, "warning")]
+
+    def close(self) -> None:
+        """No further frame."""
+        self._closed.set()
+
+    def _await(self, offset_ns: int, timeout_s: float) -> None:
+        if not self._original:
+            return
+        self._began_ns = self._began_ns or time.monotonic_ns()
+        wait_s = (self._began_ns + offset_ns - time.monotonic_ns()) / 1e9
+        if wait_s > 0 and self._closed.wait(min(wait_s, timeout_s)):
+            raise SourceEnded
+        if wait_s > timeout_s:
+            raise SourceTimeout(f"no frame is due within {timeout_s:g} s.")
+
+    def _image(self, line: dict[str, Any]) -> dict[str, Any]:
+        file = self._folder / line["file"]
+        try:
+            image = np.ascontiguousarray(tifffile.imread(file)[:, :, ::-1])
+        except (OSError, ValueError, IndexError, tifffile.TiffFileError) as problem:
+            return {"status": "failed", "detail": f"{file} cannot be read ({problem}); restore it from a copy."}
+        if _sha256(image) != line["sha256"]:
+            return {"status": "failed", "detail": f"{file} is not what was recorded; restore it from a copy."}
+        return {"image": image}
+
+
+def _read(folder: Path) -> tuple[dict[str, Any], list[dict[str, Any]], bool]:
+    """What was recorded, its frames, and whether the last line was cut off."""
+    try:
+        lines = (folder / INDEX).read_bytes().split(b"\n")
+        about, *frames = (json.loads(line) for line in lines[:-1])
+        if about["recording"] != _VERSION or not frames:
+            raise ValueError(f"version {about['recording']}, {len(frames)} frames")
+    except OSError as problem:
+        raise SourceError(f"{folder} is no recording ({problem.strerror}); make one with `leuko-edge record`.") from problem
+    except (ValueError, LookupError, TypeError) as problem:
+        raise SourceError(f"{folder / INDEX} cannot be used ({problem}); restore it from a copy.") from problem
+    return about, frames, bool(lines[-1])
+
+
+def _sha256(image: Image) -> str:
+    return hashlib.sha256(image.tobytes()).hexdigest()

@@ -1,0 +1,169 @@
+"""What was recorded comes back bit by bit, the frames that never came included; what cannot come back says so."""
+
+import json
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support.stand_ins import ListSource, Status, frame_of
+
+from leukostream.edge.camera.frame import Frame, FrameSource, SourceEnded, SourceTimeout
+from leukostream.edge.camera.recording import INDEX, FrameStore, RecordingSource, keeping
+from leukostream.edge.camera.uri import open_source
+from leukostream.edge.contracts.errors import ConfigError, SourceError
+
+STATUSES: list[Status] = ["ok", "ok", "lost", "incomplete", "failed"]
+
+
+def noise(index: int) -> "np.ndarray[tuple[int, ...], np.dtype[np.uint8]]":
+    return np.random.default_rng(index).integers(0, 256, (4, 8, 3)).astype(np.uint8)
+
+
+def frames_of(statuses: list[Status]) -> list[Frame]:
+    return [
+        frame_of(index, status=status, image=noise(index) if status == "ok" else None) for index, status in enumerate(statuses)
+    ]
+
+
+def record(folder: Path, frames: list[Frame], max_mb: float = 100.0) -> list[str]:
+    """Record frames as a run would; returns the codes of its notes."""
+    source = ListSource(frames)
+    kept, notes = keeping(source, FrameStore(folder, source.info, max_mb)), []
+    for frame in frames:
+        assert kept.read(0.1) is frame, "what is recorded is passed on as it is"
+        notes += [note.code for note in kept.notes()]
+    kept.close()
+    return notes
+
+
+def played(source: FrameSource) -> list[Frame]:
+    seen = []
+    while True:
+        try:
+            seen.append(source.read(0.1))
+        except SourceTimeout:
+            continue
+        except SourceEnded:
+            return seen
+
+
+@settings(max_examples=20)
+@given(statuses=st.lists(st.sampled_from(STATUSES), min_size=1, max_size=6))
+def test_every_frame_comes_back_as_it_was(tmp_path_factory: pytest.TempPathFactory, statuses: list[Status]) -> None:
+    folder, frames = tmp_path_factory.mktemp("recording") / "new", frames_of(statuses)
+    assert record(folder, frames) == []
+    back = played(open_source(f"recording:{folder}", None))
+    for frame, again in zip(frames, back, strict=True):
+        assert (again.trigger_id, again.field_index, again.status) == (frame.trigger_id, frame.field_index, frame.status)
+        assert (again.detail, again.source_name) == (frame.detail, frame.source_name)
+        assert (frame.image is None) is (again.image is None)
+        if frame.image is not None:
+            np.testing.assert_array_equal(again.image, frame.image)
+
+
+def test_any_tiff_reader_sees_the_colours_and_the_scale(tmp_path: Path) -> None:
+    record(tmp_path / "r", frames_of(["ok"]))
+    with tifffile.TiffFile(tmp_path / "r" / "0000000.tif") as file:
+        np.testing.assert_array_equal(file.asarray()[:, :, ::-1], noise(0))
+        numerator, denominator = file.pages[0].tags["XResolution"].value
+        assert 1e4 / (numerator / denominator) == pytest.approx(0.13, rel=1e-4), "as near as a TIFF fraction comes"
+
+
+def test_a_recording_that_is_full_says_so_once_and_keeps_what_it_has(tmp_path: Path) -> None:
+    assert record(tmp_path / "r", frames_of(["ok"] * 5), max_mb=3 * 96 / 1e6) == ["recording_full"]
+    assert [frame.field_index for frame in played(RecordingSource(str(tmp_path / "r"), None))] == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "says"),
+    [
+        pytest.param(lambda file: file.unlink(), "cannot be read", id="gone"),
+        pytest.param(lambda file: file.write_bytes(file.read_bytes()[:40]), "cannot be read", id="cut off"),
+        pytest.param(lambda file: tifffile.imwrite(file, noise(9)), "is not what was recorded", id="another image"),
+    ],
+)
+def test_a_file_that_is_not_what_was_recorded_is_a_failed_frame(tmp_path: Path, spoil: object, says: str) -> None:
+    record(tmp_path / "r", frames_of(["ok", "ok"]))
+    spoil(tmp_path / "r" / "0000001.tif")  # type: ignore[operator]
+    good, bad = played(RecordingSource(str(tmp_path / "r"), None))
+    assert good.status == "ok"
+    assert (bad.status, bad.image) == ("failed", None)
+    assert says in bad.detail
+
+
+def test_an_index_that_ends_in_mid_line_loses_that_frame_alone(tmp_path: Path) -> None:
+    record(tmp_path / "r", frames_of(["ok"] * 3))
+    index = tmp_path / "r" / INDEX
+    index.write_bytes(index.read_bytes()[:-20])
+    source = RecordingSource(str(tmp_path / "r"), None)
+    assert [note.code for note in source.notes()] == ["recording_cut"]
+    assert len(played(source)) == 2
+
+
+def test_the_original_pace_is_kept_and_a_waiting_read_can_be_ended(tmp_path: Path) -> None:
+    frames = frames_of(["ok", "ok"])
+    record(tmp_path / "r", frames)
+    index = tmp_path / "r" / INDEX
+    about, first, second = (json.loads(line) for line in index.read_text().splitlines())
+    second["t_host_ns"] = first["t_host_ns"] + 150_000_000
+    index.write_text("".join(json.dumps(line) + "\n" for line in (about, first, second)))
+    source = RecordingSource(f"{tmp_path / 'r'},pace=original", None)
+    began_s = time.monotonic()
+    assert len(played(source)) == 2
+    assert time.monotonic() - began_s >= 0.15, "never sooner than it was"
+    second["t_host_ns"] += 60_000_000_000
+    index.write_text("".join(json.dumps(line) + "\n" for line in (about, first, second)))
+    source = RecordingSource(f"{tmp_path / 'r'},pace=original", None)
+    source.read(1)
+    threading.Timer(0.05, source.close).start()
+    with pytest.raises(SourceEnded):
+        source.read(30)
+
+
+@pytest.mark.parametrize(
+    ("rest", "um_per_px", "error", "says"),
+    [
+        pytest.param("nowhere", None, SourceError, "is no recording", id="no such folder"),
+        pytest.param("r,pace=fast", None, ConfigError, "there is pace=original", id="unknown option"),
+        pytest.param("r", 0.2, ConfigError, r"was made at 0\.13 um/px", id="another scale"),
+        pytest.param("empty", None, SourceError, "0 frames", id="no frame in it"),
+        pytest.param("other", None, SourceError, "cannot be used", id="another index"),
+    ],
+)
+def test_what_is_no_recording_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rest: str, um_per_px: float | None, error: type[Exception], says: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    record(tmp_path / "r", frames_of(["ok"]))
+    record(tmp_path / "empty", [])
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / INDEX).write_text("[1]\n[2]\n")
+    with pytest.raises(error, match=says):
+        RecordingSource(rest, um_per_px)
+
+
+def test_a_folder_that_holds_a_recording_is_not_written_over(tmp_path: Path) -> None:
+    record(tmp_path / "r", frames_of(["ok"]))
+    with pytest.raises(SourceError, match="holds a recording already"):
+        record(tmp_path / "r", frames_of(["ok"]))
+
+
+def test_the_command_records_a_source_and_plays_it_back(tmp_path: Path) -> None:
+    slide = "virtual:fields=3,width=64,height=48,variants=1,rbc=1,lose_every=2"
+    command = [sys.executable, "-m", "leukostream.edge.cli", "record", "--source", slide, "--out", str(tmp_path / "r")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=40, check=True)
+    assert done.stdout == f"recording:{tmp_path / 'r'}  3 frames\n"
+    source = open_source(f"recording:{tmp_path / 'r'}", None)
+    assert (source.info.is_synthetic, source.info.um_per_px) == (True, 0.13)
+    original = played(open_source(slide, None))
+    for frame, again in zip(original, played(source), strict=True):
+        assert (again.status, again.stage_nm) == (frame.status, frame.stage_nm)
+        if frame.image is not None:
+            np.testing.assert_array_equal(again.image, frame.image)
