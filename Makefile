@@ -5,6 +5,7 @@ PIP_INSTALL = -m pip install --quiet --disable-pip-version-check --constraint co
 EDGE := .venv-edge
 FULL := .venv
 EXTRAS := trainer,builder,calib,dev
+SCANNER := tests/edge tests/chaos tests/contracts tests/repo
 BINDINGS := tests/tensorrt-bindings.txt
 FINDINGS := runs/gpu-findings.json
 MEASURED_FROM := $(shell date +%s)
@@ -32,7 +33,7 @@ define check_python
   { echo "$(PYTHON) cannot make environments; install its venv module (Debian, Ubuntu: apt install python3-venv)" >&2; exit 1; }
 endef
 
-.PHONY: help demo test lint schemas soak chaos gpu-test clean
+.PHONY: help demo test test-scanner test-workshop lint schemas soak chaos gpu-test clean
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
@@ -40,7 +41,15 @@ demo: $(EDGE)/.installed ## virtual slide -> shipped model -> live counts over Z
 	@$(EDGE)/bin/leuko-edge demo $(DEMO_ARGS)
 
 test: lint $(FULL)/.system ## everything that must hold: ruff, mypy, import rules, pytest (more arguments: PYTEST_ARGS="-k camera -x")
-	$(call step,pytest without torch,LEUKO_SETUP_LINT_S=$$(( $$(date +%s) - $(MEASURED_FROM) )) $(call pytest,--ignore=tests/trainer --ignore=tests/shipped))
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=line LEUKO_SETUP_LINT_S=$$(( $$(date +%s) - $(MEASURED_FROM) )) \
+	  test-scanner test-workshop
+
+# Side by side, because half of either waits for processes that it has started.
+test-scanner:
+	$(call step,pytest of the edge and of the repository,LEUKO_SETUP_LINT_S=$(LEUKO_SETUP_LINT_S) $(call pytest,$(SCANNER)))
+
+test-workshop:
+	$(call step,pytest of builder and calib,$(call pytest,tests --ignore=tests/trainer --ignore=tests/shipped $(addprefix --ignore=,$(SCANNER))))
 	$(call step,pytest of the trainer and of the shipped model,$(call pytest,tests/trainer tests/shipped))
 
 lint: $(FULL)/.installed ## ruff, mypy --strict and the import rules
