@@ -41,8 +41,10 @@ demo: $(EDGE)/.installed ## virtual slide -> shipped model -> live counts over Z
 	@$(EDGE)/bin/leuko-edge demo $(DEMO_ARGS)
 
 test: lint $(FULL)/.system ## everything that must hold: ruff, mypy, import rules, pytest (more arguments: PYTEST_ARGS="-k camera -x")
-	@$(MAKE) --no-print-directory --jobs=2 --output-sync=line LEUKO_SETUP_LINT_S=$$(( $$(date +%s) - $(MEASURED_FROM) )) \
-	  test-scanner test-workshop
+	@echo "-- in the background: builder, calib, trainer and the shipped model; what they say follows at the end"
+	@$(MAKE) --no-print-directory test-workshop >$(FULL)/workshop.log 2>&1 & workshop=$$!; \
+	$(MAKE) --no-print-directory LEUKO_SETUP_LINT_S=$$(( $$(date +%s) - $(MEASURED_FROM) )) test-scanner; scanner=$$?; \
+	wait $$workshop; workshop=$$?; cat $(FULL)/workshop.log; exit $$(( scanner || workshop ))
 
 # Side by side, because half of either waits for processes that it has started.
 test-scanner:
