@@ -116,7 +116,9 @@ def _hello_of_another_version(data: bytes) -> Hello | None:
 
 def _clip(complaint: str) -> str:
     """Complaints quote the input; a refusal must stay small and one line whatever came in."""
-    line = "".join(each if each.isprintable() else "?" for each in complaint[:400])
+    line = complaint[:400]
+    if not line.isprintable():
+        line = "".join(each if each.isprintable() else "?" for each in line)
     return line if len(complaint) <= 400 else line + " ..."
 
 

@@ -101,9 +101,9 @@ def test_what_it_must_bear_changes_nothing(consumer: Consumer) -> None:
             edge.send(each)
         edge.say(type="PING", nonce=str(-(2**63)), t_ns="0")
         assert edge.expect("PONG")["nonce"] == str(-(2**63))
-        edge.send(reject("rate"))
         while edge.expect("ACK")["upto_seq"] != 3:
             pass
+        edge.send(reject("rate"))
         edge.expect("ACK")  # once more, because `rate` may have been about it
         edge.send(sent[4])
         assert finished(process).returncode == DONE
