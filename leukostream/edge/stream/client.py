@@ -40,13 +40,14 @@ Command = RunStartCommand | TriggerCommand | RunStopCommand | Query
 @dataclass(slots=True)
 class _Reading:
     """Where this client stands in a run: `next_seq` is due on the wire, everything below `handed` was given to the caller,
-    and everything below `taken` is safe with it."""
+    and everything below `taken` is safe with it. `acknowledged_s` is when it last said so."""
 
     run_id: str
     next_seq: int
     handed: int
     taken: int
     acknowledged: int
+    acknowledged_s: float = 0.0
 
 
 class Controller:
@@ -206,7 +207,9 @@ class Controller:
         if reading.taken - reading.acknowledged > self._settings.window // 4:
             self._acknowledge(reading)
         if not self._inbox and not self._take_in(0.0):
-            if reading.taken > reading.acknowledged:
+            # Said again now and then: the edge may have dropped it, for too many messages, and would wait for credit for ever.
+            silent_s = time.monotonic() - reading.acknowledged_s
+            if reading.taken > reading.acknowledged or silent_s > self._settings.ping_every_s:
                 self._acknowledge(reading)
             self._take_in(wait_s)
         if not self._inbox:
@@ -234,7 +237,7 @@ class Controller:
         return self._reading
 
     def _acknowledge(self, reading: _Reading) -> None:
-        reading.acknowledged = reading.taken
+        reading.acknowledged, reading.acknowledged_s = reading.taken, time.monotonic()
         until_seq = reading.taken + self._settings.window
         self._send(Ack(run_id=reading.run_id, upto_seq=reading.taken - 1, send_until_seq=until_seq))
 

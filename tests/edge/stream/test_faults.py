@@ -149,6 +149,16 @@ def test_a_client_that_leaves_its_answers_unread_loses_its_session_only(start_ed
         assert client.ask(type="QUERY", cmd_id="late")["code"] == "state", "its session is gone"
 
 
+def test_a_controller_whose_acks_fall_to_the_rate_limit_gets_every_record_later(start_edge: StartEdge) -> None:
+    edge = start_edge(n_fields=100, settings=StreamSettings(messages_per_s=40))
+    hasty = ClientSettings(window=1, ping_every_s=0.1, command_retry_s=0.1)
+    with Controller(edge.endpoint, settings=hasty) as controller:
+        controller.connect()
+        controller.start_run()
+        assert [record.seq for record in controller.records()] == list(range(102))
+    assert edge.server.rejects["rate"], "some were dropped"
+
+
 def _server(bind: str, journal: Journal | None = None) -> EdgeServer:
     return EdgeServer(bind, journal or MemoryJournal(), SingleRun(StopSwitch(), MemoryJournal()), "boot")
 
