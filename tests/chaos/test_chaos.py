@@ -6,6 +6,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Callable
 from contextlib import closing
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -58,17 +59,22 @@ def _fields(lines: Lines) -> list[int]:
     return [at for at, line in enumerate(lines) if line.get("record", {}).get("type") == "field"]
 
 
+def _seq(lines: Lines, at: int) -> int:
+    """Its place in its run; a run that follows begins anew."""
+    return int(str(lines[at]["record"]["seq"]))
+
+
 def _forget(lines: Lines) -> None:
     del lines[_fields(lines)[5]]
 
 
 def _repeat(lines: Lines) -> None:
-    at = _fields(lines)[5]
+    at = next(at for at in _fields(lines) if lines[at]["record"]["counts"])
     lines.insert(at, lines[at])
 
 
 def _swap(lines: Lines) -> None:
-    one, two = _fields(lines)[5:7]
+    one, two = next(pair for pair in pairwise(_fields(lines)) if _seq(lines, pair[1]) == _seq(lines, pair[0]) + 1)
     lines[one], lines[two] = lines[two], lines[one]
 
 
