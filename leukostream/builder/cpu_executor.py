@@ -90,6 +90,8 @@ def _open(model: onnx.ModelProto) -> onnxruntime.InferenceSession:
     options.log_severity_level = _ERRORS_ONLY
     # All of them: they reorder sums and fuse FP32 layers, but a cast to FP16 and back stays (tests hold it to that).
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
+    # Its threads wait for each other by turning in circles, which on a core that is shared takes several times as long.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
         return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=_PROVIDERS)
     except Exception as problem:  # onnxruntime's own classes share no base but this

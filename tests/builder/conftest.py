@@ -1,4 +1,4 @@
-"""Untrained bundles of the seven architectures, exported outside the test process."""
+"""Untrained bundles of the seven architectures, exported outside the test process while other tests run."""
 
 import os
 import subprocess
@@ -11,23 +11,28 @@ import pytest
 from leukostream.edge.contracts.bundle import Bundle, load_bundle
 
 _SCRIPT = Path(__file__).parents[1] / "support" / "export_random.py"
+_FIXTURE = "untrained_bundle"
 _IN_TURN = (
-    ("yolov3-tiny-416", "ssd300-smin0.1", "ssd300-smin0.2", "ssd512-smin0.2"),
-    ("yolov3-320", "yolov3-416", "yolov3-608"),
+    "yolov3-tiny-416",
+    "ssd300-smin0.1",
+    "ssd300-smin0.2",
+    "ssd512-smin0.2",
+    "yolov3-320",
+    "yolov3-416",
+    "yolov3-608",
 )
-"""Two processes of about the same length: the exporter keeps one core busy, whatever the model's size."""
+"""One process exports them in this order: torch and its exporter are imported once, and the other core is left to the tests."""
 
 
 class _Exporter:
-    """One process that writes bundles; its lines say which are there."""
+    """The process that writes bundles; its lines say which are there."""
 
-    def __init__(self, folder: Path, recipes: tuple[str, ...]) -> None:
+    def __init__(self, folder: Path, recipes: list[str]) -> None:
         self._folder = folder
-        self._recipes = recipes
         self._done: set[str] = set()
-        self._errors = folder / f"{recipes[0]}.stderr"
+        self._errors = folder / "stderr"
         with self._errors.open("wb") as errors:
-            self.process = subprocess.Popen(
+            self._process = subprocess.Popen(
                 [sys.executable, str(_SCRIPT), str(folder), *recipes],
                 stdout=subprocess.PIPE,
                 stderr=errors,
@@ -35,38 +40,57 @@ class _Exporter:
                 env={**os.environ, "OMP_NUM_THREADS": "1"},
             )
 
-    def makes(self, recipe: str) -> bool:
-        return recipe in self._recipes
-
     def wait_for(self, recipe: str) -> Bundle:
-        assert self.process.stdout is not None
+        assert self._process.stdout is not None
         while recipe not in self._done:
-            line = self.process.stdout.readline()
+            line = self._process.stdout.readline()
             if not line:
                 pytest.fail(f"{recipe} was not exported: {self._errors.read_text()[-2000:]}")
             self._done.add(line.strip())
         return load_bundle(self._folder / recipe)
 
+    def end(self) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+
+def _recipe(item: pytest.Item) -> str | None:
+    """The architecture that a test asks for, by its parameter `recipe`."""
+    if _FIXTURE not in getattr(item, "fixturenames", ()):
+        return None
+    assert isinstance(item, pytest.Function)
+    recipe = item.callspec.params["recipe"]
+    return recipe if recipe in _IN_TURN else None
+
+
+@pytest.fixture(scope="session", autouse=True)
+def exporter(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[_Exporter | None]:
+    """Begins with this folder's first test and exports what the selected tests ask for; None when they ask for nothing."""
+    asked = {_recipe(item) for item in request.session.items}
+    recipes = [recipe for recipe in _IN_TURN if recipe in asked]
+    if not recipes:
+        yield None
+        return
+    exporter = _Exporter(tmp_path_factory.mktemp("exported"), recipes)
+    yield exporter
+    exporter.end()
+
 
 @pytest.fixture(scope="session")
-def exported(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Bundle]]:
-    """Recipe name to its bundle of random weights. The first call starts all of them; each waits for the one it names."""
-    exporters: list[_Exporter] = []
-
-    def bundle_of(recipe: str) -> Bundle:
-        if not exporters:
-            folder = tmp_path_factory.mktemp("exported")
-            exporters.extend(_Exporter(folder, recipes) for recipes in _IN_TURN)
-        return next(exporter for exporter in exporters if exporter.makes(recipe)).wait_for(recipe)
-
-    yield bundle_of
-    for exporter in exporters:
-        exporter.process.kill()
-        exporter.process.communicate()
+def untrained_bundle(exporter: _Exporter | None) -> Callable[[str], Bundle]:
+    """Recipe name to its bundle of random weights, once it is exported. A test gets it by a parameter called `recipe`."""
+    assert exporter is not None
+    return exporter.wait_for
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Whichever test is first waits for the export too."""
+    """Tests that need an export come last, in the order of the exports: they find it there instead of waiting for it."""
     for item in items:
-        if "exported" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.timeout(240))
+        if recipe := _recipe(item):
+            item.add_marker(pytest.mark.timeout(240))  # alone it waits all the same
+            item.stash[_TURN] = _IN_TURN.index(recipe)
+    items.sort(key=lambda item: item.stash.get(_TURN, -1))
+
+
+_TURN = pytest.StashKey[int]()

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+import cv2
 import numpy as np
 import onnx
 import pytest
@@ -19,12 +20,15 @@ from leukostream.builder.half_graph import to_half
 from leukostream.builder.images import FieldImages, read_images
 from leukostream.builder.inspection import read_graph
 from leukostream.builder.parity import compare, find_cells
+from leukostream.edge.camera.virtual import VirtualSource
 from leukostream.edge.contracts.bundle import load_bundle
 from leukostream.edge.contracts.cells import INDEX, N_CLASSES
 from leukostream.edge.contracts.detections import Cells
 from leukostream.edge.contracts.engine import ParityResult
+from leukostream.edge.virtual import UM_PER_PX
 
 _BUNDLE = load_bundle(Path(__file__).parents[2] / "leukostream/edge/bundles/yolov3-tiny-416")
+_WIDTH_PX, _HEIGHT_PX = _BUNDLE.manifest.field_width_px, _BUNDLE.manifest.field_height_px
 _PER_PRIOR = 5 + N_CLASSES
 
 
@@ -48,14 +52,21 @@ class Bench:
         return compare(self.reference, self.cells(model, is_emulation=True), "emulation", is_emulation=True)
 
 
-def _bench(folder: Path | None, n: int, um_per_px: float | None) -> Bench:
-    width_px, height_px = _BUNDLE.manifest.field_width_px, _BUNDLE.manifest.field_height_px
-    return Bench(read_images(folder, _BUNDLE, width_px, height_px, n, um_per_px))
+def _bench(folder: Path, n: int, um_per_px: float) -> Bench:
+    return Bench(read_images(folder, _BUNDLE, _WIDTH_PX, _HEIGHT_PX, n, um_per_px))
 
 
 @pytest.fixture(scope="module")
-def drawn() -> Bench:
-    return _bench(None, 60, None)
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> Bench:
+    """Twice as many cells in a field as the command draws by itself: half the images give enough of them."""
+    folder, n = tmp_path_factory.mktemp("drawn"), 32
+    source = VirtualSource(f"seed=1,mix=even,wbc=6,variants=4,fields={n},width={_WIDTH_PX},height={_HEIGHT_PX}")
+    for index in range(n):
+        image = source.read(10.0).image
+        assert image is not None
+        cv2.imwrite(str(folder / f"{index:02d}.png"), image)
+    source.close()
+    return _bench(folder, n, UM_PER_PX)
 
 
 @pytest.fixture(scope="module")
