@@ -1,6 +1,7 @@
 """Fixtures that every room shares, and the table of measured seconds per room against its budget."""
 
 import os
+import signal
 import sys
 from collections import defaultdict
 from collections.abc import Iterator
@@ -42,6 +43,10 @@ ROOMS = {
 # Examples are derived from each test's code, so that one commit always gives one result; time limits are pytest-timeout's.
 settings.register_profile("leukostream", deadline=None, derandomize=True)
 settings.load_profile("leukostream")
+
+# A shell starts what it puts in the background deaf to Ctrl-C, and so would be every process that a test starts and interrupts.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _seconds: dict[str, float] = defaultdict(float)
 
