@@ -42,11 +42,13 @@ demo: $(EDGE)/.installed ## virtual slide -> shipped model -> live counts over Z
 
 test: lint $(FULL)/.system ## everything that must hold: ruff, mypy, import rules, pytest (more arguments: PYTEST_ARGS="-k camera -x")
 	@echo "-- in the background: builder, calib, trainer and the shipped model; what they say follows at the end"
-	@$(MAKE) --no-print-directory test-workshop >$(FULL)/workshop.log 2>&1 & workshop=$$!; \
+	@set -m; $(MAKE) --no-print-directory test-workshop >$(FULL)/workshop.log 2>&1 & workshop=$$!; set +m; \
+	trap "kill -- -$$workshop 2>/dev/null" EXIT; \
 	$(MAKE) --no-print-directory LEUKO_SETUP_LINT_S=$$(( $$(date +%s) - $(MEASURED_FROM) )) test-scanner; scanner=$$?; \
 	wait $$workshop; workshop=$$?; cat $(FULL)/workshop.log; exit $$(( scanner || workshop ))
 
-# Side by side, because half of either waits for processes that it has started.
+# Side by side, because half of either waits for processes that it has started. The one in the background is a process group of its
+# own, which ends with the other on Ctrl-C.
 test-scanner:
 	$(call step,pytest of the edge and of the repository,LEUKO_SETUP_LINT_S=$(LEUKO_SETUP_LINT_S) $(call pytest,$(SCANNER)))
 
@@ -73,13 +75,13 @@ gpu-test: $(FULL)/.installed ## on a machine with a GPU: its engine's checks, th
 schemas: $(FULL)/.installed ## write the published protocol anew from the models: docs/schemas, docs/vectors, docs/asyncapi.yaml
 	@$(FULL)/bin/python -m leukostream.edge.published docs
 
-# What examples/c is built with, and GigE Vision cameras. Tried once; where it cannot be had, the tests that need it are skipped
+# What examples/c is built with, GigE Vision cameras, and the tracer of system calls. Tried once; where it cannot be had, the tests that need it are skipped
 # and say so.
-SYSTEM := gcc pkg-config libzmq3-dev libcjson-dev libaravis-0.8-0 iproute2
+SYSTEM := gcc pkg-config libzmq3-dev libcjson-dev libaravis-0.8-0 iproute2 strace
 $(FULL)/.system: $(FULL)/.installed
 	@as_root=$$([ "$$(id -u)" = 0 ] || echo "sudo -n"); \
 	install="env DEBIAN_FRONTEND=noninteractive apt-get -o Acquire::http::Timeout=20 -o Acquire::Retries=1 -qq"; \
-	if command -v cc >/dev/null && pkg-config --exists libzmq libcjson 2>/dev/null && /sbin/ldconfig -p | grep -q libaravis-0.8; then :; \
+	if command -v cc >/dev/null && command -v strace >/dev/null && pkg-config --exists libzmq libcjson 2>/dev/null && /sbin/ldconfig -p | grep -q libaravis-0.8; then :; \
 	elif ! command -v apt-get >/dev/null || ! $$as_root true 2>/dev/null; \
 	then echo "-- $(SYSTEM): not here, and not to be installed by this user; tests that need them will be skipped"; \
 	else echo "-- installing $(SYSTEM) (once)"; \

@@ -14,6 +14,7 @@ from support.fake_gige import number_of
 
 from leukostream.edge.camera.aravis.source import AravisSource
 from leukostream.edge.camera.frame import SourceTimeout, Trigger
+from leukostream.edge.journal.archive import Archive
 
 EDGE = [sys.executable, "-m", "leukostream.edge.cli"]
 
@@ -145,8 +146,21 @@ def whole_edge(n: str) -> dict[str, Any]:
         scanner = [*EDGE, "simulate", "tcp://127.0.0.1:5570", "--fields", n, "--disconnect-every", "60", "--json"]
         done = subprocess.run(scanner, capture_output=True, text=True, timeout=80, check=False)
         code = edge.wait(20)
+        archive = Archive(Path(journal))
+        started = json.loads(archive.first_and_last(archive.runs()[0])[0])
+        archive.close()
     print(done.stderr, file=sys.stderr)
-    return {"edge": code, "scanner": done.returncode, **json.loads(done.stdout or "{}")}
+    camera = started["provenance"]["camera"]
+    return {"edge": code, "scanner": done.returncode, "camera": camera, **json.loads(done.stdout or "{}")}
+
+
+def cameras() -> dict[str, Any]:
+    """What `leuko-edge cameras --network` finds with a camera in the network, and without."""
+    command = [*EDGE, "cameras", "--network", "--json"]
+    with running_camera():
+        found = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    none = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    return {"found": json.loads(found.stdout), "none": [none.returncode, none.stdout.strip(), none.stderr]}
 
 
 if __name__ == "__main__":

@@ -3,11 +3,10 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
 
 import numpy as np
 
-from leukostream.edge.camera.frame import Frame, SourceEnded, SourceInfo, SourceNote
+from leukostream.edge.camera.frame import Frame, FrameStatus, SourceEnded, SourceInfo, SourceNote
 from leukostream.edge.contracts.detections import Image, RawDetections
 from leukostream.edge.contracts.errors import FrameError
 from leukostream.edge.contracts.records import Detection
@@ -36,7 +35,7 @@ def image_of(n_cells: int) -> Image:
     return image
 
 
-Status = Literal["ok", "lost", "incomplete", "failed"]
+Status = FrameStatus
 
 
 def frame_of(index: int, n_cells: int = 1, status: Status = "ok", image: Image | None = None) -> Frame:

@@ -17,6 +17,9 @@ class SourceTimeout(SourceError):
     code = "source_timeout"
 
 
+FrameStatus = Literal["ok", "lost", "incomplete", "failed", "timeout"]
+
+
 @dataclass(frozen=True, slots=True)
 class Trigger:
     """An announced exposure; `stage_nm` is where the scanner put the stage."""
@@ -36,7 +39,7 @@ class Frame:
 
     trigger_id: str
     field_index: int
-    status: Literal["ok", "lost", "incomplete", "failed", "timeout"]
+    status: FrameStatus
     image: Image | None
     um_per_px: float
     t_trigger_ns: int

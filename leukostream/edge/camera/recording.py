@@ -38,9 +38,11 @@ class FrameStore:
     def __init__(self, folder: Path, info: SourceInfo, max_mb: float) -> None:
         self._folder = folder
         self._left = max_mb * 1e6
-        self._n = 0
+        self.n_frames = 0
         self.full = ""
         """Why nothing more is recorded; empty while there is room."""
+        self.failed = False
+        """Whether that is the disk's fault, and not the size that was asked for."""
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._index: IO[str] = (folder / INDEX).open("x", encoding="utf-8")
@@ -59,24 +61,29 @@ class FrameStore:
         line = {name: getattr(frame, name) for name in (*_KEPT, *_TEXTS)}
         size = 0 if frame.image is None else frame.image.nbytes
         if size > self._left:
-            self.full = f"recording {self._folder} has reached its size after {self._n} frames; further ones are not recorded."
+            self.full = (
+                f"recording {self._folder} has reached its size after {self.n_frames} frames; further ones are not recorded."
+            )
             return
         try:
             if frame.image is not None:
                 line |= {"file": self._save(frame.image, frame.um_per_px), "sha256": _sha256(frame.image)}
             self._write(line)
         except OSError as problem:
-            self.full = f"recording {self._folder} cannot be written any more ({problem.strerror}); {self._n} frames are in it."
+            self.failed = True
+            self.full = (
+                f"recording {self._folder} cannot be written any more ({problem.strerror}); {self.n_frames} frames are in it."
+            )
             return
         self._left -= size
-        self._n += 1
+        self.n_frames += 1
 
     def close(self) -> None:
         """Finish the index."""
         self._index.close()
 
     def _save(self, image: Image, um_per_px: float) -> str:
-        name = f"{self._n:07d}.tif"
+        name = f"{self.n_frames:07d}.tif"
         per_cm = 1e4 / um_per_px
         tifffile.imwrite(
             self._folder / name, image[:, :, ::-1], photometric="rgb", resolution=(per_cm, per_cm), resolutionunit="CENTIMETER"

@@ -9,10 +9,10 @@ from typing import Annotated
 import typer
 from pydantic import ValidationError
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from typer.models import OptionInfo
 
+from leukostream.edge.commands.progress import field_bar
 from leukostream.edge.commands.watch import keys_given
 from leukostream.edge.contracts.base import explain
 from leukostream.edge.contracts.errors import ConfigError
@@ -77,7 +77,7 @@ def simulate(
         ) from problem
     if restart_every and notebook is None:
         raise ConfigError("a scanner that restarts needs a file to remember where it was; give --notebook FILE.")
-    with _progress() as progress:
+    with field_bar() as progress:
         task = progress.add_task("fields", total=fields)
 
         def told(record: Record) -> None:
@@ -93,11 +93,6 @@ def simulate(
     if found.problems:
         print(f"{len(found.problems)} things do not add up, report this defect: {'; '.join(found.problems)}", file=sys.stderr)
         raise typer.Exit(1)
-
-
-def _progress() -> Progress:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    return Progress(*columns, console=Console(stderr=True), transient=True)
 
 
 def _table(found: Audit, scanner: Scanner) -> Table:

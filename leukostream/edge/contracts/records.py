@@ -95,6 +95,9 @@ class Provenance(Wire):
     um_per_px: float = Field(gt=0)
     frame_width_px: Count
     frame_height_px: Count
+    camera: dict[str, str] = Field(
+        default_factory=dict, description="what the camera says it is and how it is set; empty when it says nothing"
+    )
     is_synthetic: bool = Field(description="true when the fields are drawn, not photographed")
 
 

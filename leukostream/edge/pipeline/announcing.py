@@ -4,7 +4,7 @@ import threading
 from collections import deque
 
 from leukostream.edge.camera.frame import Trigger
-from leukostream.edge.contracts.errors import JournalError, StreamError
+from leukostream.edge.contracts.errors import JournalError
 from leukostream.edge.contracts.messages import Accepted, Rejected, TriggerCommand
 from leukostream.edge.journal.base import Journal
 from leukostream.edge.pipeline.ledger import Ledger
@@ -54,7 +54,10 @@ class TriggerDesk:
             self._max_triggers = min(given, default=None)
 
     def announce(self, command: TriggerCommand) -> Accepted | Rejected | None:
-        """The answer, or None when it will come through `answers`: once the journal holds the trigger."""
+        """The answer, or None when it will come through `answers`: once the journal holds the trigger.
+
+        Raises `StreamError` when the journal cannot be read.
+        """
         with self._changed:
             if command.trigger_id in self._pending:
                 return None  # sent again while its answer is on the way
@@ -119,10 +122,7 @@ class TriggerDesk:
         return until if self._max_triggers is None else min(until, self._max_triggers)
 
     def _known(self, command: TriggerCommand) -> Accepted | Rejected | None:
-        try:
-            before = self._journal.announced(command.run_id, command.trigger_id)
-        except StreamError as problem:
-            return Rejected(cmd_id=command.cmd_id, code="state", reason=str(problem))
+        before = self._journal.announced(command.run_id, command.trigger_id)
         if before is None:
             return None
         if before.cmd_id == command.cmd_id:

@@ -32,7 +32,8 @@ class ControlState:
 class RunControl(Protocol):
     """Commands of the controller. Safe to call from one thread that is not the pipeline's.
 
-    Commands are idempotent: a repeated `cmd_id` gets the answer it got the first time, whatever happened in between.
+    Commands are idempotent: a repeated `cmd_id` gets the answer it got the first time, whatever happened in between. They raise
+    `StreamError` when the journal, which knows what happened, cannot be read.
     """
 
     def start(self, command: RunStartCommand) -> Accepted | Rejected:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from leukostream.edge.camera.frame import (
     Frame,
+    FrameStatus,
     SourceEnded,
     SourceInfo,
     SourceNote,
@@ -88,7 +89,7 @@ class Exposures:
             self._source.give_up(trigger_id)
             self._end(trigger_id, "timeout", f"no frame came within {self._timeout_s:g} s; check trigger line and camera.")
 
-    def _end(self, trigger_id: str, status: str, detail: str) -> None:
+    def _end(self, trigger_id: str, status: FrameStatus, detail: str) -> None:
         trigger, fired_ns = self._exposing.pop(trigger_id)
         self._given_up[trigger_id] = None
         if len(self._given_up) > _REMEMBERED:
@@ -97,7 +98,7 @@ class Exposures:
             Frame(
                 trigger_id,
                 trigger.field_index,
-                "lost" if status == "lost" else "timeout",
+                status,
                 None,
                 self.info.um_per_px,
                 fired_ns,

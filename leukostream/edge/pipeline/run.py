@@ -166,6 +166,7 @@ class Run:
             um_per_px=source.um_per_px,
             frame_width_px=source.width_px,
             frame_height_px=source.height_px,
+            camera=source.camera,
             is_synthetic=source.is_synthetic,
         )
 

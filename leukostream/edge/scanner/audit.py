@@ -23,23 +23,29 @@ class Audit:
 def audit(runs: list[ScannedRun]) -> Audit:
     """Hold each run against what `run_stop` says, and against what the scanner announced and pulsed itself."""
     statuses: Counter[str] = Counter()
-    cells: Counter[str] = Counter()
-    problems = []
+    problems, every_end = [], list[dict[str, Any]]()
     for run in runs:
         ends = [record for record in run.records if record["type"] == "field"]
         statuses.update(record["status"] for record in ends)
-        for record in ends:
-            cells.update(record["counts"] if record["counted"] else {})
+        every_end += ends
         problems += [f"run {run.run_id}: {what}" for what in _problems(run, ends)]
     return Audit(
         runs=len(runs),
         records=sum(len(run.records) for run in runs),
         triggers=sum(len(run.triggers) for run in runs),
         fields=dict(statuses),
-        cells=dict(cells),
+        cells=dict(_cells(every_end)),
         outcomes=dict(Counter(run.records[-1]["outcome"] for run in runs if run.ended)),
         problems=problems,
     )
+
+
+def _cells(ends: list[dict[str, Any]]) -> Counter[str]:
+    """Cells per label of the fields that were counted."""
+    counted: Counter[str] = Counter()
+    for record in ends:
+        counted.update(record["counts"] if record["counted"] else {})
+    return counted
 
 
 def _problems(run: ScannedRun, ends: list[dict[str, Any]]) -> list[str]:
@@ -60,9 +66,7 @@ def _problems(run: ScannedRun, ends: list[dict[str, Any]]) -> list[str]:
     sums = Counter(record["status"] for record in ends)
     if not stop["sums_match"] or stop["triggers"] != len(ends) or Counter(stop["fields"]) != sums:
         found.append(f"run_stop says {stop['triggers']} triggers and {stop['fields']}, its records {dict(sums)}")
-    counted: Counter[str] = Counter()
-    for record in ends:
-        counted.update(record["counts"] if record["counted"] else {})
+    counted = _cells(ends)
     if Counter(stop["cells"]) != counted:
         found.append(f"run_stop has {sum(stop['cells'].values())} cells, its fields {counted.total()}")
     return found

@@ -27,16 +27,13 @@ class ScannedRun:
     cmd_id: str
     continues: str | None
     triggers: dict[str, Announced] = field(default_factory=dict)
+    open: set[str] = field(default_factory=set)
+    """ids of triggers without a field so far"""
     records: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def ended(self) -> bool:
         return bool(self.records) and self.records[-1]["type"] == "run_stop"
-
-    @property
-    def open(self) -> set[str]:
-        """Ids of triggers without a field so far."""
-        return self.triggers.keys() - {record["trigger_id"] for record in self.records if record["type"] == "field"}
 
 
 class Notebook:
@@ -91,12 +88,16 @@ class Notebook:
                 self.runs.append(ScannedRun(run_id, cmd_id, continues))
             case {"announce": trigger_id, "cmd": cmd_id, "field": index}:
                 self.runs[-1].triggers[trigger_id] = Announced(trigger_id, cmd_id, index)
+                self.runs[-1].open.add(trigger_id)
             case {"pulse": trigger_id}:
                 self.runs[-1].triggers[trigger_id].pulsed = True
             case {"refused": trigger_id}:
                 del self.runs[-1].triggers[trigger_id]
+                self.runs[-1].open.discard(trigger_id)
             case {"record": record}:
                 self.runs[-1].records.append(record)
+                if record["type"] == "field":
+                    self.runs[-1].open.discard(record["trigger_id"])
             case _:
                 raise StreamError(f"{self._path} holds a line that is none of a scanner's notebook; give another file.")
 

@@ -2,7 +2,7 @@
 
 import time
 import uuid
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
 
 from leukostream.edge.contracts.errors import ConfigError, StreamError
@@ -54,6 +54,7 @@ class Scanner:
         self._due_s = time.monotonic()
         self._progress_s = time.monotonic()
         self._stopped = False
+        self._to_do: deque[int] = deque()
         self.mishaps: Counter[str] = Counter()
         self.notebook = open_notebook()
         self._controller: Controller | None = None
@@ -109,7 +110,7 @@ class Scanner:
                 return run
         elif index is not None:
             self._announce(run, index)
-        elif not self._stopped and not run.open and self._all_announced(run):
+        elif not self._stopped and not run.open and not self._to_do:
             self._stopped = True
             controller.stop_run(run.run_id, timeout_s=self._plan.patience_s)
             return run
@@ -124,26 +125,22 @@ class Scanner:
         credit = self._connected(run).trigger_until.get(run.run_id, 1)  # unknown: the answer to the first will tell
         if self._stopped or len(run.triggers) >= credit or time.monotonic() < self._due_s:
             return None
-        return next(iter(self._left(run)), None)
+        return self._to_do[0] if self._to_do else None
 
-    def _all_announced(self, run: ScannedRun) -> bool:
-        return not self._left(run)
-
-    def _left(self, run: ScannedRun) -> range | list[int]:
+    def _left(self, run: ScannedRun) -> "deque[int]":
         """Fields that no run has recorded and this one has not announced."""
         last = max((trigger.field_index for trigger in run.triggers.values()), default=-1)
-        if len(self.notebook.runs) == 1:
-            return range(last + 1, self._plan.fields)
         done = {
             record["field_index"]
             for before in self.notebook.runs[:-1]
             for record in before.records
             if record["type"] == "field" and record["status"] not in _REPEATED
         }
-        return [index for index in range(last + 1, self._plan.fields) if index not in done]
+        return deque(index for index in range(last + 1, self._plan.fields) if index not in done)
 
     def _announce(self, run: ScannedRun, index: int) -> None:
         trigger_id = f"t-{index}"
+        self._to_do.popleft()
         self._progress_s = time.monotonic()
         self.notebook.announce(trigger_id, str(uuid.uuid4()), index)
         self._due_s = max(time.monotonic(), self._due_s) + (1 / self._plan.rate if self._plan.rate else 0.0)
@@ -168,7 +165,10 @@ class Scanner:
             self.notebook.refused(trigger.trigger_id)
             if answer.code == "unsupported":
                 raise ConfigError(f"the edge at {self._endpoint} cannot be triggered: {answer.reason}")
-            self._stopped = self._stopped or answer.code != "credit"
+            if answer.code == "credit":
+                self._to_do.appendleft(trigger.field_index)
+            else:
+                self._stopped = True
 
     def _suffer(self, run: ScannedRun) -> ScannedRun:
         mishap = self._dice.roll()
@@ -197,6 +197,7 @@ class Scanner:
         controller.connect(self._plan.patience_s, resume)
         if resume is None:
             self._start(controller, run)
+        self._to_do = self._left(run)
         for trigger in [trigger for trigger in run.triggers.values() if not trigger.pulsed]:
             self._command(run, trigger)
 

@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+import zmq
+
 from leukostream.edge.contracts.errors import StreamError
 
 _TCP = re.compile(r"tcp://(?P<host>[^/]+):(?P<port>\*|\d{1,6})")
@@ -25,6 +27,22 @@ def check_guarded(endpoint: str, keys: Path | None, could: str = "command this e
             f"{endpoint} can be reached from other machines, and without keys anybody could {could}; make some "
             "(`leuko-edge keys new edge --out DIR`) and give --keys DIR, or bind to 127.0.0.1."
         )
+
+
+def bound(socket: "zmq.Socket[bytes]", endpoint: str, option: str) -> str:
+    """Bind; returns the address with the port that was taken. Raises `StreamError` with the option that chooses another."""
+    try:
+        socket.bind(endpoint)
+    except zmq.ZMQError as problem:
+        if problem.errno == zmq.EADDRINUSE:
+            raise StreamError(
+                f"{endpoint} is already in use; stop the other process or choose another port with {option}."
+            ) from problem
+        raise StreamError(
+            f"{endpoint} cannot be bound ({problem.strerror}); give {option} an address of this machine, such as "
+            "tcp://127.0.0.1:5570."
+        ) from problem
+    return socket.getsockopt_string(zmq.LAST_ENDPOINT)
 
 
 def check_endpoint(endpoint: str) -> str:

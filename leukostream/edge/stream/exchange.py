@@ -5,6 +5,7 @@ from typing import Literal, get_args
 
 from leukostream import __version__
 from leukostream.edge.contracts.base import Wire
+from leukostream.edge.contracts.errors import StreamError
 from leukostream.edge.contracts.messages import (
     PROTOCOL_VERSION,
     Ack,
@@ -88,9 +89,9 @@ class Exchange:
             else:
                 self._serve(session, message, now_ns)
         except MessageError as problem:
-            self._reject(identity, problem.reject, str(problem))
+            self.refuse(identity, problem.reject, str(problem))
         except _Refused as refusal:
-            self._reject(identity, refusal.code, refusal.reason)
+            self.refuse(identity, refusal.code, refusal.reason)
 
     def tick(self, now_ns: int) -> None:
         """Give the controller answers and credit that became due, and every session its PING; drop those that were silent for
@@ -141,7 +142,8 @@ class Exchange:
         behind = any(cursor.next_seq < self._journal.next_seq(run_id) for run_id, cursor in session.cursors.items())
         return behind or bool(session.answers)
 
-    def _reject(self, identity: bytes, code: RejectCode, reason: str) -> None:
+    def refuse(self, identity: bytes, code: RejectCode, reason: str) -> None:
+        """Send a REJECT, and count it."""
         self.rejects[code] += 1
         self._send_reject(identity, code, reason)
 
@@ -181,7 +183,7 @@ class Exchange:
             superseded = self._lease.take(session)
             if superseded is not None:
                 self.drop(superseded)
-                self._reject(
+                self.refuse(
                     superseded.identity, "busy", f"client {hello.client_id!r} opened a newer session; this one is closed."
                 )
         self.sessions[identity] = session
@@ -225,13 +227,16 @@ class Exchange:
             return Rejected(
                 cmd_id=command.cmd_id, code="state", reason=f"an observer may only read; {command.type} is for the controller."
             )
-        match command:
-            case RunStartCommand():
-                return self._control.start(command)
-            case TriggerCommand():
-                return self._control.trigger(command)
-            case RunStopCommand():
-                return self._control.stop(command)
+        try:
+            match command:
+                case RunStartCommand():
+                    return self._control.start(command)
+                case TriggerCommand():
+                    return self._control.trigger(command)
+                case RunStopCommand():
+                    return self._control.stop(command)
+        except StreamError as problem:  # the journal that knows what was done before cannot be read
+            return Rejected(cmd_id=command.cmd_id, code="state", reason=str(problem))
 
     def _acknowledge(self, session: Session, ack: Ack) -> None:
         self._check_position(ack.run_id, ack.upto_seq + 1)

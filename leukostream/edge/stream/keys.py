@@ -14,6 +14,7 @@ import zmq
 import zmq.auth
 
 from leukostream.edge.contracts.errors import StreamError
+from leukostream.edge.contracts.signature import NAME_PATTERN
 
 EDGE = "edge"
 ALLOWED = "allowed"
@@ -126,7 +127,7 @@ class AllowList:
 
 
 def _check_name(name: str) -> None:
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name):
+    if not re.fullmatch(NAME_PATTERN, name):
         raise StreamError(f"{name!r} is no name for keys; use letters, digits, points and dashes, such as scanner-1.")
 
 

@@ -12,7 +12,7 @@ from leukostream.edge.journal.base import Journal
 from leukostream.edge.pipeline.control import RunControl
 from leukostream.edge.stream.codec import MAX_TO_EDGE_BYTES
 from leukostream.edge.stream.delivery import deliver
-from leukostream.edge.stream.endpoint import check_endpoint, check_guarded
+from leukostream.edge.stream.endpoint import bound, check_endpoint, check_guarded
 from leukostream.edge.stream.exchange import Exchange, Posted
 from leukostream.edge.stream.guard import Guard
 from leukostream.edge.stream.settings import StreamSettings
@@ -68,11 +68,10 @@ class EdgeServer:
         # libzmq cuts the connection above this, so that no peer can fill the memory; between the two limits it is told why.
         self._router.setsockopt(zmq.MAXMSGSIZE, 16 * MAX_TO_EDGE_BYTES)
         try:
-            self._router.bind(self.endpoint)
-        except zmq.ZMQError as problem:
+            self.endpoint = bound(self._router, self.endpoint, "--bind")
+        except StreamError:
             self._release()
-            raise StreamError(_bind_sentence(self.endpoint, problem)) from problem
-        self.endpoint = self._router.getsockopt_string(zmq.LAST_ENDPOINT)
+            raise
         self._journal.on_append(self._waker.wake)
         self._thread.start()
         return self
@@ -160,7 +159,7 @@ class EdgeServer:
         if self._stop_at_ns is not None:
             wait_ms = min(wait_ms, max(0, (self._stop_at_ns - time.monotonic_ns()) // 1_000_000 + 1))
         for session in list(self._exchange.sessions.values()):
-            delivered = deliver(session, self._journal, self._post, self._settings.batch_records)
+            delivered = deliver(session, self._journal, self._post, self._exchange.refuse, self._settings.batch_records)
             if delivered == "gone":
                 self._exchange.drop(session)
             elif delivered == "full":
@@ -184,9 +183,3 @@ class EdgeServer:
 def _key_of(frame: "zmq.Frame | bytes") -> bytes:
     """Public key of the client that a message came from, which ZeroMQ notes on it as the handshake's user id."""
     return b"" if isinstance(frame, bytes) else str(frame.get("User-Id")).encode()
-
-
-def _bind_sentence(bind: str, problem: zmq.ZMQError) -> str:
-    if problem.errno == zmq.EADDRINUSE:
-        return f"{bind} is already in use; stop the other process or choose another port with --bind."
-    return f"{bind} cannot be bound ({problem.strerror}); give an address of this machine, such as tcp://127.0.0.1:5570."

@@ -14,7 +14,7 @@ from pathlib import Path
 import zmq
 
 from leukostream.edge.contracts.errors import StreamError
-from leukostream.edge.stream.endpoint import check_endpoint, check_guarded
+from leukostream.edge.stream.endpoint import bound, check_endpoint, check_guarded
 from leukostream.edge.stream.guard import Guard
 from leukostream.edge.stream.waker import Waker
 
@@ -69,12 +69,11 @@ class Publisher:
         self._socket.setsockopt(zmq.MAXMSGSIZE, _SUBSCRIPTION_BYTES)
         self._socket.setsockopt(zmq.LINGER, _LINGER_MS)
         try:
-            self._socket.bind(self.endpoint)
-        except zmq.ZMQError as problem:
+            self.endpoint = bound(self._socket, self.endpoint, "--telemetry")
+        except StreamError:
             self._guard.close()
             self._free()
-            raise StreamError(_bind_sentence(self.endpoint, problem)) from problem
-        self.endpoint = self._socket.getsockopt_string(zmq.LAST_ENDPOINT)
+            raise
         self._thread.start()
         return self
 
@@ -127,9 +126,3 @@ class Publisher:
         # A PUB drops what a subscriber has no room for; it never makes its owner wait.
         self._socket.send(self._compose(self.sent), zmq.NOBLOCK)
         self.sent += 1
-
-
-def _bind_sentence(endpoint: str, problem: zmq.ZMQError) -> str:
-    if problem.errno == zmq.EADDRINUSE:
-        return f"{endpoint} is already in use; stop the other process or choose another port with --telemetry."
-    return f"{endpoint} cannot be bound ({problem.strerror}); give --telemetry an address such as tcp://127.0.0.1:5571."

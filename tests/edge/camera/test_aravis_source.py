@@ -70,6 +70,15 @@ def test_a_whole_edge_counts_what_a_scanner_triggers() -> None:
     seen = play("whole_edge", "60")
     assert (seen["edge"], seen["scanner"], seen["problems"], seen["outcomes"]) == (0, 0, [], {"stopped": 1})
     assert seen["fields"] == {"ok": 60}
+    assert (seen["camera"]["model"], seen["camera"]["trigger"]) == ("Fake", "software"), "run_start says what it was and did"
+
+
+def test_cameras_are_listed_as_a_run_names_them() -> None:
+    seen = play("cameras")
+    assert {"source": "aravis:127.0.0.1", "what": "Fake, serial number GV01, Aravis-Fake-GV01"} in seen["found"]
+    code, out, said = seen["none"]
+    assert (code, out) == (4, "[]") or "opencv:" in out, "this machine may have a camera of its own"
+    assert "Traceback" not in said
 
 
 class ScriptedDevice:

@@ -17,6 +17,7 @@ from support.stand_ins import ListSource, Status, frame_of
 from leukostream.edge.camera.frame import Frame, FrameSource, SourceEnded, SourceTimeout
 from leukostream.edge.camera.recording import INDEX, FrameStore, RecordingSource, keeping
 from leukostream.edge.camera.uri import open_source
+from leukostream.edge.commands.record import record as record_command
 from leukostream.edge.contracts.errors import ConfigError, SourceError
 
 STATUSES: list[Status] = ["ok", "ok", "lost", "incomplete", "failed"]
@@ -153,6 +154,23 @@ def test_a_folder_that_holds_a_recording_is_not_written_over(tmp_path: Path) -> 
     record(tmp_path / "r", frames_of(["ok"]))
     with pytest.raises(SourceError, match="holds a recording already"):
         record(tmp_path / "r", frames_of(["ok"]))
+
+
+def test_a_disk_that_takes_no_more_is_an_error_and_what_was_recorded_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write, written = tifffile.imwrite, []
+
+    def full(path: Path, *what: object, **how: object) -> None:
+        if len(written) == 2:
+            raise OSError(28, "No space left on device")
+        written.append(path)
+        write(path, *what, **how)
+
+    monkeypatch.setattr(tifffile, "imwrite", full)
+    with pytest.raises(SourceError, match=r"cannot be written any more \(No space left on device\); 2 frames are in it"):
+        record_command("virtual:fields=5,width=64,height=48,variants=1,rbc=1", tmp_path / "r")
+    assert len(played(RecordingSource(str(tmp_path / "r"), None))) == 2
 
 
 def test_the_command_records_a_source_and_plays_it_back(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ from typing import Any
 import pytest
 from support.ports import free_endpoint
 from support.tiny_bundle import write_tiny_bundle
+
+from leukostream.edge.camera.recording import RecordingSource
 
 pytestmark = pytest.mark.timeout(60)
 EDGE = [sys.executable, "-m", "leukostream.edge.cli"]
@@ -59,7 +62,8 @@ def test_a_scanner_that_vanishes_and_comes_back_over_a_camera_with_faults(
     start: Callable[..., Process], tmp_path: Path
 ) -> None:
     endpoint = free_endpoint()
-    edge = start(f"{SLIDE},lose_every=7,damage_every=11,extra_every=5,fail_every=13", endpoint, "--trigger-window", "8")
+    faults, kept_in = "lose_every=7,damage_every=11,extra_every=5,fail_every=13", tmp_path / "kept"
+    edge = start(f"{SLIDE},{faults}", endpoint, "--trigger-window", "8", "--keep-frames", str(kept_in))
     mishaps = ["--disconnect-every", "12", "--restart-every", "25", "--stall-every", "40", "--stall-s", "0.1"]
     done = simulate(endpoint, "--fields", "60", *mishaps, "--notebook", str(tmp_path / "notebook"), "--seed", "3")
     assert done.returncode == 0, done.stderr
@@ -73,6 +77,11 @@ def test_a_scanner_that_vanishes_and_comes_back_over_a_camera_with_faults(
     assert found["mishaps"]["disconnect"] and found["mishaps"]["restart"]
     assert edge.wait(20) == 0
     assert [run["problem"] for run in verified(tmp_path)] == [""]
+    kept = RecordingSource(str(kept_in), None)
+    frames = [kept.read(1) for _ in range(kept.info.n_fields or 0)]
+    assert [frame.trigger_id for frame in frames if frame.trigger_id] == [f"t-{index}" for index in range(60)]
+    assert Counter(frame.status for frame in frames if frame.trigger_id) == {"ok": 43, "lost": 8, "incomplete": 5, "failed": 4}
+    assert any(not frame.trigger_id for frame in frames), "those that nobody announced are recorded, too"
 
 
 def test_an_edge_that_is_killed_is_continued_in_another_run(start: Callable[..., Process], tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from support.scripted_run import StartEdge, run_start, run_stop
 from support.wire import RawClient
 
 from leukostream.edge.contracts.errors import StreamError
+from leukostream.edge.contracts.messages import TriggerCommand
 from leukostream.edge.journal.base import Journal
 from leukostream.edge.journal.memory import MemoryJournal
 from leukostream.edge.journal.sqlite import SqliteJournal
@@ -157,6 +158,34 @@ def test_a_controller_whose_acks_fall_to_the_rate_limit_gets_every_record_later(
         controller.start_run()
         assert [record.seq for record in controller.records()] == list(range(102))
     assert edge.server.rejects["rate"], "some were dropped"
+
+
+class UnreadableJournal(MemoryJournal):
+    """Holds a run that it can no longer give back, as a file on a failing disk does."""
+
+    def runs(self) -> list[str]:
+        return ["old"]
+
+    def read(self, run_id: str, from_seq: int, limit: int) -> list[tuple[int, bytes]]:
+        raise StreamError("the journal cannot be read (disk I/O error); check its disk.")
+
+    def announced(self, run_id: str, trigger_id: str) -> TriggerCommand | None:
+        raise StreamError("the journal cannot be read (disk I/O error); check its disk.")
+
+
+def test_a_journal_that_cannot_be_read_refuses_the_command_and_not_the_stream() -> None:
+    journal = UnreadableJournal()
+    with (
+        EdgeServer("tcp://127.0.0.1:0", journal, SingleRun(StopSwitch(), journal), "boot") as server,
+        RawClient(server.endpoint) as client,
+    ):
+        client.hello()
+        for command in ({"type": "RUN_START"}, {"type": "TRIGGER", "trigger_id": "t", "field_index": 0}):
+            answer = client.ask(cmd_id=command["type"], run_id="old", **command)
+            assert (answer["type"], answer["code"]) == ("REJECTED", "state")
+            assert "disk I/O error" in answer["reason"]
+        assert client.ask(type="PING", nonce="1", t_ns="0")["type"] == "PONG"
+        assert server.alive
 
 
 def _server(bind: str, journal: Journal | None = None) -> EdgeServer:

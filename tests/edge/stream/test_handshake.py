@@ -106,6 +106,7 @@ def test_an_observer_that_comes_after_the_records_were_let_go_is_told_so(start_e
         observer.connect()
         with pytest.raises(StreamError, match="no longer held; resume from seq 17"):
             list(observer.records(run_id))
+        assert edge.server.rejects["unknown_run"] == 1, "it is counted like every REJECT"
         assert next(record.seq for record in observer.records(run_id, from_seq=17)) == 17
 
 

@@ -6,7 +6,7 @@ from collections import deque
 from leukostream.edge.camera.aravis.device import AravisDevice, Grabbed
 from leukostream.edge.camera.aravis.library import CameraFault
 from leukostream.edge.camera.aravis.options import parse_aravis
-from leukostream.edge.camera.frame import Frame, SourceInfo, SourceNote, SourceTimeout, Trigger
+from leukostream.edge.camera.frame import Frame, FrameStatus, SourceInfo, SourceNote, SourceTimeout, Trigger
 from leukostream.edge.camera.frame_ids import FrameIds
 from leukostream.edge.contracts.errors import SourceError
 
@@ -138,7 +138,7 @@ class AravisSource:
             self._end_next("lost", missing, None, "the camera counted this frame and it never came.")
         self._end_next("incomplete" if grabbed.fault else "ok", frame_id, grabbed, grabbed.fault and f"{grabbed.fault}.")
 
-    def _end_next(self, status: str, frame_id: int, grabbed: Grabbed | None, detail: str) -> None:
+    def _end_next(self, status: FrameStatus, frame_id: int, grabbed: Grabbed | None, detail: str) -> None:
         """The frame of this id belongs to the next trigger; a free-running camera makes one up."""
         now_ns = time.monotonic_ns()
         if not self._triggered:
@@ -152,7 +152,7 @@ class AravisSource:
             Frame(
                 trigger_id=trigger.trigger_id,
                 field_index=trigger.field_index,
-                status="lost" if status == "lost" else "incomplete" if status == "incomplete" else "ok",
+                status=status,
                 image=grabbed.image if grabbed and not grabbed.fault else None,
                 um_per_px=self._um_per_px,
                 t_trigger_ns=fired_ns,
