@@ -18,7 +18,7 @@ _OBSERVED = {
     "triggers": "triggers accepted",
     "records": "records",
     "lost": "records lost",
-    "invented": "records that the journal does not hold",
+    "invented": "records that the journal does not hold so",
     "reordered": "records reordered",
     "twice": "records taken twice",
     "counted_twice": "fields counted twice",

@@ -19,9 +19,10 @@ from leukostream.edge.scanner.notebook import Notebook, ScannedRun
 
 @dataclass
 class Account:
-    """Of one scan. `lost`, `invented`, `reordered` and `twice` count records by (run, seq), `counted_twice` fields whose cells
-    entered the sums of two runs; `problems` says everything that does not add up. `unacknowledged` is no problem: the last ACK
-    was lost with a process or a cable, and the edge keeps those records until it comes again."""
+    """Of one scan. `lost`, `reordered` and `twice` count records by (run, seq), `invented` those that are not what the journal
+    has at that place, `counted_twice` fields whose cells entered the sums of two runs; `problems` says everything that does
+    not add up. `unacknowledged` is no problem: the last ACK was lost with a process or a cable, and the edge keeps those
+    records until it comes again."""
 
     runs: int = 0
     interrupted: int = 0
@@ -63,9 +64,10 @@ def _compare(runs: list[ScannedRun], archive: Archive, plan: ChaosPlan) -> Accou
             if broken := archive.problem(stored[run.run_id]):
                 found.problems.append(f"run {run.run_id}: {broken}")
             found.unacknowledged += stored[run.run_id].unacknowledged
-        seqs, expected = [record["seq"] for record in run.records], [record["seq"] for record in written]
-        found.lost += len({*expected} - {*seqs})
-        found.invented += len({*seqs} - {*expected})
+        seqs, on_disk = [record["seq"] for record in run.records], {record["seq"]: record for record in written}
+        found.lost += len(on_disk.keys() - {*seqs})
+        # Not by seq alone: an edge that has forgotten a record gives its seq to the next one.
+        found.invented += sum(on_disk.get(seq) != record for seq, record in zip(seqs, run.records, strict=True))
         found.reordered += sum(later < earlier for earlier, later in pairwise(seqs))
         found.twice += sum(count - 1 for count in Counter(seqs).values())
         if run.records != written:

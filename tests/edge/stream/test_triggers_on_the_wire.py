@@ -1,7 +1,11 @@
 """Triggers over a real socket, through a real run with stand-ins for camera and engine: credit both ways, advice, limits."""
 
+import json
+import math
 import threading
+import time
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -223,16 +227,20 @@ def test_commands_get_the_same_answer_from_the_edge_that_follows_a_killed_one(st
     journal.close()
 
 
-def test_a_client_that_sends_too_much_is_told_so_once_and_others_are_served(start: Start) -> None:
-    edge = start(settings=StreamSettings(messages_per_s=50))
+def test_a_client_that_sends_too_much_is_told_so_once_a_second_and_others_are_served(start: Start) -> None:
+    edge = start(settings=StreamSettings(messages_per_s=5))
     with RawClient(edge.server.endpoint) as wild, Controller(edge.server.endpoint) as controller:
         controller.connect()
         wild.hello("wild", role="observer")
+        began_s, answers = time.monotonic(), Counter[str]()
         for nonce in range(300):
             wild.send(type="PING", nonce=str(nonce), t_ns="0")
-        answers = [wild.receive()["type"] for _ in range(101)]
-        assert answers.count("REJECT") == 1
-        assert edge.server.rejects["rate"] >= 150
+        while wild.socket.poll(100) or answers["PONG"] + edge.server.rejects["rate"] < 300:
+            if wild.socket.poll(0):
+                answers[json.loads(wild.socket.recv())["type"]] += 1
+        told_at_most = 1 + math.floor(time.monotonic() - began_s)
+        assert answers["PONG"] + edge.server.rejects["rate"] == 300, "each was answered or dropped, and counted"
+        assert 1 <= answers["REJECT"] <= told_at_most
         run_id = controller.start_run()
         assert isinstance(announced(controller, run_id, 0), Accepted)
 
