@@ -76,7 +76,7 @@ FROM_EDGE = st.one_of(
 encodings = st.sampled_from(["json", "msgpack"])
 Reader = Callable[[bytes], Wire]
 MESSAGES = st.tuples(TO_EDGE, st.just(codec.decode_to_edge)) | st.tuples(FROM_EDGE, st.just(codec.decode_from_edge))
-MAPS = {"fields", "cells", "counts", "settings", "non_wbc_per_100_wbc"}
+MAPS = {"fields", "cells", "counts", "settings", "camera", "non_wbc_per_100_wbc"}
 anything = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False, allow_infinity=False) | name,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(name, inner, max_size=3),
