@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from chaos.plan import ChaosPlan
-from leukostream.edge.camera.frame import Frame, SourceInfo, SourceNote, SourceTimeout, Trigger
+from leukostream.edge.camera.frame import Frame, SourceBase, SourceInfo, SourceTimeout, Trigger
 from leukostream.edge.contracts.bundle import MODEL, Bundle, BundleManifest, Training, class_table
 from leukostream.edge.contracts.cells import INDEX
 from leukostream.edge.contracts.detections import Image, RawDetections
@@ -48,13 +48,14 @@ def cells_of(seed: int, field_index: int) -> dict[str, int]:
     return {LABELS[mixed >> 9 & 3]: n_cells} if n_cells else {}
 
 
-class FaultyCamera:
+class FaultyCamera(SourceBase):
     """A triggered source: of its exposures some give no frame, a damaged one, one too late, one twice, or one more.
 
     The first pixel of a frame holds the class and the number of its cells.
     """
 
     def __init__(self, plan: ChaosPlan, boot: int) -> None:
+        super().__init__()
         self.info = SourceInfo("chaos:", _SIDE_PX, _SIDE_PX, _UM_PER_PX, None, self_paced=False, is_synthetic=True)
         self._plan = plan
         self._random = random.Random(f"{plan.seed} {boot}")
@@ -95,9 +96,6 @@ class FaultyCamera:
         return Frame(
             trigger.trigger_id, trigger.field_index, "ok", image, _UM_PER_PX, now_ns, now_ns, stage_nm=trigger.stage_nm
         )
-
-    def notes(self) -> list[SourceNote]:
-        return []
 
     def close(self) -> None:
         pass

@@ -12,8 +12,10 @@ from typing import Any
 
 from support.fake_gige import number_of
 
-from leukostream.edge.camera.aravis.source import AravisSource
-from leukostream.edge.camera.frame import SourceTimeout, Trigger
+from leukostream.edge.camera.bgr import bgr_of
+from leukostream.edge.camera.frame import Frame, SourceTimeout, Trigger
+from leukostream.edge.camera.industrial.source import CameraSource
+from leukostream.edge.camera.uri import open_source
 from leukostream.edge.journal.archive import Archive
 
 EDGE = [sys.executable, "-m", "leukostream.edge.cli"]
@@ -37,7 +39,19 @@ def running_camera(lost_per_mille: float = 0.0, hz: float = 0.0) -> Iterator["su
         camera.wait()
 
 
-def expose(source: AravisSource, index: int, timeout_s: float = 2.0) -> list[dict[str, Any]]:
+def opened(rest: str) -> CameraSource:
+    source = open_source(f"aravis:{rest}", 0.13)
+    assert isinstance(source, CameraSource)
+    source.start()
+    return source
+
+
+def numbered(frame: Frame) -> int | None:
+    image = bgr_of(frame)
+    return None if image is None else number_of(image)
+
+
+def expose(source: CameraSource, index: int, timeout_s: float = 2.0) -> list[dict[str, Any]]:
     """Trigger once; every frame until the trigger has its end, or what a run would make of its silence."""
     source.expect(Trigger(f"t{index}", index, (index, 0)))
     deadline_s, seen = time.monotonic() + timeout_s, list[dict[str, Any]]()
@@ -46,7 +60,7 @@ def expose(source: AravisSource, index: int, timeout_s: float = 2.0) -> list[dic
             frame = source.read(0.05)
         except SourceTimeout:
             continue
-        number = number_of(frame.image) if frame.image is not None else None
+        number = numbered(frame)
         seen.append({"trigger": frame.trigger_id, "status": frame.status, "id": frame.frame_id, "number": number})
         if frame.trigger_id == f"t{index}":
             return seen
@@ -57,9 +71,9 @@ def expose(source: AravisSource, index: int, timeout_s: float = 2.0) -> list[dic
 def triggered(n: str) -> dict[str, Any]:
     """`n` software triggers, one after the other, over the wrap of the 16-bit counter (the fake one begins at 65401)."""
     with running_camera():
-        source = AravisSource("127.0.0.1,trigger=software,width=732,height=574,exposure_us=2000", 0.13)
+        source = opened("127.0.0.1,trigger=software,width=732,height=574,exposure_us=2000")
         frames = [frame for index in range(int(n)) for frame in expose(source, index)]
-        info, statistics = source.info, source.statistics()
+        info, statistics = source.info, source.statistics().model_dump()
         source.close()
     return {"frames": frames, "camera": info.camera, "size": [info.width_px, info.height_px], "statistics": statistics}
 
@@ -67,9 +81,9 @@ def triggered(n: str) -> dict[str, Any]:
 def lossy(n: str) -> dict[str, Any]:
     """A network that loses packets for good."""
     with running_camera(lost_per_mille=0.5):
-        source = AravisSource("127.0.0.1,trigger=software,width=732,height=574", 0.13)
+        source = opened("127.0.0.1,trigger=software,width=732,height=574")
         frames = [frame for index in range(int(n)) for frame in expose(source, index)]
-        statistics = source.statistics()
+        statistics = source.statistics().model_dump()
         source.close()
     return {"frames": frames, "statistics": statistics}
 
@@ -77,7 +91,7 @@ def lossy(n: str) -> dict[str, Any]:
 def killed_camera() -> dict[str, Any]:
     """The camera dies in mid-run, and another one takes its address."""
     camera = start_camera()
-    source = AravisSource("127.0.0.1,trigger=software,width=732,height=574,lost_s=30", 0.13)
+    source = opened("127.0.0.1,trigger=software,width=732,height=574,lost_s=30")
     frames = [frame for index in range(5) for frame in expose(source, index)]
     camera.kill()
     camera.wait()
@@ -89,6 +103,7 @@ def killed_camera() -> dict[str, Any]:
             frames += expose(source, index)
             notes += [note.code for note in source.notes()]
             index += 1
+            time.sleep(0.05)
         frames += [frame for more in range(index, index + 3) for frame in expose(source, more)]
         source.close()
     return {"frames": frames, "notes": notes}
@@ -97,8 +112,8 @@ def killed_camera() -> dict[str, Any]:
 def dead_client() -> dict[str, Any]:
     """A client that was killed keeps control of the camera for some seconds: opening waits for it."""
     script = (
-        "import time; from leukostream.edge.camera.aravis.source import AravisSource\n"
-        "s = AravisSource('127.0.0.1,trigger=software', 0.13); print('open', flush=True); time.sleep(60)"
+        "import time; from leukostream.edge.camera.uri import open_source\n"
+        "s = open_source('aravis:127.0.0.1,trigger=software', 0.13); print('open', flush=True); time.sleep(60)"
     )
     with running_camera():
         client = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
@@ -107,7 +122,7 @@ def dead_client() -> dict[str, Any]:
         client.kill()
         client.wait()
         began_s = time.monotonic()
-        source = AravisSource("127.0.0.1,trigger=software,width=732,height=574,open_s=15", 0.13)
+        source = opened("127.0.0.1,trigger=software,width=732,height=574,open_s=15")
         waited_s = time.monotonic() - began_s
         frames = [frame for index in range(3) for frame in expose(source, index)]
         source.close()
@@ -117,18 +132,18 @@ def dead_client() -> dict[str, Any]:
 def free_running(n: str) -> dict[str, Any]:
     """A camera that paces itself, with a reader that pauses, so that the driver runs out of buffers."""
     with running_camera(hz=50.0):
-        source = AravisSource("127.0.0.1,width=732,height=574,buffers=4,rate=50", 0.13)
+        source = opened("127.0.0.1,width=732,height=574,buffers=4,rate=50")
         frames = []
         while len(frames) < int(n):
             try:
                 frame = source.read(1.0)
             except SourceTimeout:
                 continue
-            number = number_of(frame.image) if frame.image is not None else None
+            number = numbered(frame)
             frames.append({"index": frame.field_index, "status": frame.status, "id": frame.frame_id, "number": number})
             if len(frames) == 20:
                 time.sleep(0.5)
-        statistics = source.statistics()
+        statistics = source.statistics().model_dump()
         source.close()
     return {"frames": frames, "statistics": statistics}
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from leukostream.edge.camera.frame import Frame, FrameStatus, SourceEnded, SourceInfo, SourceNote
+from leukostream.edge.camera.frame import Frame, FrameStatus, SourceBase, SourceEnded, SourceInfo, SourceNote
 from leukostream.edge.contracts.detections import Image, RawDetections
 from leukostream.edge.contracts.errors import FrameError
 from leukostream.edge.contracts.records import Detection
@@ -46,7 +46,7 @@ def frame_of(index: int, n_cells: int = 1, status: Status = "ok", image: Image |
     return Frame(f"t{index}", index, status, image, 0.13, now, now, source_name=f"{index}.png", detail=detail)
 
 
-class ListSource:
+class ListSource(SourceBase):
     """Gives its frames one after the other; an exception among them is raised, a callable is called first."""
 
     def __init__(
@@ -55,6 +55,7 @@ class ListSource:
         notes: Sequence[SourceNote] = (),
         size_px: tuple[int, int] = (WIDTH_PX, HEIGHT_PX),
     ) -> None:
+        super().__init__()
         self._script = list(script)
         self._notes = list(notes)
         n_frames = sum(isinstance(step, Frame) for step in script)
@@ -69,13 +70,9 @@ class ListSource:
                 raise step
             if isinstance(step, Frame):
                 self.given += 1
-                return step
+                return self._count(step)
             step()
         raise SourceEnded
-
-    def notes(self) -> list[SourceNote]:
-        notes, self._notes = self._notes, []
-        return notes
 
     def close(self) -> None:
         self.closed = True

@@ -1,8 +1,9 @@
-"""A camera's pixels to BGR in one pass, which is also the copy out of the driver's buffer."""
+"""A camera's pixels to BGR in one pass, which is also the copy out of the driver's buffer into the engine's slot."""
 
 import cv2
 import numpy as np
 
+from leukostream.edge.camera.frame import Frame, PixelFormat
 from leukostream.edge.contracts.detections import Image
 
 # GenICam names a Bayer pattern by its first two pixels of the first row, OpenCV by the second row's second and third.
@@ -16,13 +17,26 @@ _CONVERSIONS = {
 }
 
 
-def bytes_per_pixel(pixel_format: str) -> int:
-    """Of a GenICam pixel format that `to_bgr` knows."""
-    return 3 if pixel_format in {"RGB8", "BGR8"} else 1
+def shape_of(width_px: int, height_px: int, pixel_format: PixelFormat) -> tuple[int, ...]:
+    """Shape of an image in this format."""
+    return (height_px, width_px, 3) if pixel_format in {"RGB8", "BGR8"} else (height_px, width_px)
 
 
-def to_bgr(pixels: Image, pixel_format: str) -> Image:
-    """uint8 [H, W, 3] BGR of its own from uint8 [H, W, 3] or [H, W] in a GenICam format. Raises KeyError for another format."""
+def to_bgr(pixels: Image, pixel_format: PixelFormat, into: Image | None = None) -> Image:
+    """uint8 [H, W, 3] BGR from uint8 [H, W, 3] or [H, W]: in `into` when given, else in memory of its own."""
     if pixel_format == "BGR8":
-        return pixels.copy()
-    return np.asarray(cv2.cvtColor(pixels, _CONVERSIONS[pixel_format]), np.uint8)
+        if into is None:
+            return pixels.copy()
+        into[...] = pixels
+        return into
+    done = np.asarray(cv2.cvtColor(pixels, _CONVERSIONS[pixel_format], dst=into), np.uint8)
+    if into is not None and not np.may_share_memory(done, into):
+        raise ValueError(f"an image of {pixels.shape} cannot be converted into {into.shape}")  # OpenCV would have reallocated
+    return done
+
+
+def bgr_of(frame: Frame) -> Image | None:
+    """The frame's image in BGR: itself where it is that already."""
+    if frame.image is None or frame.pixel_format == "BGR8":
+        return frame.image
+    return to_bgr(frame.image, frame.pixel_format)

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from leukostream.edge.camera.decode import IMAGE_SUFFIXES, read_image
-from leukostream.edge.camera.frame import Frame, SourceEnded, SourceInfo, SourceNote
+from leukostream.edge.camera.frame import Frame, SourceBase, SourceEnded, SourceInfo, SourceNote
 from leukostream.edge.contracts.detections import Image
 from leukostream.edge.contracts.errors import FrameError, SourceError
 
@@ -18,7 +18,7 @@ def natural_key(path: Path) -> tuple[list[int | str], str]:
     return [int(part) if at % 2 else part for at, part in enumerate(parts)], str(path)
 
 
-class FolderSource:
+class FolderSource(SourceBase):
     """Reads `pattern` (a folder, one image file, or a glob). The first image that decodes sets the frame size.
 
     Files that cannot be used, and images of another size, are frames with status "failed"; the run goes on. Raises
@@ -26,7 +26,7 @@ class FolderSource:
     """
 
     def __init__(self, pattern: str, um_per_px: float) -> None:
-        self._notes: list[SourceNote] = []
+        super().__init__()
         self._noted: set[str] = set()
         self._root, self._files = self._find(pattern)
         self._next = 0
@@ -54,7 +54,7 @@ class FolderSource:
         t_trigger_ns = time.monotonic_ns()
         image = self._opened.pop(index) if index in self._opened else self._decode(index)
         detail = image if isinstance(image, str) else self._size_fault(index, image)
-        return Frame(
+        frame = Frame(
             trigger_id=f"file-{index}",
             field_index=index,
             status="failed" if detail else "ok",
@@ -66,10 +66,7 @@ class FolderSource:
             source_name=self._name(index),
             detail=detail,
         )
-
-    def notes(self) -> list[SourceNote]:
-        given, self._notes = self._notes, []
-        return given
+        return self._count(frame)
 
     def close(self) -> None:
         """Forget what was decoded ahead; files are never held open."""

@@ -5,6 +5,7 @@ from typing import Literal, Protocol
 
 from leukostream.edge.contracts.detections import Image
 from leukostream.edge.contracts.errors import SourceError
+from leukostream.edge.contracts.records import SourceStatistics
 
 
 class SourceEnded(Exception):
@@ -18,6 +19,8 @@ class SourceTimeout(SourceError):
 
 
 FrameStatus = Literal["ok", "lost", "incomplete", "failed", "timeout"]
+PixelFormat = Literal["BGR8", "RGB8", "BayerRG8", "BayerGR8", "BayerGB8", "BayerBG8", "Mono8"]
+"""GenICam's names; `leukostream.edge.camera.bgr` converts them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +36,10 @@ class Trigger:
 class Frame:
     """What one trigger gave: an image, or the reason why there is none.
 
-    `image` is uint8 [H, W, 3], BGR, C-contiguous, owned by the receiver; None unless `status` is "ok". Times are monotonic
-    nanoseconds; `t_camera_ns` is on the camera's clock. `stage_nm` is the position of the image centre at exposure, read back.
+    `image` is uint8 [H, W, 3] (or [H, W] for one value per pixel) in `pixel_format`, C-contiguous, for the receiver alone; None
+    unless `status` is "ok". It may lie in a camera driver's buffer, so who keeps many images copies them. Times are monotonic
+    nanoseconds; `t_camera_ns` is on the camera's clock. `age_ms` is the time from the frame's arrival at this machine to its
+    being read; None when nobody can tell. `stage_nm` is the position of the image centre at exposure, read back.
     """
 
     trigger_id: str
@@ -49,6 +54,18 @@ class Frame:
     stage_nm: tuple[int, int] | None = None
     source_name: str = ""
     detail: str = ""
+    pixel_format: PixelFormat = "BGR8"
+    age_ms: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a source can do: be triggered by a line or by software, tell its own time of each frame, and send data with it."""
+
+    hardware_trigger: bool = False
+    software_trigger: bool = False
+    timestamps: bool = False
+    chunk_data: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +83,7 @@ class SourceInfo:
     """what a camera says it is and how it is set, read back"""
     exposures_at_once: int = 1
     """triggers that a triggered source may be told of before the first one's frame has come"""
+    capabilities: Capabilities = Capabilities()
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,13 +105,45 @@ class FrameSource(Protocol):
     @property
     def info(self) -> SourceInfo: ...
 
+    def start(self) -> None:
+        """A run begins: no frame that was exposed before is served from now on. Raises `SourceError`."""
+        ...
+
     def read(self, timeout_s: float) -> Frame: ...
 
     def notes(self) -> list[SourceNote]:
         """Notes since the last call; each is given once."""
         ...
 
+    def statistics(self) -> SourceStatistics:
+        """Since `start`."""
+        ...
+
     def close(self) -> None: ...
+
+
+class SourceBase:
+    """What sources share: they count what they give, collect their notes, and most have nothing to do when a run begins."""
+
+    def __init__(self) -> None:
+        self._given: dict[str, int] = {}
+        self._notes: list[SourceNote] = []
+
+    def start(self) -> None:
+        self._given.clear()
+
+    def notes(self) -> list[SourceNote]:
+        notes, self._notes = self._notes, []
+        return notes
+
+    def statistics(self) -> SourceStatistics:
+        given = self._given
+        return SourceStatistics(delivered=given.get("ok", 0), lost=given.get("lost", 0), incomplete=given.get("incomplete", 0))
+
+    def _count(self, frame: Frame) -> Frame:
+        """The frame, on its way to whoever reads."""
+        self._given[frame.status] = self._given.get(frame.status, 0) + 1
+        return frame
 
 
 class TriggeredSource(FrameSource, Protocol):

@@ -1,4 +1,4 @@
-"""A camera through OpenCV: an index (USB, laptop) or a URL (RTSP, HTTP)."""
+"""A camera through OpenCV: an index (USB, laptop), a URL (RTSP, HTTP) or a GStreamer pipeline."""
 
 import threading
 import time
@@ -6,110 +6,110 @@ import time
 import cv2
 import numpy as np
 
-from leukostream.edge.camera.frame import Frame, SourceInfo, SourceNote, SourceTimeout
+from leukostream.edge.camera.frame import Capabilities, FrameSource
+from leukostream.edge.camera.industrial.device import CameraFault, Grabbed
+from leukostream.edge.camera.industrial.options import CameraOptions, parse_options
+from leukostream.edge.camera.industrial.source import CameraSource
 from leukostream.edge.camera.quiet import quiet_opencv
-from leukostream.edge.contracts.detections import Image
 from leukostream.edge.contracts.errors import SourceError
 
 OPEN_TIMEOUT_MS = 5000
 GIVE_UP_AFTER_S = 2.0
 """A camera that fails this long without one frame is gone; shorter gaps happen on USB."""
 RETRY_S = 0.02
+_CREDIBLE_AGE_MS = 60_000.0
+"""A driver's time stamp that is further away is not of this machine's monotonic clock."""
 
 quiet_opencv()
 
 
-class OpenCvSource:
-    """A free-running camera. Its own thread takes every frame off the driver at once and keeps the newest, so that a buffer in
-    between never makes an old frame look new; no frame is served twice.
+def open_opencv(rest: str, um_per_px: float) -> FrameSource:
+    """The source `opencv:REST`. Raises `ConfigError` or `SourceError`."""
+    device, options = parse_options("opencv", rest, CameraOptions, address_pattern=r"\S.*")
+    return CameraSource(f"opencv:{rest}", um_per_px, options, lambda open_s: OpenCvDevice(device, open_s))
 
-    `frame_id` counts the frames taken off the driver: a gap is what the run did not ask for in time. Raises `SourceError` when
-    the camera is not there or stops delivering, `SourceTimeout` from `read` when no new frame came in time.
+
+class OpenCvDevice:
+    """Implements `CameraDevice`. Its own thread takes every frame off the driver at once and keeps the newest, so that a buffer
+    in between never makes an old frame look new; no frame is served twice.
+
+    Frame ids count the frames taken off the driver: one that is skipped was not asked for in time, and is no loss. Raises
+    `SourceError` when the camera is not there.
     """
 
-    def __init__(self, device: str, um_per_px: float) -> None:
+    counts_exposures = False
+
+    def __init__(self, device: str, open_s: float) -> None:
         self._device = device
-        self._capture = _open(device)
+        self._capture = _open(device, open_s)
         there, first = self._capture.read()
         if not there:
             self._capture.release()
             raise SourceError(f"camera {device} opens but gives no frame; check that no other program uses it.")
-        self._info = SourceInfo(
-            uri=f"opencv:{device}",
-            width_px=first.shape[1],
-            height_px=first.shape[0],
-            um_per_px=um_per_px,
-            n_fields=None,
-            self_paced=True,
-        )
+        backend = str(self._capture.getBackendName())
+        self._size = first.shape[1], first.shape[0]
+        self.settings: dict[str, str | float] = {"width": self._size[0], "height": self._size[1], "backend": backend}
+        # Only V4L2 passes the driver's own time stamp on, which is of this machine's monotonic clock.
+        self._stamped = backend == "V4L2"
+        self.capabilities = Capabilities(timestamps=self._stamped)
         self._fresh = threading.Condition()
-        self._newest: tuple[int, int, Image] | None = (0, time.monotonic_ns(), np.asarray(first, np.uint8))
-        self._gone = False
+        self._count = 0
+        self._replaced = 0
+        self._newest: Grabbed | None = None
+        self._gone = ""
         self._closing = threading.Event()
-        self._served = 0
+        self._keep(first)
         self._thread = threading.Thread(target=self._grab_all, name="opencv-grab", daemon=True)
         self._thread.start()
 
-    @property
-    def info(self) -> SourceInfo:
-        return self._info
+    def fire(self) -> None:
+        """Raises `CameraFault`: OpenCV has no triggers."""
+        raise CameraFault("OpenCV cannot trigger a camera")
 
-    def read(self, timeout_s: float) -> Frame:
+    def grab(self, timeout_s: float) -> Grabbed | None:
         """The newest frame that was not served yet; waits for one up to `timeout_s`."""
-        t_read_ns = time.monotonic_ns()
         with self._fresh:
             self._fresh.wait_for(lambda: self._newest is not None or self._gone, timeout_s)
             newest, self._newest = self._newest, None
-            gone = self._gone
-        if newest is None and gone:
-            raise SourceError(
-                f"camera {self._device} stopped delivering frames; check its cable or its stream and start again."
-            )
-        if newest is None:
-            raise SourceTimeout(
-                f"camera {self._device} gave no new frame within {timeout_s:g} s; check its exposure and its cable."
-            )
-        frame_id, t_host_ns, image = newest
-        index = self._served
-        self._served += 1
-        size_fault = image.shape[:2] != (self._info.height_px, self._info.width_px)
-        return Frame(
-            trigger_id=f"grab-{frame_id}",
-            field_index=index,
-            status="failed" if size_fault else "ok",
-            image=None if size_fault else image,
-            um_per_px=self._info.um_per_px,
-            t_trigger_ns=min(t_read_ns, t_host_ns),
-            t_host_ns=t_host_ns,
-            frame_id=frame_id,
-            source_name=f"{self._device}#{frame_id}",
-            detail=self._size_fault(image) if size_fault else "",
+            if newest is None:
+                self.check()
+                return None
+        # Its time in the driver is in it already; here it has waited since.
+        waited_ms = (time.monotonic_ns() - newest.t_host_ns) / 1e6
+        return Grabbed(
+            newest.frame_id,
+            newest.pixels,
+            newest.fault,
+            newest.t_camera_ns,
+            newest.t_host_ns,
+            (newest.age_ms or 0.0) + waited_ms,
         )
 
-    def notes(self) -> list[SourceNote]:
-        return []
+    def check(self) -> None:
+        if self._gone:
+            raise CameraFault(self._gone)
+
+    def restart(self) -> None:
+        """Forget what was taken so far."""
+        with self._fresh:
+            self._newest = None
+
+    def statistics(self) -> dict[str, int]:
+        """Frames taken off the driver, and those that a newer one has replaced before they were read."""
+        return {"taken": self._count, "replaced": self._replaced}
 
     def close(self) -> None:
         """Stop grabbing; the thread releases the camera, because releasing it under a running grab crashes OpenCV."""
         self._closing.set()
         self._thread.join(timeout=OPEN_TIMEOUT_MS / 1000 + 1.0)
 
-    def _size_fault(self, image: Image) -> str:
-        return (
-            f"camera {self._device} changed its frame size from {self._info.width_px} x {self._info.height_px} to "
-            f"{image.shape[1]} x {image.shape[0]} px; fix its resolution and start again."
-        )
-
     def _grab_all(self) -> None:
-        frame_id, failing_since_s = 0, None
+        failing_since_s = None
         while not self._closing.is_set():
             there, image = self._capture.read()
-            now_ns = time.monotonic_ns()
             if there:
-                frame_id, failing_since_s = frame_id + 1, None
-                with self._fresh:
-                    self._newest = (frame_id, now_ns, np.asarray(image, np.uint8))
-                    self._fresh.notify()
+                failing_since_s = None
+                self._keep(image)
                 continue
             failing_since_s = failing_since_s or time.monotonic()
             if time.monotonic() - failing_since_s > GIVE_UP_AFTER_S:
@@ -117,18 +117,49 @@ class OpenCvSource:
             self._closing.wait(RETRY_S)
         self._capture.release()
         with self._fresh:
-            self._gone = True
+            self._gone = f"it stopped delivering frames {GIVE_UP_AFTER_S:g} s ago"
+            self._fresh.notify()
+
+    def _keep(self, image: cv2.typing.MatLike) -> None:
+        now_ns = time.monotonic_ns()
+        stamp_ns = round(self._capture.get(cv2.CAP_PROP_POS_MSEC) * 1e6) if self._stamped else 0
+        age_ms = (now_ns - stamp_ns) / 1e6
+        credible = self._stamped and 0.0 <= age_ms < _CREDIBLE_AGE_MS
+        size = image.shape[1], image.shape[0]
+        fault = "" if size == self._size else f"its frame size changed from {self._size} to {size}; fix it and start again"
+        with self._fresh:
+            self._count += 1
+            self._replaced += self._newest is not None
+            pixels = None if fault else np.asarray(image, np.uint8)
+            self._newest = Grabbed(
+                self._count, pixels, fault, stamp_ns if credible else None, now_ns, age_ms if credible else None
+            )
             self._fresh.notify()
 
 
-def _open(device: str) -> cv2.VideoCapture:
+def _open(device: str, open_s: float) -> cv2.VideoCapture:
+    if "!" in device:
+        return _open_pipeline(device)
     if device.isdecimal():
         capture = cv2.VideoCapture(int(device))
         advice = "check that it is plugged in and that this user may open /dev/video*"
     else:
-        limits = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, OPEN_TIMEOUT_MS, cv2.CAP_PROP_READ_TIMEOUT_MSEC, OPEN_TIMEOUT_MS]
+        limit_ms = min(OPEN_TIMEOUT_MS, max(1000, int(open_s * 1000)))
+        limits = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, limit_ms, cv2.CAP_PROP_READ_TIMEOUT_MSEC, OPEN_TIMEOUT_MS]
         capture = cv2.VideoCapture(device, cv2.CAP_FFMPEG, limits)
         advice = "check the address and that the camera is on"
     if not capture.isOpened():
         raise SourceError(f"camera {device} is not there; {advice}.")
+    return capture
+
+
+def _open_pipeline(pipeline: str) -> cv2.VideoCapture:
+    if cv2.CAP_GSTREAMER not in cv2.videoio_registry.getBackends():
+        raise SourceError(
+            f"{pipeline!r} is a GStreamer pipeline and this OpenCV has no GStreamer; use the system's OpenCV "
+            "(Debian, Ubuntu: python3-opencv), which `leuko-edge doctor` names."
+        )
+    capture = cv2.VideoCapture(pipeline, cv2.CAP_GSTREAMER)
+    if not capture.isOpened():
+        raise SourceError(f"GStreamer cannot start {pipeline!r}; try it with gst-launch-1.0, and end it in appsink.")
     return capture

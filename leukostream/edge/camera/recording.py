@@ -17,6 +17,7 @@ import tifffile
 from leukostream.edge.camera.frame import (
     Frame,
     FrameSource,
+    SourceBase,
     SourceEnded,
     SourceInfo,
     SourceNote,
@@ -25,11 +26,14 @@ from leukostream.edge.camera.frame import (
 )
 from leukostream.edge.contracts.detections import Image
 from leukostream.edge.contracts.errors import ConfigError, SourceError
+from leukostream.edge.contracts.records import SourceStatistics
 
 INDEX = "index.jsonl"
 _VERSION = 1
 _KEPT = ("trigger_id", "field_index", "status", "um_per_px", "t_trigger_ns", "t_host_ns", "frame_id", "t_camera_ns", "stage_nm")
 _TEXTS = ("source_name", "detail")
+_LATER = {"pixel_format": "BGR8", "age_ms": None}
+"""Kept since a later version, with what holds for lines without them."""
 
 
 class FrameStore:
@@ -58,7 +62,7 @@ class FrameStore:
         """Record a frame; once the room is used up, nothing more."""
         if self.full:
             return
-        line = {name: getattr(frame, name) for name in (*_KEPT, *_TEXTS)}
+        line = {name: getattr(frame, name) for name in (*_KEPT, *_TEXTS, *_LATER)}
         size = 0 if frame.image is None else frame.image.nbytes
         if size > self._left:
             self.full = (
@@ -67,7 +71,7 @@ class FrameStore:
             return
         try:
             if frame.image is not None:
-                line |= {"file": self._save(frame.image, frame.um_per_px), "sha256": _sha256(frame.image)}
+                line |= {"file": self._save(frame.image, frame.um_per_px, frame.pixel_format), "sha256": _sha256(frame.image)}
             self._write(line)
         except OSError as problem:
             self.failed = True
@@ -82,11 +86,15 @@ class FrameStore:
         """Finish the index."""
         self._index.close()
 
-    def _save(self, image: Image, um_per_px: float) -> str:
+    def _save(self, image: Image, um_per_px: float, pixel_format: str) -> str:
         name = f"{self.n_frames:07d}.tif"
         per_cm = 1e4 / um_per_px
         tifffile.imwrite(
-            self._folder / name, image[:, :, ::-1], photometric="rgb", resolution=(per_cm, per_cm), resolutionunit="CENTIMETER"
+            self._folder / name,
+            image[:, :, ::-1] if pixel_format == "BGR8" else image,
+            photometric="rgb" if image.ndim == 3 else "minisblack",
+            resolution=(per_cm, per_cm),
+            resolutionunit="CENTIMETER",
         )
         return name
 
@@ -106,6 +114,12 @@ class KeptSource:
     @property
     def info(self) -> SourceInfo:
         return self._source.info
+
+    def start(self) -> None:
+        self._source.start()
+
+    def statistics(self) -> SourceStatistics:
+        return self._source.statistics()
 
     def read(self, timeout_s: float) -> Frame:
         frame = self._source.read(timeout_s)
@@ -139,7 +153,7 @@ def keeping(source: FrameSource, store: FrameStore) -> KeptSource:
     return KeptSource(source, store) if source.info.self_paced else KeptTriggeredSource(cast("TriggeredSource", source), store)
 
 
-class RecordingSource:
+class RecordingSource(SourceBase):
     """Plays the recording `PATH[,pace=original]` back. Without a pace, frames come as fast as they are read.
 
     A file that is missing or not what was recorded is a frame with status "failed". Raises `SourceError` when there is no
@@ -147,12 +161,13 @@ class RecordingSource:
     """
 
     def __init__(self, rest: str, um_per_px: float | None) -> None:
+        super().__init__()
         path, _, option = rest.partition(",")
         if option not in {"", "pace=original"}:
             raise ConfigError(f"source 'recording:{rest}' has the unknown option {option!r}; there is pace=original.")
         self._folder = Path(path).expanduser()
         self._original = bool(option)
-        about, self._lines, self._cut = _read(self._folder)
+        about, self._lines, cut = _read(self._folder)
         if um_per_px is not None and abs(um_per_px - about["um_per_px"]) > 1e-3 * um_per_px:
             raise ConfigError(
                 f"recording {path} was made at {about['um_per_px']:g} um/px, not at {um_per_px:g}; leave the scale out."
@@ -167,6 +182,9 @@ class RecordingSource:
             is_synthetic=about["is_synthetic"],
             camera=about["camera"],
         )
+        if cut:
+            what = f"the index of recording {self._folder} ends in the middle of a line: whoever wrote it was interrupted."
+            self._notes.append(SourceNote("recording_cut", what, "warning"))
         self._next = 0
         self._began_ns: int | None = None
         self._closed = threading.Event()
@@ -184,18 +202,11 @@ class RecordingSource:
         self._await(offset_ns, timeout_s)
         self._next += 1
         now_ns = time.monotonic_ns()
-        kept = {name: line[name] for name in (*_KEPT, *_TEXTS)}
+        kept = _LATER | {name: line[name] for name in (*_KEPT, *_TEXTS, *_LATER) if name in line or name not in _LATER}
         kept["stage_nm"] = tuple(line["stage_nm"]) if line["stage_nm"] else None
         took_ns = max(0, line["t_host_ns"] - line["t_trigger_ns"])
         frame = Frame(**kept | {"image": None, "t_trigger_ns": now_ns - took_ns, "t_host_ns": now_ns})
-        return replace(frame, **self._image(line)) if "file" in line else frame
-
-    def notes(self) -> list[SourceNote]:
-        if not self._cut:
-            return []
-        self._cut = False
-        what = f"the index of recording {self._folder} ends in the middle of a line: whoever wrote it was interrupted."
-        return [SourceNote("recording_cut", what, "warning")]
+        return self._count(replace(frame, **self._image(line)) if "file" in line else frame)
 
     def close(self) -> None:
         """No further frame."""
@@ -214,7 +225,9 @@ class RecordingSource:
     def _image(self, line: dict[str, Any]) -> dict[str, Any]:
         file = self._folder / line["file"]
         try:
-            image = np.ascontiguousarray(tifffile.imread(file)[:, :, ::-1])
+            image = tifffile.imread(file)
+            if line.get("pixel_format", "BGR8") == "BGR8":
+                image = np.ascontiguousarray(image[:, :, ::-1])
         except (OSError, ValueError, IndexError, tifffile.TiffFileError) as problem:
             return {"status": "failed", "detail": f"{file} cannot be read ({problem}); restore it from a copy."}
         if _sha256(image) != line["sha256"]:

@@ -1,17 +1,16 @@
 """A source URI to an open source."""
 
+from collections.abc import Callable
+
 from leukostream.edge.camera.folder import FolderSource
 from leukostream.edge.camera.frame import FrameSource
-from leukostream.edge.camera.opencv import OpenCvSource
+from leukostream.edge.camera.opencv import open_opencv
 from leukostream.edge.camera.video import VideoSource
 from leukostream.edge.contracts.errors import ConfigError
 
-SCHEMES = ("folder", "video", "opencv", "aravis", "recording", "virtual")
-
 
 def open_source(uri: str, um_per_px: float | None) -> FrameSource:
-    """Open `folder:PATH` (or a plain path or glob), `video:PATH`, `opencv:INDEX` / `opencv:URL`, `aravis:ADDRESS`,
-    `recording:PATH` or `virtual:SETTINGS`.
+    """Open what `SCALED` and `SCALE_FREE` list; a plain path or glob is a `folder:`.
 
     `um_per_px` is the physical size of one pixel; only the virtual slide and a recording know their own. Raises `ConfigError`
     when it is missing or the scheme is unknown, `SourceError` when the source cannot be opened.
@@ -19,14 +18,8 @@ def open_source(uri: str, um_per_px: float | None) -> FrameSource:
     scheme, rest = _split(uri)
     if not rest:
         raise ConfigError(f"source {uri!r} names nothing to open; write for example folder:PATH, video:PATH or opencv:0.")
-    if scheme == "virtual":
-        from leukostream.edge.camera.virtual_camera import open_virtual  # noqa: PLC0415 - draws a slide; only it needs that
-
-        return open_virtual(rest, um_per_px)
-    if scheme == "recording":
-        from leukostream.edge.camera.recording import RecordingSource  # noqa: PLC0415 - reads TIFF; only this source needs it
-
-        return RecordingSource(rest, um_per_px)
+    if scheme in SCALE_FREE:
+        return SCALE_FREE[scheme](rest, um_per_px)
     if um_per_px is None:
         raise ConfigError(
             f"source {uri!r} does not say how large a pixel is; give it with --um-per-px "
@@ -36,15 +29,38 @@ def open_source(uri: str, um_per_px: float | None) -> FrameSource:
         raise ConfigError(
             f"{um_per_px:g} um/px is out of range; a microscope camera has between 0 and 10, typically 0.05 to 0.5."
         )
-    if scheme == "folder":
-        return FolderSource(rest, um_per_px)
-    if scheme == "video":
-        return VideoSource(rest, um_per_px)
-    if scheme == "aravis":
-        from leukostream.edge.camera.aravis.source import AravisSource  # noqa: PLC0415 - only this source needs libaravis
+    return SCALED[scheme](rest, um_per_px)
 
-        return AravisSource(rest, um_per_px)
-    return OpenCvSource(rest, um_per_px)
+
+# What only one source needs is imported when it is opened: drivers, a TIFF reader, the slide's drawing.
+
+
+def _aravis(rest: str, um_per_px: float) -> FrameSource:
+    from leukostream.edge.camera.aravis.device import open_aravis  # noqa: PLC0415
+
+    return open_aravis(rest, um_per_px)
+
+
+def _recording(rest: str, um_per_px: float | None) -> FrameSource:
+    from leukostream.edge.camera.recording import RecordingSource  # noqa: PLC0415
+
+    return RecordingSource(rest, um_per_px)
+
+
+def _virtual(rest: str, um_per_px: float | None) -> FrameSource:
+    from leukostream.edge.camera.virtual_camera import open_virtual  # noqa: PLC0415
+
+    return open_virtual(rest, um_per_px)
+
+
+SCALED: dict[str, Callable[[str, float], FrameSource]] = {
+    "folder": FolderSource,
+    "video": VideoSource,
+    "opencv": open_opencv,
+    "aravis": _aravis,
+}
+SCALE_FREE: dict[str, Callable[[str, float | None], FrameSource]] = {"recording": _recording, "virtual": _virtual}
+SCHEMES = (*SCALED, *SCALE_FREE)
 
 
 def _split(uri: str) -> tuple[str, str]:

@@ -6,7 +6,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from leukostream.edge.camera.frame import Frame, SourceEnded, SourceInfo, SourceNote
+from leukostream.edge.camera.frame import Frame, SourceBase, SourceEnded, SourceInfo, SourceNote
 from leukostream.edge.camera.quiet import quiet_opencv
 from leukostream.edge.contracts.detections import Image
 from leukostream.edge.contracts.errors import SourceError
@@ -17,7 +17,7 @@ COUNT_TOLERANCE = 0.01
 quiet_opencv()
 
 
-class VideoSource:
+class VideoSource(SourceBase):
     """Reads a video file to its announced end. Rotation metadata is not applied, as with images.
 
     Raises `SourceError` when the file cannot be opened, and from `read` when the frames stop clearly before the announced end:
@@ -25,6 +25,7 @@ class VideoSource:
     """
 
     def __init__(self, path: str, um_per_px: float) -> None:
+        super().__init__()
         file = Path(path).expanduser()
         if not file.is_file():
             raise SourceError(f"video {path} does not exist; give the path of a video file.")
@@ -37,7 +38,6 @@ class VideoSource:
             raise SourceError(f"video {path} cannot be read: it is damaged or of an unknown format; convert it to MP4 or AVI.")
         self._announced = max(0, int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT)))
         self._delivered = 0
-        self._notes: list[SourceNote] = []
         if not self._announced:
             what = f"video {path} does not say how many frames it has, so a damaged end cannot be told from its end."
             self._notes.append(SourceNote("frame_count_unknown", what, "warning"))
@@ -64,7 +64,7 @@ class VideoSource:
         index = self._delivered
         self._delivered += 1
         size_fault = image is not None and image.shape[:2] != (self._info.height_px, self._info.width_px)
-        return Frame(
+        frame = Frame(
             trigger_id=f"frame-{index}",
             field_index=index,
             status="failed" if size_fault else "ok",
@@ -78,10 +78,7 @@ class VideoSource:
             if size_fault
             else "",
         )
-
-    def notes(self) -> list[SourceNote]:
-        given, self._notes = self._notes, []
-        return given
+        return self._count(frame)
 
     def close(self) -> None:
         """Close the file."""

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError
 
-from leukostream.edge.camera.frame import Frame, SourceEnded, SourceInfo, SourceNote, SourceTimeout
+from leukostream.edge.camera.frame import Frame, SourceBase, SourceEnded, SourceInfo, SourceTimeout
 from leukostream.edge.contracts.base import Strict, explain
 from leukostream.edge.contracts.cells import NAMES
 from leukostream.edge.contracts.errors import ConfigError
@@ -86,7 +86,7 @@ def parse_virtual(uri_tail: str) -> tuple[VirtualOptions, SlideSettings]:
         ) from problem
 
 
-class VirtualSource:
+class VirtualSource(SourceBase):
     """A `FrameSource` that walks a virtual slide in a serpentine, beginning at stage position (0, 0).
 
     `um_per_px` may be left out; if given it must be the slide's own. Raises `ConfigError`. Rendering happens in `read`, in the
@@ -94,6 +94,7 @@ class VirtualSource:
     """
 
     def __init__(self, uri_tail: str, um_per_px: float | None = None) -> None:
+        super().__init__()
         self._options, settings = parse_virtual(uri_tail)
         if um_per_px is not None and abs(um_per_px - UM_PER_PX) > 0.001 * UM_PER_PX:
             raise ConfigError(
@@ -138,7 +139,7 @@ class VirtualSource:
         self._await_turn(timeout_s)
         index = self._next
         self._next += 1
-        return self._expose(f"virtual-{index}", index, self._fault(index), index)
+        return self._count(self._expose(f"virtual-{index}", index, self._fault(index), index))
 
     def _expose(self, trigger_id: str, index: int, fault: Fault | None, frame_id: int) -> Frame:
         t_trigger_ns = time.monotonic_ns()
@@ -156,10 +157,6 @@ class VirtualSource:
             source_name=f"field {index} of virtual slide {self._options.seed}",
             detail=_DETAILS[fault] if fault else "",
         )
-
-    def notes(self) -> list[SourceNote]:
-        """A virtual slide has nothing to remark."""
-        return []
 
     def close(self) -> None:
         """No further field; a waiting `read` raises `SourceEnded`."""

@@ -42,7 +42,7 @@ class VirtualCamera(VirtualSource):
         """The next exposure's frame. Raises `SourceTimeout` when none is due."""
         if self._extra is not None:
             frame, self._extra = self._extra, None
-            return frame
+            return self._count(frame)
         if self._closed.is_set():
             raise SourceEnded
         if not self._expected:
@@ -59,7 +59,7 @@ class VirtualCamera(VirtualSource):
             self._extra = Frame(
                 "", 0, "ok", frame.image.copy(), frame.um_per_px, frame.t_trigger_ns, frame.t_host_ns, frame_id=index
             )
-        return frame
+        return self._count(frame)
 
     def _frame(self, trigger: Trigger, index: int) -> Frame:
         if trigger.field_index < self._options.fields:

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from leukostream.edge.camera.frame import Frame, FrameSource, SourceEnded, SourceInfo, SourceNote
+from leukostream.edge.camera.bgr import bgr_of
+from leukostream.edge.camera.frame import Frame, FrameSource, SourceBase, SourceEnded, SourceInfo
 from leukostream.edge.contracts.detections import Image, RawDetections
 from leukostream.edge.contracts.errors import EngineError, SourceError
 from leukostream.edge.contracts.messages import RunStartCommand
@@ -27,10 +28,11 @@ _RUN_FIELDS = 200
 of 200 leukocytes takes."""
 
 
-class MemorySource:
+class MemorySource(SourceBase):
     """Gives `n_fields` frames that are in memory already, in turn."""
 
     def __init__(self, images: Sequence[Image], info: SourceInfo, n_fields: int) -> None:
+        super().__init__()
         self._images = images
         self._n_fields = n_fields
         self._next = 0
@@ -42,9 +44,6 @@ class MemorySource:
         index, self._next = self._next, self._next + 1
         now_ns = time.monotonic_ns()
         return Frame(str(index), index, "ok", self._images[index % len(self._images)], self.info.um_per_px, now_ns, now_ns)
-
-    def notes(self) -> list[SourceNote]:
-        return []
 
     def close(self) -> None:
         self._images = ()
@@ -110,8 +109,9 @@ def images_of(source: FrameSource, n_images: int) -> list[Image]:
     try:
         while len(images) < n_images:
             frame = source.read(_READ_S)
-            if frame.image is not None:
-                images.append(frame.image)
+            image = bgr_of(frame)
+            if image is not None:
+                images.append(image.copy())  # it may lie in a camera driver's buffer
     except SourceEnded:
         if not images:
             raise SourceError(

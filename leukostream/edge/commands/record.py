@@ -44,6 +44,7 @@ def record(
     try:
         with stop_on_signals(stop), field_bar() as progress:
             task = progress.add_task("frames", total=total)
+            kept.start()
             while not stop.requested and not store.full and (fields is None or store.n_frames < fields):
                 with suppress(SourceTimeout):
                     kept.read(_READ_S)

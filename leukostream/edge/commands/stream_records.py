@@ -71,7 +71,7 @@ class StandInRun:
         return self._recorder.field(Job(frame, _WIDTH_PX, _HEIGHT_PX, status, findings=findings, marks=marks))
 
     def stop(self) -> RunStop:
-        return self._recorder.stop(RunOutcome.COMPLETED, "")
+        return self._recorder.stop(RunOutcome.COMPLETED, "", None)
 
 
 def _findings(draw: random.Random) -> Findings:

@@ -142,6 +142,9 @@ class FieldRecord(_Record):
     t_host_ns: Int64 = Field(description="host monotonic clock when the frame was in memory")
     t_camera_ns: Int64 | None = None
     clock: Literal["camera", "host"] = "host"
+    age_ms: float | None = Field(
+        None, ge=0, description="from the frame's arrival at this machine to its being read; null when nobody can tell"
+    )
     detections: tuple[Detection, ...] = ()
     counts: dict[str, Count] = Field(default_factory=dict, description="cells per label in this field")
     running: Running
@@ -168,6 +171,16 @@ class Event(_Record):
     field_index: Count | None = None
 
 
+class SourceStatistics(Wire):
+    """What a source counted during the run; what became of its frames is in `fields`."""
+
+    delivered: Count = Field(description="frames that came whole")
+    lost: Count = Field(0, description="exposures that the camera counted and that never came, or that its loss has cost")
+    incomplete: Count = Field(0, description="frames that came damaged")
+    underruns: Count = Field(0, description="frames for which the driver had no buffer: they were not read fast enough")
+    driver: dict[str, Count] = Field(default_factory=dict, description="what the driver counts besides, by its own names")
+
+
 class RunStop(_Record):
     """Last record of a run."""
 
@@ -180,6 +193,7 @@ class RunStop(_Record):
     cells: dict[str, Count]
     differential: Differential
     duration_s: float = Field(ge=0)
+    source: SourceStatistics | None = Field(None, description="what the source says of the run; null when it could not tell")
 
 
 Record = RunStart | FieldRecord | Advice | Event | RunStop

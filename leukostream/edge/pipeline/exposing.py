@@ -14,6 +14,7 @@ from leukostream.edge.camera.frame import (
     Trigger,
     TriggeredSource,
 )
+from leukostream.edge.contracts.records import SourceStatistics
 from leukostream.edge.pipeline.announcing import TriggerDesk
 
 _STEP_S = 0.02
@@ -43,6 +44,12 @@ class Exposures:
     @property
     def info(self) -> SourceInfo:
         return self._source.info
+
+    def start(self) -> None:
+        self._source.start()
+
+    def statistics(self) -> SourceStatistics:
+        return self._source.statistics()
 
     def read(self, timeout_s: float) -> Frame:
         """The next trigger's frame; `SourceTimeout` also while no trigger is announced."""

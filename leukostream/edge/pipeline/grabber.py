@@ -49,6 +49,7 @@ class Grabber:
         self._queue.end(ending)
 
     def _grab(self) -> Ending:
+        self._source.start()
         while not self._queue.closed:
             if self._ledger and self._max_fields is not None and self._ledger.issued >= self._max_fields:
                 return Ending(RunOutcome.COMPLETED, f"{self._max_fields} fields were asked for")

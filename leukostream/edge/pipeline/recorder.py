@@ -6,7 +6,17 @@ from datetime import datetime, timezone
 
 from leukostream.edge.camera.frame import SourceNote
 from leukostream.edge.contracts.messages import RunStartCommand
-from leukostream.edge.contracts.records import Advice, Event, FieldRecord, Provenance, Running, RunStart, RunStop, StagePosition
+from leukostream.edge.contracts.records import (
+    Advice,
+    Event,
+    FieldRecord,
+    Provenance,
+    Running,
+    RunStart,
+    RunStop,
+    SourceStatistics,
+    StagePosition,
+)
 from leukostream.edge.contracts.status import RunOutcome
 from leukostream.edge.counting import RunningCounts
 from leukostream.edge.pipeline.arrivals import AdviceNote
@@ -70,6 +80,7 @@ class Recorder:
             stage=StagePosition(x_nm=frame.stage_nm[0], y_nm=frame.stage_nm[1]) if frame.stage_nm else None,
             t_host_ns=frame.t_host_ns,
             t_camera_ns=frame.t_camera_ns,
+            age_ms=frame.age_ms,
             clock="host" if frame.t_camera_ns is None else "camera",
             detections=findings.detections if findings else (),
             counts=findings.counts if findings else {},
@@ -92,7 +103,7 @@ class Recorder:
     def advice(self, note: AdviceNote) -> Advice:
         return Advice(run_id=self._run_id, seq=self._seq(), wall_time=_wall_time(), advice=note.advice, reason=note.reason)
 
-    def stop(self, outcome: RunOutcome, detail: str) -> RunStop:
+    def stop(self, outcome: RunOutcome, detail: str, source: SourceStatistics | None) -> RunStop:
         """The last record. A ledger that does not add up makes the run a failed one."""
         ended, sums_match = self._ledger.ended(), self._ledger.sums_match()
         if not sums_match:
@@ -110,6 +121,7 @@ class Recorder:
             cells=self._counts.cells,
             differential=self._counts.differential(),
             duration_s=(self._clock() - self._start_ns) / 1e9,
+            source=source,
         )
 
     def _seq(self) -> int:

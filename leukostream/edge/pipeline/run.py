@@ -11,7 +11,7 @@ from leukostream.edge.camera.fit import FitPlan
 from leukostream.edge.camera.frame import Frame, FrameSource, TriggeredSource
 from leukostream.edge.contracts.errors import ConfigError
 from leukostream.edge.contracts.messages import RunStartCommand
-from leukostream.edge.contracts.records import Provenance, Record
+from leukostream.edge.contracts.records import Provenance, Record, SourceStatistics
 from leukostream.edge.contracts.status import FieldStatus, RunOutcome
 from leukostream.edge.engine.base import Engine
 from leukostream.edge.pipeline.announcing import TriggerDesk
@@ -102,11 +102,18 @@ class Run:
             self._queue.close()
         if ending.outcome is RunOutcome.STOPPED:
             ending = Ending(self._stop.outcome, self._stop.requested or ending.detail)
-        yield recorder.stop(ending.outcome, ending.detail)
+        yield recorder.stop(ending.outcome, ending.detail, self._source_statistics())
 
     def advise(self, note: AdviceNote) -> None:
         """Put an `advice` among the records. For any thread."""
         self._queue.note(note)
+
+    def _source_statistics(self) -> SourceStatistics | None:
+        try:
+            return self._source.statistics()
+        except Exception as problem:  # noqa: BLE001 a driver that fails even here must not take run_stop with it
+            _log.warning("%s", sentence_of(problem, "the source could not say what it has lost"))
+            return None
 
     def _expects(self) -> bool:
         """Whether a frame is due: always, unless it is first to be announced."""

@@ -1,5 +1,6 @@
 """What is done to a field before and after the engine, for one bundle and one camera."""
 
+from leukostream.edge.camera.bgr import to_bgr
 from leukostream.edge.camera.fit import FitPlan, plan_fit
 from leukostream.edge.camera.frame import Frame, SourceInfo
 from leukostream.edge.contracts.bundle import Bundle, Thresholds
@@ -36,7 +37,10 @@ class CellWork:
                 f"this field is {width_px} x {height_px} px at {frame.um_per_px:g} um/px but the run began with "
                 f"{info.width_px} x {info.height_px} px at {info.um_per_px:g} um/px; give such fields a run of their own."
             )
-        self._plan.write(image, views)
+        if self._plan.is_untouched and frame.pixel_format != "BGR8":
+            to_bgr(image, frame.pixel_format, into=views[0])  # the only copy that this field sees
+        else:
+            self._plan.write(image if frame.pixel_format == "BGR8" else to_bgr(image, frame.pixel_format), views)
 
     def findings(self, raw: RawDetections) -> Findings:
         cells = postprocess(raw, self._plan, self._point)

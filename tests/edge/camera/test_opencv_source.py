@@ -7,7 +7,7 @@ from support.mjpeg import HEIGHT_PX, WIDTH_PX, mjpeg_camera, number_of
 
 from leukostream.edge.camera import opencv
 from leukostream.edge.camera.frame import SourceTimeout
-from leukostream.edge.camera.opencv import OpenCvSource
+from leukostream.edge.camera.opencv import open_opencv
 from leukostream.edge.contracts.errors import SourceError
 
 pytestmark = pytest.mark.timeout(30)
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.timeout(30)
 
 def test_a_slow_reader_gets_new_frames_not_buffered_ones() -> None:
     with mjpeg_camera(n_frames=200, fps=100) as url:
-        source = OpenCvSource(url, 0.13)
+        source = open_opencv(url, 0.13)
         assert (source.info.width_px, source.info.height_px, source.info.n_fields) == (WIDTH_PX, HEIGHT_PX, None)
         seen = []
         for index in range(6):
@@ -33,13 +33,13 @@ def test_a_slow_reader_gets_new_frames_not_buffered_ones() -> None:
 def test_a_stalled_camera_times_out_and_a_closed_one_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(opencv, "GIVE_UP_AFTER_S", 0.2)
     with mjpeg_camera(n_frames=5, fps=50) as url:
-        source = OpenCvSource(url, 0.13)
+        source = open_opencv(url, 0.13)
         with pytest.raises(SourceError, match=f"{url} stopped delivering frames"):
             for _ in range(10):
                 source.read(5.0)
         source.close()
     with mjpeg_camera(n_frames=30, fps=200, then="stall") as url:
-        source = OpenCvSource(url, 0.13)
+        source = open_opencv(url, 0.13)
         with pytest.raises(SourceTimeout, match=r"gave no new frame within 0\.5 s"):
             for _ in range(31):
                 source.read(0.5)
@@ -55,4 +55,4 @@ def test_a_stalled_camera_times_out_and_a_closed_one_is_gone(monkeypatch: pytest
 )
 def test_a_camera_that_is_not_there_says_so(device: str) -> None:
     with pytest.raises(SourceError, match=f"camera {device} is not there"):
-        OpenCvSource(device, 0.13)
+        open_opencv(device, 0.13)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from support.stand_ins import frame_of
 from support.tiny_bundle import blob_field, write_tiny_bundle
 
-from leukostream.edge.camera.frame import Frame, SourceInfo, SourceNote, SourceTimeout, Trigger
+from leukostream.edge.camera.frame import Frame, SourceBase, SourceInfo, SourceTimeout, Trigger
 from leukostream.edge.contracts.bundle import Bundle
 from leukostream.edge.contracts.errors import SourceError
 from leukostream.edge.contracts.messages import RunStartCommand, TriggerCommand
@@ -31,10 +31,11 @@ ENDS = {"ok": "ok", "lost": "lost", "incomplete": "incomplete", "silent": None, 
 """What the camera does at an exposure, and the status it ends with; None: `lost` or `timeout`, as the next frame comes."""
 
 
-class Camera:
+class Camera(SourceBase):
     """Exposes at once, as its script says; raises or hangs where it is told to."""
 
     def __init__(self, script: list[str], breaks_at: int | None = None, hang: threading.Event | None = None) -> None:
+        super().__init__()
         self.info = INFO
         self._script = script
         self._frames: deque[Frame] = deque()
@@ -61,9 +62,6 @@ class Camera:
             return self._frames.popleft()
         time.sleep(min(timeout_s, 0.002))
         raise SourceTimeout("nothing")
-
-    def notes(self) -> list[SourceNote]:
-        return []
 
     def close(self) -> None:
         pass

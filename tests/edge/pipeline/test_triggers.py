@@ -7,7 +7,7 @@ import pytest
 from support.scripted_run import run_start
 from support.stand_ins import HEIGHT_PX, WIDTH_PX, frame_of
 
-from leukostream.edge.camera.frame import Frame, SourceEnded, SourceInfo, SourceNote, SourceTimeout, Trigger
+from leukostream.edge.camera.frame import Frame, SourceBase, SourceEnded, SourceInfo, SourceTimeout, Trigger
 from leukostream.edge.contracts.errors import JournalError
 from leukostream.edge.contracts.messages import Accepted, Rejected, TriggerCommand
 from leukostream.edge.contracts.status import FieldStatus
@@ -141,10 +141,11 @@ def test_a_journal_that_fails_refuses_the_trigger() -> None:
     assert desk.close("over") == [], "and closing does not wait for it"
 
 
-class ScriptedCamera:
+class ScriptedCamera(SourceBase):
     """A triggered source that answers each exposure with what its script says: frames by trigger index, or nothing."""
 
     def __init__(self, script: dict[str, list[Frame]]) -> None:
+        super().__init__()
         self.info = SourceInfo("scripted:", WIDTH_PX, HEIGHT_PX, 0.13, None, self_paced=False, exposures_at_once=16)
         self.expected: list[str] = []
         self._script = script
@@ -161,9 +162,6 @@ class ScriptedCamera:
         if self._frames:
             return self._frames.pop(0)
         raise SourceTimeout("nothing")
-
-    def notes(self) -> list[SourceNote]:
-        return []
 
     def close(self) -> None:
         pass

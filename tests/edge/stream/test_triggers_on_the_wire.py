@@ -14,7 +14,7 @@ import pytest
 from support.stand_ins import HEIGHT_PX, WIDTH_PX, frame_of
 from support.wire import RawClient
 
-from leukostream.edge.camera.frame import Frame, SourceInfo, SourceNote, SourceTimeout, Trigger
+from leukostream.edge.camera.frame import Frame, SourceBase, SourceInfo, SourceTimeout, Trigger
 from leukostream.edge.contracts.messages import Accepted, Rejected, RunStartCommand, TriggerCommand
 from leukostream.edge.contracts.records import Advice, FieldRecord, Record, RunStop
 from leukostream.edge.contracts.status import FieldStatus
@@ -41,12 +41,15 @@ WINDOW = 4
 
 
 @dataclass
-class Camera:
+class Camera(SourceBase):
     """Exposes a trigger once the test lets it."""
 
     info: SourceInfo = field(default_factory=lambda: SourceInfo("test:", WIDTH_PX, HEIGHT_PX, 0.13, None, self_paced=False))
     may: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
     waiting: list[Trigger] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        super().__init__()
 
     def expect(self, trigger: Trigger) -> None:
         self.waiting.append(trigger)
@@ -59,9 +62,6 @@ class Camera:
             trigger = self.waiting.pop(0)
             return frame_of(int(trigger.trigger_id[1:]))
         raise SourceTimeout("nothing")
-
-    def notes(self) -> list[SourceNote]:
-        return []
 
     def close(self) -> None:
         pass

@@ -1,45 +1,54 @@
-"""One open camera: configured, acquiring, and read buffer by buffer. Knows nothing of triggers' names or fields."""
+"""A GigE Vision or USB3 Vision camera through libaravis: configured, acquiring, and read buffer by buffer."""
 
 import contextlib
 import ctypes as c
+import threading
 import time
-from dataclasses import dataclass
 
 import numpy as np
 
-from leukostream.edge.camera.aravis.library import BUFFER_STATUS, CameraFault, aravis
-from leukostream.edge.camera.aravis.options import AravisOptions
-from leukostream.edge.camera.bgr import bytes_per_pixel, to_bgr
+from leukostream.edge.camera.aravis.library import BUFFER_STATUS, aravis
+from leukostream.edge.camera.bgr import shape_of
+from leukostream.edge.camera.frame import Capabilities, FrameSource
+from leukostream.edge.camera.industrial.device import CameraFault, Grabbed
+from leukostream.edge.camera.industrial.lending import Lender
+from leukostream.edge.camera.industrial.options import AravisOptions, parse_options
+from leukostream.edge.camera.industrial.source import CameraSource
 from leukostream.edge.contracts.detections import Image
 from leukostream.edge.contracts.errors import SourceError
 
 _RETRY_S = 0.5
+_CREDIBLE_AGE_MS = 60_000.0
+"""The driver notes arrivals by wall time; an age beyond this, or below zero, says that the clock was set meanwhile."""
 
 
-@dataclass(frozen=True, slots=True)
-class Grabbed:
-    """One buffer: `fault` is empty when its image is whole; times in monotonic nanoseconds of host and camera."""
-
-    frame_id: int
-    image: Image | None
-    fault: str
-    t_camera_ns: int
-    t_host_ns: int
+def open_aravis(rest: str, um_per_px: float) -> FrameSource:
+    """The source `aravis:REST`. Raises `ConfigError` or `SourceError`."""
+    address, options = parse_options("aravis", rest, AravisOptions)
+    return CameraSource(f"aravis:{rest}", um_per_px, options, lambda open_s: AravisDevice(address, options, open_s))
 
 
 class AravisDevice:
-    """Opens the camera at `address`, retrying while a dead client still holds it. Raises `SourceError`."""
+    """Implements `CameraDevice`. Opens the camera at `address`, for `open_s` seconds anew while a dead client still holds it.
 
-    def __init__(self, address: str, options: AravisOptions) -> None:
+    Raises `SourceError`.
+    """
+
+    counts_exposures = True
+
+    def __init__(self, address: str, options: AravisOptions, open_s: float) -> None:
         self._lib = aravis()
         self._address = address
         self._options = options
         self._stream: int | None = None
         self._acquiring = False
-        self._camera: int = self._open(options.open_s)
+        self._lender = Lender(options.buffers)
+        self._returning = threading.RLock()
+        self._camera: int = self._open(open_s)
         try:
             self._configure()
             self.settings = self._read_back()
+            self.capabilities = self._what_it_can()
             self._begin()
         except CameraFault as problem:
             self.close()
@@ -48,33 +57,24 @@ class AravisDevice:
             ) from problem
 
     def fire(self) -> None:
-        """Expose by software. Raises `CameraFault`."""
         self._lib("arv_camera_software_trigger", self._camera)
 
     def grab(self, timeout_s: float) -> Grabbed | None:
-        """The next buffer, None when none came in time."""
         buffer = self._lib("arv_stream_timeout_pop_buffer", self._stream, max(1, int(timeout_s * 1e6)))
-        if not buffer:
-            return None
-        try:
-            return self._read(buffer)
-        finally:
-            self._lib("arv_stream_push_buffer", self._stream, buffer)
+        return self._read(buffer) if buffer else None
 
     def check(self) -> None:
-        """Ask the camera for something. Raises `CameraFault` when it does not answer, or has another master."""
         self._lib("arv_camera_get_exposure_time", self._camera)
         self._lib("arv_camera_get_payload", self._camera)
 
     def restart(self) -> None:
-        """Begin the acquisition anew, so that no frame of an earlier exposure is under way. Raises `CameraFault`."""
         self._lib("arv_camera_stop_acquisition", self._camera)
         while self.grab(0.0) is not None:
             pass
         self._lib("arv_camera_start_acquisition", self._camera)
 
     def statistics(self) -> dict[str, int]:
-        """Of the stream so far: buffers whole, failed, and frames without a buffer; packets sent again and missing."""
+        """Buffers whole, failed, and frames without a buffer; packets sent again and missing."""
         if self._stream is None:
             return {}
         values = [c.c_uint64() for _ in range(5)]
@@ -85,15 +85,23 @@ class AravisDevice:
         return {name: value.value for name, value in zip(names, values, strict=True)}
 
     def close(self) -> None:
-        """Stop and let go of the camera, also of one that no longer answers."""
         if self._acquiring:
             with contextlib.suppress(CameraFault):
                 self._lib("arv_camera_stop_acquisition", self._camera)
             self._acquiring = False
-        for held in (self._stream, self._camera):
-            if held:
-                self._lib("g_object_unref", held)
-        self._stream, self._camera = None, 0
+        with self._returning:
+            held, self._stream, self._camera = (self._stream, self._camera), None, 0
+        for each in held:
+            if each:
+                self._lib("g_object_unref", each)
+
+    def _give_back(self, buffer: int) -> None:
+        """In whatever thread the last image over it ended; after the stream's end the buffer is ours alone."""
+        with self._returning:
+            if self._stream:
+                self._lib("arv_stream_push_buffer", self._stream, buffer)
+            else:
+                self._lib("g_object_unref", buffer)
 
     def _open(self, open_s: float) -> int:
         deadline_s = time.monotonic() + open_s
@@ -133,6 +141,9 @@ class AravisDevice:
             self._lib("arv_camera_set_exposure_time", camera, options.exposure_us)
         if options.gain is not None:
             self._lib("arv_camera_set_gain", camera, options.gain)
+        for channel, ratio in options.white_balance().items():
+            self._lib("arv_camera_set_string", camera, b"BalanceRatioSelector", channel.encode())
+            self._lib("arv_camera_set_float", camera, b"BalanceRatio", ratio)
         if options.trigger == "free":
             self._lib("arv_camera_clear_triggers", camera)
         if options.rate is not None:
@@ -155,6 +166,9 @@ class AravisDevice:
         for name, call in (("exposure_us", "arv_camera_get_exposure_time"), ("gain", "arv_camera_get_gain")):
             with contextlib.suppress(CameraFault):  # not every camera has them
                 found[name] = float(self._lib(call, self._camera))
+        for channel in self._options.white_balance():
+            self._lib("arv_camera_set_string", self._camera, b"BalanceRatioSelector", channel.encode())
+            found[channel.lower()] = float(self._lib("arv_camera_get_float", self._camera, b"BalanceRatio"))
         x, y, width, height = self._region()
         found |= {"x": x, "y": y, "width": width, "height": height, "trigger": self._options.trigger}
         if found.get("format") != self._options.format:
@@ -175,21 +189,44 @@ class AravisDevice:
         self._lib("arv_camera_start_acquisition", self._camera)
         self._acquiring = True
 
+    def _what_it_can(self) -> Capabilities:
+        def may(call: str, *names: bytes) -> bool:
+            try:
+                return bool(self._lib(call, self._camera, *names))
+            except CameraFault:
+                return False
+
+        return Capabilities(
+            hardware_trigger=any(
+                may("arv_camera_is_enumeration_entry_available", b"TriggerSource", f"Line{n}".encode()) for n in range(5)
+            ),
+            software_trigger=may("arv_camera_is_software_trigger_supported"),
+            timestamps=True,  # every GigE Vision and USB3 Vision frame bears one
+            chunk_data=may("arv_camera_is_feature_available", b"ChunkModeActive"),
+        )
+
     def _read(self, buffer: int) -> Grabbed:
-        """Status before data: a failed buffer may have none."""
+        """Status before data: a failed buffer may have none. A whole one is lent to the image."""
         status = self._lib("arv_buffer_get_status", buffer)
         frame_id, camera_ns = (self._lib(f"arv_buffer_get_{what}", buffer) for what in ("frame_id", "timestamp"))
+        now_ns, age_ms = time.monotonic_ns(), (time.time_ns() - self._lib("arv_buffer_get_system_timestamp", buffer)) / 1e6
         fault = BUFFER_STATUS.get(status, f"its status is {status}")
-        image = None
+        pixels = None
         if not fault:
-            size = c.c_size_t()
-            address = self._lib("arv_buffer_get_data", buffer, c.byref(size))
-            width, height = (self._lib(f"arv_buffer_get_image_{side}", buffer) for side in ("width", "height"))
-            depth = bytes_per_pixel(self._options.format)
-            if not address or size.value < width * height * depth:
-                fault = f"it has {size.value} bytes and should have {width * height * depth}"
-            else:
-                flat = np.frombuffer((c.c_uint8 * (width * height * depth)).from_address(address), np.uint8)
-                shape = (height, width, 3) if depth == 3 else (height, width)
-                image = to_bgr(flat.reshape(shape), self._options.format)
-        return Grabbed(frame_id, image, fault, camera_ns, time.monotonic_ns())
+            pixels, fault = self._pixels(buffer)
+        if pixels is None:
+            self._give_back(buffer)
+        else:
+            pixels = self._lender.lend(pixels, buffer, self._give_back)
+        return Grabbed(frame_id, pixels, fault, camera_ns or None, now_ns, age_ms if 0.0 <= age_ms < _CREDIBLE_AGE_MS else None)
+
+    def _pixels(self, buffer: int) -> tuple[Image | None, str]:
+        size = c.c_size_t()
+        address = self._lib("arv_buffer_get_data", buffer, c.byref(size))
+        width, height = (self._lib(f"arv_buffer_get_image_{side}", buffer) for side in ("width", "height"))
+        shape = shape_of(width, height, self._options.format)
+        needed = int(np.prod(shape))
+        if not address or size.value < needed:
+            return None, f"it has {size.value} bytes and should have {needed}"
+        memory = (c.c_uint8 * needed).from_address(address)
+        return np.ndarray(shape, np.uint8, memoryview(memory).cast("B")), ""

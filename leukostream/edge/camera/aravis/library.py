@@ -4,6 +4,7 @@ import ctypes as c
 from functools import lru_cache
 from typing import Any
 
+from leukostream.edge.camera.industrial.device import CameraFault
 from leukostream.edge.contracts.errors import SourceError
 
 _NAMES = ("libaravis-0.8.so.0", "libaravis-0.8.dylib")
@@ -26,6 +27,12 @@ MAY_FAIL: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "arv_camera_get_gain": (_DOUBLE, (_P,)),
     "arv_camera_set_frame_rate": (None, (_P, _DOUBLE)),
     "arv_camera_get_frame_rate": (_DOUBLE, (_P,)),
+    "arv_camera_set_string": (None, (_P, _STR, _STR)),
+    "arv_camera_set_float": (None, (_P, _STR, _DOUBLE)),
+    "arv_camera_get_float": (_DOUBLE, (_P, _STR)),
+    "arv_camera_is_enumeration_entry_available": (_INT, (_P, _STR, _STR)),
+    "arv_camera_is_feature_available": (_INT, (_P, _STR)),
+    "arv_camera_is_software_trigger_supported": (_INT, (_P,)),
     "arv_camera_set_trigger": (None, (_P, _STR)),
     "arv_camera_clear_triggers": (None, (_P,)),
     "arv_camera_software_trigger": (None, (_P,)),
@@ -49,6 +56,7 @@ PLAIN: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "arv_buffer_get_status": (_INT, (_P,)),
     "arv_buffer_get_frame_id": (_U64, (_P,)),
     "arv_buffer_get_timestamp": (_U64, (_P,)),
+    "arv_buffer_get_system_timestamp": (_U64, (_P,)),
     "arv_buffer_get_data": (_P, (_P, c.POINTER(c.c_size_t))),
     "arv_buffer_get_image_width": (_INT, (_P,)),
     "arv_buffer_get_image_height": (_INT, (_P,)),
@@ -78,12 +86,6 @@ BUFFER_STATUS = {
 
 class _GError(c.Structure):
     _fields_ = [("domain", c.c_uint32), ("code", c.c_int), ("message", c.c_char_p)]
-
-
-class CameraFault(SourceError):
-    """The camera or its driver refused a call."""
-
-    code = "camera"
 
 
 class Aravis:

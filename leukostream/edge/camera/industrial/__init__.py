@@ -1,0 +1,1 @@
+"""Cameras that expose one frame at a time, whatever driver speaks to them: one source, one watchdog, one account of losses."""

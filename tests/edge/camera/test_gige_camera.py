@@ -1,0 +1,67 @@
+"""A real GigE Vision client against a fake camera of our own, in a network namespace."""
+
+import pytest
+from support.namespace import play
+
+pytestmark = pytest.mark.timeout(80)
+
+
+def test_every_trigger_has_its_own_exposure_over_the_wrap_of_the_counter() -> None:
+    seen = play("triggered", "150")
+    assert [(frame["trigger"], frame["status"], frame["number"]) for frame in seen["frames"]] == [
+        (f"t{index}", "ok", index) for index in range(150)
+    ]
+    assert [frame["id"] for frame in seen["frames"]] == list(range(65401, 65551)), "65535 is followed by 1, and unwrapped"
+    statistics = seen["statistics"]
+    assert (seen["size"], statistics["delivered"], statistics["lost"], statistics["underruns"]) == ([732, 574], 150, 0, 0)
+    assert statistics["driver"]["completed"] == 150, "the driver has counted the same"
+    assert seen["camera"]["exposure_us"] == "2000.0", "what was set is read back"
+
+
+def test_lost_packets_are_incomplete_fields_and_shift_nothing() -> None:
+    seen = play("lossy", "30")
+    by_status = {status: [frame for frame in seen["frames"] if frame["status"] == status] for status in ("ok", "incomplete")}
+    assert len(by_status["ok"]) + len(by_status["incomplete"]) == len(seen["frames"]) == 30
+    assert all(frame["trigger"] == f"t{frame['number']}" for frame in by_status["ok"])
+    assert len(by_status["incomplete"]) == seen["statistics"]["incomplete"] > 0
+    assert seen["statistics"]["driver"]["missing_packets"] > 0
+
+
+def test_a_camera_that_dies_loses_its_triggers_and_is_found_again() -> None:
+    seen = play("killed_camera")
+    statuses = [frame["status"] for frame in seen["frames"]]
+    assert statuses[:6] == ["ok"] * 5 + ["lost"]
+    assert statuses[-3:] == ["ok"] * 3
+    assert seen["notes"][0] == "camera_lost"
+    assert seen["notes"][-1] == "camera_back"
+    assert [frame["trigger"] for frame in seen["frames"]] == [f"t{index}" for index in range(len(statuses))], "one end each"
+
+
+def test_opening_waits_for_a_camera_that_a_dead_client_still_holds() -> None:
+    seen = play("dead_client")
+    assert [frame["status"] for frame in seen["frames"]] == ["ok"] * 3
+    assert seen["waited_s"] > 0.5, "it was held, else this test shows nothing"
+
+
+def test_a_camera_that_paces_itself_has_a_field_for_every_id() -> None:
+    seen = play("free_running", "60")
+    frames = seen["frames"]
+    assert [frame["index"] for frame in frames] == list(range(60))
+    assert [frame["id"] for frame in frames] == list(range(frames[0]["id"], frames[0]["id"] + 60))
+    assert {frame["status"] for frame in frames} == {"ok", "lost"}, "while nobody read, the driver had no buffers"
+    assert all(frame["number"] == frame["id"] - frames[0]["id"] + frames[0]["number"] for frame in frames if frame["number"])
+
+
+def test_a_whole_edge_counts_what_a_scanner_triggers() -> None:
+    seen = play("whole_edge", "60")
+    assert (seen["edge"], seen["scanner"], seen["problems"], seen["outcomes"]) == (0, 0, [], {"stopped": 1})
+    assert seen["fields"] == {"ok": 60}
+    assert (seen["camera"]["model"], seen["camera"]["trigger"]) == ("Fake", "software"), "run_start says what it was and did"
+
+
+def test_cameras_are_listed_as_a_run_names_them() -> None:
+    seen = play("cameras")
+    assert {"source": "aravis:127.0.0.1", "what": "Fake, serial number GV01, Aravis-Fake-GV01"} in seen["found"]
+    code, out, said = seen["none"]
+    assert (code, out) == (4, "[]") or "opencv:" in out, "this machine may have a camera of its own"
+    assert "Traceback" not in said
