@@ -1,4 +1,4 @@
-"""`leuko-edge`: run, runs, keys, sign, watch, simulate, demo, bench, bench-stream, cameras, record, doctor."""
+"""`leuko-edge`: run, runs, keys, sign, watch, simulate, demo, bench, bench-stream, cameras, record, soak, doctor."""
 
 import typer
 
@@ -13,6 +13,7 @@ from leukostream.edge.commands.run import run
 from leukostream.edge.commands.runs import app as runs
 from leukostream.edge.commands.sign import app as sign
 from leukostream.edge.commands.simulate import simulate
+from leukostream.edge.commands.soak import soak
 from leukostream.edge.commands.watch import watch
 from leukostream.edge.contracts.exits import run_command_line
 
@@ -20,7 +21,7 @@ app = typer.Typer(
     help="Camera fields in, live counts out.\n\n"
     "run serves one run to a controller, runs looks into a journal, keys says who may connect, sign says whose models an "
     "edge loads, watch is the reference controller, simulate plays a scanner that triggers, demo is edge and controller in "
-    "one, cameras and record are for cameras alone, bench measures the loop and bench-stream the way to the controller, "
+    "one, cameras, record and soak are for cameras alone, bench measures the loop and bench-stream the way to the controller, "
     "doctor says what is installed and which engine a run would open.",
     no_args_is_help=True,
     add_completion=False,
@@ -37,6 +38,7 @@ app.command()(bench)
 app.command("bench-stream")(bench_stream)
 app.command()(cameras)
 app.command()(record)
+app.command()(soak)
 app.command()(doctor)
 
 

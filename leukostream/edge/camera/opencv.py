@@ -128,11 +128,11 @@ class OpenCvDevice:
         size = image.shape[1], image.shape[0]
         fault = "" if size == self._size else f"its frame size changed from {self._size} to {size}; fix it and start again"
         with self._fresh:
-            self._count += 1
+            frame_id, self._count = self._count, self._count + 1
             self._replaced += self._newest is not None
             pixels = None if fault else np.asarray(image, np.uint8)
             self._newest = Grabbed(
-                self._count, pixels, fault, stamp_ns if credible else None, now_ns, age_ms if credible else None
+                frame_id, pixels, fault, stamp_ns if credible else None, now_ns, age_ms if credible else None
             )
             self._fresh.notify()
 
@@ -154,7 +154,7 @@ def _open(device: str, open_s: float) -> cv2.VideoCapture:
 
 
 def _open_pipeline(pipeline: str) -> cv2.VideoCapture:
-    if cv2.CAP_GSTREAMER not in cv2.videoio_registry.getBackends():
+    if not cv2.videoio_registry.hasBackend(cv2.CAP_GSTREAMER):
         raise SourceError(
             f"{pipeline!r} is a GStreamer pipeline and this OpenCV has no GStreamer; use the system's OpenCV "
             "(Debian, Ubuntu: python3-opencv), which `leuko-edge doctor` names."

@@ -1,12 +1,17 @@
 """A free-running camera over a real socket: newest frame, never the same one twice."""
 
 import time
+from contextlib import suppress
+from typing import Literal
 
+import cv2
+import numpy as np
 import pytest
 from support.mjpeg import HEIGHT_PX, WIDTH_PX, mjpeg_camera, number_of
 
 from leukostream.edge.camera import opencv
-from leukostream.edge.camera.frame import SourceTimeout
+from leukostream.edge.camera.frame import FrameSource, SourceNote, SourceTimeout
+from leukostream.edge.camera.industrial.device import CameraLost
 from leukostream.edge.camera.opencv import open_opencv
 from leukostream.edge.contracts.errors import SourceError
 
@@ -30,20 +35,105 @@ def test_a_slow_reader_gets_new_frames_not_buffered_ones() -> None:
     assert seen[-1] > len(seen), "frames that nobody asked for in time must be passed over"
 
 
-def test_a_stalled_camera_times_out_and_a_closed_one_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+def read_until(source: FrameSource, code: str, reads: int = 400) -> list[SourceNote]:
+    """Read on until the source has said `code`; everything it said."""
+    notes: list[SourceNote] = []
+    for _ in range(reads):
+        with suppress(SourceTimeout):
+            source.read(0.05)
+        notes += source.notes()
+        if code in {note.code for note in notes}:
+            return notes
+    raise AssertionError(f"{code} was never said, only {[note.code for note in notes]}")
+
+
+@pytest.mark.parametrize(
+    ("then", "why"),
+    [
+        pytest.param("hang up", "it stopped delivering frames", id="the stream ends"),
+        pytest.param("stall", "it gave no frame for 0.3 s", id="the connection stays and nothing comes"),
+    ],
+)
+def test_a_camera_that_gives_nothing_is_lost_and_found_again(
+    then: Literal["hang up", "stall"], why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(opencv, "GIVE_UP_AFTER_S", 0.2)
+    monkeypatch.setattr(opencv, "OPEN_TIMEOUT_MS", 300)
+    with mjpeg_camera(n_frames=5, fps=50, then=then) as url:
+        source = open_opencv(f"{url},silent_s=0.3", 0.13)
+        notes = read_until(source, "camera_back")
+        assert notes[0].code == "camera_lost"
+        assert why in notes[0].message
+        frame = source.read(5.0)
+        assert frame.status == "ok", "the server begins anew for each client"
+        source.close()
+
+
+def test_a_camera_that_stays_away_ends_the_run_by_policy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(opencv, "GIVE_UP_AFTER_S", 0.2)
     with mjpeg_camera(n_frames=5, fps=50) as url:
-        source = open_opencv(url, 0.13)
-        with pytest.raises(SourceError, match=f"{url} stopped delivering frames"):
-            for _ in range(10):
-                source.read(5.0)
+        source = open_opencv(f"{url},lost_s=0", 0.13)
+        with pytest.raises(CameraLost, match=rf"{url},lost_s=0 was lost .it stopped delivering frames .* within 0 s"):
+            read_until(source, "never")
         source.close()
-    with mjpeg_camera(n_frames=30, fps=200, then="stall") as url:
-        source = open_opencv(url, 0.13)
-        with pytest.raises(SourceTimeout, match=r"gave no new frame within 0\.5 s"):
-            for _ in range(31):
-                source.read(0.5)
+
+
+class StampedCapture:
+    """An `cv2.VideoCapture` with the time stamps of a V4L2 driver: each frame is `old_ms` old; `stuck` ones have one stamp."""
+
+    old_ms = 0.0
+    stuck = False
+
+    def __init__(self, *_: object) -> None:
+        self._stamp_ms = 0.0
+
+    def isOpened(self) -> bool:  # noqa: N802 - OpenCV's
+        return True
+
+    def getBackendName(self) -> str:  # noqa: N802 - OpenCV's
+        return "V4L2"
+
+    def read(self) -> tuple[bool, np.ndarray]:  # type: ignore[type-arg]
+        time.sleep(0.01)
+        if not self.stuck or not self._stamp_ms:
+            self._stamp_ms = time.monotonic_ns() / 1e6 - self.old_ms
+        return True, np.zeros((4, 6, 3), np.uint8)
+
+    def get(self, _: int) -> float:
+        return self._stamp_ms
+
+    def release(self) -> None:
+        pass
+
+
+def test_the_drivers_time_stamps_tell_how_old_a_frame_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(opencv.cv2, "VideoCapture", StampedCapture)
+    source = open_opencv("0,max_age_ms=5000", 0.13)
+    assert source.info.capabilities.timestamps
+    source.start()
+    fresh = source.read(5.0)
+    monkeypatch.setattr(StampedCapture, "old_ms", 7000.0)
+    notes = read_until(source, "frames_old")
     source.close()
+    assert fresh.t_camera_ns is not None
+    assert fresh.age_ms is not None and fresh.age_ms < 5000
+    assert [note.code for note in notes] == ["camera_lost", "camera_back", "frames_old"], "the clock has gone back by that"
+
+
+def test_a_driver_that_serves_one_exposure_again_and_again_is_not_believed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(opencv.cv2, "VideoCapture", StampedCapture)
+    monkeypatch.setattr(StampedCapture, "stuck", True)
+    source = open_opencv("0,lost_s=0", 0.13)
+    with pytest.raises(CameraLost, match="its frame counter goes on and its clock stands still"):
+        read_until(source, "never")
+    source.close()
+
+
+def test_a_gstreamer_pipeline_says_that_this_opencv_cannot() -> None:
+    if cv2.videoio_registry.hasBackend(cv2.CAP_GSTREAMER):
+        pytest.skip("this OpenCV has GStreamer")
+    with pytest.raises(SourceError, match="this OpenCV has no GStreamer; use the system's OpenCV"):
+        open_opencv("videotestsrc ! appsink", 0.13)
 
 
 @pytest.mark.parametrize(
