@@ -63,7 +63,10 @@ class EdgeSettings(Strict):
     source_timeout_s: Seconds = Field(10.0, description="a run fails when its source gives nothing for so long")
     ack_timeout_s: Seconds = Field(10.0, description="wait so long for the controller to acknowledge run_stop")
     keep_frames: Path | None = Field(None, description="new directory in which every frame is recorded as it came")
-    keep_frames_mb: float = Field(10_000.0, gt=0, description="a recording ends at so many megabytes; the run goes on")
+    keep_crops: Path | None = Field(None, description="new directory in which every counted cell is kept, cut out of its field")
+    keep_frames_mb: float = Field(
+        10_000.0, gt=0, description="a recording, and the cells kept, each end at so many megabytes; the run goes on"
+    )
     trigger_window: int = Field(16, ge=1, le=256, description="announced triggers that may be open at a time")
     trigger_timeout_s: Seconds = Field(2.0, description="a trigger without a frame for so long ends as `timeout`")
     pause_after_records: int = Field(

@@ -127,6 +127,7 @@ class StandInWork:
     """Copies the image into each of its tiles; as many cells as the first pixel says. 254 cells fail after the engine."""
 
     n_tiles: int = 1
+    needs_image: bool = False
     addresses: set[int] = field(default_factory=set)
 
     def write(self, frame: Frame, image: Image, views: list[Image]) -> None:
@@ -142,3 +143,6 @@ class StandInWork:
         if n == BROKEN - 1:
             raise RuntimeError("scripted: post-processing broke")
         return Findings((CELL,) * n, {CELL.label: n} if n else {}, overflow=False)
+
+    def done(self, frame: Frame, findings: Findings) -> None:
+        assert (frame.image is not None) == self.needs_image, "a frame's image is held no longer than it is needed"

@@ -3,16 +3,14 @@
 `index.jsonl` begins with what the source was; then each line is one frame, the lost and damaged ones included.
 """
 
-import hashlib
 import json
 import threading
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import Any, cast
 
 import numpy as np
-import tifffile
 
 from leukostream.edge.camera.frame import (
     Frame,
@@ -24,7 +22,7 @@ from leukostream.edge.camera.frame import (
     SourceTimeout,
     TriggeredSource,
 )
-from leukostream.edge.contracts.detections import Image
+from leukostream.edge.camera.tiff_store import TiffStore, sha256_of
 from leukostream.edge.contracts.errors import ConfigError, SourceError
 from leukostream.edge.contracts.records import SourceStatistics
 
@@ -40,67 +38,32 @@ class FrameStore:
     """A new recording in `folder`, of at most `max_mb` megabytes. Raises `SourceError` when it cannot be written."""
 
     def __init__(self, folder: Path, info: SourceInfo, max_mb: float) -> None:
-        self._folder = folder
-        self._left = max_mb * 1e6
-        self.n_frames = 0
-        self.full = ""
-        """Why nothing more is recorded; empty while there is room."""
-        self.failed = False
-        """Whether that is the disk's fault, and not the size that was asked for."""
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            self._index: IO[str] = (folder / INDEX).open("x", encoding="utf-8")
-        except FileExistsError as problem:
-            raise SourceError(f"{folder} holds a recording already; give another folder.") from problem
-        except OSError as problem:
-            raise SourceError(f"{folder} cannot be written ({problem.strerror}); give another folder.") from problem
         about = {"recording": _VERSION, "uri": info.uri, "width_px": info.width_px, "height_px": info.height_px}
         about |= {"um_per_px": info.um_per_px, "is_synthetic": info.is_synthetic, "camera": info.camera}
-        self._write(about)
+        self._store = TiffStore(folder, INDEX, about, max_mb)
+
+    @property
+    def n_frames(self) -> int:
+        return self._store.n_kept
+
+    @property
+    def full(self) -> str:
+        """Why nothing more is recorded; empty while there is room."""
+        return self._store.full
+
+    @property
+    def failed(self) -> bool:
+        """Whether that is the disk's fault, and not the size that was asked for."""
+        return self._store.failed
 
     def add(self, frame: Frame) -> None:
         """Record a frame; once the room is used up, nothing more."""
-        if self.full:
-            return
         line = {name: getattr(frame, name) for name in (*_KEPT, *_TEXTS, *_LATER)}
-        size = 0 if frame.image is None else frame.image.nbytes
-        if size > self._left:
-            self.full = (
-                f"recording {self._folder} has reached its size after {self.n_frames} frames; further ones are not recorded."
-            )
-            return
-        try:
-            if frame.image is not None:
-                line |= {"file": self._save(frame.image, frame.um_per_px, frame.pixel_format), "sha256": _sha256(frame.image)}
-            self._write(line)
-        except OSError as problem:
-            self.failed = True
-            self.full = (
-                f"recording {self._folder} cannot be written any more ({problem.strerror}); {self.n_frames} frames are in it."
-            )
-            return
-        self._left -= size
-        self.n_frames += 1
+        self._store.keep(line, frame.image, frame.um_per_px, frame.pixel_format)
 
     def close(self) -> None:
         """Finish the index."""
-        self._index.close()
-
-    def _save(self, image: Image, um_per_px: float, pixel_format: str) -> str:
-        name = f"{self.n_frames:07d}.tif"
-        per_cm = 1e4 / um_per_px
-        tifffile.imwrite(
-            self._folder / name,
-            image[:, :, ::-1] if pixel_format == "BGR8" else image,
-            photometric="rgb" if image.ndim == 3 else "minisblack",
-            resolution=(per_cm, per_cm),
-            resolutionunit="CENTIMETER",
-        )
-        return name
-
-    def _write(self, line: dict[str, Any]) -> None:
-        self._index.write(json.dumps(line) + "\n")
-        self._index.flush()
+        self._store.close()
 
 
 class KeptSource:
@@ -223,6 +186,8 @@ class RecordingSource(SourceBase):
             raise SourceTimeout(f"no frame is due within {timeout_s:g} s.")
 
     def _image(self, line: dict[str, Any]) -> dict[str, Any]:
+        import tifffile  # noqa: PLC0415 - as in tiff_store
+
         file = self._folder / line["file"]
         try:
             image = tifffile.imread(file)
@@ -230,7 +195,7 @@ class RecordingSource(SourceBase):
                 image = np.ascontiguousarray(image[:, :, ::-1])
         except (OSError, ValueError, IndexError, tifffile.TiffFileError) as problem:
             return {"status": "failed", "detail": f"{file} cannot be read ({problem}); restore it from a copy."}
-        if _sha256(image) != line["sha256"]:
+        if sha256_of(image) != line["sha256"]:
             return {"status": "failed", "detail": f"{file} is not what was recorded; restore it from a copy."}
         return {"image": image}
 
@@ -247,7 +212,3 @@ def _read(folder: Path) -> tuple[dict[str, Any], list[dict[str, Any]], bool]:
     except (ValueError, LookupError, TypeError) as problem:
         raise SourceError(f"{folder / INDEX} cannot be used ({problem}); restore it from a copy.") from problem
     return about, frames, bool(lines[-1])
-
-
-def _sha256(image: Image) -> str:
-    return hashlib.sha256(image.tobytes()).hexdigest()

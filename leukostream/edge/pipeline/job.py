@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from leukostream.edge.camera.frame import Frame
+from leukostream.edge.camera.frame import Frame, SourceNote
 from leukostream.edge.contracts.detections import Image, RawDetections
 from leukostream.edge.contracts.records import Detection, StageTimes
 from leukostream.edge.contracts.status import FieldStatus
@@ -30,8 +30,17 @@ class FieldWork(Protocol):
         """Fit the frame's image into `n_tiles` slot views, each uint8 [H, W, 3]."""
         ...
 
+    @property
+    def needs_image(self) -> bool:
+        """Whether `done` wants the frame's image, which is let go of after `write` otherwise."""
+        ...
+
     def findings(self, raw: RawDetections) -> Findings:
         """One label per cell from the `n_tiles` rows of outputs, boxes in the original frame."""
+        ...
+
+    def done(self, frame: Frame, findings: Findings) -> SourceNote | None:
+        """The field's findings are certain and will be counted. Returns what the run should be told."""
         ...
 
 

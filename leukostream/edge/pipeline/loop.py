@@ -145,7 +145,8 @@ class EngineLoop:
             return
         batch.jobs.append((job, first))
         batch.rows += n
-        job.release()
+        if not self._work.needs_image:
+            job.release()
         job.marks.fitted = self._clock()
 
     def _advance(self) -> None:
@@ -176,10 +177,13 @@ class EngineLoop:
             job.marks.collected = collected_ns
             job.marks.analysed_from = self._clock()
             try:
-                job.findings = self._work.findings(rows_of(raw, first, self._work.n_tiles))
+                findings = self._work.findings(rows_of(raw, first, self._work.n_tiles))
+                if (note := self._work.done(job.frame, findings)) is not None:
+                    self._queue.note(note)
             except Exception as problem:  # noqa: BLE001 one field's processing error is that field's end, not the run's
                 _fail(job, problem)
                 continue
+            job.findings = findings
             job.marks.analysed = self._clock()
             job.end(FieldStatus.OK if job.findings.detections else FieldStatus.EMPTY)
 

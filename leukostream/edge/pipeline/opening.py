@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 from leukostream.edge.camera.fit import FitPlan
@@ -15,6 +15,7 @@ from leukostream.edge.contracts.records import FieldRecord, RunStop
 from leukostream.edge.contracts.status import RunOutcome
 from leukostream.edge.engine import open_engine
 from leukostream.edge.engine.base import Engine
+from leukostream.edge.pipeline.crops import CropStore
 from leukostream.edge.pipeline.run import Run
 from leukostream.edge.pipeline.stop import StopSwitch
 from leukostream.edge.pipeline.work import plan_for
@@ -29,6 +30,7 @@ class Opened:
     source: FrameSource
     engine: Engine
     plan: FitPlan
+    crops: CropStore | None = None
 
 
 def engine_for(info: SourceInfo, bundle: Bundle, settings: EdgeSettings) -> tuple[Engine, FitPlan]:
@@ -66,15 +68,20 @@ def kept(source: FrameSource, settings: EdgeSettings) -> FrameSource:
 @contextmanager
 def opened(setup: Setup) -> Iterator[Opened]:
     """Open source and engine in this thread, and close both. Raises any `LeukoError` that says what is wrong with them."""
-    source = kept(open_source(setup.settings.source, setup.settings.um_per_px), setup.settings)
-    try:
-        engine, plan = engine_for(source.info, setup.bundle, setup.settings)
-        try:
-            yield Opened(source, engine, plan)
-        finally:
-            engine.close()
-    finally:
-        source.close()
+    settings = setup.settings
+    with ExitStack() as held:
+        source = kept(open_source(settings.source, settings.um_per_px), settings)
+        held.callback(source.close)
+        crops = _crops(source.info, settings)
+        if crops is not None:
+            held.callback(crops.close)
+        engine, plan = engine_for(source.info, setup.bundle, settings)
+        held.callback(engine.close)
+        yield Opened(source, engine, plan, crops)
+
+
+def _crops(info: SourceInfo, settings: EdgeSettings) -> CropStore | None:
+    return None if settings.keep_crops is None else CropStore(settings.keep_crops, info, settings.keep_frames_mb)
 
 
 def run_fields(source: FrameSource, engine: Engine, bundle: Bundle, settings: EdgeSettings) -> Iterator[FieldRecord]:

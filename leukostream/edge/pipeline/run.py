@@ -17,6 +17,7 @@ from leukostream.edge.engine.base import Engine
 from leukostream.edge.pipeline.announcing import TriggerDesk
 from leukostream.edge.pipeline.arrivals import AdviceNote, Ending, Note
 from leukostream.edge.pipeline.batching import Batching
+from leukostream.edge.pipeline.crops import CropStore
 from leukostream.edge.pipeline.exposing import Exposures
 from leukostream.edge.pipeline.grabber import Grabber
 from leukostream.edge.pipeline.job import Job
@@ -47,6 +48,7 @@ class Run:
         order: RunStartCommand,
         stop: StopSwitch,
         desk: TriggerDesk | None = None,
+        crops: CropStore | None = None,
     ) -> None:
         settings, thresholds = setup.settings, setup.settings.thresholds or setup.bundle.manifest.thresholds
         _check_engine(engine, plan)
@@ -61,7 +63,7 @@ class Run:
         self._queue = FieldQueue(settings.queue_fields, settings.policy)
         self._grabber = Grabber(self._source, self._queue, None if desk else self.ledger, self._max_fields)
         batching = Batching(engine.info.max_batch // plan.n_tiles, int(settings.max_delay_ms * 1e6))
-        work = CellWork(source.info, plan, thresholds)
+        work = CellWork(source.info, plan, thresholds, crops)
         self.loop = EngineLoop(
             engine,
             work,

@@ -2,10 +2,11 @@
 
 from leukostream.edge.camera.bgr import to_bgr
 from leukostream.edge.camera.fit import FitPlan, plan_fit
-from leukostream.edge.camera.frame import Frame, SourceInfo
+from leukostream.edge.camera.frame import Frame, SourceInfo, SourceNote
 from leukostream.edge.contracts.bundle import Bundle, Thresholds
 from leukostream.edge.contracts.detections import Image, RawDetections
 from leukostream.edge.contracts.errors import FrameError
+from leukostream.edge.pipeline.crops import CropStore
 from leukostream.edge.pipeline.job import Findings
 from leukostream.edge.postprocess import OperatingPoint, field_counts, postprocess, to_records
 
@@ -19,14 +20,19 @@ def plan_for(info: SourceInfo, bundle: Bundle) -> FitPlan:
 class CellWork:
     """Implements `FieldWork` with the fit to the bundle's scale and the one-label-per-cell post-processing."""
 
-    def __init__(self, info: SourceInfo, plan: FitPlan, thresholds: Thresholds) -> None:
+    def __init__(self, info: SourceInfo, plan: FitPlan, thresholds: Thresholds, crops: CropStore | None = None) -> None:
         self._info = info
+        self._crops = crops
         self._plan = plan
         self._point = OperatingPoint.of(thresholds)
 
     @property
     def n_tiles(self) -> int:
         return self._plan.n_tiles
+
+    @property
+    def needs_image(self) -> bool:
+        return self._crops is not None
 
     def write(self, frame: Frame, image: Image, views: list[Image]) -> None:
         """Raises `FrameError` for a frame of another size or scale than the run began with."""
@@ -46,3 +52,6 @@ class CellWork:
         cells = postprocess(raw, self._plan, self._point)
         info = self._info
         return Findings(to_records(cells, info.um_per_px, info.width_px, info.height_px), field_counts(cells), cells.overflow)
+
+    def done(self, frame: Frame, findings: Findings) -> SourceNote | None:
+        return self._crops.add(frame, findings) if self._crops is not None else None
