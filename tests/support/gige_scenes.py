@@ -1,15 +1,19 @@
 """Scenes with a fake GigE Vision camera, each in a network namespace of its own; a scene prints what it saw as JSON."""
 
 import json
+import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from support.fake_gige import number_of
 
 from leukostream.edge.camera.bgr import bgr_of
@@ -21,8 +25,8 @@ from leukostream.edge.journal.archive import Archive
 EDGE = [sys.executable, "-m", "leukostream.edge.cli"]
 
 
-def start_camera(lost_per_mille: float = 0.0, hz: float = 0.0) -> "subprocess.Popen[str]":
-    command = [sys.executable, "-m", "support.fake_gige", str(lost_per_mille), str(hz)]
+def start_camera(*arguments: str) -> "subprocess.Popen[str]":
+    command = [sys.executable, "-m", "support.fake_gige", *arguments]
     camera = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert camera.stdout is not None
     assert camera.stdout.readline() == "running\n"
@@ -30,13 +34,17 @@ def start_camera(lost_per_mille: float = 0.0, hz: float = 0.0) -> "subprocess.Po
 
 
 @contextmanager
-def running_camera(lost_per_mille: float = 0.0, hz: float = 0.0) -> Iterator["subprocess.Popen[str]"]:
-    camera = start_camera(lost_per_mille, hz)
+def running_camera(*arguments: str) -> Iterator["subprocess.Popen[str]"]:
+    camera = start_camera(*arguments)
     try:
         yield camera
     finally:
-        camera.kill()
-        camera.wait()
+        end(camera)
+
+
+def end(process: "subprocess.Popen[str]") -> None:
+    process.kill()
+    process.wait()
 
 
 def opened(rest: str) -> CameraSource:
@@ -80,33 +88,12 @@ def triggered(n: str) -> dict[str, Any]:
 
 def lossy(n: str) -> dict[str, Any]:
     """A network that loses packets for good."""
-    with running_camera(lost_per_mille=0.5):
+    with running_camera("--lost-per-mille", "0.5"):
         source = opened("127.0.0.1,trigger=software,width=732,height=574")
         frames = [frame for index in range(int(n)) for frame in expose(source, index)]
         statistics = source.statistics().model_dump()
         source.close()
     return {"frames": frames, "statistics": statistics}
-
-
-def killed_camera() -> dict[str, Any]:
-    """The camera dies in mid-run, and another one takes its address."""
-    camera = start_camera()
-    source = opened("127.0.0.1,trigger=software,width=732,height=574,lost_s=30")
-    frames = [frame for index in range(5) for frame in expose(source, index)]
-    camera.kill()
-    camera.wait()
-    frames += [frame for index in range(5, 6) for frame in expose(source, index)]
-    notes = [note.code for note in source.notes()]
-    with running_camera():
-        index, until_s = 6, time.monotonic() + 25
-        while "camera_back" not in notes and time.monotonic() < until_s:
-            frames += expose(source, index)
-            notes += [note.code for note in source.notes()]
-            index += 1
-            time.sleep(0.05)
-        frames += [frame for more in range(index, index + 3) for frame in expose(source, more)]
-        source.close()
-    return {"frames": frames, "notes": notes}
 
 
 def dead_client() -> dict[str, Any]:
@@ -131,7 +118,7 @@ def dead_client() -> dict[str, Any]:
 
 def free_running(n: str) -> dict[str, Any]:
     """A camera that paces itself, with a reader that pauses, so that the driver runs out of buffers."""
-    with running_camera(hz=50.0):
+    with running_camera("--hz", "50"):
         source = opened("127.0.0.1,width=732,height=574,buffers=4,rate=50")
         frames = []
         while len(frames) < int(n):
@@ -148,25 +135,119 @@ def free_running(n: str) -> dict[str, Any]:
     return {"frames": frames, "statistics": statistics}
 
 
-def whole_edge(n: str) -> dict[str, Any]:
-    """A real edge process on the camera, and a simulated scanner that disconnects now and then."""
-    from support.tiny_bundle import write_tiny_bundle  # needs onnx, for this scene alone
+ENDPOINT = "tcp://127.0.0.1:5570"
+SIZE = "width=732,height=574"
 
-    with tempfile.TemporaryDirectory() as folder, running_camera():
-        bundle = write_tiny_bundle(Path(folder) / "bundle").path
-        source = "aravis:127.0.0.1,trigger=software,width=160,height=128"
-        journal = f"{folder}/journal.sqlite"
-        command = [*EDGE, "run", "--source", source, "--um-per-px", "0.13", "--bundle", str(bundle), "--journal", journal]
-        edge = subprocess.Popen([*command, "--bind", "tcp://127.0.0.1:5570"])
-        scanner = [*EDGE, "simulate", "tcp://127.0.0.1:5570", "--fields", n, "--disconnect-every", "60", "--json"]
-        done = subprocess.run(scanner, capture_output=True, text=True, timeout=80, check=False)
+
+def start_edge(folder: str, bundle: Path, *more: str) -> "subprocess.Popen[str]":
+    source = f"aravis:127.0.0.1,trigger=software,{SIZE},lost_s=60"
+    command = [*EDGE, "run", "--source", source, "--um-per-px", "0.13", "--bundle", str(bundle), "--bind", ENDPOINT]
+    return subprocess.Popen([*command, "--journal", f"{folder}/journal.sqlite", *more], text=True)
+
+
+def scanning(*arguments: str) -> "subprocess.Popen[str]":
+    command = [*EDGE, "simulate", ENDPOINT, *arguments, "--json"]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+
+def records_in(folder: str) -> list[list[dict[str, Any]]]:
+    """Every run's records, first run first."""
+    archive = Archive(Path(folder) / "journal.sqlite")
+    runs = [[json.loads(text) for text in archive.records(run)] for run in archive.runs()]
+    archive.close()
+    return sorted(runs, key=lambda run: str(run[0]["wall_time"]))
+
+
+def whole_edge(n: str, fields: str) -> dict[str, Any]:
+    """A real edge process on the camera, and a scanner that disconnects now and then; `expected`: cells that must be counted."""
+    from support.camera_fields import blob_fields, smear_fields, what_is_there
+
+    with tempfile.TemporaryDirectory() as folder:
+        bundle, images = {"blobs": blob_fields, "smears": smear_fields}[fields](Path(folder))
+        np.save(f"{folder}/images.npy", images[..., ::-1])
+        with running_camera("--images", f"{folder}/images.npy"):
+            edge = start_edge(folder, bundle)
+            scanner = scanning("--fields", n, "--disconnect-every", "60")
+            out, _ = scanner.communicate()
+            code = edge.wait(20)
+        records = records_in(folder)[0]
+        there = what_is_there(images, bundle)
+    expected = sum((there[index % len(there)] for index in range(int(n))), Counter())
+    return {
+        "codes": [code, scanner.returncode],
+        "camera": records[0]["provenance"]["camera"],
+        "source": records[-1]["source"],
+        "expected": expected,
+        **json.loads(out),
+    }
+
+
+def hard_day(n: str) -> dict[str, Any]:
+    """In the middle of a scan the camera dies and another one takes its place; then the edge is killed and started again."""
+    from support.camera_fields import blob_fields
+
+    with tempfile.TemporaryDirectory() as folder:
+        bundle, _ = blob_fields(Path(folder))
+        camera, edge = start_camera(), start_edge(folder, bundle)
+        scanner = scanning("--fields", n, "--rate", "20", "--notebook", f"{folder}/notebook", "--patience-s", "60")
+        wait_for_fields(folder, 30)
+        end(camera)
+        camera = start_camera()
+        wait_for_event(folder, "camera_back")
+        wait_for_fields(folder, 30)
+        end(edge)
+        edge = start_edge(folder, bundle)
+        out, _ = scanner.communicate()
         code = edge.wait(20)
-        archive = Archive(Path(journal))
-        started = json.loads(archive.first_and_last(archive.runs()[0])[0])
-        archive.close()
+        end(camera)
+        runs = records_in(folder)
+    events = [[record["code"] for record in run if record["type"] == "event"] for run in runs]
+    statuses = [Counter(record["status"] for record in run if record["type"] == "field") for run in runs]
+    return {"codes": [code, scanner.returncode], "events": events, "statuses": statuses, **json.loads(out)}
+
+
+def wait_for_fields(folder: str, n: int) -> None:
+    """Until so many more fields are on record."""
+    first = n_records(folder, "field")
+    wait_until(lambda: n_records(folder, "field") >= first + n)
+
+
+def wait_for_event(folder: str, code: str) -> None:
+    wait_until(lambda: n_records(folder, f'event%"code":"{code}') > 0)
+
+
+def n_records(folder: str, kind: str) -> int:
+    """Records in the journal of this type; nothing while there is no journal."""
+    with suppress(sqlite3.OperationalError), closing(sqlite3.connect(f"file:{folder}/journal.sqlite?mode=ro", uri=True)) as db:
+        return int(
+            db.execute("SELECT count(*) FROM records WHERE CAST(content AS TEXT) LIKE ?", (f'{{"type":"{kind}%',)).fetchone()[0]
+        )
+    return 0
+
+
+def wait_until(holds: Callable[[], bool], limit_s: float = 60.0) -> None:
+    deadline_s = time.monotonic() + limit_s
+    while not holds():
+        assert time.monotonic() < deadline_s, "it never came to that"
+        time.sleep(0.05)
+
+
+def soak(n: str, *more: str) -> dict[str, Any]:
+    """`leuko-edge soak` on the camera."""
+    command = [*EDGE, "soak", "--source", f"aravis:127.0.0.1,trigger=software,{SIZE}", "--um-per-px", "0.13", "--fields", n]
+    with running_camera():
+        done = subprocess.run([*command, "--stand-in", "--json", *more], capture_output=True, text=True, check=False)
     print(done.stderr, file=sys.stderr)
-    camera = started["provenance"]["camera"]
-    return {"edge": code, "scanner": done.returncode, "camera": camera, **json.loads(done.stdout or "{}")}
+    return {"code": done.returncode, **json.loads(done.stdout)}
+
+
+def settings() -> dict[str, Any]:
+    """What the camera is told, as it says it itself."""
+    with running_camera():
+        source = opened("127.0.0.1,trigger=Line0,format=BayerRG8,exposure_us=1500,red=1.5,blue=2.25,x=0,width=160,height=128")
+        camera, capabilities = source.info.camera, asdict(source.info.capabilities)
+        source.close()
+    return {"camera": camera, "capabilities": capabilities}
 
 
 def cameras() -> dict[str, Any]:

@@ -168,7 +168,7 @@ def test_a_disk_that_takes_no_more_is_an_error_and_what_was_recorded_stays(
         write(path, *what, **how)
 
     monkeypatch.setattr(tifffile, "imwrite", full)
-    with pytest.raises(SourceError, match=r"cannot be written any more \(No space left on device\); 2 frames are in it"):
+    with pytest.raises(SourceError, match=r"cannot be written any more \(No space left on device\); 2 images are in it"):
         record_command("virtual:fields=5,width=64,height=48,variants=1,rbc=1", tmp_path / "r")
     assert len(played(RecordingSource(str(tmp_path / "r"), None))) == 2
 

@@ -18,7 +18,7 @@ from leukostream.edge.contracts.records import Event, FieldRecord, Record, RunSt
 from leukostream.edge.pipeline import Run, StopSwitch, opened
 from leukostream.edge.pipeline.crops import INDEX, CropStore, crop_of
 from leukostream.edge.pipeline.job import Findings
-from leukostream.edge.settings import resolve
+from leukostream.edge.settings import Setup, resolve
 
 pytestmark = pytest.mark.timeout(60)
 WIDTH_PX, HEIGHT_PX = 100, 80
@@ -80,21 +80,25 @@ def test_a_folder_that_holds_crops_is_not_written_into(tmp_path: Path) -> None:
         CropStore(tmp_path, INFO, 1.0)
 
 
-def run_with_crops(tmp_path: Path, **more: object) -> list[Record]:
+@pytest.fixture
+def prepared(tmp_path: Path) -> Setup:
     bundle = write_tiny_bundle(tmp_path / "bundle").path
     for index in range(6):
         blobs = [("lymphocyte", 16, 16 + 8 * index), ("eosinophil", 100, 70)][: 1 + index % 2]
         cv2.imwrite(str(tmp_path / f"{index}.png"), blob_field(blobs))
     given = {"source": str(tmp_path / "*.png"), "um_per_px": 0.13, "bundle": str(bundle), "max_batch": 2}
-    setup = resolve(given | {"keep_crops": str(tmp_path / "crops")} | more)
+    return resolve(given | {"keep_crops": str(tmp_path / "crops")})
+
+
+def run_with_crops(setup: Setup) -> list[Record]:
     with opened(setup) as parts:
         order = RunStartCommand(cmd_id="c", run_id="r")
         run = Run(setup, parts.source, parts.engine, parts.plan, order, StopSwitch(), None, parts.crops)
         return list(run.records())
 
 
-def test_a_run_keeps_a_crop_of_every_cell_that_it_counts(tmp_path: Path) -> None:
-    records = run_with_crops(tmp_path)
+def test_a_run_keeps_a_crop_of_every_cell_that_it_counts(prepared: Setup, tmp_path: Path) -> None:
+    records = run_with_crops(prepared)
     counted = [
         (record.field_index, found.label, list(found.box_px))
         for record in records
@@ -112,10 +116,9 @@ def test_a_run_keeps_a_crop_of_every_cell_that_it_counts(tmp_path: Path) -> None
         assert np.array_equal(tifffile.imread(tmp_path / "crops" / line["file"])[:, :, ::-1], field[y1:y2, x1:x2])
 
 
-def test_a_full_disk_ends_the_crops_and_not_the_run(tmp_path: Path) -> None:
-    write_tiny_bundle(tmp_path / "bundle")
+def test_a_full_disk_ends_the_crops_and_not_the_run(prepared: Setup) -> None:
     with files_limited_to(2000):
-        records = run_with_crops(tmp_path)
+        records = run_with_crops(prepared)
     events = [record for record in records if isinstance(record, Event)]
     assert [event.code for event in events] == ["crops_full"]
     assert "cannot be written any more" in events[0].message
