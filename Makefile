@@ -33,9 +33,9 @@ define check_python
   { echo "$(PYTHON) cannot make environments; install its venv module (Debian, Ubuntu: apt install python3-venv)" >&2; exit 1; }
 endef
 
-.PHONY: help demo test test-scanner test-workshop lint schemas soak chaos gpu-test clean
+.PHONY: help demo test test-scanner test-workshop lint schemas soak chaos camera-soak gpu-test clean
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(EDGE)/.installed ## virtual slide -> shipped model -> live counts over ZeroMQ, in under a minute after the set-up
 	@$(EDGE)/bin/leuko-edge demo $(DEMO_ARGS)
@@ -67,6 +67,9 @@ soak: $(FULL)/.installed ## the full-size versions of the long tests
 
 chaos: $(FULL)/.installed ## 200 scans with both sides killed and the wire broken at random (CHAOS_ARGS="--runs 20 --seed 7")
 	$(call step,chaos,PYTHONPATH=tests $(FULL)/bin/python -m chaos $(CHAOS_ARGS))
+
+camera-soak: $(FULL)/.system ## a fake GigE Vision camera through the loop, 2,000 fields: losses by cause, latencies, memory (SOAK_FIELDS=200)
+	$(call step,camera soak,PYTHONPATH=tests $(FULL)/bin/python -m support.namespace shown_soak $(or $(SOAK_FIELDS),2000))
 
 gpu-test: $(FULL)/.installed ## on a machine with a GPU: its engine's checks, then docs/gpu-results.md written anew
 	$(call step,the GPU engine,LEUKO_GPU_FINDINGS=$(FINDINGS) $(FULL)/bin/python -m pytest tests/gpu -m gpu $(PYTEST_ARGS))

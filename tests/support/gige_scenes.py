@@ -159,7 +159,7 @@ def records_in(folder: str) -> list[list[dict[str, Any]]]:
 
 
 def whole_edge(n: str, fields: str) -> dict[str, Any]:
-    """A real edge process on the camera, and a scanner that disconnects now and then; `expected`: cells that must be counted."""
+    """A real edge process on the camera, and a scanner that disconnects now and then; `expected`: cells there are."""
     from support.camera_fields import blob_fields, smear_fields, what_is_there
 
     with tempfile.TemporaryDirectory() as folder:
@@ -232,13 +232,27 @@ def wait_until(holds: Callable[[], bool], limit_s: float = 60.0) -> None:
         time.sleep(0.05)
 
 
+SOAK = [*EDGE, "soak", "--source", f"aravis:127.0.0.1,trigger=software,{SIZE}", "--um-per-px", "0.13"]
+
+
 def soak(n: str, *more: str) -> dict[str, Any]:
     """`leuko-edge soak` on the camera."""
-    command = [*EDGE, "soak", "--source", f"aravis:127.0.0.1,trigger=software,{SIZE}", "--um-per-px", "0.13", "--fields", n]
     with running_camera():
-        done = subprocess.run([*command, "--stand-in", "--json", *more], capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            [*SOAK, "--fields", n, "--stand-in", "--json", *more], capture_output=True, text=True, check=False
+        )
     print(done.stderr, file=sys.stderr)
     return {"code": done.returncode, **json.loads(done.stdout)}
+
+
+def shown_soak(n: str, *more: str) -> dict[str, Any]:
+    """The same, its table on standard output: with the shipped model, then with a stand-in engine against a bare client."""
+    with running_camera():
+        codes = [
+            subprocess.run([*SOAK, "--fields", n, *which, *more], check=False).returncode
+            for which in ((), ("--stand-in", "--rounds", "9", "--round-fields", "100"))
+        ]
+    return {"codes": codes}
 
 
 def settings() -> dict[str, Any]:

@@ -1,8 +1,12 @@
-"""Runs a scene in a network of its own, where a fake camera may take the ports of GigE Vision and nobody else hears it."""
+"""Runs a scene in a network of its own, where a fake camera may take the ports of GigE Vision and nobody else hears it.
+
+Usage: python -m support.namespace SCENE ARGUMENT...; shows what the scene prints.
+"""
 
 import ctypes
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -28,13 +32,18 @@ def why_not() -> str:
     return f"no network namespace can be made here ({done.stderr.strip()})" if done.returncode else ""
 
 
+def inside(scene: str, *arguments: str) -> list[str]:
+    """The command that runs a scene in a new network."""
+    script = f"ip link set lo up && exec {sys.executable} -m support.gige_scenes {shlex.join([scene, *arguments])}"
+    return ["unshare", "-n", "sh", "-c", script]
+
+
 def play(scene: str, *arguments: str, timeout_s: float = 50.0) -> Any:  # noqa: ANN401 - what the scene prints
     """The JSON that `python -m support.gige_scenes SCENE ...` prints last; skips the test where that cannot be."""
     if reason := why_not():
         pytest.skip(reason)
-    inside = f"ip link set lo up && exec {sys.executable} -m support.gige_scenes {scene} {' '.join(arguments)}"
     done = subprocess.run(
-        ["unshare", "-n", "sh", "-c", inside],
+        inside(scene, *arguments),
         cwd=TESTS,
         env={**os.environ, "PYTHONPATH": str(TESTS)},
         capture_output=True,
@@ -44,3 +53,9 @@ def play(scene: str, *arguments: str, timeout_s: float = 50.0) -> Any:  # noqa: 
     )
     assert done.returncode == 0, f"{done.stdout[-1500:]}\n{done.stderr[-3000:]}"
     return json.loads(done.stdout.splitlines()[-1])
+
+
+if __name__ == "__main__":
+    if reason := why_not():
+        sys.exit(reason)
+    sys.exit(subprocess.run(inside(*sys.argv[1:]), check=False).returncode)

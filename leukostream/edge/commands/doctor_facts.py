@@ -6,11 +6,12 @@ import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import leukostream
 from leukostream.edge.contracts.engine import RUNTIME_NAMES
-from leukostream.edge.contracts.errors import first_line
+from leukostream.edge.contracts.errors import SourceError, first_line
 from leukostream.edge.engine.machine import Found, Machine
 
 OPENVINO = "OpenVINO"
@@ -42,6 +43,7 @@ def find_facts(machine: Machine) -> list[Fact]:
         *(_fact(name, machine.runtimes[runtime]) for runtime, name in RUNTIME_NAMES.items() if runtime in machine.runtimes),
         _fact("PyCUDA", machine.pycuda),
         probe("OpenCV", _opencv),
+        *_camera_drivers(),
         probe("ZeroMQ", _zeromq),
     ]
 
@@ -116,7 +118,29 @@ def _driver(machine: Machine) -> list[Fact]:
 def _opencv() -> str:
     import cv2  # noqa: PLC0415 see _openvino
 
-    return f"{cv2.__version__}, {gstreamer_of(cv2.getBuildInformation())}"
+    return f"{cv2.__version__} ({Path(cv2.__file__).parent}), {gstreamer_of(cv2.getBuildInformation())}"
+
+
+def _camera_drivers() -> list[Fact]:
+    """What the sources `aravis:`, `pylon:` and `genicam:` need; without it there is only their absence to tell."""
+    facts = []
+    for name, scheme, look in (("libaravis", "aravis", _aravis), ("pypylon", "pylon", None), ("harvesters", "genicam", None)):
+        try:
+            facts.append(Fact(name, look() if look else version(name)))
+        except SourceError as missing:
+            facts.append(Fact(name, f"{missing} Only {scheme}: cameras need it.", usable=False))
+        except PackageNotFoundError:
+            needs = f'not installed; only {scheme}: cameras need it (pip install "leukostream[{scheme}]")'
+            facts.append(Fact(name, needs, usable=False))
+        except Exception as problem:  # noqa: BLE001 one broken piece must not hide the others
+            facts.append(Fact(name, f"cannot be used ({type(problem).__name__}: {first_line(problem)})", usable=False))
+    return facts
+
+
+def _aravis() -> str:
+    from leukostream.edge.camera.aravis.library import aravis  # noqa: PLC0415 see _openvino
+
+    return ".".join(str(aravis()(f"arv_get_{part}_version")) for part in ("major", "minor", "micro"))
 
 
 def _zeromq() -> str:

@@ -60,6 +60,7 @@ PLAIN: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "arv_buffer_get_data": (_P, (_P, c.POINTER(c.c_size_t))),
     "arv_buffer_get_image_width": (_INT, (_P,)),
     "arv_buffer_get_image_height": (_INT, (_P,)),
+    **{f"arv_get_{part}_version": (c.c_uint, ()) for part in ("major", "minor", "micro")},
     "arv_update_device_list": (None, ()),
     "arv_get_n_devices": (c.c_uint, ()),
     "arv_get_device_id": (_STR, (c.c_uint,)),
