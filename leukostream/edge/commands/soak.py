@@ -1,8 +1,11 @@
 """`leuko-edge soak`: whether a camera and this machine hold out together."""
 
 import json
+import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
@@ -14,9 +17,10 @@ from leukostream.edge.commands.memory import MemoryTrace
 from leukostream.edge.commands.progress import field_bar
 from leukostream.edge.commands.run import only_given
 from leukostream.edge.commands.signals import stop_on_signals
-from leukostream.edge.commands.soak_measure import NothingEngine, Rates, Soaked, against_bare, soak_run
+from leukostream.edge.commands.soak_measure import Bench, NothingEngine, Rates, Soaked, against_bare, soak_run
 from leukostream.edge.contracts.errors import ConfigError
 from leukostream.edge.contracts.status import RunOutcome
+from leukostream.edge.journal.sqlite import SqliteJournal
 from leukostream.edge.pipeline import StopSwitch, opened
 from leukostream.edge.settings import resolve
 
@@ -50,7 +54,9 @@ def soak(
     log_level: opt.LogLevelOption = "warning",
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
 ) -> None:
-    """Run a camera through the whole loop, without a controller, and say what was lost, why, and how long everything took.
+    """Run a camera through the whole loop and a journal on disk, without a controller.
+
+    Says what was lost and why, how long everything took, and how memory grew.
 
     A source that waits for triggers gets them as fast as there is credit. With --rounds the camera is also read by a bare
     client, so that what the loop costs can be told from what the camera gives.
@@ -73,7 +79,7 @@ def soak(
         "trigger_timeout_s": trigger_timeout_s,
     }
     setup, stop = resolve(only_given(given), config), StopSwitch()
-    with stop_on_signals(stop), opened(setup) as parts, field_bar() as progress:
+    with stop_on_signals(stop), opened(setup) as parts, field_bar() as progress, ExitStack() as held:
         if rounds and parts.source.info.self_paced and parts.source.info.n_fields is not None:
             raise ConfigError(f"{parts.source.info.uri} ends by itself and cannot be read in rounds; leave --rounds out.")
         if stand_in:
@@ -85,8 +91,11 @@ def soak(
         def passed(n: int) -> None:
             progress.advance(task, n)
 
-        soaked = soak_run(setup, parts, fields, stop, passed, memory)
-        rates = against_bare(setup, parts, round_fields, rounds, stop, passed) if rounds else None
+        folder = held.enter_context(tempfile.TemporaryDirectory(prefix="leuko-soak-"))
+        journal = held.enter_context(closing(SqliteJournal(Path(folder) / "journal.sqlite", setup.settings.journal_durability)))
+        bench = Bench(setup, journal, stop, passed)
+        soaked = soak_run(bench, parts, fields, memory)
+        rates = against_bare(bench, parts, round_fields, rounds) if rounds else None
         result = summary(soaked, memory, rates, parts.source.info.uri, str(parts.engine.info))
     typer.echo(json.dumps(result) if as_json else table(result))
     raise typer.Exit(0 if result["complete"] else 1)

@@ -19,8 +19,9 @@ from leukostream.edge.contracts.detections import Image, RawDetections
 from leukostream.edge.contracts.errors import SourceError
 from leukostream.edge.contracts.messages import Rejected, RunStartCommand, TriggerCommand
 from leukostream.edge.contracts.records import Event, FieldRecord, RunStop
+from leukostream.edge.contracts.status import RunOutcome
 from leukostream.edge.engine.base import EngineInfo
-from leukostream.edge.journal.memory import MemoryJournal
+from leukostream.edge.journal.base import Journal
 from leukostream.edge.pipeline import Opened, Run, StopSwitch
 from leukostream.edge.pipeline.announcing import TriggerDesk
 from leukostream.edge.settings import Setup
@@ -91,27 +92,31 @@ def rate_of(moments_s: list[float]) -> float:
     return (len(moments_s) - 1) / (moments_s[-1] - moments_s[0]) if len(moments_s) > 1 else 0.0
 
 
-def soak_run(
-    setup: Setup,
-    parts: Opened,
-    n_fields: int,
-    stop: StopSwitch,
-    passed: Callable[[int], None],
-    memory: MemoryTrace | None = None,
-) -> Soaked:
+@dataclass
+class Bench:
+    """What every run of a soak shares; `passed` is told how many more fields are done."""
+
+    setup: Setup
+    journal: Journal
+    stop: StopSwitch
+    passed: Callable[[int], None]
+
+
+def soak_run(bench: Bench, parts: Opened, n_fields: int, memory: MemoryTrace | None = None) -> Soaked:
     """One run of `n_fields` over the open source, its triggers announced as fast as there is credit."""
-    settings, journal = setup.settings, MemoryJournal(keep_acknowledged=0)
+    settings, journal = bench.setup.settings, bench.journal
     order = RunStartCommand(cmd_id="soak", run_id=str(uuid.uuid4()), max_fields=n_fields)
     desk = None if parts.source.info.self_paced else TriggerDesk(journal, settings.trigger_window, n_fields)
-    run = Run(setup, parts.source, parts.engine, parts.plan, order, stop, desk)
+    run = Run(bench.setup, parts.source, parts.engine, parts.plan, order, bench.stop, desk)
     soaked = Soaked()
     with _announcing(desk, order.run_id):
         for record in run.records():
             journal.append(record)
-            journal.acknowledge(order.run_id, record.seq)
+            if journal.trouble:
+                bench.stop.stop(journal.trouble, RunOutcome.FAILED)
             if isinstance(record, FieldRecord):
                 soaked.add(record)
-                passed(1)
+                bench.passed(1)
                 if memory is not None:
                     memory.passed(len(soaked.moments_s))
             elif isinstance(record, Event):
@@ -133,6 +138,7 @@ def _announcing(desk: TriggerDesk | None, run_id: str) -> Iterator[None]:
         for index in count():
             command = TriggerCommand(cmd_id=f"c{index}", run_id=run_id, trigger_id=f"t{index}", field_index=index)
             while isinstance(answer := desk.announce(command), Rejected):
+                desk.answers()  # as the stream would take them
                 if answer.code != "credit" or over.wait(_NO_CREDIT_S):
                     return
 
@@ -159,17 +165,15 @@ class Rates:
         return float(np.median(np.array(self.loop_per_s) / np.array(self.bare_per_s)))
 
 
-def against_bare(
-    setup: Setup, parts: Opened, n_fields: int, rounds: int, stop: StopSwitch, passed: Callable[[int], None]
-) -> Rates:
+def against_bare(bench: Bench, parts: Opened, n_fields: int, rounds: int) -> Rates:
     """Both take turns on the same open camera, after one round each that does not count."""
     rates = Rates()
     engine = NothingEngine(parts.plan.engine_width_px, parts.plan.engine_height_px, parts.engine.info.max_batch)
     for number in range(rounds + 1):
-        if stop.requested:
+        if bench.stop.requested:
             break
-        bare, bare_lost = _bare(parts.source, n_fields, passed)
-        looped = soak_run(setup, replace(parts, engine=engine), n_fields, stop, passed)
+        bare, bare_lost = _bare(parts.source, n_fields, bench.passed)
+        looped = soak_run(bench, replace(parts, engine=engine), n_fields)
         if number:
             rates.bare_per_s.append(bare)
             rates.loop_per_s.append(looped.per_s())

@@ -14,6 +14,7 @@ from leukostream.edge.camera.frame import (
     Trigger,
     TriggeredSource,
 )
+from leukostream.edge.contracts.errors import SourceError
 from leukostream.edge.contracts.records import SourceStatistics
 from leukostream.edge.pipeline.announcing import TriggerDesk
 
@@ -40,6 +41,7 @@ class Exposures:
         self._given_up: OrderedDict[str, None] = OrderedDict()
         self._ready: deque[Frame] = deque()
         self._notes: list[SourceNote] = []
+        self._problem: SourceError | None = None
 
     @property
     def info(self) -> SourceInfo:
@@ -54,12 +56,15 @@ class Exposures:
     def read(self, timeout_s: float) -> Frame:
         """The next trigger's frame; `SourceTimeout` also while no trigger is announced."""
         if not self._ready:
+            if self._problem is not None:
+                raise self._problem
             self._fire(0.0 if self._exposing or self._desk.complete else timeout_s)
             self._receive(min(timeout_s, _STEP_S))
             self._give_up_overdue()
             if not self._ready and not self._exposing and self._desk.complete:
                 raise SourceEnded("all fields that were asked for were exposed")
         if self._ready:
+            self._fire_ahead()
             return self._ready.popleft()
         raise SourceTimeout(f"no frame came within {timeout_s:g} s.")
 
@@ -69,6 +74,13 @@ class Exposures:
 
     def close(self) -> None:
         self._source.close()
+
+    def _fire_ahead(self) -> None:
+        """The camera exposes the next field while this one's frame goes its way. A failure waits until that frame is given."""
+        try:
+            self._fire(0.0)
+        except SourceError as problem:
+            self._problem = problem
 
     def _fire(self, wait_s: float) -> None:
         while len(self._exposing) < self.info.exposures_at_once and (trigger := self._desk.next(wait_s)) is not None:
