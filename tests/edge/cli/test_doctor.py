@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from typing import Any, get_args
 
@@ -13,12 +14,14 @@ from support.made_up_engine import A4000, ORIN, machine, write_engine
 from support.signed import secret_of, sign, trusting
 from support.tiny_bundle import write_tiny_bundle
 
+from leukostream.edge.camera.aravis import library
 from leukostream.edge.cli import main
-from leukostream.edge.commands import diagnosis
+from leukostream.edge.commands import diagnosis, doctor_facts
 from leukostream.edge.commands import doctor as command
 from leukostream.edge.commands.doctor_facts import gstreamer_of, jetson_release
 from leukostream.edge.contracts.bundle import Bundle
 from leukostream.edge.contracts.engine import PLAN, GpuRuntime, engines_folder
+from leukostream.edge.contracts.errors import SourceError
 from leukostream.edge.engine import machine as looking
 from leukostream.edge.engine import openvino
 from leukostream.edge.engine.machine import Found, Machine, look_at_machine
@@ -192,6 +195,26 @@ def test_a_broken_piece_is_its_own_line_only(doctor: Call, monkeypatch: pytest.M
         "text": "cannot be used (OSError: libfoo.so.7: cannot open shared object file)",
     }
     assert said.json["facts"]["ZeroMQ"]["usable"]
+
+
+def test_drivers_of_cameras_are_there_or_say_what_they_are_for(doctor: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(name: str) -> str:
+        raise PackageNotFoundError(name)
+
+    def not_installed() -> None:
+        raise SourceError("libaravis 0.8 is not installed; on Debian and Ubuntu: apt install libaravis-0.8-0.")
+
+    monkeypatch.setattr(doctor_facts, "version", missing)
+    monkeypatch.setattr(library, "aravis", not_installed)
+    facts = doctor(machine(None), "--json").json["facts"]
+    assert [facts[name]["usable"] for name in ("libaravis", "pypylon", "harvesters")] == [False] * 3
+    assert "apt install libaravis-0.8-0. Only aravis: cameras need it." in facts["libaravis"]["text"]
+    assert 'only pylon: cameras need it (pip install "leukostream[pylon]")' in facts["pypylon"]["text"]
+    monkeypatch.setattr(doctor_facts, "version", lambda name: "1.2")
+    monkeypatch.setattr(library, "aravis", _broken)
+    facts = doctor(machine(None), "--json").json["facts"]
+    assert facts["harvesters"] == {"usable": True, "text": "1.2"}
+    assert facts["libaravis"]["text"].startswith("cannot be used (OSError")
 
 
 def test_no_run_can_start_where_openvino_is_broken_unless_a_gpu_engine_does_it(
