@@ -1,12 +1,17 @@
 """The cells that were counted, cut out of their fields as the camera gave them."""
 
+import logging
 import math
 import re
+import threading
 from pathlib import Path
+from queue import Empty, Full, Queue
+from typing import Any
 
 from leukostream.edge.camera.bgr import bgr_of
 from leukostream.edge.camera.frame import Frame, SourceInfo, SourceNote
 from leukostream.edge.camera.tiff_store import TiffStore
+from leukostream.edge.contracts.detections import Image
 from leukostream.edge.contracts.records import Detection
 from leukostream.edge.pipeline.job import Findings
 
@@ -14,19 +19,34 @@ INDEX = "crops.jsonl"
 _VERSION = 1
 MARGIN = 0.25
 """A crop shows so much of a box's size around it on every side: a cell is judged by its neighbourhood, too."""
+WAITING = 512
+"""Crops that may wait for the disk; beyond that they are not kept, because a slow disk must not hold the scan up."""
+_DRAIN_S = 10.0
+_POLL_S = 0.1
+
+_log = logging.getLogger(__name__)
 
 
 class CropStore:
-    """One TIFF per counted cell below `folder`, in a directory per label, and `crops.jsonl`. Raises `SourceError`."""
+    """One TIFF per counted cell below `folder`, in a directory per label, and `crops.jsonl`. Raises `SourceError`.
+
+    A thread of its own writes, so that whoever counts never waits for the disk. `add` and `drain` belong to one thread.
+    """
 
     def __init__(self, folder: Path, info: SourceInfo, max_mb: float) -> None:
         about = {"crops": _VERSION, "uri": info.uri, "um_per_px": info.um_per_px, "is_synthetic": info.is_synthetic}
         self._store = TiffStore(folder, INDEX, about | {"camera": info.camera}, max_mb)
+        self._waiting: Queue[tuple[dict[str, Any], Image, float]] = Queue(WAITING)
+        self._closing = threading.Event()
+        self._missed = 0
+        self._told = False
+        self._thread = threading.Thread(target=self._write_all, name="leuko-crops", daemon=True)
+        self._thread.start()
 
     def add(self, frame: Frame, findings: Findings) -> SourceNote | None:
-        """Every cell of a field that was counted. A full disk ends the crops and not the run: that is the note, once."""
+        """Every cell of a field that was counted. What is not kept ends neither field nor run: that is the note, once."""
         if not findings.detections or self._store.full or (image := bgr_of(frame)) is None:
-            return None
+            return self._trouble()
         height_px, width_px = image.shape[:2]
         for cell in findings.detections:
             x1, y1, x2, y2 = crop_of(cell, width_px, height_px)
@@ -38,12 +58,39 @@ class CropStore:
                 "crop_px": [x1, y1, x2, y2],
                 **cell.model_dump(include={"label", "best_class", "score", "margin", "box_px"}),
             }
-            self._store.keep(line, image[y1:y2, x1:x2].copy(), frame.um_per_px, folder=re.sub(r"\W", "_", cell.label))
-        return SourceNote("crops_full", self._store.full, "warning") if self._store.full else None
+            try:
+                self._waiting.put_nowait((line, image[y1:y2, x1:x2].copy(), frame.um_per_px))
+            except Full:
+                self._missed += 1
+        return self._trouble()
+
+    def drain(self) -> SourceNote | None:
+        """The run ends: wait until the disk has all. Returns what could not be kept, unless it was said before."""
+        self._closing.set()
+        self._thread.join(_DRAIN_S)
+        self._missed += self._waiting.qsize()
+        return self._trouble()
 
     def close(self) -> None:
         """Finish the index."""
+        if (note := self.drain()) is not None:
+            _log.warning("%s", note.message)
         self._store.close()
+
+    def _trouble(self) -> SourceNote | None:
+        if self._told or not (self._store.full or self._missed):
+            return None
+        self._told = True
+        slow = f"{self._store.folder} is on a disk that is too slow: {self._missed} cells were not kept so far."
+        return SourceNote("crops_incomplete", self._store.full or slow, "warning")
+
+    def _write_all(self) -> None:
+        while not (self._closing.is_set() and self._waiting.empty()):
+            try:
+                line, image, um_per_px = self._waiting.get(timeout=_POLL_S)
+            except Empty:
+                continue
+            self._store.keep(line, image, um_per_px, folder=re.sub(r"\W", "_", line["label"]))
 
 
 def crop_of(cell: Detection, width_px: int, height_px: int) -> tuple[int, int, int, int]:

@@ -58,6 +58,7 @@ class Run:
         self._order = order
         self._stop = stop
         self._desk = desk
+        self._crops = crops
         self.ledger = desk.ledger if desk else Ledger()
         self._max_fields = _smaller(order.max_fields, settings.max_fields)
         self._queue = FieldQueue(settings.queue_fields, settings.policy)
@@ -132,6 +133,8 @@ class Run:
         unexposed = self._desk.close(self._stop.requested or "it has ended") if self._desk else []
         self.ledger.seal()
         yield from self.loop.refuse_rest(0.0)
+        if self._crops is not None and (note := self._crops.drain()) is not None:
+            yield note
         yield from self._left({trigger.trigger_id for trigger in unexposed})
 
     def _left(self, unexposed: set[str]) -> Iterator[Job]:

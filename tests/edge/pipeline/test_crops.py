@@ -1,6 +1,7 @@
 """Counted cells as files: where they were cut, bit by bit, and what happens when there is no room."""
 
 import json
+import threading
 from pathlib import Path
 
 import cv2
@@ -12,10 +13,11 @@ from support.stand_ins import CELL
 from support.tiny_bundle import blob_field, write_tiny_bundle
 
 from leukostream.edge.camera.frame import Frame, PixelFormat, SourceInfo
+from leukostream.edge.camera.tiff_store import TiffStore
 from leukostream.edge.contracts.errors import SourceError
 from leukostream.edge.contracts.messages import RunStartCommand
 from leukostream.edge.contracts.records import Event, FieldRecord, Record, RunStop
-from leukostream.edge.pipeline import Run, StopSwitch, opened
+from leukostream.edge.pipeline import Run, StopSwitch, crops, opened
 from leukostream.edge.pipeline.crops import INDEX, CropStore, crop_of
 from leukostream.edge.pipeline.job import Findings
 from leukostream.edge.settings import Setup, resolve
@@ -69,9 +71,23 @@ def test_a_cell_is_kept_as_the_camera_gave_it(tmp_path: Path, pixel_format: Pixe
 def test_crops_end_at_their_size_and_say_so_once(tmp_path: Path) -> None:
     store = CropStore(tmp_path, INFO, 0.004)
     notes = [store.add(frame_of(), cell(40, 40, 60, 60)) for _ in range(4)]
+    notes += [store.drain(), store.drain()]
     store.close()
-    assert [note.code if note else None for note in notes] == [None, "crops_full", None, None]
+    assert [note.code for note in notes if note] == ["crops_incomplete"]
     assert len(list(tmp_path.rglob("*.tif"))) == 1
+
+
+def test_a_disk_that_is_too_slow_holds_nothing_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(crops, "WAITING", 2)
+    goes_on = threading.Event()
+    monkeypatch.setattr(TiffStore, "keep", lambda *_, **__: goes_on.wait(20))
+    store = CropStore(tmp_path, INFO, 1.0)
+    notes = [store.add(frame_of(), cell(40, 40, 60, 60)) for _ in range(6)]
+    said = [note for note in notes if note]
+    assert [note.code for note in said] == ["crops_incomplete"]
+    assert "on a disk that is too slow: 1 cells were not kept so far." in said[0].message
+    goes_on.set()
+    store.close()
 
 
 def test_a_folder_that_holds_crops_is_not_written_into(tmp_path: Path) -> None:
@@ -120,7 +136,7 @@ def test_a_full_disk_ends_the_crops_and_not_the_run(prepared: Setup) -> None:
     with files_limited_to(2000):
         records = run_with_crops(prepared)
     events = [record for record in records if isinstance(record, Event)]
-    assert [event.code for event in events] == ["crops_full"]
+    assert [event.code for event in events] == ["crops_incomplete"]
     assert "cannot be written any more" in events[0].message
     last = records[-1]
     assert isinstance(last, RunStop)
