@@ -71,6 +71,7 @@ class CameraSource(SourceBase):
         """Drop what the driver holds: a camera that paces itself has exposed all the time, and not for this run."""
         super().start()
         self._ready.clear()
+        self._free_index = 0
         self._restart()
         self._before_run = self._driver_counts()
 
@@ -126,12 +127,19 @@ class CameraSource(SourceBase):
 
     def _let_go(self) -> None:
         if self._device is not None:
-            self._of_former.update(self._device.statistics())
+            self._of_former.update(self._counts_of(self._device))
             self._device.close()
             self._device = None
 
     def _driver_counts(self) -> Counter[str]:
-        return self._of_former + Counter(self._device.statistics() if self._device else {})
+        return self._of_former + (self._counts_of(self._device) if self._device else Counter())
+
+    @staticmethod
+    def _counts_of(device: CameraDevice) -> Counter[str]:
+        try:
+            return Counter(device.statistics())
+        except CameraFault:  # a camera that is gone may take its driver's counts with it
+            return Counter()
 
     def _restart(self) -> None:
         """Let the driver begin anew; without a camera there is nothing to do."""
