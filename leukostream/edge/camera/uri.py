@@ -41,6 +41,12 @@ def _aravis(rest: str, um_per_px: float) -> FrameSource:
     return open_aravis(rest, um_per_px)
 
 
+def _pylon(rest: str, um_per_px: float) -> FrameSource:
+    from leukostream.edge.camera.pylon import open_pylon  # noqa: PLC0415
+
+    return open_pylon(rest, um_per_px)
+
+
 def _recording(rest: str, um_per_px: float | None) -> FrameSource:
     from leukostream.edge.camera.recording import RecordingSource  # noqa: PLC0415
 
@@ -58,6 +64,7 @@ SCALED: dict[str, Callable[[str, float], FrameSource]] = {
     "video": VideoSource,
     "opencv": open_opencv,
     "aravis": _aravis,
+    "pylon": _pylon,
 }
 SCALE_FREE: dict[str, Callable[[str, float | None], FrameSource]] = {"recording": _recording, "virtual": _virtual}
 SCHEMES = (*SCALED, *SCALE_FREE)

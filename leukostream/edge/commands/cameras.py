@@ -1,12 +1,14 @@
 """`leuko-edge cameras`: which cameras there are, and how a run names them."""
 
 import json
+import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from leukostream.edge.camera.aravis.discovery import discovered
+from leukostream.edge.camera.pylon import discovered_pylon
 from leukostream.edge.contracts.errors import SourceError
 
 
@@ -18,10 +20,13 @@ def cameras(
 ) -> None:
     """List cameras as `leuko-edge run --source` takes them.
 
-    Video devices of this machine are listed by their device files, none is opened. Cameras on the network are looked for
-    only with --network, because that sends broadcasts into networks that may not be yours.
+    Video devices of this machine are listed by their device files, none is opened; GenTL producers by their files, none is
+    loaded. Cameras on the network are looked for only with --network, because that sends broadcasts into networks that may not
+    be yours.
     """
     found = [{"source": f"opencv:{_number(path)}", "what": path.as_posix()} for path in sorted(Path("/dev").glob("video*"))]
+    found += discovered_pylon(network)
+    found += [{"source": f"genicam:{path}", "what": "GenTL producer, which knows its own cameras"} for path in _producers()]
     found += discovered() if network else []
     if as_json:
         print(json.dumps(found))
@@ -37,3 +42,9 @@ def cameras(
 
 def _number(path: Path) -> str:
     return path.name.removeprefix("video")
+
+
+def _producers() -> list[Path]:
+    """Where the makers' installers have put them, by the standard's environment variable."""
+    folders = [Path(each) for each in os.environ.get("GENICAM_GENTL64_PATH", "").split(os.pathsep) if each]
+    return sorted({path for folder in folders for path in folder.glob("*.cti")})
