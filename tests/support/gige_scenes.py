@@ -273,5 +273,15 @@ def cameras() -> dict[str, Any]:
     return {"found": json.loads(found.stdout), "none": [none.returncode, none.stdout.strip(), none.stderr]}
 
 
+def one_camera() -> dict[str, Any]:
+    """What `leuko-edge cameras SOURCE` says of a free-running camera and of a triggered one, in both forms."""
+    with running_camera("--hz", "50"):
+        said = [
+            subprocess.run([*EDGE, "cameras", *arguments], capture_output=True, text=True, timeout=20, check=False)
+            for arguments in (["aravis:127.0.0.1,width=160,height=128", "--json"], ["aravis:127.0.0.1,trigger=Line0"])
+        ]
+    return {"codes": [done.returncode for done in said], "free": json.loads(said[0].stdout), "triggered": said[1].stdout}
+
+
 if __name__ == "__main__":
     print(json.dumps(globals()[sys.argv[1]](*sys.argv[2:])))

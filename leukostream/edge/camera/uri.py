@@ -70,6 +70,11 @@ SCALE_FREE: dict[str, Callable[[str, float | None], FrameSource]] = {"recording"
 SCHEMES = (*SCALED, *SCALE_FREE)
 
 
+def scheme_of(uri: str) -> str:
+    """One of `SCHEMES`. Raises `ConfigError` for another one."""
+    return _split(uri)[0]
+
+
 def _split(uri: str) -> tuple[str, str]:
     """Scheme and rest. A path may hold a colon; a single letter before it is a Windows drive, not a scheme."""
     scheme, colon, rest = uri.partition(":")

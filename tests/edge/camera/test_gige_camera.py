@@ -95,6 +95,16 @@ def test_settings_are_read_back_from_the_camera() -> None:
     }
 
 
+def test_one_camera_says_how_it_is_set_and_what_it_can_do() -> None:
+    seen = play("one_camera")
+    free = seen["free"]
+    assert (seen["codes"], free["width_px"], free["height_px"], free["paced_by"]) == ([0, 0], 160, 128, "itself")
+    assert (free["settings"]["model"], free["capabilities"]["software_trigger"]) == ("Fake", True)
+    assert (free["frame"]["status"], free["frame"]["detail"]) == ("ok", "")
+    assert "paced by triggers" in seen["triggered"]
+    assert "can: hardware trigger, software trigger, timestamps" in seen["triggered"]
+
+
 def test_cameras_are_listed_as_a_run_names_them() -> None:
     seen = play("cameras")
     assert {"source": "aravis:127.0.0.1", "what": "Fake, serial number GV01, Aravis-Fake-GV01"} in seen["found"]

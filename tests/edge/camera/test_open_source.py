@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from leukostream.edge.camera.uri import open_source
+from leukostream.edge.camera.uri import SCHEMES, open_source
 from leukostream.edge.contracts.errors import ConfigError, SourceError
 
 pytestmark = pytest.mark.timeout(20)
@@ -37,7 +37,7 @@ def test_folders_with_and_without_their_scheme(folder: Path, form: str) -> None:
         pytest.param("images", 0.0, "out of range", id="zero um/px"),
         pytest.param("images", float("nan"), "out of range", id="um/px is no number"),
         pytest.param("images", 130.0, "out of range", id="nm/px given as um/px"),
-        pytest.param("gige:0", 0.13, "use one of folder:, video:, opencv:, aravis:, recording:, virtual:", id="unknown scheme"),
+        pytest.param("gige:0", 0.13, ", ".join(f"{scheme}:" for scheme in SCHEMES), id="unknown scheme"),
         pytest.param("rtsp://host/stream", 0.13, "unknown scheme 'rtsp'", id="a URL without opencv:"),
         pytest.param("", 0.13, "names nothing to open", id="empty"),
         pytest.param("video:", 0.13, "names nothing to open", id="scheme alone"),
