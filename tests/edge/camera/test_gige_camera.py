@@ -52,8 +52,9 @@ def whole_edge(n: str, fields: str, timeout_s: float) -> None:
     assert (seen["camera"]["model"], seen["camera"]["trigger"]) == ("Fake", "software"), "run_start says what it was and did"
 
 
-def test_a_whole_edge_counts_what_a_scanner_triggers() -> None:
-    whole_edge("200", "blobs", 60.0)
+@pytest.mark.parametrize("fields", ["blobs", "smears"])
+def test_a_whole_edge_counts_what_a_scanner_triggers(fields: str) -> None:
+    whole_edge("200", fields, 80.0)
 
 
 @pytest.mark.soak

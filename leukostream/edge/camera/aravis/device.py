@@ -7,9 +7,11 @@ import time
 
 import numpy as np
 
+from leukostream.edge.camera.aravis.features import AravisFeatures
 from leukostream.edge.camera.aravis.library import BUFFER_STATUS, aravis
 from leukostream.edge.camera.bgr import shape_of
-from leukostream.edge.camera.frame import Capabilities, FrameSource
+from leukostream.edge.camera.features import capabilities, configure, read_back
+from leukostream.edge.camera.frame import FrameSource
 from leukostream.edge.camera.industrial.device import CameraFault, Grabbed
 from leukostream.edge.camera.industrial.lending import Lender
 from leukostream.edge.camera.industrial.options import AravisOptions, parse_options
@@ -46,9 +48,12 @@ class AravisDevice:
         self._returning = threading.RLock()
         self._camera: int = self._open(open_s)
         try:
-            self._configure()
-            self.settings = self._read_back()
-            self.capabilities = self._what_it_can()
+            if options.packet is not None and self._lib("arv_camera_is_gv_device", self._camera):
+                self._lib("arv_camera_gv_set_packet_size", self._camera, options.packet)
+            features = AravisFeatures(self._lib, self._camera)
+            configure(features, options)
+            self.settings = read_back(features, options)
+            self.capabilities = capabilities(features, timestamps=True)  # every frame of both standards bears one
             self._begin()
         except CameraFault as problem:
             self.close()
@@ -64,7 +69,6 @@ class AravisDevice:
         return self._read(buffer) if buffer else None
 
     def check(self) -> None:
-        self._lib("arv_camera_get_exposure_time", self._camera)
         self._lib("arv_camera_get_payload", self._camera)
 
     def restart(self) -> None:
@@ -128,59 +132,6 @@ class AravisDevice:
             return True
         return bool(self._lib("arv_gv_device_is_controller", self._lib("arv_camera_get_device", camera)))
 
-    def _configure(self) -> None:
-        options, camera = self._options, self._camera
-        if options.packet is not None and self._lib("arv_camera_is_gv_device", camera):
-            self._lib("arv_camera_gv_set_packet_size", camera, options.packet)
-        if options.width is not None or options.height is not None or options.x or options.y:
-            _, _, width, height = self._region()
-            region = (options.x, options.y, options.width or width, options.height or height)
-            self._lib("arv_camera_set_region", camera, *region)
-        self._lib("arv_camera_set_pixel_format_from_string", camera, options.format.encode())
-        if options.exposure_us is not None:
-            self._lib("arv_camera_set_exposure_time", camera, options.exposure_us)
-        if options.gain is not None:
-            self._lib("arv_camera_set_gain", camera, options.gain)
-        for channel, ratio in options.white_balance().items():
-            self._lib("arv_camera_set_string", camera, b"BalanceRatioSelector", channel.encode())
-            self._lib("arv_camera_set_float", camera, b"BalanceRatio", ratio)
-        if options.trigger == "free":
-            self._lib("arv_camera_clear_triggers", camera)
-        if options.rate is not None:
-            self._lib("arv_camera_set_frame_rate", camera, options.rate)
-        if options.trigger != "free":
-            name = "Software" if options.trigger == "software" else options.trigger
-            self._lib("arv_camera_set_trigger", camera, name.encode())
-
-    def _read_back(self) -> dict[str, str | float]:
-        """What the camera says it is and does, whatever was asked of it."""
-        found: dict[str, str | float] = {}
-        for name, call in (
-            ("vendor", "arv_camera_get_vendor_name"),
-            ("model", "arv_camera_get_model_name"),
-            ("serial", "arv_camera_get_device_serial_number"),
-            ("format", "arv_camera_get_pixel_format_as_string"),
-        ):
-            with contextlib.suppress(CameraFault):
-                found[name] = (self._lib(call, self._camera) or b"").decode(errors="replace")
-        for name, call in (("exposure_us", "arv_camera_get_exposure_time"), ("gain", "arv_camera_get_gain")):
-            with contextlib.suppress(CameraFault):  # not every camera has them
-                found[name] = float(self._lib(call, self._camera))
-        for channel in self._options.white_balance():
-            self._lib("arv_camera_set_string", self._camera, b"BalanceRatioSelector", channel.encode())
-            found[channel.lower()] = float(self._lib("arv_camera_get_float", self._camera, b"BalanceRatio"))
-        x, y, width, height = self._region()
-        found |= {"x": x, "y": y, "width": width, "height": height, "trigger": self._options.trigger}
-        if found.get("format") != self._options.format:
-            raise CameraFault(f"it has pixel format {found.get('format')}, not {self._options.format}")
-        return found
-
-    def _region(self) -> tuple[int, int, int, int]:
-        values = [c.c_int() for _ in range(4)]
-        self._lib("arv_camera_get_region", self._camera, *(c.byref(value) for value in values))
-        x, y, width, height = (value.value for value in values)
-        return x, y, width, height
-
     def _begin(self) -> None:
         payload = self._lib("arv_camera_get_payload", self._camera)
         self._stream = self._lib("arv_camera_create_stream", self._camera, None, None)
@@ -188,22 +139,6 @@ class AravisDevice:
             self._lib("arv_stream_push_buffer", self._stream, self._lib("arv_buffer_new_allocate", payload))
         self._lib("arv_camera_start_acquisition", self._camera)
         self._acquiring = True
-
-    def _what_it_can(self) -> Capabilities:
-        def may(call: str, *names: bytes) -> bool:
-            try:
-                return bool(self._lib(call, self._camera, *names))
-            except CameraFault:
-                return False
-
-        return Capabilities(
-            hardware_trigger=any(
-                may("arv_camera_is_enumeration_entry_available", b"TriggerSource", f"Line{n}".encode()) for n in range(5)
-            ),
-            software_trigger=may("arv_camera_is_software_trigger_supported"),
-            timestamps=True,  # every GigE Vision and USB3 Vision frame bears one
-            chunk_data=may("arv_camera_is_feature_available", b"ChunkModeActive"),
-        )
 
     def _read(self, buffer: int) -> Grabbed:
         """Status before data: a failed buffer may have none. A whole one is lent to the image."""

@@ -8,33 +8,16 @@ from leukostream.edge.camera.industrial.device import CameraFault
 from leukostream.edge.contracts.errors import SourceError
 
 _NAMES = ("libaravis-0.8.so.0", "libaravis-0.8.dylib")
-_P, _STR, _INT, _DOUBLE, _U64 = c.c_void_p, c.c_char_p, c.c_int, c.c_double, c.c_uint64
-_INTS = c.POINTER(c.c_int)
+_P, _STR, _INT, _U64 = c.c_void_p, c.c_char_p, c.c_int, c.c_uint64
+_STRS = c.POINTER(_STR)
 _U64S = c.POINTER(c.c_uint64)
 
 MAY_FAIL: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "arv_camera_new": (_P, (_STR,)),
-    "arv_camera_get_vendor_name": (_STR, (_P,)),
-    "arv_camera_get_model_name": (_STR, (_P,)),
-    "arv_camera_get_device_serial_number": (_STR, (_P,)),
-    "arv_camera_set_region": (None, (_P, _INT, _INT, _INT, _INT)),
-    "arv_camera_get_region": (None, (_P, _INTS, _INTS, _INTS, _INTS)),
-    "arv_camera_set_pixel_format_from_string": (None, (_P, _STR)),
-    "arv_camera_get_pixel_format_as_string": (_STR, (_P,)),
-    "arv_camera_set_exposure_time": (None, (_P, _DOUBLE)),
-    "arv_camera_get_exposure_time": (_DOUBLE, (_P,)),
-    "arv_camera_set_gain": (None, (_P, _DOUBLE)),
-    "arv_camera_get_gain": (_DOUBLE, (_P,)),
-    "arv_camera_set_frame_rate": (None, (_P, _DOUBLE)),
-    "arv_camera_get_frame_rate": (_DOUBLE, (_P,)),
-    "arv_camera_set_string": (None, (_P, _STR, _STR)),
-    "arv_camera_set_float": (None, (_P, _STR, _DOUBLE)),
-    "arv_camera_get_float": (_DOUBLE, (_P, _STR)),
-    "arv_camera_is_enumeration_entry_available": (_INT, (_P, _STR, _STR)),
     "arv_camera_is_feature_available": (_INT, (_P, _STR)),
-    "arv_camera_is_software_trigger_supported": (_INT, (_P,)),
-    "arv_camera_set_trigger": (None, (_P, _STR)),
-    "arv_camera_clear_triggers": (None, (_P,)),
+    "arv_camera_dup_available_enumerations_as_strings": (_STRS, (_P, _STR, c.POINTER(c.c_uint))),
+    "arv_gc_feature_node_get_value_as_string": (_STR, (_P,)),
+    "arv_gc_feature_node_set_value_from_string": (None, (_P, _STR)),
     "arv_camera_software_trigger": (None, (_P,)),
     "arv_camera_get_payload": (c.c_uint, (_P,)),
     "arv_camera_gv_set_packet_size": (None, (_P, _INT)),
@@ -46,6 +29,8 @@ MAY_FAIL: dict[str, tuple[Any, tuple[Any, ...]]] = {
 
 PLAIN: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "arv_camera_get_device": (_P, (_P,)),
+    "arv_device_get_feature": (_P, (_P, _STR)),
+    "arv_gc_feature_node_get_actual_access_mode": (_INT, (_P,)),
     "arv_camera_is_gv_device": (_INT, (_P,)),
     "arv_gv_device_is_controller": (_INT, (_P,)),
     "arv_stream_push_buffer": (None, (_P, _P)),
@@ -69,6 +54,7 @@ PLAIN: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "arv_get_device_serial_nbr": (_STR, (c.c_uint,)),
     "g_object_unref": (None, (_P,)),
     "g_error_free": (None, (_P,)),
+    "g_free": (None, (_STRS,)),
 }
 
 BUFFER_STATUS = {
