@@ -4,14 +4,15 @@ import contextlib
 import math
 import re
 import select
+import threading
 import time
-from collections import Counter
 from collections.abc import Iterator
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from leukostream.edge.camera.bgr import shape_of
+from leukostream.edge.camera.counters import Counters
 from leukostream.edge.camera.features import capabilities, configure, read_back
 from leukostream.edge.camera.frame import FrameSource
 from leukostream.edge.camera.industrial.device import CameraFault, Grabbed
@@ -76,10 +77,9 @@ class PylonDevice:
         self._serial = serial
         self._options = options
         self._lender = Lender(options.buffers)
-        self._counted: Counter[str] = Counter()
-        self._at_begin: Counter[str] = Counter()
-        self._last_count: Counter[str] = Counter()
-        self._counters: dict[str, str] = {}
+        self._using, self._closed = threading.RLock(), False
+        self._counters = Counters()
+        self._names: dict[str, str] = {}
         self._camera = self._open(open_s)
         try:
             with _faults(self._pylon):
@@ -102,7 +102,7 @@ class PylonDevice:
 
     def fire(self) -> None:
         """Expose by software, once the camera is ready for it; one that does not get ready in time is fired all the same."""
-        with _faults(self._pylon):
+        with self._in_use():
             deadline_s = time.monotonic() + READY_S
             while self._can_be_asked and not self._camera.WaitForFrameTriggerReady(0, self._return):
                 if time.monotonic() > deadline_s:
@@ -111,10 +111,10 @@ class PylonDevice:
             self._camera.ExecuteSoftwareTrigger()
 
     def grab(self, timeout_s: float) -> Grabbed | None:
-        with _faults(self._pylon):
-            self._wait(timeout_s)
+        self._wait(timeout_s)
+        with self._in_use():
             result = self._camera.RetrieveResult(0, self._return)
-            self._count_now()
+            self._counters.see(self._count())
             if result.IsValid():
                 return self._read(result)
             self._complain_when_gone()
@@ -123,24 +123,37 @@ class PylonDevice:
             return None
 
     def check(self) -> None:
-        with _faults(self._pylon):
+        with self._in_use():
             self._complain_when_gone()
             self._camera.GetNodeMap().GetNode("Width").GetValue(False, True)  # from the camera, not from what is known of it
 
     def restart(self) -> None:
-        with _faults(self._pylon):
-            self._counted = self._count()
+        with self._in_use():
+            self._counters.see(self._count())
             self._camera.StopGrabbing()
             self._begin()
 
     def statistics(self) -> dict[str, int]:
         """Pylon's own counters, since the camera was opened; those that it has depend on its interface."""
-        return dict(self._count())
+        with contextlib.suppress(CameraFault), self._in_use():
+            self._counters.see(self._count())
+        return self._counters.total()
 
     def close(self) -> None:
-        for call in (self._camera.StopGrabbing, self._camera.Close, self._camera.DestroyDevice):
-            with contextlib.suppress(self._pylon.GenericException):
-                call()
+        with self._using:
+            self._closed = True
+            for call in (self._camera.StopGrabbing, self._camera.Close, self._camera.DestroyDevice):
+                with contextlib.suppress(self._pylon.GenericException):
+                    call()
+
+    @contextlib.contextmanager
+    def _in_use(self) -> Iterator[None]:
+        """A node that is read while another thread destroys its camera would end the process."""
+        with self._using:
+            if self._closed:
+                raise CameraFault("it was closed")
+            with _faults(self._pylon):
+                yield
 
     def _open(self, open_s: float) -> Handle:
         """The opened camera: first among those of this machine, so that no broadcast is sent for one of them."""
@@ -166,15 +179,16 @@ class PylonDevice:
     def _begin(self) -> None:
         self._last_id = -1 if self._zero_is_an_id else 0
         self._camera.StartGrabbing(self._pylon.GrabStrategy_OneByOne)
-        self._counters = _counters(self._pylon, self._camera.GetStreamGrabberNodeMap())
-        self._at_begin = self._count_now()
+        self._names = _counters(self._pylon, self._camera.GetStreamGrabberNodeMap())
+        self._counters.begin(self._count())
 
     def _wait(self, timeout_s: float) -> None:
         """Until a result is there. Pylon's own timed waits need SIGALRM: where another part of the process takes that signal,
         they never end, not even at their timeout. So the wait for its file descriptor is ours. On Windows there is none, nor
         such a signal.
         """
-        wait, timeout_ms = self._camera.GetGrabResultWaitObject(), max(1, int(timeout_s * 1e3))
+        with self._in_use():
+            wait, timeout_ms = self._camera.GetGrabResultWaitObject(), max(1, int(timeout_s * 1e3))
         if hasattr(wait, "GetFd"):
             poll = select.poll()
             poll.register(wait.GetFd(), select.POLLIN)
@@ -211,17 +225,12 @@ class PylonDevice:
             return None, f"it has {memory.nbytes} bytes and should have {needed}"
         return np.ndarray(shape, np.uint8, memory), ""
 
-    def _count(self) -> Counter[str]:
-        """Counters may begin anew with each acquisition, so what one of them has added is summed."""
-        now = self._count_now()
-        return Counter({name: self._counted[name] + now[name] - self._at_begin[name] for name in now})
-
-    def _count_now(self) -> Counter[str]:
-        """As last read once the camera is gone: then pylon gives no counters, and nodes kept from before would crash it."""
+    def _count(self) -> dict[str, int]:
+        """Nothing once the camera is gone: then pylon gives no counters, and nodes kept from before would crash it."""
         with contextlib.suppress(self._pylon.GenericException):
             nodes = self._camera.GetStreamGrabberNodeMap()
-            self._last_count = Counter({name: int(nodes.GetNode(node).GetValue()) for node, name in self._counters.items()})
-        return self._last_count
+            return {name: int(nodes.GetNode(node).GetValue()) for node, name in self._names.items()}
+        return {}
 
 
 class PylonFeatures:

@@ -47,6 +47,12 @@ def _pylon(rest: str, um_per_px: float) -> FrameSource:
     return open_pylon(rest, um_per_px)
 
 
+def _gentl(rest: str, um_per_px: float) -> FrameSource:
+    from leukostream.edge.camera.gentl import open_gentl  # noqa: PLC0415
+
+    return open_gentl(rest, um_per_px)
+
+
 def _recording(rest: str, um_per_px: float | None) -> FrameSource:
     from leukostream.edge.camera.recording import RecordingSource  # noqa: PLC0415
 
@@ -65,6 +71,7 @@ SCALED: dict[str, Callable[[str, float], FrameSource]] = {
     "opencv": open_opencv,
     "aravis": _aravis,
     "pylon": _pylon,
+    "genicam": _gentl,
 }
 SCALE_FREE: dict[str, Callable[[str, float | None], FrameSource]] = {"recording": _recording, "virtual": _virtual}
 SCHEMES = (*SCALED, *SCALE_FREE)

@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 from leukostream.edge.camera import pylon as module
 from leukostream.edge.camera.bgr import bgr_of
 from leukostream.edge.camera.frame import Frame, FrameSource, SourceTimeout, Trigger
+from leukostream.edge.camera.industrial.device import CameraFault
 from leukostream.edge.camera.industrial.options import GenicamOptions, parse_options
 from leukostream.edge.camera.industrial.source import CameraSource
 from leukostream.edge.camera.pylon import PylonDevice, discovered_pylon, id_of, open_pylon
@@ -74,12 +75,12 @@ class Bench:
         for _ in range(n):
             self.execute("TriggerSoftware")
 
-    def ends(self, n: int) -> list[Frame]:
-        """The next `n` frames, or as many as come."""
+    def ends(self, n: int, wait_s: float = 2.0) -> list[Frame]:
+        """The next `n` frames, or as many as come: the first one within `wait_s`."""
         frames: list[Frame] = []
         for _ in range(n):
             try:
-                frames.append(self.source.read(2.0 if not frames else 0.3))
+                frames.append(self.source.read(wait_s if not frames else 0.3))
             except SourceTimeout:
                 break
         return frames
@@ -223,10 +224,10 @@ def test_a_camera_that_was_unplugged_loses_its_triggers_and_is_found_again(bench
     on.expect("t0")
     first = on.ends(1)
     on.execute("FirePnPCallback")  # the emulator's way to tell pylon that it was unplugged
-    assert on.ends(1) == []
+    assert on.ends(1, 0.1) == []
     on.expect("t1")
     lost = on.ends(1)
-    assert on.ends(1) == [], "the camera is looked for while nobody waits for a frame"
+    assert on.ends(1, 0.1) == [], "the camera is looked for while nobody waits for a frame"
     on.expect("t2")
     assert [(frame.trigger_id, frame.status) for frame in [*first, *lost, *on.ends(1)]] == [
         ("t0", "ok"),
@@ -252,9 +253,20 @@ def test_a_camera_that_can_no_longer_be_read_is_lost_and_opened_again(
     assert len(on.ends(3)) == 3
     end(on.camera)
     while len(on.devices) == 1:
-        on.ends(1)
+        on.ends(1, 0.1)
     assert on.ends(3)[-1].status == "ok"
     assert on.noted() == ["camera_lost", "camera_back"]
+
+
+def test_a_device_that_was_closed_says_so_and_keeps_its_counts() -> None:
+    device = PylonDevice(SERIAL, GenicamOptions(width=128, height=96), 1.0)
+    assert device.grab(2.0) is not None
+    device.close()
+    for call in (device.fire, device.check, device.restart, lambda: device.grab(0.1)):
+        with pytest.raises(CameraFault, match=r"^it was closed$"):
+            call()
+    assert device.statistics()["total_buffer_count"] >= 1
+    device.close()
 
 
 def test_images_may_live_as_long_as_they_like() -> None:
