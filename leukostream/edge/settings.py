@@ -31,7 +31,9 @@ class EdgeSettings(Strict):
     """Everything one edge process can be told. Paths are relative to the working directory."""
 
     source: str = Field(
-        min_length=1, description="folder:PATH, video:PATH, opencv:0, aravis:ADDRESS, recording:DIR, virtual:seed=42"
+        min_length=1,
+        description="folder:PATH, video:PATH, opencv:0, aravis:ADDRESS, pylon:SERIAL, genicam:FILE.cti, recording:DIR or "
+        "virtual:seed=42",
     )
     um_per_px: float | None = Field(None, gt=0, le=10, description="physical size of the source's pixels")
     bundle: Path = Field(SHIPPED_BUNDLE, description="directory with the model")
