@@ -1,5 +1,6 @@
 """The frame contract and the interface of every frame source."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -30,6 +31,8 @@ class Trigger:
     trigger_id: str
     field_index: int
     stage_nm: tuple[int, int] | None
+    accepted_ns: int = field(default=0, compare=False)
+    """when it was accepted, on the monotonic clock: no pulse of it came before; 0 when not known"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +143,13 @@ class SourceBase:
         given = self._given
         return SourceStatistics(delivered=given.get("ok", 0), lost=given.get("lost", 0), incomplete=given.get("incomplete", 0))
 
+    @property
+    def takes_triggers(self) -> bool:
+        return True
+
+    def look_before_matching(self, look: Callable[[], None]) -> None:
+        """Frames of most sources bear their trigger's name and need no matching."""
+
     def _count(self, frame: Frame) -> Frame:
         """The frame, on its way to whoever reads."""
         self._given[frame.status] = self._given.get(frame.status, 0) + 1
@@ -148,6 +158,15 @@ class SourceBase:
 
 class TriggeredSource(FrameSource, Protocol):
     """A source that gives one frame for each exposure it is told of (`info.self_paced` is false)."""
+
+    @property
+    def takes_triggers(self) -> bool:
+        """Whether a trigger announced now has a chance; while not, no credit should be given. `expect` works all the same."""
+        ...
+
+    def look_before_matching(self, look: Callable[[], None]) -> None:
+        """`look` is called when a frame has come and before it is matched: it must expect whatever was announced until then."""
+        ...
 
     def expect(self, trigger: Trigger) -> None:
         """The next exposure is this trigger's; a source that is fired by software fires now. Raises `SourceError`."""

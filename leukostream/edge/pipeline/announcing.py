@@ -1,6 +1,7 @@
 """Announced triggers of one run: from the controller's TRIGGER into the journal, then to the camera."""
 
 import threading
+import time
 from collections import deque
 
 from leukostream.edge.camera.frame import Trigger
@@ -34,6 +35,7 @@ class TriggerDesk:
         self._due: deque[Trigger] = deque()
         self._answers: deque[Accepted] = deque()
         self._held_until: int | None = None
+        self._holders: set[str] = set()
 
     @property
     def trigger_until(self) -> int:
@@ -88,11 +90,12 @@ class TriggerDesk:
         for command in early:
             self._enter(command)
 
-    def hold(self, held: bool) -> None:
-        """Give no further credit while held; what was given stays given."""
+    def hold(self, held: bool, who: str = "controller") -> None:
+        """Give no further credit while anybody holds; what was given stays given."""
         with self._changed:
             until = self._until()
-            self._held_until = until if held else None
+            (self._holders.add if held else self._holders.discard)(who)
+            self._held_until = until if self._holders else None
 
     def next(self, timeout_s: float) -> Trigger | None:
         """The next trigger to expose, None when none came in time."""
@@ -158,7 +161,9 @@ class TriggerDesk:
 
     def _confirmed(self, command: TriggerCommand) -> None:
         stage = command.stage
-        trigger = Trigger(command.trigger_id, command.field_index, (stage.x_nm, stage.y_nm) if stage else None)
+        trigger = Trigger(
+            command.trigger_id, command.field_index, (stage.x_nm, stage.y_nm) if stage else None, time.monotonic_ns()
+        )
         with self._changed:
             self.ledger.issue(trigger.trigger_id, trigger.field_index)
             self._pending.discard(trigger.trigger_id)

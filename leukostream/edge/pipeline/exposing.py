@@ -26,8 +26,9 @@ _REMEMBERED = 1024
 class Exposures:
     """Implements `FrameSource` over a triggered one. Frames come in the order of the triggers.
 
-    A trigger without a frame for `timeout_s` ends as `timeout`. A frame that shows that an earlier one never came makes that
-    one `lost`. Frames that come late, or that nobody announced, are noted and dropped.
+    The next trigger due ends as `timeout` when the source was read for `timeout_s` and gave nothing; time in which nobody read
+    is not held against it. A frame that shows that an earlier one never came makes that one `lost`. Frames that come late, or
+    that nobody announced, are noted and dropped. While the source cannot take triggers no further credit is given.
     """
 
     def __init__(
@@ -38,10 +39,13 @@ class Exposures:
         self._timeout_s = timeout_s
         self._clock = clock
         self._exposing: OrderedDict[str, tuple[Trigger, int]] = OrderedDict()
+        self._waited_ns = 0
         self._given_up: OrderedDict[str, None] = OrderedDict()
         self._ready: deque[Frame] = deque()
         self._notes: list[SourceNote] = []
         self._problem: SourceError | None = None
+        self._held = False
+        source.look_before_matching(self._fire_ahead)
 
     @property
     def info(self) -> SourceInfo:
@@ -58,9 +62,10 @@ class Exposures:
         if not self._ready:
             if self._problem is not None:
                 raise self._problem
-            self._fire(0.0 if self._exposing or self._desk.complete else timeout_s)
-            self._receive(min(timeout_s, _STEP_S))
-            self._give_up_overdue()
+            self._fire(0.0 if self._exposing or self._desk.complete else min(timeout_s, _STEP_S))
+            # With nothing under way only the desk is waited at: the next trigger's frame may follow it at once.
+            self._receive(min(timeout_s, _STEP_S) if self._exposing else 0.0)
+            self._hold()
             if not self._ready and not self._exposing and self._desk.complete:
                 raise SourceEnded("all fields that were asked for were exposed")
         if self._ready:
@@ -84,14 +89,19 @@ class Exposures:
 
     def _fire(self, wait_s: float) -> None:
         while len(self._exposing) < self.info.exposures_at_once and (trigger := self._desk.next(wait_s)) is not None:
+            if not self._exposing:
+                self._waited_ns = 0
             self._exposing[trigger.trigger_id] = (trigger, self._clock())
             self._source.expect(trigger)
             wait_s = 0.0
 
     def _receive(self, wait_s: float) -> None:
+        began_ns = self._clock()
         try:
             frame = self._source.read(wait_s)
         except SourceTimeout:
+            self._waited_ns += self._clock() - began_ns
+            self._give_up_overdue()
             return
         if frame.trigger_id not in self._exposing:
             self._note(frame)
@@ -99,14 +109,23 @@ class Exposures:
         while (first := next(iter(self._exposing))) != frame.trigger_id:
             self._end(first, "lost", "a later frame came and this one did not.")
         del self._exposing[frame.trigger_id]
+        self._waited_ns = 0
         self._ready.append(frame)
 
     def _give_up_overdue(self) -> None:
-        for trigger_id, (_, fired_ns) in list(self._exposing.items()):
-            if self._clock() - fired_ns <= self._timeout_s * 1e9:
-                return
-            self._source.give_up(trigger_id)
-            self._end(trigger_id, "timeout", f"no frame came within {self._timeout_s:g} s; check trigger line and camera.")
+        """Only the next one due: what becomes of those behind it, the source says."""
+        if not self._exposing or self._waited_ns <= self._timeout_s * 1e9:
+            return
+        trigger_id = next(iter(self._exposing))
+        self._source.give_up(trigger_id)
+        self._end(trigger_id, "timeout", f"no frame came within {self._timeout_s:g} s; check trigger line and camera.")
+        self._waited_ns = 0
+
+    def _hold(self) -> None:
+        held = not self._source.takes_triggers
+        if held != self._held:
+            self._held = held
+            self._desk.hold(held, "camera")
 
     def _end(self, trigger_id: str, status: FrameStatus, detail: str) -> None:
         trigger, fired_ns = self._exposing.pop(trigger_id)
@@ -128,6 +147,8 @@ class Exposures:
         )
 
     def _note(self, frame: Frame) -> None:
+        if frame.status == "lost":
+            return  # a word of the source that this trigger has none, which was said already
         if frame.trigger_id in self._given_up:
             text = f"the frame of field {frame.field_index} (trigger {frame.trigger_id}) came after its trigger had ended."
             self._notes.append(SourceNote("late_frame", text, "warning"))

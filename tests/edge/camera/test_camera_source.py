@@ -1,5 +1,6 @@
 """The source over every industrial camera, against a scripted driver: triggers, losses, and a camera that cannot be trusted."""
 
+import threading
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -31,8 +32,8 @@ class ScriptedDevice:
 
     capabilities = Capabilities()
 
-    def __init__(self, script: deque[Any], age_ms: float | None = None) -> None:
-        self.settings: dict[str, str | float] = {"width": 4, "height": 2}
+    def __init__(self, script: deque[Any], settings: dict[str, str | float], age_ms: float | None) -> None:
+        self.settings = dict(settings)
         self.counts_exposures = True
         self.age_ms = age_ms
         self.restarts = 0
@@ -50,7 +51,8 @@ class ScriptedDevice:
             return None
         self.grabbed += 1
         raw, fault, camera_ns = (*step, None, None)[:3] if isinstance(step, tuple) else (step, None, None)
-        return Grabbed(raw, None if fault else np.zeros((2, 4, 3), np.uint8), fault or "", camera_ns, 6, self.age_ms)
+        pixels = None if fault else np.zeros((2, 4, 3), np.uint8)
+        return Grabbed(raw, pixels, fault or "", camera_ns, time.monotonic_ns(), self.age_ms)
 
     def check(self) -> None:
         pass
@@ -74,6 +76,7 @@ class Bench:
         self.script: deque[Any] = deque()
         self.devices: list[ScriptedDevice] = []
         self.age_ms: float | None = None
+        self.settings: dict[str, str | float] = {"width": 4, "height": 2, "serial": "A", "exposure_us": 2000.0}
         self._opens = deque(opens)
         _, given = parse_options("test", f"camera,{options}", GenicamOptions)
         self.source = CameraSource("test:camera", 0.13, given, self._open)
@@ -81,7 +84,7 @@ class Bench:
     def _open(self, open_s: float) -> ScriptedDevice:
         if self._opens and not self._opens.popleft():
             raise SourceError("nothing answers there")
-        self.devices.append(ScriptedDevice(self.script, self.age_ms))
+        self.devices.append(ScriptedDevice(self.script, self.settings, self.age_ms))
         return self.devices[-1]
 
     def expect(self, *indices: int) -> None:
@@ -95,6 +98,14 @@ class Bench:
                 frame = self.source.read(0.01)
                 seen.append(f"{frame.trigger_id or 'nobody'} {frame.status} {frame.frame_id}")
         return seen
+
+    def settled(self) -> list[str]:
+        """What is said until the line has been quiet for long enough."""
+        said, deadline_s = self.codes(), time.monotonic() + 10
+        while "in_step" not in said and time.monotonic() < deadline_s:
+            self.ends(1)
+            said += self.codes()
+        return said
 
     def codes(self) -> list[str]:
         return [note.code for note in self.source.notes()]
@@ -154,16 +165,149 @@ def test_triggers_on_a_line(script: list[Any], expected: list[str], notes: list[
 
 
 def test_a_trigger_that_the_camera_swallowed_brings_no_frame_to_another_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    bench = Bench("trigger=Line1", monkeypatch)
+    bench = Bench("trigger=Line1,quiet_s=0.1", monkeypatch)
     bench.expect(0, 1, 2)
     assert bench.ends() == []
     bench.source.give_up("t0")
     assert bench.ends() == ["t1 lost None", "t2 lost None"], "whose frames would come now cannot be known"
     assert bench.codes() == ["over_triggered"]
-    assert bench.devices[0].restarts == 1, "so that frames of the old exposures are gone"
+    assert not bench.source.takes_triggers
     bench.expect(3)
+    bench.script.extend([8, 9])
+    assert bench.ends() == ["t3 lost None"], "pulses of t1 and t2 may come still: their frames are nobody's"
+    assert bench.settled() == ["in_step"]
+    assert bench.source.takes_triggers
+    assert bench.devices[0].restarts == 2, "so that frames of the old exposures are gone"
+    bench.expect(4)
     bench.script.extend([1])
-    assert bench.ends() == ["t3 ok 1"]
+    assert bench.ends() == ["t4 ok 1"]
+
+
+def test_a_pulse_swallowed_in_mid_run_names_the_fields_that_may_show_a_neighbour(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench("trigger=Line1", monkeypatch)
+    bench.expect(0, 1)
+    bench.script.extend([1, 2])
+    assert bench.ends() == ["t0 ok 1", "t1 ok 2"], "as many frames as triggers: these are certain"
+    bench.expect(2, 3, 4, 5)
+    bench.script.extend([3, 4, 5])
+    assert bench.ends() == ["t2 ok 3", "t3 ok 4", "t4 ok 5"], "which one was swallowed does not show yet"
+    bench.source.give_up("t5")
+    (note,) = bench.source.notes()
+    assert note.code == "over_triggered"
+    assert "Fields 2 to 4 may each show a neighbour." in note.message
+
+
+def test_one_trigger_at_a_time_without_a_frame_makes_nobody_suspect(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench("trigger=Line1", monkeypatch)
+    for index in (0, 1):
+        bench.expect(index)
+        bench.script.append(index + 1)
+        bench.ends()
+    bench.expect(2)
+    bench.source.give_up("t2")
+    (note,) = bench.source.notes()
+    assert (note.code, "may each show" in note.message) == ("out_of_step", False)
+
+
+def test_more_exposures_than_triggers_are_out_of_step_and_not_many_losses(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench("trigger=Line1", monkeypatch)
+    bench.expect(0)
+    bench.script.extend([1])
+    assert bench.ends() == ["t0 ok 1"]
+    bench.expect(1, 2)
+    bench.script.extend([500])
+    assert bench.ends() == ["t1 lost None", "t2 lost None"]
+    (note,) = bench.source.notes()
+    assert "the camera has exposed 499 times for 2 triggers" in note.message
+    assert bench.source.statistics().lost == 2
+
+
+def test_a_trigger_announced_while_its_frame_arrives_gets_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench("trigger=Line1", monkeypatch)
+    bench.source.look_before_matching(lambda: bench.expect(0))
+    bench.script.extend([1])
+    assert bench.ends(1) == ["t0 ok 1"], "announced after the read had begun, and pulsed at once"
+
+
+def test_a_frame_from_before_its_trigger_was_accepted_is_nobodys(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench("trigger=Line1", monkeypatch)
+    bench.devices[0].age_ms = 50.0
+    bench.source.expect(Trigger("t0", 0, None, accepted_ns=time.monotonic_ns()))
+    bench.script.extend([1])
+    assert bench.ends(1) == ["nobody ok 1"]
+    bench.devices[0].age_ms = 0.0
+    bench.script.extend([2])
+    assert bench.ends(1) == ["t0 ok 2"]
+
+
+def test_by_software_a_frame_is_its_triggers_whatever_was_skipped(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench("trigger=software", monkeypatch)
+    for index, number in enumerate([1, 3]):
+        bench.expect(index)
+        bench.script.append(number)
+        assert bench.ends(2) == [f"t{index} ok {number}"]
+    assert bench.codes() == ["uncounted_frames"]
+
+
+def test_a_damaged_frame_that_does_not_say_which_one_it_is_is_the_next_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench("trigger=Line1", monkeypatch)
+    bench.expect(0, 1, 2, 3)
+    bench.script.extend([7, (None, "packets are missing"), 9, (10, "damaged")])
+    assert bench.ends() == ["t0 ok 7", "t1 incomplete 8", "t2 ok 9", "t3 incomplete 10"]
+    assert bench.codes() == []
+
+
+@pytest.mark.parametrize(
+    ("changed", "ends_the_run"),
+    [
+        pytest.param({"exposure_us": 10000.0}, False, id="it has forgotten its exposure"),
+        pytest.param({"serial": "B"}, True, id="another camera"),
+        pytest.param({"width": 8}, True, id="another frame size"),
+    ],
+)
+def test_a_camera_that_comes_back_differently_says_so(
+    changed: dict[str, str | float], ends_the_run: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = Bench("trigger=software", monkeypatch)
+    bench.settings |= changed
+    bench.script.append(GONE)
+    name = next(iter(changed))
+    if ends_the_run:
+        with pytest.raises(CameraLost, match=f"came back as another one .{name} "):
+            bench.ends()
+        return
+    bench.ends()
+    notes = bench.source.notes()
+    assert [(note.code, note.severity) for note in notes] == [("camera_lost", "warning"), ("camera_back", "warning")]
+    assert "exposure_us 2000.0 -> 10000.0" in notes[1].message
+
+
+def test_while_a_camera_is_gone_triggers_are_lost_at_once_and_no_credit_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench("trigger=software,lost_s=30", monkeypatch, [True, False, False])
+    assert bench.source.takes_triggers
+    bench.script.append(GONE)
+    bench.ends(1)
+    assert not bench.source.takes_triggers
+    bench.expect(0)
+    assert bench.ends(1) == ["t0 lost None"]
+    bench.ends()
+    assert bench.source.takes_triggers
+    assert bench.codes() == ["camera_lost", "camera_missing", "camera_missing", "camera_back"]
+
+
+def test_a_driver_that_takes_long_to_let_go_holds_nothing_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    goes_on = threading.Event()
+    monkeypatch.setattr(ScriptedDevice, "close", lambda _: goes_on.wait(20))
+    bench = Bench("trigger=software", monkeypatch)
+    bench.expect(0)
+    bench.script.append(GONE)
+    assert bench.ends(3) == ["t0 lost None"]
+    assert bench.codes() == ["camera_lost"], "it is said while the driver is still busy"
+    assert len(bench.devices) == 1, "a camera has one master: the search waits until the former one has let go"
+    goes_on.set()
+    bench.ends()
+    assert bench.codes() == ["camera_back"]
+    bench.source.close()
 
 
 def test_a_camera_that_answers_no_trigger_is_opened_anew(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -228,22 +372,22 @@ def test_a_run_begins_with_what_is_exposed_after_its_begin(monkeypatch: pytest.M
     """A free-running camera has exposed since it was opened, perhaps for minutes: none of that is a field, and none is lost."""
     bench = Bench("trigger=free", monkeypatch)
     bench.script.extend([1, 2])
-    assert bench.ends() == ["frame-1 ok 1", "frame-2 ok 2"]
+    assert bench.ends() == ["frame-0 ok 1", "frame-1 ok 2"]
     bench.source.start()
     bench.script.extend([900, 902])
-    assert bench.source.read(0.01).field_index == 0
-    assert bench.ends() == ["frame-901 lost 901", "frame-902 ok 902"]
+    assert bench.ends() == ["frame-0 ok 900", "frame-1 lost 901", "frame-2 ok 902"]
     assert bench.source.statistics() == SourceStatistics(delivered=2, lost=1, underruns=2, driver={"completed": 2}), (
         "and it is not counted either"
     )
 
 
 def test_statistics_outlive_the_loss_of_the_camera(monkeypatch: pytest.MonkeyPatch) -> None:
-    bench = Bench("trigger=Line1", monkeypatch)
+    bench = Bench("trigger=Line1,quiet_s=0.05", monkeypatch)
     bench.source.start()
     bench.expect(*range(5))
     bench.script.extend([7, (8, "damaged"), GONE, None])
     bench.ends()
+    assert bench.settled() == [*LOST_AND_BACK, "in_step"], "pulses went on while the camera was away"
     bench.expect(5)
     bench.script.extend([1])
     assert bench.ends()[-1] == "t5 ok 1"

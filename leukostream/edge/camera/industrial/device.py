@@ -26,15 +26,20 @@ class Grabbed:
 
     `pixels` is uint8 [H, W, 3] or [H, W] in the format the device was opened with, and may lie in a driver's buffer, which goes
     back when the last array over it is gone. `t_camera_ns` is None when the camera has no clock. `age_ms` is the time from the
-    frame's arrival at this machine, as the driver has it, to now; None when the driver does not tell.
+    frame's arrival at this machine, as the driver has it, to now; None when the driver does not tell. `frame_id` is None when a
+    damaged frame does not say which one it is.
     """
 
-    frame_id: int
+    frame_id: int | None
     pixels: Image | None
     fault: str
     t_camera_ns: int | None
     t_host_ns: int
     age_ms: float | None = None
+
+    def arrived_ns(self) -> int | None:
+        """When it began to arrive, on the host's monotonic clock; None when nobody can tell."""
+        return None if self.age_ms is None else self.t_host_ns - round(self.age_ms * 1e6)
 
 
 class CameraDevice(Protocol):

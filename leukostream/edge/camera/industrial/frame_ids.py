@@ -16,7 +16,7 @@ class FrameIds:
 
     def unwrap(self, raw: int) -> int:
         """The id as a number that only rises, as long as less than half a lap of frames is missing in between."""
-        if self._last_raw is not None and self._last_raw <= _LARGEST_16 and self._last_raw - raw > _LARGEST_16 // 2:
+        if raw and self._last_raw is not None and self._last_raw <= _LARGEST_16 and self._last_raw - raw > _LARGEST_16 // 2:
             self._laps += 1
         elif self._last_raw is not None and self._laps and raw - self._last_raw > _LARGEST_16 // 2:
             return raw + (self._laps - 1) * _LARGEST_16  # a frame from before the wrap, out of order

@@ -16,6 +16,9 @@ class CameraOptions(Strict):
     open_s: float = Field(8.0, gt=0, le=120, description="how long to try: a dead client keeps a camera for some seconds")
     lost_s: float = Field(15.0, ge=0, le=3600, description="how long to look for a camera that was lost; 0: the run ends")
     silent_s: float = Field(5.0, gt=0, le=3600, description="a free-running camera without a frame for so long was lost")
+    quiet_s: float = Field(
+        1.0, gt=0, le=60, description="a trigger line that fell out of step with its frames must be silent for so long"
+    )
     max_age_ms: float = Field(1000.0, gt=0, le=60_000, description="an event says when frames are older than that when read")
 
 

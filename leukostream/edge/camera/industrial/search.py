@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from leukostream.edge.camera.industrial.device import CameraDevice
 from leukostream.edge.contracts.errors import SourceError
@@ -17,17 +17,24 @@ class Search:
     A camera that can be opened and then gives no frame counts as lost all the time.
     """
 
+    LONGEST_SILENCE_S = 4.0
+    """An attempt that takes longer says that it is still going on, so that nobody takes the source for dead."""
+
     def __init__(self, lost_s: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._lost_s = lost_s
         self._clock = clock
         self._since_s: float | None = None
         self._due_s = 0.0
         self._wait_s = FIRST_WAIT_S
+        self._frames_prove = False
         self.why = ""
 
-    def begin(self, why: str) -> None:
-        """The camera was lost. The first attempt follows at once, unless it gave nothing since the last one."""
-        self.why = why.rstrip(".")
+    def begin(self, why: str, frames_prove: bool = False) -> None:
+        """The camera was lost; `frames_prove`: it answered all the time, and only a frame proves that it works.
+
+        The first attempt follows at once, unless it gave nothing since the last one.
+        """
+        self.why, self._frames_prove = why.rstrip("."), frames_prove
         now_s = self._clock()
         if self._since_s is None:
             self._since_s, self._due_s, self._wait_s = now_s, now_s, FIRST_WAIT_S
@@ -50,8 +57,13 @@ class Search:
         self._due_s = self._clock() + wait_s
         return f"{why.rstrip('.')}; the next attempt follows in {wait_s:g} s."
 
-    def opened(self) -> float:
-        """It could be opened: seconds since the loss."""
+    def answered(self) -> None:
+        """It has answered a question; without a trigger no frame can prove that it is back."""
+        if not self._frames_prove:
+            self.succeeded()
+
+    def lost_for_s(self) -> float:
+        """Seconds since the loss."""
         return self._clock() - (self._since_s or self._clock())
 
     def succeeded(self) -> None:
@@ -64,10 +76,12 @@ class Search:
 
 
 class Attempt:
-    """Opens a camera in a thread of its own: a driver may take seconds to find that nothing answers."""
+    """Opens a camera in a thread of its own, when those of `after` have ended: a driver may take seconds to find that nothing
+    answers."""
 
-    def __init__(self, open_device: Callable[[float], CameraDevice]) -> None:
+    def __init__(self, open_device: Callable[[float], CameraDevice], after: Sequence[threading.Thread] = ()) -> None:
         self._open = open_device
+        self._after = list(after)
         self._lock = threading.Lock()
         self._done = threading.Event()
         self._abandoned = False
@@ -92,6 +106,8 @@ class Attempt:
                 self._device.close()
 
     def _run(self) -> None:
+        for closer in self._after:
+            closer.join()  # a camera has one master: the former one must have let go
         try:
             device = self._open(0.0)
         except SourceError as problem:

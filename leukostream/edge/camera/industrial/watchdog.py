@@ -51,6 +51,13 @@ class Watchdog:
         self._last_id, self._last_ns, self._repeats = frame_id, t_camera_ns or 0, 0
         return "new"
 
+    def count_on(self) -> int | None:
+        """A frame has come that does not say which one it is: the next one, as far as can be known."""
+        self._heard_s, self._silent_triggers = self._clock(), 0
+        if self._last_id is not None:
+            self._last_id += 1
+        return self._last_id
+
     def gave_up(self) -> None:
         """A trigger has had no frame."""
         self._silent_triggers += 1
