@@ -1,6 +1,7 @@
 """Scenes with a fake GigE Vision camera, each in a network namespace of its own; a scene prints what it saw as JSON."""
 
 import json
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -86,14 +87,14 @@ def triggered(n: str) -> dict[str, Any]:
     return {"frames": frames, "camera": info.camera, "size": [info.width_px, info.height_px], "statistics": statistics}
 
 
-def lossy(n: str) -> dict[str, Any]:
+def lossy(n: str, per_mille: str) -> dict[str, Any]:
     """A network that loses packets for good."""
-    with running_camera("--lost-per-mille", "0.5"):
+    with running_camera("--lost-per-mille", per_mille):
         source = opened("127.0.0.1,trigger=software,width=732,height=574")
         frames = [frame for index in range(int(n)) for frame in expose(source, index)]
-        statistics = source.statistics().model_dump()
+        statistics, notes = source.statistics().model_dump(), [note.message for note in source.notes()]
         source.close()
-    return {"frames": frames, "statistics": statistics}
+    return {"frames": frames, "statistics": statistics, "notes": notes}
 
 
 def dead_client() -> dict[str, Any]:
@@ -189,7 +190,7 @@ def hard_day(n: str) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         bundle, _ = blob_fields(Path(folder))
         camera, edge = start_camera(), start_edge(folder, bundle)
-        scanner = scanning("--fields", n, "--rate", "20", "--notebook", f"{folder}/notebook", "--patience-s", "60")
+        scanner = scanning("--fields", n, "--rate", "40", "--notebook", f"{folder}/notebook", "--patience-s", "60")
         wait_for_fields(folder, 30)
         end(camera)
         camera = start_camera()
@@ -204,6 +205,26 @@ def hard_day(n: str) -> dict[str, Any]:
     events = [[record["code"] for record in run if record["type"] == "event"] for run in runs]
     statuses = [Counter(record["status"] for record in run if record["type"] == "field") for run in runs]
     return {"codes": [code, scanner.returncode], "events": events, "statuses": statuses, **json.loads(out)}
+
+
+def frozen_camera(n: str, seconds: str) -> dict[str, Any]:
+    """A link that is cut for some seconds: nothing answers, and no error comes back either."""
+    from support.camera_fields import blob_fields
+
+    with tempfile.TemporaryDirectory() as folder:
+        bundle, _ = blob_fields(Path(folder))
+        with running_camera() as camera:
+            edge = start_edge(folder, bundle)
+            scanner = scanning("--fields", n, "--rate", "20", "--patience-s", "60")
+            wait_for_fields(folder, 20)
+            camera.send_signal(signal.SIGSTOP)
+            time.sleep(float(seconds))
+            camera.send_signal(signal.SIGCONT)
+            out, _ = scanner.communicate()
+            code = edge.wait(30)
+        records = records_in(folder)[0]
+    events = [record["code"] for record in records if record["type"] == "event"]
+    return {"codes": [code, scanner.returncode], "events": events, "source": records[-1]["source"], **json.loads(out)}
 
 
 def wait_for_fields(folder: str, n: int) -> None:

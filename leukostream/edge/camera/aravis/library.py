@@ -45,6 +45,7 @@ PLAIN: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "arv_buffer_get_data": (_P, (_P, c.POINTER(c.c_size_t))),
     "arv_buffer_get_image_width": (_INT, (_P,)),
     "arv_buffer_get_image_height": (_INT, (_P,)),
+    "arv_buffer_get_image_padding": (None, (_P, c.POINTER(_INT), c.POINTER(_INT))),
     **{f"arv_get_{part}_version": (c.c_uint, ()) for part in ("major", "minor", "micro")},
     "arv_update_device_list": (None, ()),
     "arv_get_n_devices": (c.c_uint, ()),
