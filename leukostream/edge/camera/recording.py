@@ -8,7 +8,7 @@ import threading
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
@@ -20,7 +20,6 @@ from leukostream.edge.camera.frame import (
     SourceInfo,
     SourceNote,
     SourceTimeout,
-    TriggeredSource,
 )
 from leukostream.edge.camera.tiff_store import TiffStore, sha256_of
 from leukostream.edge.contracts.errors import ConfigError, SourceError
@@ -67,7 +66,7 @@ class FrameStore:
 
 
 class KeptSource:
-    """Passes another source's frames on and records each of them first."""
+    """Passes another source's frames on and records each of them first: of a triggered one, what became of each trigger."""
 
     def __init__(self, source: FrameSource, store: FrameStore) -> None:
         self._source = source
@@ -102,18 +101,9 @@ class KeptSource:
         self._store.close()
 
 
-class KeptTriggeredSource(KeptSource):
-    """The same for a source that is triggered."""
-
-    def __init__(self, source: TriggeredSource, store: FrameStore) -> None:
-        super().__init__(source, store)
-        self.expect = source.expect
-        self.give_up = source.give_up
-
-
 def keeping(source: FrameSource, store: FrameStore) -> KeptSource:
     """The source with its frames being recorded."""
-    return KeptSource(source, store) if source.info.self_paced else KeptTriggeredSource(cast("TriggeredSource", source), store)
+    return KeptSource(source, store)
 
 
 class RecordingSource(SourceBase):

@@ -50,7 +50,7 @@ def serve_one_run(setup: Setup, parts: Opened, stop: StopSwitch) -> RunOutcome:
             _log.info("stopped before a run began: %s", stop.requested)
             server.close(0.0)
             return RunOutcome.STOPPED
-        one = Run(setup, parts.source, parts.engine, parts.plan, order, stop, desk, parts.crops)
+        one = Run(setup, parts.source, parts.engine, parts.plan, order, stop, desk, parts.frames, parts.crops)
         hold = desk.hold if desk else _hold_nothing
         control.running(one.ledger, Backlog(settings.pause_after_records, one.advise, hold))
         running.append(one)

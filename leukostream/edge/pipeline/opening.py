@@ -2,11 +2,12 @@
 
 import uuid
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 
 from leukostream.edge.camera.fit import FitPlan
 from leukostream.edge.camera.frame import FrameSource, SourceInfo
+from leukostream.edge.camera.recording import FrameStore
 from leukostream.edge.camera.uri import open_source
 from leukostream.edge.contracts.bundle import Bundle
 from leukostream.edge.contracts.errors import LeukoError
@@ -30,6 +31,7 @@ class Opened:
     source: FrameSource
     engine: Engine
     plan: FitPlan
+    frames: FrameStore | None = None
     crops: CropStore | None = None
 
 
@@ -52,36 +54,20 @@ def engine_for(info: SourceInfo, bundle: Bundle, settings: EdgeSettings) -> tupl
     return engine, plan
 
 
-def kept(source: FrameSource, settings: EdgeSettings) -> FrameSource:
-    """The source, its frames being recorded when the settings ask for it. Raises `SourceError`."""
-    if settings.keep_frames is None:
-        return source
-    from leukostream.edge.camera.recording import FrameStore, keeping  # noqa: PLC0415 - writes TIFF; few runs do
-
-    try:
-        return keeping(source, FrameStore(settings.keep_frames, source.info, settings.keep_frames_mb))
-    except LeukoError:
-        source.close()
-        raise
-
-
 @contextmanager
 def opened(setup: Setup) -> Iterator[Opened]:
     """Open source and engine in this thread, and close both. Raises any `LeukoError` that says what is wrong with them."""
     settings = setup.settings
     with ExitStack() as held:
-        source = kept(open_source(settings.source, settings.um_per_px), settings)
-        held.callback(source.close)
-        crops = _crops(source.info, settings)
-        if crops is not None:
-            held.callback(crops.close)
-        engine, plan = engine_for(source.info, setup.bundle, settings)
+        source = held.enter_context(closing(open_source(settings.source, settings.um_per_px)))
+        info, frames, crops = source.info, None, None
+        if settings.keep_frames is not None:
+            frames = held.enter_context(closing(FrameStore(settings.keep_frames, info, settings.keep_frames_mb)))
+        if settings.keep_crops is not None:
+            crops = held.enter_context(closing(CropStore(settings.keep_crops, info, settings.keep_frames_mb)))
+        engine, plan = engine_for(info, setup.bundle, settings)
         held.callback(engine.close)
-        yield Opened(source, engine, plan, crops)
-
-
-def _crops(info: SourceInfo, settings: EdgeSettings) -> CropStore | None:
-    return None if settings.keep_crops is None else CropStore(settings.keep_crops, info, settings.keep_frames_mb)
+        yield Opened(source, engine, plan, frames, crops)
 
 
 def run_fields(source: FrameSource, engine: Engine, bundle: Bundle, settings: EdgeSettings) -> Iterator[FieldRecord]:

@@ -9,6 +9,7 @@ from typing import cast
 import leukostream
 from leukostream.edge.camera.fit import FitPlan
 from leukostream.edge.camera.frame import Frame, FrameSource, TriggeredSource
+from leukostream.edge.camera.recording import FrameStore, KeptSource
 from leukostream.edge.contracts.errors import ConfigError
 from leukostream.edge.contracts.messages import RunStartCommand
 from leukostream.edge.contracts.records import Provenance, Record, SourceStatistics
@@ -48,12 +49,15 @@ class Run:
         order: RunStartCommand,
         stop: StopSwitch,
         desk: TriggerDesk | None = None,
+        frames: FrameStore | None = None,
         crops: CropStore | None = None,
     ) -> None:
         settings, thresholds = setup.settings, setup.settings.thresholds or setup.bundle.manifest.thresholds
         _check_engine(engine, plan)
         self._setup = setup
         self._source = _paced(source, desk, settings.trigger_timeout_s)
+        if frames is not None:
+            self._source = KeptSource(self._source, frames)
         self._engine = engine
         self._order = order
         self._stop = stop

@@ -109,7 +109,7 @@ def prepared(tmp_path: Path) -> Setup:
 def run_with_crops(setup: Setup) -> list[Record]:
     with opened(setup) as parts:
         order = RunStartCommand(cmd_id="c", run_id="r")
-        run = Run(setup, parts.source, parts.engine, parts.plan, order, StopSwitch(), None, parts.crops)
+        run = Run(setup, parts.source, parts.engine, parts.plan, order, StopSwitch(), crops=parts.crops)
         return list(run.records())
 
 

@@ -4,6 +4,7 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -11,7 +12,8 @@ from hypothesis import strategies as st
 from support.stand_ins import frame_of
 from support.tiny_bundle import blob_field, write_tiny_bundle
 
-from leukostream.edge.camera.frame import Frame, SourceBase, SourceInfo, SourceTimeout, Trigger
+from leukostream.edge.camera.frame import Frame, SourceBase, SourceEnded, SourceInfo, SourceTimeout, Trigger
+from leukostream.edge.camera.recording import FrameStore, RecordingSource
 from leukostream.edge.contracts.bundle import Bundle
 from leukostream.edge.contracts.errors import SourceError
 from leukostream.edge.contracts.messages import RunStartCommand, TriggerCommand
@@ -79,7 +81,9 @@ def engine(bundle: Bundle) -> Iterator[Engine]:
     engine.close()
 
 
-def perform(bundle: Bundle, engine: Engine, camera: Camera, n: int, **more: object) -> list[Record]:
+def perform(
+    bundle: Bundle, engine: Engine, camera: Camera, n: int, frames: FrameStore | None = None, **more: object
+) -> list[Record]:
     """Announce `n` triggers, ask for the stop at once, and return what was recorded."""
     journal, stop = MemoryJournal(), StopSwitch()
     desk = TriggerDesk(journal, window=n)
@@ -87,7 +91,7 @@ def perform(bundle: Bundle, engine: Engine, camera: Camera, n: int, **more: obje
     setup = Setup(EdgeSettings.model_validate(given), bundle)
     order = RunStartCommand(cmd_id="c", run_id="r")
     records: list[Record] = []
-    for record in Run(setup, camera, engine, plan_for(INFO, bundle), order, stop, desk).records():
+    for record in Run(setup, camera, engine, plan_for(INFO, bundle), order, stop, desk, frames).records():
         journal.append(record)
         if not records:
             for index in range(n):
@@ -119,6 +123,20 @@ def test_any_camera_adds_up_and_a_stop_lets_accepted_triggers_end(bundle: Bundle
         assert bool(field.detail) is (field.status not in {FieldStatus.OK, FieldStatus.EMPTY})
     notes = Counter(record.code for record in records if isinstance(record, Event))
     assert notes.total() == notes["unannounced_frame"] == script.count("twice") + script.count("stray")
+
+
+def test_a_recording_of_a_triggered_run_is_what_became_of_its_triggers(bundle: Bundle, engine: Engine, tmp_path: Path) -> None:
+    script = ["ok", "silent", "stray", "incomplete", "twice", "ok"]
+    store = FrameStore(tmp_path / "kept", INFO, 100.0)
+    _, fields = check_account(perform(bundle, engine, Camera(script), len(script), store), len(script))
+    store.close()
+    played = RecordingSource(str(tmp_path / "kept"), None)
+    frames = [played.read(0.1) for _ in range(len(script))]
+    with pytest.raises(SourceEnded):
+        played.read(0.1)
+    assert [frame.trigger_id for frame in frames] == [field.trigger_id for field in fields]
+    counted = {FieldStatus.OK, FieldStatus.EMPTY}
+    assert [frame.status for frame in frames] == ["ok" if field.status in counted else field.status.value for field in fields]
 
 
 def test_a_camera_that_dies_loses_its_open_triggers_and_says_so(bundle: Bundle, engine: Engine) -> None:
