@@ -10,7 +10,7 @@ import pytest
 from support.mjpeg import HEIGHT_PX, WIDTH_PX, mjpeg_camera, number_of
 
 from leukostream.edge.camera import opencv
-from leukostream.edge.camera.frame import FrameSource, SourceNote, SourceTimeout
+from leukostream.edge.camera.frame import Frame, FrameSource, SourceNote, SourceTimeout
 from leukostream.edge.camera.industrial.device import CameraLost
 from leukostream.edge.camera.opencv import open_opencv
 from leukostream.edge.contracts.errors import SourceError
@@ -33,6 +33,14 @@ def test_a_slow_reader_gets_new_frames_not_buffered_ones() -> None:
         source.close()
     assert seen == sorted(set(seen)), "a frame was served twice or out of order"
     assert seen[-1] > len(seen), "frames that nobody asked for in time must be passed over"
+
+
+def next_frame(source: FrameSource) -> Frame:
+    """What was taken off the driver before the source began is passed over."""
+    for _ in range(100):
+        with suppress(SourceTimeout):
+            return source.read(0.1)
+    raise AssertionError("no frame came")
 
 
 def read_until(source: FrameSource, code: str, reads: int = 400) -> list[SourceNote]:
@@ -64,8 +72,7 @@ def test_a_camera_that_gives_nothing_is_lost_and_found_again(
         notes = read_until(source, "camera_back")
         assert notes[0].code == "camera_lost"
         assert why in notes[0].message
-        frame = source.read(5.0)
-        assert frame.status == "ok", "the server begins anew for each client"
+        assert next_frame(source).status == "ok", "the server begins anew for each client"
         source.close()
 
 
@@ -117,7 +124,7 @@ def test_the_drivers_time_stamps_tell_how_old_a_frame_is(monkeypatch: pytest.Mon
     source.close()
     assert fresh.t_camera_ns is not None
     assert fresh.age_ms is not None and fresh.age_ms < 5000
-    assert [note.code for note in notes] == ["camera_lost", "camera_back", "frames_old"], "the clock has gone back by that"
+    assert [note.code for note in notes] == ["frames_old"]
 
 
 def test_a_driver_that_serves_one_exposure_again_and_again_is_not_believed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -85,6 +85,14 @@ class Bench:
                 break
         return frames
 
+    def settled(self) -> list[str]:
+        """What is said until the line has been quiet for long enough."""
+        said = self.noted()
+        while "in_step" not in said:
+            self.ends(1)
+            said += self.noted()
+        return said
+
     def noted(self) -> list[str]:
         return [note.code for note in self.source.notes()]
 
@@ -207,7 +215,7 @@ def test_failed_buffers_are_incomplete_fields_and_shift_nothing(bench: Callable[
 
 def test_pulses_that_come_too_fast_are_swallowed_and_that_is_said(bench: Callable[..., Bench]) -> None:
     """Ten in a row give one frame, without a word of the camera's."""
-    on = bench(f"{SERIAL},trigger=Line1,{SMALL}")
+    on = bench(f"{SERIAL},trigger=Line1,quiet_s=0.2,{SMALL}")
     on.expect(*(f"t{i}" for i in range(10)))
     on.pulse(10)
     assert [(frame.trigger_id, frame.status) for frame in on.ends(10)] == [("t0", "ok")]
@@ -216,7 +224,11 @@ def test_pulses_that_come_too_fast_are_swallowed_and_that_is_said(bench: Callabl
     assert on.noted() == ["over_triggered"]
     on.expect("t10")
     on.pulse(1)
-    assert [(frame.trigger_id, frame.status) for frame in on.ends(1)] == [("t10", "ok")], "in step again"
+    assert [(frame.trigger_id, frame.status) for frame in on.ends(1)] == [("t10", "lost")], "the line was not quiet"
+    assert on.settled() == ["in_step"]
+    on.expect("t11")
+    on.pulse(1)
+    assert [(frame.trigger_id, frame.status) for frame in on.ends(1)] == [("t11", "ok")], "in step again"
 
 
 def test_a_camera_that_was_unplugged_loses_its_triggers_and_is_found_again(bench: Callable[..., Bench]) -> None:

@@ -194,8 +194,10 @@ class CameraSource(SourceBase):
 
     def _take(self, grabbed: Grabbed, counts_exposures: bool) -> None:
         arrived_ns, last = grabbed.arrived_ns(), self._watchdog.last_id
+        self._judge_age(grabbed)
         if arrived_ns is not None and arrived_ns < self._began_ns:
-            return  # exposed before the acquisition began anew, and lost or given up with it
+            self._watchdog.hear()  # exposed before the acquisition began anew, and lost or given up with it
+            return
         if grabbed.frame_id is None:
             frame_id = self._watchdog.count_on()
         else:
@@ -205,7 +207,6 @@ class CameraSource(SourceBase):
                 self._notes.append(SourceNote("repeated_frame", text, "warning"))
                 return
         self._search.succeeded()
-        self._judge_age(grabbed)
         skipped = 0 if last is None or frame_id is None or not counts_exposures else frame_id - last - 1
         self._matching.take(grabbed, frame_id, skipped)
 

@@ -37,9 +37,13 @@ class Watchdog:
         self._last_id, self._last_ns, self._repeats = None, 0, 0
         self._heard_s = self._clock()
 
+    def hear(self) -> None:
+        """Something has come from it."""
+        self._heard_s, self._silent_triggers = self._clock(), 0
+
     def judge(self, frame_id: int, t_camera_ns: int | None) -> Literal["new", "again"]:
         """`again`: a frame that was there before, to be dropped."""
-        self._heard_s, self._silent_triggers = self._clock(), 0
+        self.hear()
         last = self._last_id
         if last is not None and frame_id <= last:
             return self._again(last, frame_id)
@@ -53,7 +57,7 @@ class Watchdog:
 
     def count_on(self) -> int | None:
         """A frame has come that does not say which one it is: the next one, as far as can be known."""
-        self._heard_s, self._silent_triggers = self._clock(), 0
+        self.hear()
         if self._last_id is not None:
             self._last_id += 1
         return self._last_id
