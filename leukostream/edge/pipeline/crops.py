@@ -30,7 +30,8 @@ _log = logging.getLogger(__name__)
 class CropStore:
     """One TIFF per counted cell below `folder`, in a directory per label, and `crops.jsonl`. Raises `SourceError`.
 
-    A thread of its own writes, so that whoever counts never waits for the disk. `add` and `drain` belong to one thread.
+    A thread of its own writes and closes the files, so that whoever counts never waits for the disk. `add`, `drain` and `close`
+    belong to one thread.
     """
 
     def __init__(self, folder: Path, info: SourceInfo, max_mb: float) -> None:
@@ -38,7 +39,10 @@ class CropStore:
         self._store = TiffStore(folder, INDEX, about | {"camera": info.camera}, max_mb)
         self._waiting: Queue[tuple[dict[str, Any], Image, float]] = Queue(WAITING)
         self._closing = threading.Event()
-        self._missed = 0
+        self._abandoned = threading.Event()
+        self._crash = ""
+        """What the thread died of; empty while it lives."""
+        self._given = self._missed = 0
         self._told = False
         self._thread = threading.Thread(target=self._write_all, name="leuko-crops", daemon=True)
         self._thread.start()
@@ -58,39 +62,58 @@ class CropStore:
                 "crop_px": [x1, y1, x2, y2],
                 **cell.model_dump(include={"label", "best_class", "score", "margin", "box_px"}),
             }
+            self._given += 1
             try:
-                self._waiting.put_nowait((line, image[y1:y2, x1:x2].copy(), frame.um_per_px))
+                if not self._crash:
+                    self._waiting.put_nowait((line, image[y1:y2, x1:x2].copy(), frame.um_per_px))
             except Full:
                 self._missed += 1
         return self._trouble()
 
     def drain(self) -> SourceNote | None:
-        """The run ends: wait until the disk has all. Returns what could not be kept, unless it was said before."""
+        """The run ends: wait until the disk has all. Returns what could not be kept, unless it was said before.
+
+        A thread that is still busy then is left to itself: it finishes the crop it is at, skips the rest and closes the index.
+        """
         self._closing.set()
-        self._thread.join(_DRAIN_S)
-        self._missed += self._waiting.qsize()
+        if not self._abandoned.is_set():
+            self._thread.join(_DRAIN_S)
+            if self._thread.is_alive():
+                self._abandoned.set()
+                self._missed = self._given - self._store.n_kept
         return self._trouble()
 
     def close(self) -> None:
-        """Finish the index."""
+        """The same when no run has ended here; what was not said goes to the log."""
         if (note := self.drain()) is not None:
             _log.warning("%s", note.message)
-        self._store.close()
 
     def _trouble(self) -> SourceNote | None:
-        if self._told or not (self._store.full or self._missed):
+        if self._told or not (self._store.full or self._missed or self._crash):
             return None
         self._told = True
-        slow = f"{self._store.folder} is on a disk that is too slow: {self._missed} cells were not kept so far."
-        return SourceNote("crops_incomplete", self._store.full or slow, "warning")
+        missed = self._given - self._store.n_kept if self._crash else self._missed
+        why = (
+            f"the writing of crops into {self._store.folder} crashed ({self._crash}); {missed} cells were not kept so far, "
+            "report this defect with the log of --log-level debug."
+            if self._crash
+            else f"{self._store.folder} is on a disk that is too slow: {missed} cells were not kept so far."
+        )
+        return SourceNote("crops_incomplete", self._store.full or why, "warning")
 
     def _write_all(self) -> None:
-        while not (self._closing.is_set() and self._waiting.empty()):
-            try:
-                line, image, um_per_px = self._waiting.get(timeout=_POLL_S)
-            except Empty:
-                continue
-            self._store.keep(line, image, um_per_px, folder=re.sub(r"\W", "_", line["label"]))
+        try:
+            while not (self._abandoned.is_set() or (self._closing.is_set() and self._waiting.empty())):
+                try:
+                    line, image, um_per_px = self._waiting.get(timeout=_POLL_S)
+                except Empty:
+                    continue
+                self._store.keep(line, image, um_per_px, folder=re.sub(r"\W", "_", line["label"]))
+        except Exception as problem:  # noqa: BLE001 a thread that dies silently would let crops wait for ever
+            _log.debug("where the writing of crops failed", exc_info=problem)
+            self._crash = f"{type(problem).__name__}: {problem}"
+        finally:
+            self._store.close()
 
 
 def crop_of(cell: Detection, width_px: int, height_px: int) -> tuple[int, int, int, int]:

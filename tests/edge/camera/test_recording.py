@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -12,15 +13,20 @@ import pytest
 import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.full_disk import files_limited_to
 from support.stand_ins import ListSource, Status, frame_of
 
 from leukostream.edge.camera.frame import Frame, FrameSource, SourceEnded, SourceTimeout
 from leukostream.edge.camera.recording import INDEX, FrameStore, RecordingSource, keeping
+from leukostream.edge.camera.tiff_store import TiffStore
 from leukostream.edge.camera.uri import open_source
 from leukostream.edge.commands.record import record as record_command
 from leukostream.edge.contracts.errors import ConfigError, SourceError
 
+pytestmark = pytest.mark.timeout(60)
 STATUSES: list[Status] = ["ok", "ok", "lost", "incomplete", "failed"]
+
+LARGE = frame_of(1, image=np.zeros((64, 64, 3), np.uint8))
 
 
 def noise(index: int) -> "np.ndarray[tuple[int, ...], np.dtype[np.uint8]]":
@@ -143,7 +149,8 @@ def test_what_is_no_recording_says_so(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     record(tmp_path / "r", frames_of(["ok"]))
-    record(tmp_path / "empty", [])
+    record(tmp_path / "empty", frames_of(["ok"]))
+    (tmp_path / "empty" / INDEX).write_text((tmp_path / "empty" / INDEX).read_text().splitlines(keepends=True)[0])
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / INDEX).write_text("[1]\n[2]\n")
     with pytest.raises(error, match=says):
@@ -171,6 +178,91 @@ def test_a_disk_that_takes_no_more_is_an_error_and_what_was_recorded_stays(
     with pytest.raises(SourceError, match=r"cannot be written any more \(No space left on device\); 2 images are in it"):
         record_command("virtual:fields=5,width=64,height=48,variants=1,rbc=1", tmp_path / "r")
     assert len(played(RecordingSource(str(tmp_path / "r"), None))) == 2
+
+
+@pytest.mark.parametrize(
+    ("frames", "expected", "why"),
+    [
+        pytest.param(frames_of(["lost"] * 30), range(1, 29), "File too large", id="the index is what finds no room"),
+        pytest.param([*frames_of(["ok"]), LARGE], [1], "12288 requested and", id="an image finds none"),
+        pytest.param([LARGE], [0], "12288 requested and", id="not even the first one does"),
+    ],
+)
+def test_a_full_disk_ends_a_recording_that_is_whole(
+    tmp_path: Path, frames: list[Frame], expected: Collection[int], why: str
+) -> None:
+    folder = tmp_path / "r"
+    with files_limited_to(3000):
+        store = FrameStore(folder, ListSource(frames).info, 100.0)
+        for frame in frames:
+            store.add(frame)
+        store.close()
+        store.close()
+    kept = store.n_frames
+    assert kept in expected
+    assert store.failed
+    assert f"cannot be written any more ({why}" in store.full
+    assert store.full.endswith(f"); {kept} images are in it.")
+    assert folder.exists() is bool(kept)
+    if kept:
+        source = RecordingSource(str(folder), None)
+        assert source.notes() == [], "no line of the index is cut off"
+        back = played(source)
+        assert [frame.status for frame in back] == [frame.status for frame in frames[:kept]]
+        assert len(list(folder.glob("*.tif"))) == sum(frame.status == "ok" for frame in back), "no part of an image stays"
+
+
+class RefusingFile:
+    """A file on a disk that says only at the end what it has not taken, as one in a network may."""
+
+    closed = False
+
+    def close(self) -> None:
+        self.closed = True
+        raise OSError(5, "Input/output error")
+
+
+def test_a_disk_that_refuses_at_the_end_is_told_and_raises_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = TiffStore(tmp_path / "r", INDEX, {}, 1.0)
+    store.keep({}, noise(0), 0.13)
+    store._index.close()
+    monkeypatch.setattr(store, "_index", RefusingFile())
+    store.close()
+    store.close()
+    store.keep({}, noise(1), 0.13)
+    assert (store.failed, store.n_kept) == (True, 1)
+    assert "cannot be written any more (Input/output error); 1 images are in it." in store.full
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        pytest.param(None, None, id="a new folder goes with it"),
+        pytest.param([], [], id="a folder that was there stays"),
+        pytest.param(["notes.txt"], ["notes.txt"], id="and so does what lies in it"),
+    ],
+)
+def test_a_recording_without_a_frame_leaves_nothing_in_the_way(
+    tmp_path: Path, before: list[str] | None, after: list[str] | None
+) -> None:
+    folder = tmp_path / "r"
+    if before is not None:
+        folder.mkdir()
+        for name in before:
+            (folder / name).touch()
+    store = FrameStore(folder, ListSource([]).info, 100.0)
+    assert (folder / INDEX).exists()
+    store.close()
+    assert (sorted(path.name for path in folder.iterdir()) if folder.exists() else None) == after
+    record(folder, frames_of(["ok"]))
+    store.close()
+    assert len(played(RecordingSource(str(folder), None))) == 1, "the next one is not taken for a recording without frames"
+
+
+def test_a_disk_without_room_for_the_first_line_leaves_nothing_either(tmp_path: Path) -> None:
+    with files_limited_to(10), pytest.raises(SourceError, match=r"cannot be written \(File too large\); give another folder"):
+        FrameStore(tmp_path / "r", ListSource([]).info, 100.0)
+    assert not (tmp_path / "r").exists()
 
 
 def test_the_command_records_a_source_and_plays_it_back(tmp_path: Path) -> None:

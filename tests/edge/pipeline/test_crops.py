@@ -1,7 +1,9 @@
 """Counted cells as files: where they were cut, bit by bit, and what happens when there is no room."""
 
 import json
+import re
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -12,12 +14,13 @@ from support.full_disk import files_limited_to
 from support.stand_ins import CELL
 from support.tiny_bundle import blob_field, write_tiny_bundle
 
-from leukostream.edge.camera.frame import Frame, PixelFormat, SourceInfo
+from leukostream.edge.camera import tiff_store
+from leukostream.edge.camera.frame import Frame, PixelFormat, SourceInfo, SourceNote
 from leukostream.edge.camera.tiff_store import TiffStore
-from leukostream.edge.contracts.errors import SourceError
+from leukostream.edge.contracts.errors import EngineError, SourceError
 from leukostream.edge.contracts.messages import RunStartCommand
 from leukostream.edge.contracts.records import Event, FieldRecord, Record, RunStop
-from leukostream.edge.pipeline import Run, StopSwitch, crops, opened
+from leukostream.edge.pipeline import Run, StopSwitch, crops, opened, opening
 from leukostream.edge.pipeline.crops import INDEX, CropStore, crop_of
 from leukostream.edge.pipeline.job import Findings
 from leukostream.edge.settings import Setup, resolve
@@ -90,8 +93,81 @@ def test_a_disk_that_is_too_slow_holds_nothing_up(tmp_path: Path, monkeypatch: p
     store.close()
 
 
+def test_a_writer_that_is_still_busy_is_left_to_itself_and_closes_its_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(crops, "_DRAIN_S", 0.05)
+    begun, goes_on, done = threading.Event(), threading.Event(), list[str]()
+
+    def keep(*_: object, **__: object) -> None:
+        begun.set()
+        goes_on.wait(20)
+        done.append(f"kept by {threading.current_thread().name}")
+
+    monkeypatch.setattr(TiffStore, "keep", keep)
+    monkeypatch.setattr(TiffStore, "close", lambda _: done.append(f"closed by {threading.current_thread().name}"))
+    store = CropStore(tmp_path, INFO, 1.0)
+    waits, join = list[float | None](), store._thread.join
+    monkeypatch.setattr(store._thread, "join", lambda timeout_s=None: (waits.append(timeout_s), join(timeout_s)))
+    for _ in range(3):
+        store.add(frame_of(), cell(40, 40, 60, 60))
+    assert begun.wait(20)
+    note = store.drain()
+    store.close()
+    assert note is not None
+    assert "3 cells were not kept so far." in note.message, "the one that is being written counts as not kept"
+    assert (done, waits) == ([], [0.05]), "nothing is closed under the writer, and nobody waits for it twice"
+    goes_on.set()
+    join(20)
+    assert done == ["kept by leuko-crops", "closed by leuko-crops"], "what was left is skipped"
+
+
+def test_a_writer_that_crashes_is_noticed_and_no_crop_waits_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written = list[Path]()
+
+    def crash_at_third(file: Path, *_: object) -> None:
+        if len(written) == 2:
+            raise RuntimeError("scripted crash")
+        written.append(file)
+
+    monkeypatch.setattr(tiff_store, "write_tiff", crash_at_third)
+    store, notes = CropStore(tmp_path, INFO, 1.0), list[SourceNote | None]()
+    for _ in range(3):
+        notes.append(store.add(frame_of(), cell(40, 40, 60, 60)))
+    store._thread.join(20)
+    assert not store._thread.is_alive()
+    for _ in range(2):
+        notes.append(store.add(frame_of(), cell(40, 40, 60, 60)))
+    notes += [store.drain()]
+    store.close()
+    assert store._waiting.empty()
+    said = [note for note in notes if note]
+    assert [note.code for note in said] == ["crops_incomplete"]
+    assert "crashed (RuntimeError: scripted crash); " in said[0].message
+    assert re.search(r"; [12] cells were not kept so far, report this defect", said[0].message)
+    assert len((tmp_path / INDEX).read_text().splitlines()) == 3, "those before it are whole, and the index is closed"
+
+
+def test_a_run_that_cannot_begin_leaves_no_folder_in_the_way(
+    prepared: Setup, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise EngineError("scripted: no engine fits.")
+
+    settings = prepared.settings.model_copy(update={"keep_frames": tmp_path / "frames"})
+    with monkeypatch.context() as patched:
+        patched.setattr(opening, "engine_for", refuse)
+        with pytest.raises(EngineError), opened(replace(prepared, settings=settings)):
+            pass
+    assert not {tmp_path / "frames", tmp_path / "crops"} & set(tmp_path.iterdir())
+    with opened(replace(prepared, settings=settings)):
+        assert (tmp_path / "crops" / INDEX).exists()
+
+
 def test_a_folder_that_holds_crops_is_not_written_into(tmp_path: Path) -> None:
-    CropStore(tmp_path, INFO, 1.0).close()
+    store = CropStore(tmp_path, INFO, 1.0)
+    store.add(frame_of(), cell(40, 40, 60, 60))
+    store.close()
     with pytest.raises(SourceError, match="holds a recording already; give another folder"):
         CropStore(tmp_path, INFO, 1.0)
 
