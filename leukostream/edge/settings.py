@@ -70,7 +70,7 @@ class EdgeSettings(Strict):
         10_000.0, gt=0, description="a recording, and the cells kept, each end at so many megabytes; the run goes on"
     )
     trigger_window: int = Field(16, ge=1, le=256, description="announced triggers that may be open at a time")
-    trigger_timeout_s: Seconds = Field(2.0, description="a trigger without a frame for so long ends as `timeout`")
+    trigger_timeout_s: Seconds = Field(2.0, description="the next trigger due ends as `timeout` after so long without a frame")
     pause_after_records: int = Field(
         10_000, ge=1, description="the scanner is asked to pause while more records are unacknowledged"
     )
