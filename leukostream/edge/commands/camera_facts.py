@@ -1,12 +1,16 @@
 """What `leuko-edge cameras SOURCE` tells of one camera, by opening it."""
 
 import time
+from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
 
-from leukostream.edge.camera.frame import FrameSource, SourceTimeout
+from leukostream.edge.camera.frame import Frame, FrameSource, SourceEnded, SourceTimeout
 from leukostream.edge.camera.uri import SCALED, open_source, scheme_of
+from leukostream.edge.contracts.errors import SourceError
 
+NO_FRAME = "none"
+"""Status of a first frame that did not come."""
 _FRAME_S = 3.0
 _ANY_SCALE_UM_PER_PX = 1.0
 """Nothing of what is told depends on it."""
@@ -32,29 +36,31 @@ def facts_of(uri: str) -> dict[str, Any]:
 
 
 def _one_frame(source: FrameSource) -> dict[str, Any]:
-    """The first frame that comes, or that none did."""
-    source.start()
+    """The first frame that comes, or why none did."""
     began_s = time.monotonic()
-    while time.monotonic() - began_s < _FRAME_S:
-        try:
-            frame = source.read(_FRAME_S)
-        except SourceTimeout:
-            continue
-        waited_ms = (time.monotonic() - began_s) * 1e3
-        return {
-            "status": frame.status,
-            "detail": frame.detail,
-            "frame_id": frame.frame_id,
-            "age_ms": frame.age_ms,
-            "waited_ms": waited_ms,
-        }
-    return {
-        "status": "none",
-        "detail": f"no frame came within {_FRAME_S:g} s",
-        "frame_id": None,
-        "age_ms": None,
-        "waited_ms": None,
-    }
+    try:
+        source.start()
+        while time.monotonic() - began_s < _FRAME_S:
+            with suppress(SourceTimeout):
+                return _told(source.read(_FRAME_S), began_s)
+    except SourceEnded:
+        return _no_frame("ended before its first frame; check what it reads.")
+    except SourceError as problem:
+        return _no_frame(f"was opened and failed before its first frame: {problem}")
+    return _no_frame(
+        f"was opened and gave no frame within {_FRAME_S:g} s; check that the firewall lets its packets in, that network card "
+        "and switch take their size (MTU; packet=1500 needs no jumbo frames), and that the camera waits for no trigger."
+    )
+
+
+def _told(frame: Frame, began_s: float) -> dict[str, Any]:
+    waited_ms = (time.monotonic() - began_s) * 1e3
+    told = {"status": frame.status, "detail": frame.detail, "frame_id": frame.frame_id, "age_ms": frame.age_ms}
+    return told | {"waited_ms": waited_ms}
+
+
+def _no_frame(detail: str) -> dict[str, Any]:
+    return {"status": NO_FRAME, "detail": detail, "frame_id": None, "age_ms": None, "waited_ms": None}
 
 
 def text_of(facts: dict[str, Any]) -> str:
@@ -66,7 +72,8 @@ def text_of(facts: dict[str, Any]) -> str:
     ]
     lines += [f"  {name:<14}{value}" for name, value in facts["settings"].items()]
     if (frame := facts["frame"]) is not None:
-        lines.append(f"  first frame: {frame['status']}" + (f" ({frame['detail']})" if frame["detail"] else ""))
+        why = f" ({frame['detail']})" if frame["detail"] and frame["status"] != NO_FRAME else ""  # else the error says it
+        lines.append(f"  first frame: {frame['status']}{why}")
         if frame["waited_ms"] is not None:
             age = "" if frame["age_ms"] is None else f", {frame['age_ms']:.1f} ms old"
             lines.append(f"    number {frame['frame_id']}, after {frame['waited_ms']:.0f} ms{age}")

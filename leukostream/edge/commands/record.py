@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from leukostream.edge.camera.frame import SourceEnded, SourceTimeout
-from leukostream.edge.camera.recording import FrameStore, keeping
+from leukostream.edge.camera.frame import FrameSource, SourceEnded, SourceTimeout
+from leukostream.edge.camera.recording import FrameStore
 from leukostream.edge.camera.uri import open_source
 from leukostream.edge.commands.logs import set_up_logging
 from leukostream.edge.commands.progress import field_bar
@@ -30,6 +30,7 @@ def record(
     """Write every frame losslessly (TIFF) with all that is known of it; `--source recording:DIR` plays it back.
 
     Ends with the source, after --fields, at --max-mb, or by Ctrl-C; what was recorded until then is whole.
+    What the source says meanwhile, of a camera that is lost and comes back for example, is logged on standard error.
 
     Exit code: 0 recorded; 2 a setting, 4 the source, or a disk that takes no more.
     """
@@ -38,23 +39,37 @@ def record(
     if not opened.info.self_paced:
         opened.close()
         raise ConfigError(f"source {source!r} waits for triggers; record it in a run: `leuko-edge run --keep-frames DIR`.")
-    store, stop = FrameStore(out, opened.info, max_mb), StopSwitch()
-    kept = keeping(opened, store)
+    try:
+        store, stop = FrameStore(out, opened.info, max_mb), StopSwitch()
+    except SourceError:
+        opened.close()
+        raise
     total = min((limit for limit in (fields, opened.info.n_fields) if limit is not None), default=None)
     try:
         with stop_on_signals(stop), field_bar() as progress:
             task = progress.add_task("frames", total=total)
-            kept.start()
+            opened.start()
             while not stop.requested and not store.full and (fields is None or store.n_frames < fields):
                 with suppress(SourceTimeout):
-                    kept.read(_READ_S)
+                    store.add(opened.read(_READ_S))
                 progress.update(task, completed=store.n_frames)
+                _tell(opened)
     except SourceEnded:
         pass
     finally:
-        kept.close()
-    print(f"recording:{out}  {store.n_frames} frames")
+        try:
+            opened.close()
+        finally:
+            store.close()
+            _tell(opened)
+            print(f"recording:{out}  {store.n_frames} frames")
     if store.failed:
         raise SourceError(store.full)
-    for note in kept.notes():
-        _log.warning("%s", note.message)
+    if store.full:
+        _log.warning("%s", store.full)
+
+
+def _tell(source: FrameSource) -> None:
+    """What the source has to say goes to the log when it says it: a camera may be gone for hours."""
+    for note in source.notes():
+        _log.log(logging.WARNING if note.severity == "warning" else logging.INFO, "%s", note.message)
