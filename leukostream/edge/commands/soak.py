@@ -1,6 +1,7 @@
 """`leuko-edge soak`: whether a camera and this machine hold out together."""
 
 import json
+import logging
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
@@ -11,6 +12,7 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
+from leukostream.edge.camera.frame import SourceInfo
 from leukostream.edge.commands import options as opt
 from leukostream.edge.commands.logs import set_up_logging
 from leukostream.edge.commands.memory import MemoryTrace
@@ -26,6 +28,7 @@ from leukostream.edge.settings import resolve
 
 RATIO_GOAL = 0.95
 """Rate through the loop with the stand-in engine / that of a bare client of the same camera."""
+_log = logging.getLogger(__name__)
 _TIMES = ("trigger_to_frame_ms", "frame_to_record_ms", "age_ms")
 
 
@@ -52,17 +55,22 @@ def soak(
     ] = 0,
     round_fields: Annotated[int, typer.Option(min=2, help="Fields of one such round.")] = 100,
     log_level: opt.LogLevelOption = "warning",
+    strict: Annotated[bool, typer.Option("--strict", help="A missed goal of --rounds is exit code 1, too.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
 ) -> None:
     """Run a camera through the whole loop and a journal on disk, without a controller.
 
     Says what was lost and why, how long everything took, and how memory grew.
 
-    A source that waits for triggers gets them as fast as there is credit. With --rounds the camera is also read by a bare
-    client, so that what the loop costs can be told from what the camera gives.
+    A source that waits for triggers gets them as fast as there is credit.
+    One that waits for pulses on a line gets them from the scanner, not from here.
 
-    Exit code: 0 every trigger has ended and the run was complete, whatever was lost; 1 it was not; 2 a setting, 3 the bundle,
-    4 the source, 5 the engine.
+    With --rounds a bare client reads the camera, too, in turn with the loop.
+    The ratio of the two tells what the loop costs from what the camera gives.
+
+    Exit code: 0 every trigger has ended, and the run and its rounds were complete, whatever was lost;
+    1 they were not, or not one frame was delivered, or with --strict a goal was missed;
+    2 a setting, 3 the bundle, 4 the source, 5 the engine.
     """
     set_up_logging(log_level, None)
     given = {
@@ -78,15 +86,23 @@ def soak(
         "trigger_window": trigger_window,
         "trigger_timeout_s": trigger_timeout_s,
     }
+    if strict and not rounds:
+        raise ConfigError("--strict judges what --rounds measures and there are none; give --rounds, or leave --strict out.")
     setup, stop = resolve(only_given(given), config), StopSwitch()
-    with stop_on_signals(stop), opened(setup) as parts, field_bar() as progress, ExitStack() as held:
-        if rounds and parts.source.info.self_paced and parts.source.info.n_fields is not None:
-            raise ConfigError(f"{parts.source.info.uri} ends by itself and cannot be read in rounds; leave --rounds out.")
+    with stop_on_signals(stop), opened(setup) as parts, ExitStack() as held:
+        info = parts.source.info
+        if rounds and info.self_paced and info.n_fields is not None:
+            raise ConfigError(f"{info.uri} ends by itself and cannot be read in rounds; leave --rounds out.")
+        if waits_for_pulses(info):
+            _log.warning("the scanner must pulse the trigger line of %s for every field; this command only waits.", info.uri)
         if stand_in:
-            info = parts.engine.info
-            parts = replace(parts, engine=NothingEngine(info.frame_width_px, info.frame_height_px, info.max_batch))  # noqa: PLW2901
+            engine_info = parts.engine.info
+            engine_px = (engine_info.frame_width_px, engine_info.frame_height_px)
+            parts = replace(parts, engine=NothingEngine(*engine_px, engine_info.max_batch))  # noqa: PLW2901
+        progress = held.enter_context(field_bar())  # after what is said above: it draws over its line
         memory = MemoryTrace(fields)
-        task = progress.add_task("fields", total=fields + 2 * round_fields * (rounds + 1) * bool(rounds))
+        due = min(fields, info.n_fields) if info.self_paced and info.n_fields is not None else fields
+        task = progress.add_task("fields", total=due + 2 * round_fields * (rounds + 1) * bool(rounds))
 
         def passed(n: int) -> None:
             progress.advance(task, n)
@@ -96,20 +112,33 @@ def soak(
         bench = Bench(setup, journal, stop, passed)
         soaked = soak_run(bench, parts, fields, memory)
         rates = against_bare(bench, parts, round_fields, rounds) if rounds else None
-        result = summary(soaked, memory, rates, parts.source.info.uri, str(parts.engine.info))
+        result = summary(soaked, memory, rates, info, str(parts.engine.info))
     typer.echo(json.dumps(result) if as_json else table(result))
-    raise typer.Exit(0 if result["complete"] else 1)
+    well = result["complete"] and result["delivered"] and not (strict and False in result["goals"].values())
+    raise typer.Exit(0 if well else 1)
 
 
-def summary(soaked: Soaked, memory: MemoryTrace, rates: Rates | None, source: str, engine: str) -> dict[str, Any]:
-    """Every figure by name; `complete` when the run was completed and each of its triggers has ended."""
+def waits_for_pulses(info: SourceInfo) -> bool:
+    """Whether somebody else must fire this source: by software only one exposure is under way at a time."""
+    return not info.self_paced and info.exposures_at_once > 1
+
+
+def summary(soaked: Soaked, memory: MemoryTrace, rates: Rates | None, info: SourceInfo, engine: str) -> dict[str, Any]:
+    """Every figure by name; `complete` when each trigger of the run has ended and all was done that was asked for.
+
+    `goals` says of each goal that was measured whether it was kept.
+    """
     stop = soaked.stop
+    was_completed = stop is not None and stop.sums_match and stop.outcome is RunOutcome.COMPLETED
+    measured = rates is not None and bool(rates.loop_per_s)
     return {
-        "source": source,
+        "source": info.uri,
         "engine": engine,
-        "complete": stop is not None and stop.sums_match and stop.outcome is RunOutcome.COMPLETED,
+        "complete": was_completed and not (rates and rates.ended_early),
         "outcome": None if stop is None else f"{stop.outcome.value}: {stop.detail}",
         "fields": sum(soaked.statuses.values()),
+        "delivered": _delivered(soaked),
+        "waits_for_pulses": waits_for_pulses(info),
         "fields_per_s": soaked.per_s(),
         "statuses": dict(soaked.statuses),
         "losses": dict(soaked.losses),
@@ -117,8 +146,17 @@ def summary(soaked: Soaked, memory: MemoryTrace, rates: Rates | None, source: st
         "source_statistics": stop.source.model_dump() if stop and stop.source else None,
         **{name: _shares(getattr(soaked, name)) for name in _TIMES},
         "memory": asdict(memory.use()) if soaked.moments_s else None,
-        "against_bare": None if rates is None or not rates.loop_per_s else {**asdict(rates), "ratio": rates.ratio()},
+        "against_bare": {**asdict(rates), "ratio": rates.ratio()} if rates and measured else None,
+        "goals": {"ratio": rates.ratio() >= RATIO_GOAL} if rates and measured else {},
+        "rounds_ended_early": rates.ended_early if rates else "",
     }
+
+
+def _delivered(soaked: Soaked) -> int:
+    """Whole frames, as the source counts them; where it cannot say, fields that had one."""
+    if soaked.stop is not None and soaked.stop.source is not None:
+        return soaked.stop.source.delivered
+    return sum(soaked.statuses[status] for status in ("ok", "empty", "failed"))
 
 
 def _shares(values: Sequence[float]) -> dict[str, float] | None:
@@ -133,6 +171,9 @@ def table(result: Mapping[str, Any]) -> str:
     ends = ", ".join(f"{n} {status}" for status, n in result["statuses"].items())
     lines.append(f"  {result['fields']} fields, {result['fields_per_s']:.1f}/s: {ends}; run {result['outcome']}")
     lines += [f"  {n:>6} x {cause}" for cause, n in result["losses"].items()] or ["  nothing was lost"]
+    if not result["delivered"]:
+        pulses, alone = "check that the scanner pulses its trigger line", "`leuko-edge cameras SOURCE` asks the camera alone"
+        lines.append(f"  NOT ONE whole frame came; {pulses if result['waits_for_pulses'] else alone}.")
     lines += [f"  {n:>6} x event {code}" for code, n in result["events"].items()]
     if (counted := result["source_statistics"]) is not None:
         driver = counted.pop("driver")
@@ -147,9 +188,11 @@ def table(result: Mapping[str, Any]) -> str:
         )
     if (rates := result["against_bare"]) is not None:
         bare, loop = (float(np.median(rates[f"{who}_per_s"])) for who in ("bare", "loop"))
-        verdict = "kept" if rates["ratio"] >= RATIO_GOAL else "MISSED"
+        verdict = "kept" if result["goals"]["ratio"] else "MISSED"
         turns = f"medians of {len(rates['loop_per_s'])} rounds in turn"
         lines.append(f"  loop with a stand-in engine {loop:.1f}/s, bare client {bare:.1f}/s ({turns})")
         lines.append(f"  ratio {rates['ratio']:.3f}   goal >= {RATIO_GOAL}: {verdict}")
         lines.append(f"  frames that were not whole: {rates['loop_lost']} of the loop's, {rates['bare_lost']} of the client's")
+    if result["rounds_ended_early"]:
+        lines.append(f"  the rounds ended early: {result['rounds_ended_early']}")
     return "\n".join(lines)

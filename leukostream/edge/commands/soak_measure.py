@@ -1,5 +1,6 @@
 """What `leuko-edge soak` measures: a camera through the whole loop, and the same camera read by hardly anything."""
 
+import logging
 import re
 import threading
 import time
@@ -13,22 +14,26 @@ from typing import cast
 
 import numpy as np
 
-from leukostream.edge.camera.frame import FrameSource, SourceTimeout, Trigger, TriggeredSource
+from leukostream.edge.camera.frame import Frame, FrameSource, SourceEnded, SourceTimeout, Trigger, TriggeredSource
 from leukostream.edge.commands.memory import MemoryTrace
 from leukostream.edge.contracts.detections import Image, RawDetections
-from leukostream.edge.contracts.errors import SourceError
+from leukostream.edge.contracts.errors import JournalError, SourceError
 from leukostream.edge.contracts.messages import Rejected, RunStartCommand, TriggerCommand
-from leukostream.edge.contracts.records import Event, FieldRecord, RunStop
+from leukostream.edge.contracts.records import Event, FieldRecord, Record, RunStop
 from leukostream.edge.contracts.status import RunOutcome
 from leukostream.edge.engine.base import EngineInfo
 from leukostream.edge.journal.base import Journal
 from leukostream.edge.pipeline import Opened, Run, StopSwitch
 from leukostream.edge.pipeline.announcing import TriggerDesk
+from leukostream.edge.pipeline.stop import sentence_of
 from leukostream.edge.settings import Setup
 
 _READ_S = 0.02
 _PATIENCE_S = 10.0
 _NO_CREDIT_S = 0.0005
+_TAKES_NO_MORE = "the run takes no more triggers"
+"""How a desk begins its refusal when its run is about to end, which is nobody's mistake."""
+_log = logging.getLogger(__name__)
 
 
 class NothingEngine:
@@ -109,11 +114,9 @@ def soak_run(bench: Bench, parts: Opened, n_fields: int, memory: MemoryTrace | N
     desk = None if parts.source.info.self_paced else TriggerDesk(journal, settings.trigger_window, n_fields)
     run = Run(bench.setup, parts.source, parts.engine, parts.plan, order, bench.stop, desk)
     soaked = Soaked()
-    with _announcing(desk, order.run_id):
+    with _announcing(desk, order.run_id, bench.stop):
         for record in run.records():
-            journal.append(record)
-            if journal.trouble:
-                bench.stop.stop(journal.trouble, RunOutcome.FAILED)
+            _append(journal, record, bench.stop)
             if isinstance(record, FieldRecord):
                 soaked.add(record)
                 bench.passed(1)
@@ -126,9 +129,19 @@ def soak_run(bench: Bench, parts: Opened, n_fields: int, memory: MemoryTrace | N
     return soaked
 
 
+def _append(journal: Journal, record: Record, stop: StopSwitch) -> None:
+    """A journal that fails ends the run, and what was measured until then is told all the same."""
+    try:
+        journal.append(record)
+    except JournalError as problem:
+        stop.stop(str(problem), RunOutcome.FAILED)
+    if journal.trouble:
+        stop.stop(journal.trouble, RunOutcome.FAILED)
+
+
 @contextmanager
-def _announcing(desk: TriggerDesk | None, run_id: str) -> Iterator[None]:
-    """A scanner's part: announce the next field as soon as it may be."""
+def _announcing(desk: TriggerDesk | None, run_id: str, stop: StopSwitch) -> Iterator[None]:
+    """A scanner's part: announce the next field as soon as it may be. When none can be any more, the run has failed."""
     if desk is None:
         yield
         return
@@ -139,10 +152,21 @@ def _announcing(desk: TriggerDesk | None, run_id: str) -> Iterator[None]:
             command = TriggerCommand(cmd_id=f"c{index}", run_id=run_id, trigger_id=f"t{index}", field_index=index)
             while isinstance(answer := desk.announce(command), Rejected):
                 desk.answers()  # as the stream would take them
-                if answer.code != "credit" or over.wait(_NO_CREDIT_S):
+                if answer.code != "credit":
+                    if not answer.reason.startswith(_TAKES_NO_MORE):
+                        stop.stop(answer.reason, RunOutcome.FAILED)
+                    return
+                if over.wait(_NO_CREDIT_S):
                     return
 
-    thread = threading.Thread(target=announce, name="soak-announce", daemon=True)
+    def announce_or_fail() -> None:
+        try:
+            announce()
+        except Exception as problem:  # noqa: BLE001 without announcements the run would wait for ever
+            _log.debug("where announcing failed", exc_info=problem)
+            stop.stop(sentence_of(problem, "announcing triggers crashed"), RunOutcome.FAILED)
+
+    thread = threading.Thread(target=announce_or_fail, name="soak-announce", daemon=True)
     thread.start()
     try:
         yield
@@ -159,6 +183,8 @@ class Rates:
     loop_per_s: list[float] = field(default_factory=list)
     loop_lost: int = 0
     bare_lost: int = 0
+    ended_early: str = ""
+    """Why there were fewer rounds than asked for; empty when there were not."""
 
     def ratio(self) -> float:
         """Median over the rounds of loop / bare."""
@@ -166,14 +192,20 @@ class Rates:
 
 
 def against_bare(bench: Bench, parts: Opened, n_fields: int, rounds: int) -> Rates:
-    """Both take turns on the same open camera, after one round each that does not count."""
+    """Both take turns on the same open camera, after one round each that does not count; so does a round that was cut short."""
     rates = Rates()
     engine = NothingEngine(parts.plan.engine_width_px, parts.plan.engine_height_px, parts.engine.info.max_batch)
     for number in range(rounds + 1):
-        if bench.stop.requested:
+        try:
+            bare, bare_lost = _bare(bench, parts.source, n_fields)
+        except SourceError as problem:
+            rates.ended_early = str(problem)
             break
-        bare, bare_lost = _bare(parts.source, n_fields, bench.passed)
+        parts.source.notes()  # they are none of the next run's
         looped = soak_run(bench, replace(parts, engine=engine), n_fields)
+        if looped.stop is None or looped.stop.outcome is not RunOutcome.COMPLETED:
+            rates.ended_early = looped.stop.detail if looped.stop else "a run ended without a word; report this defect."
+            break
         if number:
             rates.bare_per_s.append(bare)
             rates.loop_per_s.append(looped.per_s())
@@ -182,23 +214,41 @@ def against_bare(bench: Bench, parts: Opened, n_fields: int, rounds: int) -> Rat
     return rates
 
 
-def _bare(source: FrameSource, n_fields: int, passed: Callable[[int], None]) -> tuple[float, int]:
-    """Read and forget. Returns frames per second, and how many of them were not whole."""
+def _bare(bench: Bench, source: FrameSource, n_fields: int) -> tuple[float, int]:
+    """Read and forget. Returns fields per second, and how many of their frames were not whole.
+
+    A trigger without a frame counts for both: the loop, too, waits for it as long and goes on.
+    """
     source.start()
     triggered = None if source.info.self_paced else cast("TriggeredSource", source)
-    moments_s, lost, quiet_s = list[float](), 0, time.monotonic()
-    while len(moments_s) < n_fields:
-        if triggered is not None:
-            triggered.expect(Trigger(f"bare-{len(moments_s)}", len(moments_s), None))
-        while True:
-            try:
-                frame = source.read(_READ_S)
-                break
-            except SourceTimeout:
-                if time.monotonic() - quiet_s > _PATIENCE_S:
-                    raise SourceError(f"{source.info.uri} gave nothing for {_PATIENCE_S:g} s; check it.") from None
-        quiet_s = time.monotonic()
-        moments_s.append(quiet_s)
-        lost += frame.status != "ok"
-        passed(1)
+    moments_s, lost = list[float](), 0
+    while len(moments_s) < n_fields and not bench.stop.requested:
+        if triggered is None:
+            frame = _next(source, "", _PATIENCE_S)
+            if frame is None:
+                raise SourceError(f"{source.info.uri} gave nothing for {_PATIENCE_S:g} s; check it.")
+        else:
+            trigger = Trigger(f"bare-{len(moments_s)}", len(moments_s), None)
+            triggered.expect(trigger)
+            frame = _next(source, trigger.trigger_id, bench.setup.settings.trigger_timeout_s)
+            if frame is None:
+                triggered.give_up(trigger.trigger_id)
+        moments_s.append(time.monotonic())
+        lost += frame is None or frame.status != "ok"
+        bench.passed(1)
     return rate_of(moments_s), lost
+
+
+def _next(source: FrameSource, trigger_id: str, patience_s: float) -> Frame | None:
+    """The frame of this trigger, or any when none is named; None when it does not come in time."""
+    until_s = time.monotonic() + patience_s
+    while time.monotonic() < until_s:
+        try:
+            frame = source.read(min(_READ_S, patience_s))
+        except SourceTimeout:
+            continue
+        except SourceEnded:
+            raise SourceError(f"{source.info.uri} ended by itself and cannot be read in rounds; leave --rounds out.") from None
+        if not trigger_id or frame.trigger_id == trigger_id:
+            return frame
+    return None
