@@ -101,11 +101,6 @@ class KeptSource:
         self._store.close()
 
 
-def keeping(source: FrameSource, store: FrameStore) -> KeptSource:
-    """The source with its frames being recorded."""
-    return KeptSource(source, store)
-
-
 class RecordingSource(SourceBase):
     """Plays the recording `PATH[,pace=original]` back. Without a pace, frames come as fast as they are read.
 

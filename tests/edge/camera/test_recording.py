@@ -17,7 +17,7 @@ from support.full_disk import files_limited_to
 from support.stand_ins import ListSource, Status, frame_of
 
 from leukostream.edge.camera.frame import Frame, FrameSource, SourceEnded, SourceTimeout
-from leukostream.edge.camera.recording import INDEX, FrameStore, RecordingSource, keeping
+from leukostream.edge.camera.recording import INDEX, FrameStore, KeptSource, RecordingSource
 from leukostream.edge.camera.tiff_store import TiffStore
 from leukostream.edge.camera.uri import open_source
 from leukostream.edge.commands.record import record as record_command
@@ -42,7 +42,7 @@ def frames_of(statuses: list[Status]) -> list[Frame]:
 def record(folder: Path, frames: list[Frame], max_mb: float = 100.0) -> list[str]:
     """Record frames as a run would; returns the codes of its notes."""
     source = ListSource(frames)
-    kept, notes = keeping(source, FrameStore(folder, source.info, max_mb)), []
+    kept, notes = KeptSource(source, FrameStore(folder, source.info, max_mb)), []
     for frame in frames:
         assert kept.read(0.1) is frame, "what is recorded is passed on as it is"
         notes += [note.code for note in kept.notes()]
