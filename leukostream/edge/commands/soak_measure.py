@@ -31,8 +31,6 @@ from leukostream.edge.settings import Setup
 _READ_S = 0.02
 _PATIENCE_S = 10.0
 _NO_CREDIT_S = 0.0005
-_TAKES_NO_MORE = "the run takes no more triggers"
-"""How a desk begins its refusal when its run is about to end, which is nobody's mistake."""
 _log = logging.getLogger(__name__)
 
 
@@ -153,7 +151,7 @@ def _announcing(desk: TriggerDesk | None, run_id: str, stop: StopSwitch) -> Iter
             while isinstance(answer := desk.announce(command), Rejected):
                 desk.answers()  # as the stream would take them
                 if answer.code != "credit":
-                    if not answer.reason.startswith(_TAKES_NO_MORE):
+                    if not desk.closed:  # a run that is about to end takes none, which is nobody's mistake
                         stop.stop(answer.reason, RunOutcome.FAILED)
                     return
                 if over.wait(_NO_CREDIT_S):

@@ -33,7 +33,7 @@ class TriggerDesk:
         self._announced = 0
         self._last_index = -1
         self._due: deque[Trigger] = deque()
-        self._answers: deque[Accepted] = deque()
+        self._answers: deque[Accepted | Rejected] = deque()
         self._held_until: int | None = None
         self._holders: set[str] = set()
 
@@ -76,7 +76,13 @@ class TriggerDesk:
                 return None
         return self._enter(command)
 
-    def answers(self) -> list[Accepted]:
+    @property
+    def closed(self) -> str:
+        """Why no trigger is taken any more; empty while they are."""
+        with self._changed:
+            return self._closed
+
+    def answers(self) -> list[Accepted | Rejected]:
         """Answers that have become due since the last call."""
         with self._changed:
             due, self._answers = list(self._answers), deque()
@@ -88,7 +94,9 @@ class TriggerDesk:
             self._begun = True
             early, self._early = self._early, []
         for command in early:
-            self._enter(command)
+            if (refused := self._enter(command)) is not None:
+                with self._changed:
+                    self._answers.append(refused)
 
     def hold(self, held: bool, who: str = "controller") -> None:
         """Give no further credit while anybody holds; what was given stays given."""
@@ -152,10 +160,12 @@ class TriggerDesk:
     def _enter(self, command: TriggerCommand) -> Rejected | None:
         try:
             self._journal.announce(command, lambda: self._confirmed(command))
-        except JournalError as problem:
-            with self._changed:
+        except Exception as problem:
+            with self._changed:  # whatever it was: `close` waits for what is pending
                 self._pending.discard(command.trigger_id)
                 self._announced -= 1
+            if not isinstance(problem, JournalError):
+                raise
             return Rejected(cmd_id=command.cmd_id, code="state", reason=str(problem))
         return None
 

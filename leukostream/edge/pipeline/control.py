@@ -47,7 +47,7 @@ class RunControl(Protocol):
         """
         ...
 
-    def answers(self) -> list[Accepted]:
+    def answers(self) -> list[Accepted | Rejected]:
         """Answers to commands that have become due since the last call."""
         ...
 

@@ -80,7 +80,7 @@ class SingleRun:
             return _reject(command.cmd_id, "unsupported", "this source paces itself; its fields come without TRIGGER.")
         return self._desk.announce(command)
 
-    def answers(self) -> list[Accepted]:
+    def answers(self) -> list[Accepted | Rejected]:
         return self._desk.answers() if self._desk else []
 
     def trigger_until(self) -> int | None:

@@ -8,6 +8,7 @@ from leukostream.edge.contracts.base import Wire
 from leukostream.edge.contracts.errors import StreamError
 from leukostream.edge.contracts.messages import (
     PROTOCOL_VERSION,
+    Accepted,
     Ack,
     Credit,
     Encoding,
@@ -111,7 +112,8 @@ class Exchange:
             return  # it comes back, repeats its commands and finds them done
         for answer in answers:
             holder.answer(answer)
-            holder.trigger_until = max(holder.trigger_until, answer.trigger_until or 0)
+            if isinstance(answer, Accepted):
+                holder.trigger_until = max(holder.trigger_until, answer.trigger_until or 0)
         until = self._control.trigger_until()
         if until is None or until <= holder.trigger_until:
             return

@@ -129,16 +129,49 @@ def test_closing_waits_for_triggers_on_their_way_to_the_journal_and_returns_the_
     timer.join()
 
 
-def test_a_journal_that_fails_refuses_the_trigger() -> None:
-    class Full(MemoryJournal):
-        def announce(self, command: TriggerCommand, done: Callable[[], None]) -> None:
-            raise JournalError("the disk is full.")
+class FailingJournal(MemoryJournal):
+    def __init__(self, problem: Exception) -> None:
+        super().__init__()
+        self._problem = problem
 
-    desk = begun(Full())
+    def announce(self, command: TriggerCommand, done: Callable[[], None]) -> None:
+        raise self._problem
+
+
+def test_a_journal_that_fails_refuses_the_trigger() -> None:
+    desk = begun(FailingJournal(JournalError("the disk is full.")))
     refused = desk.announce(command(0))
     assert isinstance(refused, Rejected)
     assert refused.reason == "the disk is full."
     assert desk.close("over") == [], "and closing does not wait for it"
+
+
+def test_a_trigger_announced_before_the_run_began_hears_of_the_refusal_too() -> None:
+    desk = TriggerDesk(FailingJournal(JournalError("the disk is full.")), window=4)
+    assert desk.announce(command(0)) is None
+    desk.begin()
+    (refused,) = desk.answers()
+    assert isinstance(refused, Rejected)
+    assert (refused.cmd_id, refused.reason) == ("c-t0", "the disk is full.")
+
+
+def test_a_journal_that_crashes_leaves_nothing_that_closing_would_wait_for() -> None:
+    desk = begun(FailingJournal(RuntimeError("scripted")))
+    with pytest.raises(RuntimeError, match="scripted"):
+        desk.announce(command(0))
+    assert desk.close("over") == []
+
+
+def test_credit_stands_still_until_nobody_holds_it_any_more() -> None:
+    desk = begun(MemoryJournal(), window=2)
+    desk.announce(command(0))
+    desk.hold(True)
+    desk.hold(True, "camera")
+    desk.ledger.close("t0", FieldStatus.OK)
+    desk.hold(False)
+    assert desk.trigger_until == 2, "the camera is still gone"
+    desk.hold(False, "camera")
+    assert desk.trigger_until == 3
 
 
 class ScriptedCamera(SourceBase):
