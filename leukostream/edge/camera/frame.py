@@ -147,6 +147,10 @@ class SourceBase:
     def takes_triggers(self) -> bool:
         return True
 
+    @property
+    def is_certain(self) -> bool:
+        return True
+
     def look_before_matching(self, look: Callable[[], None]) -> None:
         """Frames of most sources bear their trigger's name and need no matching."""
 
@@ -162,6 +166,11 @@ class TriggeredSource(FrameSource, Protocol):
     @property
     def takes_triggers(self) -> bool:
         """Whether a trigger announced now has a chance; while not, no credit should be given. `expect` works all the same."""
+        ...
+
+    @property
+    def is_certain(self) -> bool:
+        """Whether nothing can come any more that would show a frame to be another trigger's; a run ends only then."""
         ...
 
     def look_before_matching(self, look: Callable[[], None]) -> None:

@@ -121,7 +121,12 @@ class TriggerDesk:
         """Take nothing more in; returns the triggers that were never handed out, those on their way to the journal included."""
         with self._changed:
             self._closed = self._closed or reason
-            while self._pending and not self._early and not self._journal.trouble:
+            for command in self._early:
+                refusal = Rejected(cmd_id=command.cmd_id, code="state", reason=f"the run takes no more triggers: {reason}.")
+                self._answers.append(refusal)
+                self._pending.discard(command.trigger_id)
+            self._early = []
+            while self._pending and not self._journal.trouble:
                 self._changed.wait(_POLL_S)
             left, self._due = list(self._due), deque()
             return left

@@ -51,8 +51,14 @@ class Exposures:
     def info(self) -> SourceInfo:
         return self._source.info
 
+    @property
+    def is_certain(self) -> bool:
+        return self._source.is_certain
+
     def start(self) -> None:
+        """Triggers are accepted from then on: a camera that is still being started would swallow the first one's pulse."""
         self._source.start()
+        self._desk.begin()
 
     def statistics(self) -> SourceStatistics:
         return self._source.statistics()
@@ -66,7 +72,7 @@ class Exposures:
             # With nothing under way only the desk is waited at: the next trigger's frame may follow it at once.
             self._receive(min(timeout_s, _STEP_S) if self._exposing else 0.0)
             self._hold()
-            if not self._ready and not self._exposing and self._desk.complete:
+            if not self._ready and not self._exposing and self._desk.complete and self._source.is_certain:
                 raise SourceEnded("all fields that were asked for were exposed")
         if self._ready:
             self._fire_ahead()

@@ -56,6 +56,8 @@ class Run:
         _check_engine(engine, plan)
         self._setup = setup
         self._source = _paced(source, desk, settings.trigger_timeout_s)
+        self._exposures = self._source if isinstance(self._source, Exposures) else None
+        self._source_returned = True
         if frames is not None:
             self._source = KeptSource(self._source, frames)
         self._engine = engine
@@ -90,8 +92,6 @@ class Run:
         recorder = Recorder(self._order.run_id, self.ledger)
         expected = _smaller(self._source.info.n_fields, self._max_fields)
         yield recorder.start(self._order, self._setup.settings, self._provenance(), expected)
-        if self._desk:
-            self._desk.begin()
         try:
             self._grabber.start()
             for news in self._news():
@@ -116,6 +116,8 @@ class Run:
         self._queue.note(note)
 
     def _source_statistics(self) -> SourceStatistics | None:
+        if not self._source_returned:
+            return None  # its driver holds the grabber, and would hold whoever asks it
         try:
             return self._source.statistics()
         except Exception as problem:  # noqa: BLE001 a driver that fails even here must not take run_stop with it
@@ -128,12 +130,14 @@ class Run:
 
     def _may_close(self) -> bool:
         """A stop lets accepted triggers end as they would have, unless nothing more can be recorded."""
-        return self._desk is None or self._stop.outcome is RunOutcome.FAILED or self._desk.finish(self._stop.requested)
+        if self._desk is None or self._stop.outcome is RunOutcome.FAILED:
+            return True
+        return self._desk.finish(self._stop.requested) and (self._exposures is None or self._exposures.is_certain)
 
     def _news(self) -> Iterator[Job | Note]:
         yield from self.loop.fields()
         self._queue.close()
-        self._grabber.join(_JOIN_S)
+        self._source_returned = self._grabber.join(_JOIN_S)
         unexposed = self._desk.close(self._stop.requested or "it has ended") if self._desk else []
         self.ledger.seal()
         yield from self.loop.refuse_rest(0.0)

@@ -124,6 +124,47 @@ def test_attempts_to_find_a_camera_are_said_and_come_ever_less_often() -> None:
     assert set(waits[5:]) == {5.0}
 
 
+def test_time_in_which_the_camera_is_there_is_not_held_against_it() -> None:
+    now_s = 0.0
+    looking = search.Search(10.0, lambda: now_s)
+    looking.begin("no answer")
+    now_s = 6.0
+    assert looking.opened() == 6.0
+    now_s = 1000.0
+    assert not looking.is_over()
+    looking.begin("no answer")
+    now_s = 1003.0
+    assert not looking.is_over(), "6 s and 3 s, without a frame in between"
+    now_s = 1005.0
+    assert looking.is_over()
+    assert looking.opened() == 5.0
+    looking.succeeded()
+    looking.begin("no answer")
+    now_s = 1014.0
+    assert not looking.is_over(), "frames came in between: it is another loss"
+
+
+def test_a_camera_that_gives_one_frame_each_time_it_is_opened_is_not_taken_for_a_good_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bench = Bench("lost_s=0.2", monkeypatch)
+    with pytest.raises(CameraLost, match="it gave nothing new 3 times in a row"):
+        for _ in range(100_000):
+            bench.script.append(7)
+            bench.ends(1)
+    assert len(bench.devices) > 1
+
+
+def test_a_camera_that_is_open_again_is_taken_however_late_anybody_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench("trigger=software,lost_s=0.05", monkeypatch)
+    bench.expect(0)
+    bench.script.append(GONE)
+    bench.ends(2)
+    time.sleep(0.2)  # the reader was held up by a slow engine
+    bench.ends(2)
+    assert bench.codes() == LOST_AND_BACK
+
+
 def test_a_run_begins_with_what_is_exposed_after_its_begin(monkeypatch: pytest.MonkeyPatch) -> None:
     """A free-running camera has exposed since it was opened, perhaps for minutes: none of that is a field, and none is lost."""
     bench = Bench("trigger=free", monkeypatch)
@@ -143,7 +184,9 @@ def test_statistics_outlive_the_loss_of_the_camera(monkeypatch: pytest.MonkeyPat
     bench.expect(*range(5))
     bench.script.extend([7, (8, "damaged"), GONE, None])
     bench.ends()
-    assert bench.settled() == [*LOST_AND_BACK, "in_step"], "pulses went on while the camera was away"
+    assert bench.settled() == ["camera_lost", "unconfirmed_fields", "camera_back", "in_step"], (
+        "pulses went on while the camera was away"
+    )
     bench.expect(5)
     bench.script.extend([1])
     assert bench.ends()[-1] == "t5 ok 1"

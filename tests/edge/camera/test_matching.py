@@ -7,8 +7,11 @@ import pytest
 from support.scripted_camera import GONE, LOST_AND_BACK, Bench
 
 from leukostream.edge.camera.frame import Trigger
+from leukostream.edge.camera.industrial import matching
+from leukostream.edge.camera.industrial.device import CameraLost
 
 pytestmark = pytest.mark.timeout(30)
+LOST_UNCONFIRMED = [LOST_AND_BACK[0], "unconfirmed_fields", LOST_AND_BACK[1]]
 
 
 @pytest.mark.parametrize(
@@ -18,35 +21,40 @@ pytestmark = pytest.mark.timeout(30)
         pytest.param([7, 9], ["t0 ok 7", "t1 lost 8", "t2 ok 9"], [], id="the counter skips one: the trigger between is lost"),
         pytest.param([7, (8, "packets are missing"), 9], ["t0 ok 7", "t1 incomplete 8", "t2 ok 9"], [], id="damaged"),
         pytest.param([65534, 65535, 1], ["t0 ok 65534", "t1 ok 65535", "t2 ok 65536"], [], id="the counter wraps"),
-        pytest.param([7, 8, 9, 10], ["t0 ok 7", "t1 ok 8", "t2 ok 9", "nobody ok 10"], [], id="a frame more than triggers"),
+        pytest.param(
+            [7, 8, 9, 10],
+            ["t0 ok 7", "t1 ok 8", "t2 ok 9"],
+            ["over_triggered"],
+            id="a frame more than triggers: it may be the last one's own",
+        ),
         pytest.param([7, 8, 8, 9], ["t0 ok 7", "t1 ok 8", "t2 ok 9"], ["repeated_frame"], id="a frame comes twice"),
         pytest.param([7, 9, 8], ["t0 ok 7", "t1 lost 8", "t2 ok 9"], ["repeated_frame"], id="a frame comes after the next one"),
-        pytest.param([7, GONE, None], ["t0 ok 7", "t1 lost None", "t2 lost None"], LOST_AND_BACK, id="link lost"),
+        pytest.param([7, GONE, None], ["t0 ok 7", "t1 lost None", "t2 lost None"], LOST_UNCONFIRMED, id="link lost"),
         pytest.param(
             [7, 7, 7, 7],
             ["t0 ok 7", "t1 lost None", "t2 lost None"],
-            ["repeated_frame", "repeated_frame", *LOST_AND_BACK],
+            ["repeated_frame", "repeated_frame", *LOST_UNCONFIRMED],
             id="the camera repeats itself without end",
         ),
         pytest.param(
-            [100, 1], ["t0 ok 100", "t1 lost None", "t2 lost None"], LOST_AND_BACK, id="the counter begins anew: it was off"
+            [100, 1], ["t0 ok 100", "t1 lost None", "t2 lost None"], LOST_UNCONFIRMED, id="the counter begins anew: it was off"
         ),
         pytest.param(
             [7, 70_000_000],
             ["t0 ok 7", "t1 lost None", "t2 lost None"],
-            LOST_AND_BACK,
+            LOST_UNCONFIRMED,
             id="a damaged counter loses no millions",
         ),
         pytest.param(
             [(7, None, 50), (8, None, 40)],
             ["t0 ok 7", "t1 lost None", "t2 lost None"],
-            LOST_AND_BACK,
+            LOST_UNCONFIRMED,
             id="the camera's clock goes back",
         ),
         pytest.param(
             [(7, None, 50), (8, None, 50)],
             ["t0 ok 7", "t1 lost None", "t2 lost None"],
-            LOST_AND_BACK,
+            LOST_UNCONFIRMED,
             id="an old exposure under a new number",
         ),
         pytest.param([(7, None, 50), (8, None, 60)], ["t0 ok 7", "t1 ok 8"], [], id="clock and counter go on"),
@@ -80,10 +88,11 @@ def test_a_trigger_that_the_camera_swallowed_brings_no_frame_to_another_one(monk
 
 
 def test_a_pulse_swallowed_in_mid_run_names_the_fields_that_may_show_a_neighbour(monkeypatch: pytest.MonkeyPatch) -> None:
-    bench = Bench("trigger=Line1", monkeypatch)
+    bench = Bench("trigger=Line1,quiet_s=0.05", monkeypatch)
     bench.expect(0, 1)
     bench.script.extend([1, 2])
-    assert bench.ends() == ["t0 ok 1", "t1 ok 2"], "as many frames as triggers: these are certain"
+    assert bench.ends() == ["t0 ok 1", "t1 ok 2"]
+    time.sleep(0.06)  # a quiet line: as many frames as triggers, and these are certain
     bench.expect(2, 3, 4, 5)
     bench.script.extend([3, 4, 5])
     assert bench.ends() == ["t2 ok 3", "t3 ok 4", "t4 ok 5"], "which one was swallowed does not show yet"
@@ -93,12 +102,78 @@ def test_a_pulse_swallowed_in_mid_run_names_the_fields_that_may_show_a_neighbour
     assert "Fields 2 to 4 may each show a neighbour." in note.message
 
 
-def test_one_trigger_at_a_time_without_a_frame_makes_nobody_suspect(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_exposure_too_many_names_them_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A contact that bounces: from then on frames run ahead of pulses, and every field has the image before its own."""
+    bench = Bench("trigger=Line1,quiet_s=0.05", monkeypatch)
+    bench.expect(0)
+    bench.script.append(1)
+    assert bench.ends() == ["t0 ok 1"]
+    assert not bench.source.is_certain, "a second frame may follow"
+    time.sleep(0.06)
+    assert bench.source.is_certain
+    for index in (1, 2, 3):
+        bench.expect(index)
+        bench.script.append(index + 1)  # of t1 there were two: t2 and t3 get the one before
+        assert bench.ends(1) == [f"t{index} ok {index + 1}"]
+    bench.script.append(5)
+    bench.ends(1)
+    (note,) = bench.source.notes()
+    assert note.code == "over_triggered"
+    assert "Fields 1 to 3 may each show a neighbour." in note.message
+
+
+def test_a_stray_exposure_on_a_quiet_line_is_nobodys_and_harmless(monkeypatch: pytest.MonkeyPatch) -> None:
     bench = Bench("trigger=Line1", monkeypatch)
+    bench.script.append(1)
+    assert bench.ends(1) == ["nobody ok 1"]
+    assert bench.codes() == []
+    assert bench.source.takes_triggers
+
+
+def test_frames_that_waited_for_a_reader_are_no_quiet_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench("trigger=Line1,quiet_s=0.1", monkeypatch)
+    bench.expect(0)
+    bench.source.give_up("t0")
+    bench.codes()
+    bench.script.extend([5, 6])
+    time.sleep(0.12)  # in which nobody reads
+    assert bench.ends(3) == []
+    assert bench.codes() == [], "pulses went on all the time"
+    assert bench.settled() == ["in_step"]
+
+
+def test_a_line_that_is_never_quiet_is_said_and_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(matching, "_TELL_EVERY_NS", 10_000_000)
+    bench = Bench("trigger=Line1,quiet_s=0.02,lost_s=0.1", monkeypatch)
+    bench.expect(0)
+    bench.source.give_up("t0")
+    with pytest.raises(CameraLost, match="look for noise or a bouncing contact"):
+        for number in range(1, 1000):
+            bench.script.append(number)
+            bench.ends(1)
+            time.sleep(0.002)
+            bench.script.append(None)
+            bench.ends(1)
+    assert bench.codes().count("out_of_step") > 2
+
+
+def test_a_loss_names_the_fields_that_the_line_had_not_confirmed(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench("trigger=Line1,quiet_s=0.05", monkeypatch)
+    bench.expect(4, 5, 6)
+    bench.script.extend([1, 2, GONE])
+    bench.ends(4)
+    notes = bench.source.notes()
+    assert [note.code for note in notes][:2] == ["camera_lost", "unconfirmed_fields"]
+    assert "fields 4 to 5 were matched by their order" in notes[1].message
+
+
+def test_one_trigger_at_a_time_without_a_frame_makes_nobody_suspect(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench("trigger=Line1,quiet_s=0.02", monkeypatch)
     for index in (0, 1):
         bench.expect(index)
         bench.script.append(index + 1)
         bench.ends()
+        time.sleep(0.03)
     bench.expect(2)
     bench.source.give_up("t2")
     (note,) = bench.source.notes()

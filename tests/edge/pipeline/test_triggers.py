@@ -240,6 +240,51 @@ def test_every_trigger_gets_its_frame_or_the_reason_why_not(
     assert (found, noted) == (ends, notes)
 
 
+def test_triggers_are_accepted_once_the_camera_is_started() -> None:
+    """A scanner that stands at its first field pulses at once; a camera that is just being started would swallow that."""
+    told: list[str] = []
+
+    class Starting(ScriptedCamera):
+        def start(self) -> None:
+            super().start()
+            told.append(f"started, answers so far: {len(desk.answers())}")
+
+    journal = MemoryJournal()
+    journal.append(run_start("r"))
+    desk = TriggerDesk(journal, window=4)
+    assert desk.announce(command(0)) is None
+    Exposures(Starting({}, [0]), desk, timeout_s=1.0).start()
+    assert told == ["started, answers so far: 0"]
+    assert [answer.cmd_id for answer in desk.answers()] == ["c-t0"]
+
+
+def test_a_trigger_announced_to_a_run_that_never_began_is_refused() -> None:
+    desk = TriggerDesk(MemoryJournal(), window=4)
+    desk.announce(command(0))
+    assert desk.close("the camera could not be started") == []
+    (refused,) = desk.answers()
+    assert isinstance(refused, Rejected)
+    assert refused.reason == "the run takes no more triggers: the camera could not be started."
+
+
+def test_a_run_ends_when_no_frame_can_come_any_more_that_would_show_a_mistake() -> None:
+    camera = ScriptedCamera({"t0": [F(0)]}, [0])
+    certain = [False]
+    type(camera).is_certain = property(lambda _: certain[0])  # type: ignore[method-assign, assignment]
+    desk = begun(MemoryJournal(), max_triggers=1)
+    desk.announce(command(0))
+    exposures = Exposures(camera, desk, timeout_s=1.0)
+    try:
+        assert exposures.read(0.0).trigger_id == "t0"
+        with pytest.raises(SourceTimeout):
+            exposures.read(0.0)
+        certain[0] = True
+        with pytest.raises(SourceEnded):
+            exposures.read(0.0)
+    finally:
+        del type(camera).is_certain
+
+
 def test_pause_is_advised_above_the_limit_and_resume_at_half_of_it() -> None:
     told: list[str] = []
     held: list[bool] = []

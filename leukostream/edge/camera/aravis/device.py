@@ -23,8 +23,8 @@ from leukostream.edge.contracts.errors import SourceError
 _RETRY_S = 0.5
 _READY_S = 0.02
 """After the begin of an acquisition a camera takes some milliseconds until it sees a trigger."""
-_TRANSFER_S, _DRAIN_S, _LONGEST_DRAIN_S = 0.05, 0.01, 1.0
-"""A frame under way has come after its exposure and so long; looked for at this interval; and never longer than this."""
+_TRANSFER_S, _DRAIN_S = 0.05, 0.01
+"""A frame under way has come after its exposure and so long; looked for at this interval."""
 _CREDIBLE_AGE_MS = 60_000.0
 """The driver notes arrivals by wall time; an age beyond this, or below zero, says that the clock was set meanwhile."""
 
@@ -92,7 +92,7 @@ class AravisDevice:
         with self._in_use():
             self._lib("arv_camera_stop_acquisition", self._camera)
             exposure_s = float(self.settings.get("exposure_us", 0.0)) / 1e6
-            quiet_from_s = time.monotonic() + min(_LONGEST_DRAIN_S, exposure_s + _TRANSFER_S)
+            quiet_from_s = time.monotonic() + exposure_s + _TRANSFER_S
             while time.monotonic() < quiet_from_s:
                 self.grab(_DRAIN_S)
             self._start()

@@ -7,6 +7,9 @@ from collections.abc import Callable
 from leukostream.edge.camera.frame import Frame, FrameStatus, PixelFormat, SourceNote, Trigger
 from leukostream.edge.camera.industrial.device import Grabbed
 
+_PATIENCE = 10
+"""A line that was never quiet is given up after so many times the quiet it should have had, or `lost_s`."""
+_TELL_EVERY_NS = 4_000_000_000
 OUT_OF_STEP = "triggers and frames of the camera were out of step"
 
 
@@ -39,24 +42,35 @@ class Matching:
         self.ready: deque[Frame] = deque()
         self._flying: deque[tuple[Trigger, int]] = deque()
         self._free_index = 0
-        self._suspect: tuple[int, int] | None = None
-        self._stirred_ns: int | None = None
+        self._unconfirmed: tuple[int, int] | None = None
+        """first and last field that were matched since frames and triggers were certainly as many"""
+        self._active_ns = 0
+        self._fell_ns: int | None = None
+        """since when triggers and frames are out of step"""
+        self._told_ns = 0
         self._unbelieved = 0
 
     @property
     def in_step(self) -> bool:
-        return self._stirred_ns is None
+        return self._fell_ns is None
+
+    @property
+    def is_certain(self) -> bool:
+        """With nothing under way and a quiet line there were as many frames as triggers; a frame too many would have come."""
+        quiet = not self._flying and self._clock() - self._active_ns > self._quiet_ns
+        return self._unconfirmed is None or (quiet and self.in_step)
 
     def begin(self) -> None:
         """A run begins."""
         self.ready.clear()
-        self._free_index = 0
+        self._flying.clear()
+        self._free_index, self._unconfirmed, self._fell_ns, self._unbelieved = 0, None, None, 0
 
     def expect(self, trigger: Trigger) -> None:
         """The next exposure that nobody waits for yet is this trigger's."""
+        self._confirm()
         self._flying.append((trigger, self._clock()))
-        if self._stirred_ns is not None:
-            self._stirred_ns = self._clock()
+        if not self.in_step:
             self.lose_all(OUT_OF_STEP)
 
     def waits_for(self, trigger_id: str) -> bool:
@@ -73,12 +87,12 @@ class Matching:
 
     def fall_out_of_step(self, why: str) -> None:
         """On a line: from here on nothing is believed until it is quiet."""
-        others, suspect = len(self._flying), self._suspect
+        others, suspect = len(self._flying), self._unconfirmed
         self.lose_all(OUT_OF_STEP)
-        self._suspect = None
-        first_time, self._stirred_ns = self._stirred_ns is None, self._clock()
-        if not first_time:
+        self._unconfirmed, self._active_ns = None, self._clock()
+        if not self.in_step:
             return
+        self._fell_ns = self._told_ns = self._active_ns
         self._unbelieved = 0
         fields = f" Fields {suspect[0]} to {suspect[1]} may each show a neighbour." if suspect else ""
         text = (
@@ -87,37 +101,61 @@ class Matching:
         )
         self._tell(SourceNote("over_triggered" if others or suspect else "out_of_step", text, "warning"))
 
-    def settle(self) -> bool:
-        """Whether the line has become quiet just now, so that the acquisition may begin anew and be believed."""
-        if self._stirred_ns is None or self._clock() - self._stirred_ns <= self._quiet_ns:
-            return False
-        self._stirred_ns = None
+    def is_quiet(self) -> bool:
+        """Whether a line out of step has been quiet for long enough, so that the acquisition may begin anew and be believed."""
+        return not self.in_step and self._clock() - self._active_ns > self._quiet_ns
+
+    def settle(self) -> None:
+        """It has begun anew."""
+        self._fell_ns, self._active_ns = None, self._clock()
         text = f"triggers and frames are in step again; {self._unbelieved} frames in between belong to nobody and were dropped."
         self._tell(SourceNote("in_step", text))
-        return True
+
+    def is_hopeless(self, limit_s: float) -> str:
+        """Why a line that never becomes quiet is given up; empty while it is not, and then said from time to time."""
+        if self._fell_ns is None:
+            return ""
+        now_ns, for_s = self._clock(), (self._clock() - self._fell_ns) / 1e9
+        text = f"the trigger line has not been quiet for {self._quiet_ns / 1e9:g} s since {for_s:.0f} s"
+        if for_s > max(limit_s, _PATIENCE * self._quiet_ns / 1e9):
+            return f"{text}; look for noise or a bouncing contact on it."
+        if now_ns - self._told_ns > _TELL_EVERY_NS:
+            self._told_ns = now_ns
+            self._tell(SourceNote("out_of_step", f"{text}, and no trigger is allowed until it is.", "warning"))
+        return ""
 
     def doubt(self) -> None:
-        """The camera was away and pulses went on: on a line it must be quiet first. Silent, as the loss was said."""
-        if self._is_line:
-            self._stirred_ns, self._suspect = self._clock(), None
+        """The camera is away and pulses go on: on a line it must be quiet first."""
+        if not self._is_line:
+            return
+        if self._unconfirmed is not None:
+            first, last = self._unconfirmed
+            text = (
+                f"fields {first} to {last} were matched by their order, and the camera was lost before the line confirmed it."
+            )
+            self._tell(SourceNote("unconfirmed_fields", text, "warning"))
+        self._active_ns = self._clock()
+        self._unconfirmed, self._unbelieved = None, 0
+        self._fell_ns = self._told_ns = self._active_ns
 
     def take(self, grabbed: Grabbed, frame_id: int | None, skipped: int) -> None:
         """The next frame; `skipped` exposures before it never came by the camera's counter."""
-        if self._stirred_ns is not None:
-            self._stirred_ns, self._unbelieved = self._clock(), self._unbelieved + 1
+        self._confirm()
+        if not self.in_step:
+            self._unbelieved += 1
             return
         if self._is_free:
             for missing in range((frame_id or 0) - skipped, frame_id or 0):
                 self._end_next("lost", missing, None, "the camera counted this frame and it never came.")
-        elif self._is_line and self._flying:
-            if self._is_early(grabbed):
-                self._nobody_s(grabbed, frame_id)
-                return
+        elif self._is_line and self._flying and not self._is_early(grabbed):
             if skipped + 1 > len(self._flying):
                 self.fall_out_of_step(f"the camera has exposed {skipped + 1} times for {len(self._flying)} triggers")
                 return
             for missing in range((frame_id or 0) - skipped, frame_id or 0):
                 self._end_next("lost", missing, None, "the camera counted this frame and it never came.")
+        elif self._is_line:
+            self._surplus(grabbed, frame_id)
+            return
         elif skipped:
             text = f"{skipped} exposures before frame {frame_id} never came, and no trigger had asked for them."
             self._tell(SourceNote("uncounted_frames", text, "warning"))
@@ -137,6 +175,19 @@ class Matching:
             )
         self._flying.clear()
 
+    def _confirm(self) -> None:
+        """Something stirs on the line; before that it was perhaps quiet for long enough to know that all is well."""
+        if self.is_certain:
+            self._unconfirmed = None
+        self._active_ns = self._clock()
+
+    def _surplus(self, grabbed: Grabbed, frame_id: int | None) -> None:
+        """An exposure more than triggers. After unconfirmed fields it may be the last one's own, hence not harmless."""
+        if self._unconfirmed is not None:
+            self.fall_out_of_step(f"frame {frame_id} came and no trigger was waiting for one")
+        else:
+            self._nobody_s(grabbed, frame_id)
+
     def _is_early(self, grabbed: Grabbed) -> bool:
         """Whether it arrived before its trigger was accepted, hence before any pulse of it."""
         arrived_ns = grabbed.arrived_ns()
@@ -144,7 +195,8 @@ class Matching:
 
     def _nobody_s(self, grabbed: Grabbed, frame_id: int | None) -> None:
         """Whoever reads says that nobody has announced it."""
-        self.ready.append(self._frame(Trigger("", 0, None), self._clock(), "ok", frame_id, grabbed, ""))
+        status: FrameStatus = "incomplete" if grabbed.fault else "ok"
+        self.ready.append(self._frame(Trigger("", 0, None), self._clock(), status, frame_id, grabbed, grabbed.fault))
 
     def _end_next(self, status: FrameStatus, frame_id: int | None, grabbed: Grabbed | None, detail: str) -> None:
         """The frame of this id belongs to the next trigger; a free-running camera makes one up."""
@@ -153,9 +205,9 @@ class Matching:
             self._free_index += 1
         else:
             trigger, fired_ns = self._flying.popleft()
-            first = self._suspect[0] if self._suspect else trigger.field_index
-            # With nothing under way there were as many frames as triggers so far: all of them are certain.
-            self._suspect = (first, trigger.field_index) if self._is_line and self._flying else None
+            if self._is_line:
+                first = self._unconfirmed[0] if self._unconfirmed else trigger.field_index
+                self._unconfirmed = first, trigger.field_index
         self.ready.append(self._frame(trigger, fired_ns, status, frame_id, grabbed, detail))
 
     def _frame(

@@ -9,37 +9,35 @@ from leukostream.edge.contracts.errors import SourceError
 
 FIRST_WAIT_S = 0.5
 LONGEST_WAIT_S = 5.0
+LONGEST_SILENCE_S = 4.0
+"""An attempt that takes longer says that it is still going on, so that nobody takes the source for dead."""
 
 
 class Search:
-    """Waits twice as long from attempt to attempt, and gives up `lost_s` after the loss.
+    """Waits twice as long from attempt to attempt, and gives up when the camera was away for `lost_s`.
 
-    A camera that can be opened and then gives no frame counts as lost all the time.
+    All its losses count together until it has proved itself, so that one that can be opened and is lost again is not looked for
+    for ever. Time in which it was there does not count.
     """
-
-    LONGEST_SILENCE_S = 4.0
-    """An attempt that takes longer says that it is still going on, so that nobody takes the source for dead."""
 
     def __init__(self, lost_s: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._lost_s = lost_s
         self._clock = clock
+        self._before_s = 0.0
         self._since_s: float | None = None
         self._due_s = 0.0
         self._wait_s = FIRST_WAIT_S
-        self._frames_prove = False
         self.why = ""
 
-    def begin(self, why: str, frames_prove: bool = False) -> None:
-        """The camera was lost; `frames_prove`: it answered all the time, and only a frame proves that it works.
+    def begin(self, why: str, silent_s: float = 0.0) -> None:
+        """The camera was lost, and had been of no use for `silent_s` before.
 
-        The first attempt follows at once, unless it gave nothing since the last one.
+        After a good time the first attempt follows at once.
         """
-        self.why, self._frames_prove = why.rstrip("."), frames_prove
         now_s = self._clock()
-        if self._since_s is None:
-            self._since_s, self._due_s, self._wait_s = now_s, now_s, FIRST_WAIT_S
-        else:
-            self._due_s = now_s + self._next_wait_s()
+        again = self._before_s > 0
+        self.why, self._since_s = why.rstrip("."), now_s - silent_s
+        self._due_s = now_s + (self._next_wait_s() if again else 0.0)
 
     def is_due(self) -> bool:
         return self._clock() >= self._due_s
@@ -47,9 +45,13 @@ class Search:
     def due_in_s(self) -> float:
         return max(0.0, self._due_s - self._clock())
 
+    def lost_for_s(self) -> float:
+        """Seconds since the loss; 0 when it is there."""
+        return 0.0 if self._since_s is None else self._clock() - self._since_s
+
     def is_over(self) -> bool:
         """Whether it was looked for long enough."""
-        return self._clock() - (self._since_s or self._clock()) > self._lost_s or not self._lost_s
+        return self._since_s is not None and (not self._lost_s or self._before_s + self.lost_for_s() > self._lost_s)
 
     def failed(self, why: str) -> str:
         """An attempt has failed; says when the next one follows."""
@@ -57,18 +59,15 @@ class Search:
         self._due_s = self._clock() + wait_s
         return f"{why.rstrip('.')}; the next attempt follows in {wait_s:g} s."
 
-    def answered(self) -> None:
-        """It has answered a question; without a trigger no frame can prove that it is back."""
-        if not self._frames_prove:
-            self.succeeded()
-
-    def lost_for_s(self) -> float:
-        """Seconds since the loss."""
-        return self._clock() - (self._since_s or self._clock())
+    def opened(self) -> float:
+        """It could be opened: seconds since the loss."""
+        lost_for_s = self.lost_for_s()
+        self._before_s, self._since_s = self._before_s + lost_for_s, None
+        return lost_for_s
 
     def succeeded(self) -> None:
-        """A frame has come."""
-        self._since_s = None
+        """It has proved that it works."""
+        self._before_s, self._wait_s = 0.0, FIRST_WAIT_S
 
     def _next_wait_s(self) -> float:
         wait_s, self._wait_s = self._wait_s, min(2 * self._wait_s, LONGEST_WAIT_S)

@@ -10,8 +10,8 @@ from leukostream.edge.camera.industrial.device import CameraDevice, CameraFault,
 from leukostream.edge.camera.industrial.frame_ids import FrameIds
 from leukostream.edge.camera.industrial.matching import Matching
 from leukostream.edge.camera.industrial.options import CameraOptions, GenicamOptions
-from leukostream.edge.camera.industrial.search import Attempt, Search
-from leukostream.edge.camera.industrial.watchdog import Watchdog
+from leukostream.edge.camera.industrial.search import LONGEST_SILENCE_S, Attempt, Search
+from leukostream.edge.camera.industrial.watchdog import REPEATS, Watchdog
 from leukostream.edge.contracts.errors import SourceError
 from leukostream.edge.contracts.records import SourceStatistics
 
@@ -58,10 +58,12 @@ class CameraSource(SourceBase):
         self._watchdog = Watchdog(options.silent_s)
         self._search = Search(options.lost_s)
         self._attempt: Attempt | None = None
+        self._lost_in_silence = False
         self._closers: list[threading.Thread] = []
         self._checked_s = self._told_s = time.monotonic()
         self._began_ns = 0
         self._old = False
+        self._good_frames = 0
         self._closing = threading.Event()
         self._of_former: Counter[str] = Counter()
         self._before_run: Counter[str] = Counter()
@@ -74,6 +76,11 @@ class CameraSource(SourceBase):
     def takes_triggers(self) -> bool:
         """Not while the camera is gone, nor while triggers and frames are out of step."""
         return self._device is not None and self._matching.in_step
+
+    @property
+    def is_certain(self) -> bool:
+        """Whether every frame so far is its trigger's for certain: on a line that shows when it has been quiet for a while."""
+        return self._matching.is_certain
 
     def look_before_matching(self, look: Callable[[], None]) -> None:
         self._look = look
@@ -104,19 +111,17 @@ class CameraSource(SourceBase):
         try:
             self._watchdog.gave_up()
         except CameraFault as problem:
-            self._lose(str(problem), frames_prove=True)
+            self._lose(str(problem), silent=True)
         self._restart()
 
     def read(self, timeout_s: float) -> Frame:
         """The next frame. Raises `SourceTimeout`, and `CameraLost` when a lost camera does not come back within `lost_s`."""
         ready = self._matching.ready
-        if not ready:
-            if self._device is None:
-                self._look_for_it(timeout_s)
-            else:
+        if self._device is not None:
+            if not ready:
                 self._advance(self._device, timeout_s)
-        elif self._device is None and not self._search.is_over():
-            self._look_for_it(0.0)
+        elif not ready or not self._search.is_over():
+            self._look_for_it(0.0 if ready else timeout_s)
         if ready:
             return self._count(ready.popleft())
         raise SourceTimeout(f"{self._name} gave no frame within {timeout_s:g} s.")
@@ -174,23 +179,31 @@ class CameraSource(SourceBase):
         self._began_ns = time.monotonic_ns()
 
     def _advance(self, device: CameraDevice, timeout_s: float) -> None:
-        if self._matching.settle():
-            self._restart()
         try:
             grabbed = device.grab(timeout_s)
             if grabbed is not None:
                 self._look()
                 self._take(grabbed, device.counts_exposures)
                 return
-            if self._info.self_paced:
-                self._watchdog.check_pace()
             if min(self._watchdog.silent_for_s(), time.monotonic() - self._checked_s) > CHECK_EVERY_S:
                 self._checked_s = time.monotonic()
                 device.check()
-                if not self._info.self_paced:
-                    self._search.answered()
+                if not self._info.self_paced and not self._lost_in_silence:
+                    self._search.succeeded()  # without a trigger no frame can prove that it is back
         except CameraFault as problem:
             self._lose(str(problem))
+            return
+        try:
+            if self._info.self_paced:
+                self._watchdog.check_pace()
+        except CameraFault as problem:
+            self._lose(str(problem), silent=True)
+        if self._matching.is_quiet():  # judged when the driver has nothing more: it was the line that was quiet, not the reader
+            self._restart()
+            if self._device is not None:
+                self._matching.settle()
+        elif why := self._matching.is_hopeless(self._options.lost_s):
+            raise CameraLost(f"{self._name}: {why}")
 
     def _take(self, grabbed: Grabbed, counts_exposures: bool) -> None:
         arrived_ns, last = grabbed.arrived_ns(), self._watchdog.last_id
@@ -206,7 +219,10 @@ class CameraSource(SourceBase):
                 text = f"frame {frame_id} came again, or after frame {last}; it was dropped."
                 self._notes.append(SourceNote("repeated_frame", text, "warning"))
                 return
-        self._search.succeeded()
+        self._good_frames += 1
+        if self._good_frames > REPEATS:  # so many it could also give without anything new
+            self._lost_in_silence = False
+            self._search.succeeded()
         skipped = 0 if last is None or frame_id is None or not counts_exposures else frame_id - last - 1
         self._matching.take(grabbed, frame_id, skipped)
 
@@ -225,39 +241,46 @@ class CameraSource(SourceBase):
         else:
             self._notes.append(SourceNote("frames_fresh", f"frames are {age_ms:.0f} ms old when they are read."))
 
-    def _lose(self, why: str, frames_prove: bool = False) -> None:
+    def _lose(self, why: str, silent: bool = False) -> None:
+        """`silent`: it answers, and gives no frame, so that only frames can prove that it is back."""
         if self._device is None:
             return
         text = f"{self._name} was lost ({why.rstrip('.')}); fields triggered meanwhile end as lost."
         self._notes.append(SourceNote("camera_lost", text, "warning"))
-        self._search.begin(why, frames_prove)
+        self._search.begin(why, self._watchdog.silent_for_s() if silent else 0.0)
+        self._lost_in_silence, self._good_frames = silent, 0
         self._let_go(self._device)
         self._matching.lose_all("the camera was lost")
+        self._matching.doubt()
         self._told_s = time.monotonic()
 
     def _look_for_it(self, wait_s: float) -> None:
         """Not in a hurry, because a scanner must not lose a slide to a loose plug in a second; and without end only by wish."""
-        if self._search.is_over():
+        over = self._search.is_over()
+        if self._attempt is not None:
+            try:
+                device = self._attempt.result(0.0 if over else wait_s)
+            except SourceError as problem:
+                self._attempt = None
+                self._say_missing(self._search.failed(str(problem)))
+                return
+            if device is not None:
+                self._attempt = None
+                self._come_back(device)
+                return
+        if over:
             raise CameraLost(
                 f"{self._name} was lost ({self._search.why}) and did not come back within {self._options.lost_s:g} s; check it."
             )
-        if self._attempt is None:
-            if not self._search.is_due():
-                self._closing.wait(min(wait_s, self._search.due_in_s()))
-                return
+        if self._attempt is not None:
+            if time.monotonic() - self._told_s > LONGEST_SILENCE_S:
+                for_s = self._search.lost_for_s()
+                self._say_missing(f"{self._name} has not answered for {for_s:.0f} s and is still looked for.")
+        elif self._search.is_due():
+            self._closers = [closer for closer in self._closers if closer.is_alive()]
             self._attempt = Attempt(self._open, self._closers)
-            self._closers = []
-        try:
-            device = self._attempt.result(wait_s)
-        except SourceError as problem:
-            self._attempt = None
-            self._say_missing(self._search.failed(str(problem)))
-            return
-        if device is not None:
-            self._attempt = None
-            self._come_back(device)
-        elif time.monotonic() - self._told_s > self._search.LONGEST_SILENCE_S:
-            self._say_missing(f"{self._name} has not answered for {self._search.lost_for_s():.0f} s and is still looked for.")
+        else:
+            self._closing.wait(min(wait_s, self._search.due_in_s()))
 
     def _say_missing(self, text: str) -> None:
         self._told_s = time.monotonic()
@@ -272,7 +295,7 @@ class CameraSource(SourceBase):
         self._device = device
         self._begin_anew()
         self._matching.doubt()
-        text = f"{self._name} is back after {self._search.lost_for_s():.1f} s."
+        text = f"{self._name} is back after {self._search.opened():.1f} s."
         if changed:
             text += f" It is set differently now ({'; '.join(changed)}): give these options in the source."
         self._notes.append(SourceNote("camera_back", text, "warning" if changed else "info"))
