@@ -148,6 +148,10 @@ class SourceBase:
         return True
 
     @property
+    def is_settling(self) -> bool:
+        return False
+
+    @property
     def is_certain(self) -> bool:
         return True
 
@@ -166,6 +170,11 @@ class TriggeredSource(FrameSource, Protocol):
     @property
     def takes_triggers(self) -> bool:
         """Whether a trigger announced now has a chance; while not, no credit should be given. `expect` works all the same."""
+        ...
+
+    @property
+    def is_settling(self) -> bool:
+        """Whether a trigger should wait a moment: expected now it would be lost, and soon it would not."""
         ...
 
     @property

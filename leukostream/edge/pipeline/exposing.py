@@ -70,7 +70,8 @@ class Exposures:
                 raise self._problem
             self._fire(0.0 if self._exposing or self._desk.complete else min(timeout_s, _STEP_S))
             # With nothing under way only the desk is waited at: the next trigger's frame may follow it at once.
-            self._receive(min(timeout_s, _STEP_S) if self._exposing else 0.0)
+            wait = self._exposing or self._source.is_settling
+            self._receive(min(timeout_s, _STEP_S) if wait else 0.0)
             self._hold()
             if not self._ready and not self._exposing and self._desk.complete and self._source.is_certain:
                 raise SourceEnded("all fields that were asked for were exposed")
@@ -94,6 +95,8 @@ class Exposures:
             self._problem = problem
 
     def _fire(self, wait_s: float) -> None:
+        if self._source.is_settling:
+            return
         while len(self._exposing) < self.info.exposures_at_once and (trigger := self._desk.next(wait_s)) is not None:
             if not self._exposing:
                 self._waited_ns = 0

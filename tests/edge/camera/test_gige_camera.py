@@ -3,6 +3,7 @@
 import pytest
 from support.namespace import play
 
+GONE_AND_BACK = ["camera_lost", "camera_back", "in_step"]
 pytestmark = pytest.mark.timeout(90)
 
 
@@ -74,8 +75,7 @@ def test_a_whole_edge_counts_2000_fields(fields: str) -> None:
 def test_a_scan_survives_the_death_of_its_camera_and_of_its_edge() -> None:
     seen = play("hard_day", "200", timeout_s=75.0)
     assert (seen["codes"], seen["problems"], seen["outcomes"]) == ([0, 0], [], {"interrupted": 1, "stopped": 1})
-    assert seen["events"][0][0] == "camera_lost"
-    assert seen["events"][0][-1] == "camera_back"
+    assert [event for event in seen["events"][0] if event in GONE_AND_BACK] == GONE_AND_BACK
     first, second = seen["statuses"]
     assert first["lost"] >= 1, "what was triggered without a camera, or was open when the edge died, is lost"
     assert set(first) == {"empty", "lost"}, "and no trigger in between is anything else"
@@ -86,7 +86,7 @@ def test_a_scan_survives_the_death_of_its_camera_and_of_its_edge() -> None:
 def test_a_scan_survives_a_link_that_is_cut_for_longer_than_a_run_waits_for_a_source() -> None:
     seen = play("frozen_camera", "150", "12", timeout_s=80.0)
     assert (seen["codes"], seen["problems"], seen["outcomes"]) == ([0, 0], [], {"stopped": 1})
-    assert (seen["events"][0], seen["events"][-1]) == ("camera_lost", "camera_back")
+    assert [event for event in seen["events"] if event != "camera_missing"] == GONE_AND_BACK
     assert sum(seen["fields"].values()) == 150
     assert seen["fields"]["empty"] > 100, "no credit while the camera is gone: a scanner does not run through its slide"
     assert set(seen["fields"]) <= {"empty", "lost"}

@@ -147,7 +147,7 @@ def test_a_line_that_is_never_quiet_is_said_and_given_up(monkeypatch: pytest.Mon
     bench = Bench("trigger=Line1,quiet_s=0.02,lost_s=0.1", monkeypatch)
     bench.expect(0)
     bench.source.give_up("t0")
-    with pytest.raises(CameraLost, match="look for noise or a bouncing contact"):
+    with pytest.raises(CameraLost, match="look for noise or a bouncing contact on its trigger line"):
         for number in range(1, 1000):
             bench.script.append(number)
             bench.ends(1)
@@ -211,13 +211,37 @@ def test_a_frame_from_before_its_trigger_was_accepted_is_nobodys(monkeypatch: py
     assert bench.ends(1) == ["t0 ok 2"]
 
 
-def test_by_software_a_frame_is_its_triggers_whatever_was_skipped(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("script", "ends"),
+    [
+        pytest.param([3], ["t1 lost None"], id="the counter says that one more was exposed, and which is whose nobody knows"),
+        pytest.param([2, 3], ["t1 ok 2"], id="a second frame: the camera had a trigger from before, and all were shifted"),
+    ],
+)
+def test_by_software_as_many_exposures_as_triggers_too(
+    script: list[int], ends: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     bench = Bench("trigger=software", monkeypatch)
-    for index, number in enumerate([1, 3]):
+    for index, frames in enumerate([[1], script]):
         bench.expect(index)
-        bench.script.append(number)
-        assert bench.ends(2) == [f"t{index} ok {number}"]
-    assert bench.codes() == ["uncounted_frames"]
+        bench.script.extend(frames)
+        seen = bench.ends(4)
+    assert seen == ends
+    assert bench.codes() == ["over_triggered"]
+    assert bench.source.is_settling, "the next trigger waits, and is not lost"
+    assert bench.settled() == ["in_step"]
+    assert not bench.source.is_settling
+
+
+def test_by_software_a_frame_from_before_the_edge_fired_is_nobodys(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench("trigger=software", monkeypatch)
+    bench.devices[0].age_ms = 50.0
+    bench.expect(0)
+    bench.script.append(1)
+    assert bench.ends(1) == ["nobody ok 1"]
+    bench.devices[0].age_ms = 0.0
+    bench.script.append(2)
+    assert bench.ends(1) == ["t0 ok 2"]
 
 
 def test_a_damaged_frame_that_does_not_say_which_one_it_is_is_the_next_one(monkeypatch: pytest.MonkeyPatch) -> None:

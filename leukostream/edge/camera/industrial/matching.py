@@ -10,16 +10,18 @@ from leukostream.edge.camera.industrial.device import Grabbed
 _PATIENCE = 10
 """A line that was never quiet is given up after so many times the quiet it should have had, or `lost_s`."""
 _TELL_EVERY_NS = 4_000_000_000
+_SOFTWARE_QUIET_S = 0.3
 OUT_OF_STEP = "triggers and frames of the camera were out of step"
 
 
 class Matching:
     """Makes the frames of one camera and puts them into `ready`, in the order of the triggers; notes go to `tell`.
 
-    `trigger` is `free`, `software` or a line. A free-running camera's frames make their triggers up. By software one exposure
-    is under way at a time, so its frame can only be that trigger's. On a line frames belong to triggers in their order, as long
-    as there are as many of the one as of the other. When that no longer holds, nobody can say which frame is whose: everything
-    under way is lost, and until the line has been quiet for `quiet_s` no frame is believed and every trigger is lost.
+    `trigger` is `free`, `software` or a line. A free-running camera's frames make their triggers up. Otherwise frames belong to
+    triggers in their order (by software one is under way at a time), as long as there are as many of the one as of the other.
+    When that no longer holds, nobody can say which frame is whose: everything under way is lost, and until the camera has been
+    quiet for `quiet_s` (by software, where it only does what it is told, for a shorter while) no frame is believed and every
+    trigger is lost.
     """
 
     def __init__(
@@ -36,7 +38,7 @@ class Matching:
         self._um_per_px = um_per_px
         self._is_free, self._is_line = trigger == "free", trigger not in {"free", "software"}
         self._format = pixel_format
-        self._quiet_ns = int(quiet_s * 1e9)
+        self._quiet_ns = int((quiet_s if self._is_line else min(quiet_s, _SOFTWARE_QUIET_S)) * 1e9)
         self._tell = tell
         self._clock = clock
         self.ready: deque[Frame] = deque()
@@ -80,13 +82,10 @@ class Matching:
     def give_up(self, trigger_id: str) -> None:
         """Its frame has not come in time, and must not be taken for another trigger's when it comes all the same."""
         self._flying = deque(each for each in self._flying if each[0].trigger_id != trigger_id)
-        if self._is_line:
-            self.fall_out_of_step(f"trigger {trigger_id} had no frame")
-        else:
-            self.lose_all(OUT_OF_STEP)
+        self.fall_out_of_step(f"trigger {trigger_id} had no frame")
 
     def fall_out_of_step(self, why: str) -> None:
-        """On a line: from here on nothing is believed until it is quiet."""
+        """From here on nothing is believed until the camera is quiet."""
         others, suspect = len(self._flying), self._unconfirmed
         self.lose_all(OUT_OF_STEP)
         self._unconfirmed, self._active_ns = None, self._clock()
@@ -96,8 +95,8 @@ class Matching:
         self._unbelieved = 0
         fields = f" Fields {suspect[0]} to {suspect[1]} may each show a neighbour." if suspect else ""
         text = (
-            f"{why}, and {others} more triggers were under way: which frame is whose cannot be known until the trigger line "
-            f"has been quiet for {self._quiet_ns / 1e9:g} s; no trigger is allowed until then.{fields}"
+            f"{why}, and {others} more triggers were under way: which frame is whose cannot be known until the camera has been "
+            f"quiet for {self._quiet_ns / 1e9:g} s; no trigger is allowed until then.{fields}"
         )
         self._tell(SourceNote("over_triggered" if others or suspect else "out_of_step", text, "warning"))
 
@@ -116,23 +115,21 @@ class Matching:
         if self._fell_ns is None:
             return ""
         now_ns, for_s = self._clock(), (self._clock() - self._fell_ns) / 1e9
-        text = f"the trigger line has not been quiet for {self._quiet_ns / 1e9:g} s since {for_s:.0f} s"
+        text = f"it has not been quiet for {self._quiet_ns / 1e9:g} s since {for_s:.0f} s"
         if for_s > max(limit_s, _PATIENCE * self._quiet_ns / 1e9):
-            return f"{text}; look for noise or a bouncing contact on it."
+            return f"{text}; look for noise or a bouncing contact on its trigger line."
         if now_ns - self._told_ns > _TELL_EVERY_NS:
             self._told_ns = now_ns
             self._tell(SourceNote("out_of_step", f"{text}, and no trigger is allowed until it is.", "warning"))
         return ""
 
     def doubt(self) -> None:
-        """The camera is away and pulses go on: on a line it must be quiet first."""
-        if not self._is_line:
+        """The camera is away, pulses of a line go on, and it may hold a trigger from before: it must be quiet first."""
+        if self._is_free:
             return
-        if self._unconfirmed is not None:
+        if self._unconfirmed is not None and self._is_line:  # by software only a stale trigger could have shifted them
             first, last = self._unconfirmed
-            text = (
-                f"fields {first} to {last} were matched by their order, and the camera was lost before the line confirmed it."
-            )
+            text = f"fields {first} to {last} were matched by their order, and the camera was lost before a pause confirmed it."
             self._tell(SourceNote("unconfirmed_fields", text, "warning"))
         self._active_ns = self._clock()
         self._unconfirmed, self._unbelieved = None, 0
@@ -147,20 +144,14 @@ class Matching:
         if self._is_free:
             for missing in range((frame_id or 0) - skipped, frame_id or 0):
                 self._end_next("lost", missing, None, "the camera counted this frame and it never came.")
-        elif self._is_line and self._flying and not self._is_early(grabbed):
+        elif self._flying and not self._is_early(grabbed):
             if skipped + 1 > len(self._flying):
                 self.fall_out_of_step(f"the camera has exposed {skipped + 1} times for {len(self._flying)} triggers")
                 return
             for missing in range((frame_id or 0) - skipped, frame_id or 0):
                 self._end_next("lost", missing, None, "the camera counted this frame and it never came.")
-        elif self._is_line:
+        else:
             self._surplus(grabbed, frame_id)
-            return
-        elif skipped:
-            text = f"{skipped} exposures before frame {frame_id} never came, and no trigger had asked for them."
-            self._tell(SourceNote("uncounted_frames", text, "warning"))
-        if not self._is_free and not self._flying:
-            self._nobody_s(grabbed, frame_id)
             return
         self._end_next("incomplete" if grabbed.fault else "ok", frame_id, grabbed, grabbed.fault and f"{grabbed.fault}.")
 
@@ -189,9 +180,9 @@ class Matching:
             self._nobody_s(grabbed, frame_id)
 
     def _is_early(self, grabbed: Grabbed) -> bool:
-        """Whether it arrived before its trigger was accepted, hence before any pulse of it."""
-        arrived_ns = grabbed.arrived_ns()
-        return arrived_ns is not None and arrived_ns < self._flying[0][0].accepted_ns
+        """Whether it arrived before its trigger was accepted, hence before any pulse of it; or before the edge has fired it."""
+        arrived_ns, (trigger, fired_ns) = grabbed.arrived_ns(), self._flying[0]
+        return arrived_ns is not None and arrived_ns < (trigger.accepted_ns if self._is_line else fired_ns)
 
     def _nobody_s(self, grabbed: Grabbed, frame_id: int | None) -> None:
         """Whoever reads says that nobody has announced it."""
@@ -205,9 +196,8 @@ class Matching:
             self._free_index += 1
         else:
             trigger, fired_ns = self._flying.popleft()
-            if self._is_line:
-                first = self._unconfirmed[0] if self._unconfirmed else trigger.field_index
-                self._unconfirmed = first, trigger.field_index
+            first = self._unconfirmed[0] if self._unconfirmed else trigger.field_index
+            self._unconfirmed = first, trigger.field_index
         self.ready.append(self._frame(trigger, fired_ns, status, frame_id, grabbed, detail))
 
     def _frame(

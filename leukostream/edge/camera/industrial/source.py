@@ -78,6 +78,11 @@ class CameraSource(SourceBase):
         return self._device is not None and self._matching.in_step
 
     @property
+    def is_settling(self) -> bool:
+        """By software the edge itself can wait until all is in step again, which takes a moment."""
+        return self._by_software and self._device is not None and not self._matching.in_step
+
+    @property
     def is_certain(self) -> bool:
         """Whether every frame so far is its trigger's for certain: on a line that shows when it has been quiet for a while."""
         return self._matching.is_certain
