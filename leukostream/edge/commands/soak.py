@@ -5,7 +5,7 @@ import logging
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,7 +19,7 @@ from leukostream.edge.commands.memory import MemoryTrace
 from leukostream.edge.commands.progress import field_bar
 from leukostream.edge.commands.run import only_given
 from leukostream.edge.commands.signals import stop_on_signals
-from leukostream.edge.commands.soak_measure import Bench, NothingEngine, Rates, Soaked, against_bare, soak_run
+from leukostream.edge.commands.soak_measure import Bench, Rates, Soaked, against_bare, finds_nothing, soak_run
 from leukostream.edge.contracts.errors import ConfigError
 from leukostream.edge.contracts.status import RunOutcome
 from leukostream.edge.journal.sqlite import SqliteJournal
@@ -96,9 +96,7 @@ def soak(
         if waits_for_pulses(info):
             _log.warning("the scanner must pulse the trigger line of %s for every field; this command only waits.", info.uri)
         if stand_in:
-            engine_info = parts.engine.info
-            engine_px = (engine_info.frame_width_px, engine_info.frame_height_px)
-            parts = replace(parts, engine=NothingEngine(*engine_px, engine_info.max_batch))  # noqa: PLW2901
+            parts = finds_nothing(parts)  # noqa: PLW2901
         progress = held.enter_context(field_bar())  # after what is said above: it draws over its line
         memory = MemoryTrace(fields)
         due = min(fields, info.n_fields) if info.self_paced and info.n_fields is not None else fields

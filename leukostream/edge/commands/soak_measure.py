@@ -15,13 +15,13 @@ from typing import cast
 import numpy as np
 
 from leukostream.edge.camera.frame import Frame, FrameSource, SourceEnded, SourceTimeout, Trigger, TriggeredSource
+from leukostream.edge.commands.measure import ReplayEngine
 from leukostream.edge.commands.memory import MemoryTrace
-from leukostream.edge.contracts.detections import Image, RawDetections
+from leukostream.edge.contracts.detections import RawDetections
 from leukostream.edge.contracts.errors import JournalError, SourceError
 from leukostream.edge.contracts.messages import Rejected, RunStartCommand, TriggerCommand
 from leukostream.edge.contracts.records import Event, FieldRecord, Record, RunStop
 from leukostream.edge.contracts.status import RunOutcome
-from leukostream.edge.engine.base import EngineInfo
 from leukostream.edge.journal.base import Journal
 from leukostream.edge.pipeline import Opened, Run, StopSwitch
 from leukostream.edge.pipeline.announcing import TriggerDesk
@@ -34,29 +34,15 @@ _NO_CREDIT_S = 0.0005
 _log = logging.getLogger(__name__)
 
 
-class NothingEngine:
-    """Implements `Engine` as a stand-in: takes no time and finds nothing, so that only the camera and the loop are measured."""
-
-    def __init__(self, width_px: int, height_px: int, max_batch: int) -> None:
-        self.info = EngineInfo("stand-in", "that finds nothing", "CPU", "no arithmetic", width_px, height_px, max_batch, 2, 1)
-        self._slots = [np.zeros((max_batch, height_px, width_px, 3), np.uint8) for _ in range(self.info.slots)]
-        self._rows = [0] * self.info.slots
-
-    def slot(self, index: int) -> Image:
-        return self._slots[index]
-
-    def submit(self, index: int, n: int) -> None:
-        self._rows[index] = n
-
-    def collect(self, index: int) -> RawDetections:
-        n = self._rows[index]
-        return RawDetections(np.zeros((n, 1, 4), np.float32), np.zeros((n, 1), np.float32), np.zeros((n, 1), np.int32))
-
-    def keep_warm(self) -> None:
-        """There is nothing to warm."""
-
-    def close(self) -> None:
-        self._slots.clear()
+def finds_nothing(parts: Opened) -> Opened:
+    """The same with a stand-in engine: it takes no time and finds nothing, so that only camera and loop are measured."""
+    n = parts.plan.n_tiles
+    nothing = RawDetections(np.zeros((n, 1, 4), np.float32), np.zeros((n, 1), np.float32), np.zeros((n, 1), np.int32))
+    engine = ReplayEngine(parts.engine, [nothing])
+    engine.info = replace(
+        parts.engine.info, runtime="stand-in", version="that finds nothing", device="CPU", precision="no arithmetic"
+    )
+    return replace(parts, engine=engine)
 
 
 @dataclass
@@ -192,7 +178,7 @@ class Rates:
 def against_bare(bench: Bench, parts: Opened, n_fields: int, rounds: int) -> Rates:
     """Both take turns on the same open camera, after one round each that does not count; so does a round that was cut short."""
     rates = Rates()
-    engine = NothingEngine(parts.plan.engine_width_px, parts.plan.engine_height_px, parts.engine.info.max_batch)
+    stand_in = finds_nothing(parts)
     for number in range(rounds + 1):
         try:
             bare, bare_lost = _bare(bench, parts.source, n_fields)
@@ -200,7 +186,7 @@ def against_bare(bench: Bench, parts: Opened, n_fields: int, rounds: int) -> Rat
             rates.ended_early = str(problem)
             break
         parts.source.notes()  # they are none of the next run's
-        looped = soak_run(bench, replace(parts, engine=engine), n_fields)
+        looped = soak_run(bench, stand_in, n_fields)
         if looped.stop is None or looped.stop.outcome is not RunOutcome.COMPLETED:
             rates.ended_early = looped.stop.detail if looped.stop else "a run ended without a word; report this defect."
             break
