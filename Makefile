@@ -66,17 +66,17 @@ soak: $(FULL)/.installed ## the full-size versions of the long tests
 	$(call step,soak,$(FULL)/bin/python -m pytest -m soak $(PYTEST_ARGS))
 
 chaos: $(FULL)/.installed ## 200 scans with both sides killed and the wire broken at random (CHAOS_ARGS="--runs 20 --seed 7")
-	$(call step,chaos,PYTHONPATH=tests $(FULL)/bin/python -m chaos $(CHAOS_ARGS))
+	$(call step,chaos,PYTHONPATH=.:tests $(FULL)/bin/python -m chaos $(CHAOS_ARGS))
 
 camera-soak: $(FULL)/.system ## a fake GigE Vision camera through the loop, 2,000 fields: losses by cause, latencies, memory (SOAK_FIELDS=200)
-	$(call step,camera soak,PYTHONPATH=tests $(FULL)/bin/python -m support.namespace shown_soak $(or $(SOAK_FIELDS),2000))
+	$(call step,camera soak,PYTHONPATH=.:tests $(FULL)/bin/python -m support.namespace shown_soak $(or $(SOAK_FIELDS),2000))
 
 gpu-test: $(FULL)/.installed ## on a machine with a GPU: its engine's checks, then docs/gpu-results.md written anew
 	$(call step,the GPU engine,LEUKO_GPU_FINDINGS=$(FINDINGS) $(FULL)/bin/python -m pytest tests/gpu -m gpu $(PYTEST_ARGS))
 	$(call step,throughput,$(FULL)/bin/python tests/gpu/throughput.py --findings $(FINDINGS) --write docs/gpu-results.md)
 
 schemas: $(FULL)/.installed ## write the published protocol anew from the models: docs/schemas, docs/vectors, docs/asyncapi.yaml
-	@$(FULL)/bin/python -m leukostream.edge.published docs
+	@$(FULL)/bin/python -m edge.published docs
 
 # What examples/c is built with, GigE Vision cameras, and the tracer of system calls. Tried once; where it cannot be had, the tests that need it are skipped
 # and say so.
@@ -95,7 +95,7 @@ $(FULL)/.system: $(FULL)/.installed
 
 clean: ## remove both environments and every cache
 	rm -rf $(EDGE) $(FULL) examples/c/build build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
-	find leukostream tests examples -name __pycache__ -prune -exec rm -rf {} +
+	find edge builder trainer calib tests examples -name __pycache__ -prune -exec rm -rf {} +
 
 $(EDGE)/.installed: pyproject.toml constraints.txt
 	$(check_python)

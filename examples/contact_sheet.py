@@ -10,9 +10,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from leukostream.edge.contracts.cells import NAMES
-from leukostream.edge.contracts.detections import Image
-from leukostream.edge.virtual import CellAtlas, SlideSettings, VirtualSlide, draw_stain
+from edge.contracts.cells import NAMES
+from edge.contracts.detections import Image
+from edge.virtual import CellAtlas, SlideSettings, VirtualSlide, draw_stain
 
 TILE_PX = 180
 

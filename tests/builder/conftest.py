@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from leukostream.edge.contracts.bundle import Bundle, load_bundle
+from edge.contracts.bundle import Bundle, load_bundle
 
 _SCRIPT = Path(__file__).parents[1] / "support" / "export_random.py"
 _FIXTURE = "untrained_bundle"

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from support.tiny_bundle import blob_field, tiny_model
 
-from leukostream.builder import cpu_executor
-from leukostream.builder.cpu_executor import CpuExecutor, rounds_to_half
-from leukostream.builder.emulation import emulated
-from leukostream.edge.contracts.errors import EngineError
+from builder import cpu_executor
+from builder.cpu_executor import CpuExecutor, rounds_to_half
+from builder.emulation import emulated
+from edge.contracts.errors import EngineError
 
 _RNG = np.random.default_rng(20)
 _X = _RNG.normal(size=(1, 3, 16, 16)).astype(np.float16)

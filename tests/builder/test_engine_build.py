@@ -21,15 +21,15 @@ from onnx import helper
 from support.made_up_engine import A4000, ORIN, request
 from support.tiny_bundle import write_tiny_bundle
 
-from leukostream.builder import build_process, engine_build
-from leukostream.builder.cli import main
-from leukostream.builder.engine_build import BuildOptions, build_engine, prepare
-from leukostream.builder.engine_folder import find_built, keep_timing_cache, read_timing_cache
-from leukostream.builder.images import FieldImages, read_images
-from leukostream.edge.contracts.bundle import MODEL, Bundle, load_bundle, write_bundle
-from leukostream.edge.contracts.engine import ENGINE_MANIFEST, PLAN, EngineFiles
-from leukostream.edge.contracts.errors import BundleError, ConfigError, EngineError
-from leukostream.edge.settings import SHIPPED_BUNDLE
+from builder import build_process, engine_build
+from builder.cli import main
+from builder.engine_build import BuildOptions, build_engine, prepare
+from builder.engine_folder import find_built, keep_timing_cache, read_timing_cache
+from builder.images import FieldImages, read_images
+from edge.contracts.bundle import MODEL, Bundle, load_bundle, write_bundle
+from edge.contracts.engine import ENGINE_MANIFEST, PLAN, EngineFiles
+from edge.contracts.errors import BundleError, ConfigError, EngineError
+from edge.settings import SHIPPED_BUNDLE
 
 pytestmark = [
     pytest.mark.skipif(
@@ -219,7 +219,7 @@ def test_images_that_cannot_be_read_end_the_build_before_it_begins(shipped: Bund
     assert (watch.phases, list((tmp_path / "engines").iterdir())) == ([], [])
 
 
-_COMMAND = [sys.executable, "-c", "from leukostream.builder.cli import main; main()"]
+_COMMAND = [sys.executable, "-c", "from builder.cli import main; main()"]
 
 
 def _arguments(bundle: Bundle, engines: Path, *more: str) -> list[str]:

@@ -10,15 +10,15 @@ import pytest
 from support.engine_checks import Rig, addresses, first_after_idle_ms, memory_growth, parity_per_batch, random_batches
 from support.host_device import Answer, HostDevice, HostNetwork
 
-from leukostream.builder.cpu_executor import CpuExecutor
-from leukostream.builder.images import FieldImages, read_images
-from leukostream.builder.inspection import read_graph
-from leukostream.builder.parity import find_cells
-from leukostream.edge.contracts.bundle import Bundle, load_bundle
-from leukostream.edge.contracts.detections import Cells, Image, RawDetections
-from leukostream.edge.engine.base import EngineInfo
-from leukostream.edge.engine.pipelined import PipelinedEngine
-from leukostream.edge.settings import SHIPPED_BUNDLE
+from builder.cpu_executor import CpuExecutor
+from builder.images import FieldImages, read_images
+from builder.inspection import read_graph
+from builder.parity import find_cells
+from edge.contracts.bundle import Bundle, load_bundle
+from edge.contracts.detections import Cells, Image, RawDetections
+from edge.engine.base import EngineInfo
+from edge.engine.pipelined import PipelinedEngine
+from edge.settings import SHIPPED_BUNDLE
 
 WIDTH_PX, HEIGHT_PX = 732, 574
 N_FRAMES = 6

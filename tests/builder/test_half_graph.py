@@ -14,16 +14,16 @@ import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, numpy_helper
 
-import leukostream.edge
-from leukostream.builder.graph_contract import check_graph
-from leukostream.builder.half_graph import HalfGraph, to_half
-from leukostream.builder.images import read_images
-from leukostream.builder.trunk import element_types
-from leukostream.edge.contracts.bundle import Bundle, load_bundle
-from leukostream.edge.contracts.detections import Image
-from leukostream.edge.contracts.errors import EngineError
+import edge
+from builder.graph_contract import check_graph
+from builder.half_graph import HalfGraph, to_half
+from builder.images import read_images
+from builder.trunk import element_types
+from edge.contracts.bundle import Bundle, load_bundle
+from edge.contracts.detections import Image
+from edge.contracts.errors import EngineError
 
-SHIPPED = Path(leukostream.edge.__file__).parent / "bundles" / "yolov3-tiny-416"
+SHIPPED = Path(edge.__file__).parent / "bundles" / "yolov3-tiny-416"
 
 _SSD300 = {"Conv": 35, "Relu": 23, "MaxPool": 5}
 _SSD512 = {"Conv": 39, "Relu": 25, "MaxPool": 5}

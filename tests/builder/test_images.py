@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from support.tiny_bundle import blob_field, write_tiny_bundle
 
-from leukostream.builder.images import read_images
-from leukostream.edge.contracts.bundle import Bundle
-from leukostream.edge.contracts.errors import SourceError
+from builder.images import read_images
+from edge.contracts.bundle import Bundle
+from edge.contracts.errors import SourceError
 
 WIDTH_PX, HEIGHT_PX = 160, 128
 

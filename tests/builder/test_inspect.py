@@ -11,13 +11,13 @@ from onnx import TensorProto, helper
 from support.made_up_engine import A4000, ORIN, machine, write_engine
 from support.tiny_bundle import tiny_model, write_tiny_bundle
 
-from leukostream.builder.cli import main
-from leukostream.builder.commands import inspect as command
-from leukostream.builder.graph_contract import check_graph
-from leukostream.builder.inspection import inspect_bundle
-from leukostream.edge.contracts.bundle import MODEL, write_bundle
-from leukostream.edge.contracts.engine import ENGINE_MANIFEST, engines_folder
-from leukostream.edge.contracts.errors import BundleError
+from builder.cli import main
+from builder.commands import inspect as command
+from builder.graph_contract import check_graph
+from builder.inspection import inspect_bundle
+from edge.contracts.bundle import MODEL, write_bundle
+from edge.contracts.engine import ENGINE_MANIFEST, engines_folder
+from edge.contracts.errors import BundleError
 
 
 def _model() -> onnx.ModelProto:

@@ -9,14 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.tiny_bundle import blob_field, tiny_model
 
-from leukostream.builder.cpu_executor import CpuExecutor
-from leukostream.builder.limits import LIMITS, TABLE, share_limits
-from leukostream.builder.parity import compare, count, find_cells, match
-from leukostream.edge.contracts.bundle import Thresholds
-from leukostream.edge.contracts.cells import INDEX
-from leukostream.edge.contracts.detections import Cells, Float32
-from leukostream.edge.contracts.engine import ParityResult
-from leukostream.edge.contracts.errors import EngineError
+from builder.cpu_executor import CpuExecutor
+from builder.limits import LIMITS, TABLE, share_limits
+from builder.parity import compare, count, find_cells, match
+from edge.contracts.bundle import Thresholds
+from edge.contracts.cells import INDEX
+from edge.contracts.detections import Cells, Float32
+from edge.contracts.engine import ParityResult
+from edge.contracts.errors import EngineError
 
 _EVEN = ("neutrophil_segmented", "lymphocyte", "monocyte", "eosinophil")
 

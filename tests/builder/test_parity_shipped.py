@@ -15,19 +15,19 @@ import pytest
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
-from leukostream.builder.cpu_executor import CpuExecutor
-from leukostream.builder.half_graph import to_half
-from leukostream.builder.images import FieldImages, read_images
-from leukostream.builder.inspection import read_graph
-from leukostream.builder.parity import compare, find_cells
-from leukostream.edge.camera.virtual import VirtualSource
-from leukostream.edge.contracts.bundle import load_bundle
-from leukostream.edge.contracts.cells import INDEX, N_CLASSES
-from leukostream.edge.contracts.detections import Cells
-from leukostream.edge.contracts.engine import ParityResult
-from leukostream.edge.virtual import UM_PER_PX
+from builder.cpu_executor import CpuExecutor
+from builder.half_graph import to_half
+from builder.images import FieldImages, read_images
+from builder.inspection import read_graph
+from builder.parity import compare, find_cells
+from edge.camera.virtual import VirtualSource
+from edge.contracts.bundle import load_bundle
+from edge.contracts.cells import INDEX, N_CLASSES
+from edge.contracts.detections import Cells
+from edge.contracts.engine import ParityResult
+from edge.virtual import UM_PER_PX
 
-_BUNDLE = load_bundle(Path(__file__).parents[2] / "leukostream/edge/bundles/yolov3-tiny-416")
+_BUNDLE = load_bundle(Path(__file__).parents[2] / "edge/bundles/yolov3-tiny-416")
 _WIDTH_PX, _HEIGHT_PX = _BUNDLE.manifest.field_width_px, _BUNDLE.manifest.field_height_px
 _PER_PRIOR = 5 + N_CLASSES
 

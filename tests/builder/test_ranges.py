@@ -10,15 +10,15 @@ import pytest
 from onnx import numpy_helper
 from support.tiny_bundle import blob_field, tiny_model
 
-import leukostream.edge
-from leukostream.builder.half_graph import to_half
-from leukostream.builder.images import read_images
-from leukostream.builder.ranges import measure_ranges
-from leukostream.edge.contracts.bundle import load_bundle
-from leukostream.edge.contracts.detections import Image
-from leukostream.edge.contracts.errors import EngineError
+import edge
+from builder.half_graph import to_half
+from builder.images import read_images
+from builder.ranges import measure_ranges
+from edge.contracts.bundle import load_bundle
+from edge.contracts.detections import Image
+from edge.contracts.errors import EngineError
 
-SHIPPED = Path(leukostream.edge.__file__).parent / "bundles" / "yolov3-tiny-416"
+SHIPPED = Path(edge.__file__).parent / "bundles" / "yolov3-tiny-416"
 
 
 def _shipped() -> onnx.ModelProto:

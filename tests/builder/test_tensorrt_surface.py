@@ -20,14 +20,18 @@ from typing import Any
 
 import pytest
 
-import leukostream
-from leukostream.builder import trt_api
-from leukostream.edge.engine.trt import api
-from leukostream.edge.engine.trt.loading import release_of
+import builder
+import calib
+import edge
+import trainer
+from builder import trt_api
+from edge.engine.trt import api
+from edge.engine.trt.loading import release_of
 
 Surface = dict[str, dict[str, str] | None]
 SUPPORT = Path(__file__).parent.parent / "support"
 PINNED = Path(__file__).parent.parent / "tensorrt-bindings.txt"
+ROOMS = [Path(room.__file__ or "").parent for room in (builder, calib, edge, trainer)]
 BINDINGS = [line for line in PINNED.read_text().splitlines() if not line.startswith("#")]
 MODULES = {"EngineModule", "BuilderModule", "RtxEngineModule", "RtxBuilderModule"}
 
@@ -172,7 +176,8 @@ def test_the_value_of_an_enumeration_is_never_a_literal(surface: Callable[[str],
     """STRONGLY_TYPED is 1 in one version and 0 in another: a shift by a number would be right in one of them only."""
     shifts = [
         f"{path}:{node.lineno}"
-        for path in Path(leukostream.__file__).parent.rglob("*.py")
+        for room in ROOMS
+        for path in room.rglob("*.py")
         if "trt" in path.read_text()
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.LShift)
@@ -186,7 +191,8 @@ def test_versions_are_never_ordered_as_text() -> None:
     ordered = (ast.Lt, ast.LtE, ast.Gt, ast.GtE)
     slips = [
         f"{path.name}:{node.lineno}"
-        for path in Path(leukostream.__file__).parent.rglob("*.py")
+        for room in ROOMS
+        for path in room.rglob("*.py")
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.Compare) and any(isinstance(each, ordered) for each in node.ops)
         if any(

@@ -12,16 +12,16 @@ import pytest
 from support.made_up_engine import write_engine
 from support.tiny_bundle import BLOBS, blob_field, tiny_model, write_tiny_bundle
 
-from leukostream.builder import verify
-from leukostream.builder.cli import main
-from leukostream.builder.commands import verify as command
-from leukostream.builder.cpu_executor import CpuExecutor
-from leukostream.builder.verify import OpenGpuEngine
-from leukostream.edge.contracts.bundle import Bundle, sha256_of
-from leukostream.edge.contracts.detections import Image, RawDetections
-from leukostream.edge.contracts.engine import ENGINE_MANIFEST, PARITY, PLAN, EngineFiles, GpuIdentity, load_engine_files
-from leukostream.edge.contracts.errors import EngineError
-from leukostream.edge.engine.base import Engine, EngineInfo
+from builder import verify
+from builder.cli import main
+from builder.commands import verify as command
+from builder.cpu_executor import CpuExecutor
+from builder.verify import OpenGpuEngine
+from edge.contracts.bundle import Bundle, sha256_of
+from edge.contracts.detections import Image, RawDetections
+from edge.contracts.engine import ENGINE_MANIFEST, PARITY, PLAN, EngineFiles, GpuIdentity, load_engine_files
+from edge.contracts.errors import EngineError
+from edge.engine.base import Engine, EngineInfo
 
 _NO_GPU = "this machine has no NVIDIA GPU."
 _WIDTH_PX, _HEIGHT_PX = 160, 128

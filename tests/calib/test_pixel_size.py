@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 from support.micrometer import Micrometer, draw
 
-from leukostream.calib.cli import main
-from leukostream.calib.lines import line_centres, regular_spacing
-from leukostream.calib.micrometer import measure_scale
-from leukostream.edge.contracts.bundle import sha256_of
-from leukostream.edge.contracts.detections import Image
-from leukostream.edge.contracts.errors import DataError
-from leukostream.edge.contracts.profile import load_profile
+from calib.cli import main
+from calib.lines import line_centres, regular_spacing
+from calib.micrometer import measure_scale
+from edge.contracts.bundle import sha256_of
+from edge.contracts.detections import Image
+from edge.contracts.errors import DataError
+from edge.contracts.profile import load_profile
 
 MAX_ERROR = 0.003
 
@@ -98,7 +98,7 @@ def test_the_command_writes_a_profile(tmp_path: Path) -> None:
     image, out = tmp_path / "micrometer.png", tmp_path / "profile.json"
     cv2.imwrite(str(image), draw(Micrometer(rotation_deg=3)))
     named = ["--instrument", "bench 3", "--objective", "50x", "--json"]
-    command = [sys.executable, "-c", "from leukostream.calib.cli import main; main()"]
+    command = [sys.executable, "-c", "from calib.cli import main; main()"]
     arguments = ["pixel-size", str(image), "--line-spacing-um", "10", "--out", str(out), *named]
     done = subprocess.run([*command, *arguments], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

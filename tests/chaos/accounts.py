@@ -11,10 +11,10 @@ from typing import Any
 from chaos.plan import ChaosPlan
 from chaos.processes import JOURNAL, NOTEBOOK
 from chaos.stand_ins import cells_of
-from leukostream.edge.contracts.errors import LeukoError
-from leukostream.edge.journal.archive import Archive
-from leukostream.edge.scanner.audit import audit
-from leukostream.edge.scanner.notebook import Notebook, ScannedRun
+from edge.contracts.errors import LeukoError
+from edge.journal.archive import Archive
+from edge.scanner.audit import audit
+from edge.scanner.notebook import Notebook, ScannedRun
 
 
 @dataclass

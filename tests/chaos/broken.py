@@ -5,10 +5,10 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
-from leukostream.edge.journal import sqlite as journal
-from leukostream.edge.journal.batch import WaitingRecord, WaitingTrigger, write
-from leukostream.edge.journal.tables import connect
-from leukostream.edge.scanner.notebook import Notebook
+from edge.journal import sqlite as journal
+from edge.journal.batch import WaitingRecord, WaitingTrigger, write
+from edge.journal.tables import connect
+from edge.scanner.notebook import Notebook
 
 _COMMIT_EVERY = 20
 

@@ -11,15 +11,15 @@ from pathlib import Path
 from chaos.broken import DoubleNotebook, break_journal
 from chaos.plan import ChaosPlan
 from chaos.stand_ins import BUNDLE, FaultyCamera, MadeUpEngine
-from leukostream.edge.commands.logs import set_up_logging
-from leukostream.edge.commands.serve import serve_one_run
-from leukostream.edge.contracts.errors import LeukoError
-from leukostream.edge.pipeline import Opened, StopSwitch
-from leukostream.edge.pipeline.work import plan_for
-from leukostream.edge.scanner.notebook import Notebook
-from leukostream.edge.scanner.plan import ScanPlan
-from leukostream.edge.scanner.scan import Scanner
-from leukostream.edge.settings import EdgeSettings, Setup
+from edge.commands.logs import set_up_logging
+from edge.commands.serve import serve_one_run
+from edge.contracts.errors import LeukoError
+from edge.pipeline import Opened, StopSwitch
+from edge.pipeline.work import plan_for
+from edge.scanner.notebook import Notebook
+from edge.scanner.plan import ScanPlan
+from edge.scanner.scan import Scanner
+from edge.settings import EdgeSettings, Setup
 
 _IMPORTED_BY = os.getpid()
 JOURNAL, NOTEBOOK = "journal.sqlite", "notebook.jsonl"

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from chaos.plan import ChaosPlan
-from leukostream.edge.camera.frame import Frame, SourceBase, SourceInfo, SourceTimeout, Trigger
-from leukostream.edge.contracts.bundle import MODEL, Bundle, BundleManifest, Training, class_table
-from leukostream.edge.contracts.cells import INDEX
-from leukostream.edge.contracts.detections import Image, RawDetections
-from leukostream.edge.engine.base import EngineInfo
+from edge.camera.frame import Frame, SourceBase, SourceInfo, SourceTimeout, Trigger
+from edge.contracts.bundle import MODEL, Bundle, BundleManifest, Training, class_table
+from edge.contracts.cells import INDEX
+from edge.contracts.detections import Image, RawDetections
+from edge.engine.base import EngineInfo
 
 LABELS = ("neutrophil_segmented", "lymphocyte", "eosinophil", "smudge")
 _SIDE_PX = 64

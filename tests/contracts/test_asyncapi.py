@@ -9,7 +9,7 @@ import jsonschema
 import pytest
 import yaml
 
-from leukostream.edge.published.directions import DIRECTIONS, Direction
+from edge.published.directions import DIRECTIONS, Direction
 
 DOCS = Path(__file__).parents[2] / "docs"
 DOCUMENT: dict[str, Any] = yaml.safe_load((DOCS / "asyncapi.yaml").read_text(encoding="utf-8"))

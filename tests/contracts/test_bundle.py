@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from leukostream.edge.contracts.bundle import CARD, MANIFEST, MODEL, Bundle, class_table, load_bundle, write_bundle
-from leukostream.edge.contracts.errors import BundleError
+from edge.contracts.bundle import CARD, MANIFEST, MODEL, Bundle, class_table, load_bundle, write_bundle
+from edge.contracts.errors import BundleError
 
 FIELDS: dict[str, Any] = {
     "name": "contract-test",

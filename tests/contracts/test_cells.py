@@ -1,6 +1,6 @@
 """The class table is the reference's: Wang et al., PLoS ONE 14(6): e0218808, 2019."""
 
-from leukostream.edge.contracts.cells import CELLS, INDEX, N_CLASSES, N_WBC
+from edge.contracts.cells import CELLS, INDEX, N_CLASSES, N_WBC
 
 REFERENCE = (
     ("blast", "Blast", True),

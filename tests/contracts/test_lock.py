@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from leukostream.edge.published.lock import LOCK, LockError, changes, described, extended
+from edge.published.lock import LOCK, LockError, changes, described, extended
 
 PUBLISHED = json.loads((Path(__file__).parents[2] / "docs" / "schemas" / LOCK).read_text(encoding="utf-8"))
 TEXT = {"type": "string"}

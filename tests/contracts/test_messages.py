@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from leukostream.edge.contracts.base import Int64, Wire
-from leukostream.edge.contracts.messages import FROM_EDGE, TO_EDGE, Ping, Reject
-from leukostream.edge.contracts.records import Differential, StagePosition
-from leukostream.edge.published.directions import DIRECTIONS
-from leukostream.edge.published.from_edge import FROM_EDGE_VECTORS
+from edge.contracts.base import Int64, Wire
+from edge.contracts.messages import FROM_EDGE, TO_EDGE, Ping, Reject
+from edge.contracts.records import Differential, StagePosition
+from edge.published.directions import DIRECTIONS
+from edge.published.from_edge import FROM_EDGE_VECTORS
 
 INT64: TypeAdapter[int] = TypeAdapter(Int64)
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from leukostream.edge.contracts.errors import ProfileError
-from leukostream.edge.contracts.profile import CameraGeometry, PixelSize, Profile, load_profile, write_profile
+from edge.contracts.errors import ProfileError
+from edge.contracts.profile import CameraGeometry, PixelSize, Profile, load_profile, write_profile
 
 PROFILE = Profile(
     instrument="bench 3",

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from leukostream.edge.published.files import published_files, stale_files, write_published
-from leukostream.edge.published.lock import LOCK, LockError
+from edge.published.files import published_files, stale_files, write_published
+from edge.published.lock import LOCK, LockError
 
 DOCS = Path(__file__).parents[2] / "docs"
 

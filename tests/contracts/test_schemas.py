@@ -6,9 +6,9 @@ from typing import Any
 import jsonschema
 import pytest
 
-from leukostream.edge.contracts.base import Wire
-from leukostream.edge.published.directions import DIRECTIONS
-from leukostream.edge.published.schemas import schemas
+from edge.contracts.base import Wire
+from edge.published.directions import DIRECTIONS
+from edge.published.schemas import schemas
 
 
 @pytest.mark.parametrize("name", sorted(schemas()))

@@ -10,16 +10,16 @@ import pytest
 from support.engine_checks import Rig
 from support.gpu_engines import build_here, usable_runtimes
 
-from leukostream.builder.cpu_executor import CpuExecutor
-from leukostream.builder.images import FieldImages, read_images
-from leukostream.builder.inspection import read_graph
-from leukostream.builder.parity import find_cells
-from leukostream.edge.contracts.bundle import Bundle, load_bundle
-from leukostream.edge.contracts.detections import Cells
-from leukostream.edge.contracts.engine import GpuRuntime
-from leukostream.edge.engine.choice import open_gpu_engine
-from leukostream.edge.engine.gpu.cuda import load_pycuda
-from leukostream.edge.settings import SHIPPED_BUNDLE
+from builder.cpu_executor import CpuExecutor
+from builder.images import FieldImages, read_images
+from builder.inspection import read_graph
+from builder.parity import find_cells
+from edge.contracts.bundle import Bundle, load_bundle
+from edge.contracts.detections import Cells
+from edge.contracts.engine import GpuRuntime
+from edge.engine.choice import open_gpu_engine
+from edge.engine.gpu.cuda import load_pycuda
+from edge.settings import SHIPPED_BUNDLE
 
 WIDTH_PX, HEIGHT_PX, MAX_BATCH = 732, 574, 8
 _BCCD_UM_PER_PX = 0.073

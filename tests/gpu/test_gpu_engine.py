@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from support.engine_checks import Rig, addresses, first_after_idle_ms, memory_growth, parity_per_batch, random_batches
 
-from leukostream.edge.engine.pipelined import batch_ladder
+from edge.engine.pipelined import batch_ladder
 
 pytestmark = [pytest.mark.gpu, pytest.mark.timeout(900)]
 RANDOM_BATCHES = 2_000

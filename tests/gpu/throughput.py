@@ -20,8 +20,8 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from support.gpu_engines import build_here, usable_runtimes
 
-from leukostream.edge.contracts.bundle import load_bundle
-from leukostream.edge.engine.gpu.driver import find_gpu
+from edge.contracts.bundle import load_bundle
+from edge.engine.gpu.driver import find_gpu
 
 SYSTEMS = ("yolov3-tiny-416", "yolov3-320", "yolov3-416", "yolov3-608", "ssd300-smin0.2", "ssd512-smin0.2")
 BATCHES = (1, 2, 4, 8)
@@ -109,7 +109,7 @@ def _table(asked: argparse.Namespace) -> Iterator[str]:
 def _bundle(folder: Path, system: str) -> Path:
     if not (folder / system / "bundle.json").is_file():
         command = ["export", "--random-weights", "--recipe", system, "--out", str(folder / system)]
-        subprocess.run([sys.executable, "-c", "from leukostream.trainer.cli import main; main()", *command], check=True)
+        subprocess.run([sys.executable, "-c", "from trainer.cli import main; main()", *command], check=True)
     return folder / system
 
 
@@ -117,9 +117,7 @@ def _bench(bundle: Path, runtime: str, engines: Path, batch: int, fields: int) -
     command = ["bench", "--bundle", str(bundle), "--engine", runtime, "--max-batch", str(batch), "--fields", str(fields)]
     if runtime != "openvino":
         command += ["--engine-dir", str(engines), "--allow-ungated-engine"]  # random weights find no cells to compare
-    done = subprocess.run(
-        [sys.executable, "-m", "leukostream.edge.cli", *command, "--json"], stdout=subprocess.PIPE, text=True, check=True
-    )
+    done = subprocess.run([sys.executable, "-m", "edge.cli", *command, "--json"], stdout=subprocess.PIPE, text=True, check=True)
     measured: dict[str, Any] = json.loads(done.stdout)
     return measured
 

@@ -15,13 +15,14 @@ import pytest
 from support.tiny_bundle import blob_field, write_tiny_bundle
 
 ROOT = Path(__file__).parents[2]
+ROOMS = ("edge", "builder", "trainer", "calib")
 
 
 @cache
 def _sentences() -> str:
     """Every string of the package, one a line, with `…` for each part that varies."""
     found = []
-    for path in (ROOT / "leukostream").rglob("*.py"):
+    for path in (path for room in ROOMS for path in (ROOT / room).rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.JoinedStr):
                 parts = (str(part.value) if isinstance(part, ast.Constant) else "…" for part in node.values)
@@ -113,7 +114,7 @@ def test_every_command_of_the_documentation_exists_with_its_options(line: str) -
 
 @pytest.mark.parametrize("recipe", sorted({name for text in _pages() for name in re.findall(r"--recipe ([^\s`]+)", text)}))
 def test_every_recipe_of_the_documentation_is_shipped_unless_it_is_a_file_of_the_reader_s(recipe: str) -> None:
-    assert recipe.endswith((".yaml", ".yml")) or (ROOT / "leukostream/trainer/recipes" / f"{recipe}.yaml").is_file()
+    assert recipe.endswith((".yaml", ".yml")) or (ROOT / "trainer/recipes" / f"{recipe}.yaml").is_file()
 
 
 @pytest.mark.timeout(60)
@@ -124,7 +125,7 @@ def test_the_readme_s_controller_performs_a_run(tmp_path: Path) -> None:
     fields.mkdir()
     for name, blobs in (("a", [("lymphocyte", 40, 40)]), ("b", [])):
         cv2.imwrite(str(fields / f"{name}.png"), blob_field(blobs))
-    command = [sys.executable, "-m", "leukostream.edge.cli", "run", "--source", f"folder:{fields}", "--um-per-px", "0.13"]
+    command = [sys.executable, "-m", "edge.cli", "run", "--source", f"folder:{fields}", "--um-per-px", "0.13"]
     edge = subprocess.Popen(
         [*command, "--bundle", str(bundle.path), "--bind", "tcp://127.0.0.1:*"], stderr=subprocess.PIPE, text=True
     )

@@ -6,17 +6,17 @@ import numpy as np
 import pytest
 from support.bare_run import records_of_run
 
-from leukostream.edge.camera.uri import open_source
-from leukostream.edge.camera.virtual import VirtualSource
-from leukostream.edge.contracts.bundle import load_bundle
-from leukostream.edge.contracts.records import FieldRecord, RunStart, RunStop
-from leukostream.edge.contracts.status import FieldStatus
-from leukostream.edge.pipeline import engine_for, run_fields
-from leukostream.edge.settings import SHIPPED_BUNDLE, EdgeSettings
-from leukostream.trainer.commands.evaluate import measure_split
-from leukostream.trainer.evaluation.average_precision import pairwise_iou
-from leukostream.trainer.evaluation.target import bundle_target
-from leukostream.trainer.recipe import RECIPES
+from edge.camera.uri import open_source
+from edge.camera.virtual import VirtualSource
+from edge.contracts.bundle import load_bundle
+from edge.contracts.records import FieldRecord, RunStart, RunStop
+from edge.contracts.status import FieldStatus
+from edge.pipeline import engine_for, run_fields
+from edge.settings import SHIPPED_BUNDLE, EdgeSettings
+from trainer.commands.evaluate import measure_split
+from trainer.evaluation.average_precision import pairwise_iou
+from trainer.evaluation.target import bundle_target
+from trainer.recipe import RECIPES
 
 pytestmark = pytest.mark.timeout(120)
 

@@ -12,9 +12,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from leukostream.trainer.export.graph import FrameGraph
-from leukostream.trainer.export.half_weights import SMALLEST_STORED
-from leukostream.trainer.models.detector import Detector
+from trainer.export.graph import FrameGraph
+from trainer.export.half_weights import SMALLEST_STORED
+from trainer.models.detector import Detector
 
 Frames = NDArray[np.uint8]
 Array = NDArray[np.float32]

@@ -17,8 +17,8 @@ from typing import Literal
 import zmq
 from support.wire import RawClient
 
-from leukostream.edge.contracts.messages import PROTOCOL_VERSION, Hello
-from leukostream.edge.stream.codec import MAX_TO_EDGE_BYTES, MessageError, decode_to_edge
+from edge.contracts.messages import PROTOCOL_VERSION, Hello
+from edge.stream.codec import MAX_TO_EDGE_BYTES, MessageError, decode_to_edge
 
 FOLDER = Path(__file__).parents[2] / "docs" / "vectors"
 GOLDEN = [

@@ -6,15 +6,15 @@ import time
 
 from support.ports import free_endpoint
 
-from leukostream.edge.contracts.errors import StreamError
-from leukostream.edge.contracts.records import Record
-from leukostream.edge.stream.client import Controller
+from edge.contracts.errors import StreamError
+from edge.contracts.records import Record
+from edge.stream.client import Controller
 
 
 def records_of_run(*arguments: str) -> list[Record]:
     """All records of one run, in order; asserts that the edge process then ends with exit code 0."""
     endpoint = free_endpoint()
-    command = [sys.executable, "-m", "leukostream.edge.cli", "run", "--bind", endpoint, *arguments]
+    command = [sys.executable, "-m", "edge.cli", "run", "--bind", endpoint, *arguments]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         try:
             with connected(endpoint, process) as controller:

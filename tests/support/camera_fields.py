@@ -8,11 +8,11 @@ import cv2
 import numpy as np
 from support.tiny_bundle import blob_field, write_tiny_bundle
 
-from leukostream.edge.camera.uri import open_source
-from leukostream.edge.commands.measure import MemorySource
-from leukostream.edge.contracts.detections import Image
-from leukostream.edge.pipeline.opening import engine_for, run_fields
-from leukostream.edge.settings import SHIPPED_BUNDLE, resolve
+from edge.camera.uri import open_source
+from edge.commands.measure import MemorySource
+from edge.contracts.detections import Image
+from edge.pipeline.opening import engine_for, run_fields
+from edge.settings import SHIPPED_BUNDLE, resolve
 
 WIDTH_PX, HEIGHT_PX = 732, 574
 N_SMEARS = 8

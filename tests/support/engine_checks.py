@@ -7,17 +7,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from leukostream.builder.engine_executor import EngineExecutor
-from leukostream.builder.images import FieldImages
-from leukostream.builder.parity import compare, find_cells
-from leukostream.edge.camera.fit import plan_fit
-from leukostream.edge.contracts.bundle import Bundle
-from leukostream.edge.contracts.detections import Cells
-from leukostream.edge.contracts.engine import ParityResult
-from leukostream.edge.engine.pipelined import PipelinedEngine
-from leukostream.edge.pipeline.job import rows_of
-from leukostream.edge.postprocess import OperatingPoint, postprocess
-from leukostream.edge.postprocess.boxes import ious
+from builder.engine_executor import EngineExecutor
+from builder.images import FieldImages
+from builder.parity import compare, find_cells
+from edge.camera.fit import plan_fit
+from edge.contracts.bundle import Bundle
+from edge.contracts.detections import Cells
+from edge.contracts.engine import ParityResult
+from edge.engine.pipelined import PipelinedEngine
+from edge.pipeline.job import rows_of
+from edge.postprocess import OperatingPoint, postprocess
+from edge.postprocess.boxes import ious
 
 CERTAIN = 0.1
 """Cells nearer to the threshold than this may come and go with the rounding of a batch size."""

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
-from leukostream.edge.contracts.detections import Cells
-from leukostream.trainer.data.annotation import Annotation
-from leukostream.trainer.evaluation.average_precision import Judged
-from leukostream.trainer.evaluation.detect import ImageResult
+from edge.contracts.detections import Cells
+from trainer.data.annotation import Annotation
+from trainer.evaluation.average_precision import Judged
+from trainer.evaluation.detect import ImageResult
 
 A, B, FAR = (0, 0, 60, 60), (100, 100, 160, 160), (200, 200, 260, 260)
 """Three boxes that do not touch, in px; 7.8 um at 0.13 um/px."""

@@ -7,8 +7,8 @@ runtimes must not.
 import sys
 from pathlib import Path
 
-from leukostream.trainer.export.bundle import export_random
-from leukostream.trainer.recipe import load_recipe
+from trainer.export.bundle import export_random
+from trainer.recipe import load_recipe
 
 if __name__ == "__main__":
     for name in sys.argv[2:]:

@@ -17,13 +17,13 @@ from typing import Any
 import numpy as np
 from support.fake_gige import number_of
 
-from leukostream.edge.camera.bgr import bgr_of
-from leukostream.edge.camera.frame import Frame, SourceTimeout, Trigger
-from leukostream.edge.camera.industrial.source import CameraSource
-from leukostream.edge.camera.uri import open_source
-from leukostream.edge.journal.archive import Archive
+from edge.camera.bgr import bgr_of
+from edge.camera.frame import Frame, SourceTimeout, Trigger
+from edge.camera.industrial.source import CameraSource
+from edge.camera.uri import open_source
+from edge.journal.archive import Archive
 
-EDGE = [sys.executable, "-m", "leukostream.edge.cli"]
+EDGE = [sys.executable, "-m", "edge.cli"]
 
 
 def start_camera(*arguments: str) -> "subprocess.Popen[str]":
@@ -100,7 +100,7 @@ def lossy(n: str, per_mille: str) -> dict[str, Any]:
 def dead_client() -> dict[str, Any]:
     """A client that was killed keeps control of the camera for some seconds: opening waits for it."""
     script = (
-        "import time; from leukostream.edge.camera.uri import open_source\n"
+        "import time; from edge.camera.uri import open_source\n"
         "s = open_source('aravis:127.0.0.1,trigger=software', 0.13); print('open', flush=True); time.sleep(60)"
     )
     with running_camera():

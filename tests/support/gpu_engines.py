@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from leukostream.builder.engine_build import BuildOptions, build_engine, prepare
-from leukostream.builder.images import read_images
-from leukostream.builder.progress import ProgressWatch
-from leukostream.edge.contracts.bundle import Bundle
-from leukostream.edge.contracts.engine import EngineFiles, GpuRuntime
-from leukostream.edge.engine.machine import look_at_machine
+from builder.engine_build import BuildOptions, build_engine, prepare
+from builder.images import read_images
+from builder.progress import ProgressWatch
+from edge.contracts.bundle import Bundle
+from edge.contracts.engine import EngineFiles, GpuRuntime
+from edge.engine.machine import look_at_machine
 
 
 def usable_runtimes() -> list[GpuRuntime] | str:

@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from leukostream.edge.contracts.detections import RawDetections
-from leukostream.edge.contracts.errors import EngineError
-from leukostream.edge.engine.gpu.device import CaptureRefused
+from edge.contracts.detections import RawDetections
+from edge.contracts.errors import EngineError
+from edge.engine.gpu.device import CaptureRefused
 
 Work = Callable[[], None]
 LOST = "the emulated device was lost; restart the edge."

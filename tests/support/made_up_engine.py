@@ -4,8 +4,8 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
-from leukostream.edge.contracts.bundle import Bundle
-from leukostream.edge.contracts.engine import (
+from edge.contracts.bundle import Bundle
+from edge.contracts.engine import (
     ENGINE_MANIFEST,
     PARITY,
     PLAN,
@@ -18,8 +18,8 @@ from leukostream.edge.contracts.engine import (
     RangeReport,
     load_engine_files,
 )
-from leukostream.edge.engine.gpu.driver import Gpu
-from leukostream.edge.engine.machine import Found, Machine
+from edge.engine.gpu.driver import Gpu
+from edge.engine.machine import Found, Machine
 
 A4000 = GpuIdentity(name="RTX A4000", compute_capability="8.6", sm_count=48)
 ORIN = GpuIdentity(name="Orin", compute_capability="8.7", sm_count=16)

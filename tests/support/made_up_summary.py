@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from leukostream.edge.contracts.cells import NAMES
+from edge.contracts.cells import NAMES
 
 TRUTHS = {"neutrophil_segmented": 40, "lymphocyte": 25, "monocyte": 12, "eosinophil": 3}
 """All other classes have no cell."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from leukostream.edge.contracts.detections import Image
+from edge.contracts.detections import Image
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from leukostream.edge.camera.frame import Capabilities, SourceTimeout, Trigger
-from leukostream.edge.camera.industrial import search
-from leukostream.edge.camera.industrial.device import CameraFault, Grabbed
-from leukostream.edge.camera.industrial.options import GenicamOptions, parse_options
-from leukostream.edge.camera.industrial.source import CameraSource
-from leukostream.edge.contracts.errors import SourceError
+from edge.camera.frame import Capabilities, SourceTimeout, Trigger
+from edge.camera.industrial import search
+from edge.camera.industrial.device import CameraFault, Grabbed
+from edge.camera.industrial.options import GenicamOptions, parse_options
+from edge.camera.industrial.source import CameraSource
+from edge.contracts.errors import SourceError
 
 GONE = CameraFault("no answer")
 LOST_AND_BACK = ["camera_lost", "camera_back"]

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from leukostream.edge.contracts.records import (
+from edge.contracts.records import (
     Detection,
     Differential,
     DifferentialRow,
@@ -15,11 +15,11 @@ from leukostream.edge.contracts.records import (
     RunStop,
     StageTimes,
 )
-from leukostream.edge.contracts.status import FieldStatus, RunOutcome
-from leukostream.edge.journal.memory import MemoryJournal
-from leukostream.edge.pipeline.single import SingleRun
-from leukostream.edge.pipeline.stop import StopSwitch
-from leukostream.edge.stream.server import EdgeServer
+from edge.contracts.status import FieldStatus, RunOutcome
+from edge.journal.memory import MemoryJournal
+from edge.pipeline.single import SingleRun
+from edge.pipeline.stop import StopSwitch
+from edge.stream.server import EdgeServer
 
 WALL = "2030-01-02T03:04:05Z"
 

@@ -5,11 +5,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from leukostream.edge.contracts.bundle import MANIFEST, Bundle
-from leukostream.edge.contracts.profile import CameraGeometry, PixelSize, Profile, write_profile
-from leukostream.edge.contracts.signature import signature_file
-from leukostream.edge.signing.keys import new_pair, read_secret
-from leukostream.edge.signing.signable import find_signables, put_signature
+from edge.contracts.bundle import MANIFEST, Bundle
+from edge.contracts.profile import CameraGeometry, PixelSize, Profile, write_profile
+from edge.contracts.signature import signature_file
+from edge.signing.keys import new_pair, read_secret
+from edge.signing.signable import find_signables, put_signature
 
 
 def secret_of(folder: Path, name: str) -> Path:

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from support.small_trainer import Lab, leuko_train
 
-from leukostream.trainer.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from trainer.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 
 
 @dataclass(frozen=True)

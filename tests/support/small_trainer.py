@@ -16,11 +16,11 @@ import yaml
 from support.smears import smear, voc, write
 from torch import Tensor, nn
 
-from leukostream.trainer.cli import main
-from leukostream.trainer.data.training_set import TrainingSet
-from leukostream.trainer.models.catalogue import ARCHITECTURES
-from leukostream.trainer.models.layers import ConvBlock
-from leukostream.trainer.models.yolo_detector import YoloDetector, output_layer, start_quiet
+from trainer.cli import main
+from trainer.data.training_set import TrainingSet
+from trainer.models.catalogue import ARCHITECTURES
+from trainer.models.layers import ConvBlock
+from trainer.models.yolo_detector import YoloDetector, output_layer, start_quiet
 
 RECIPE: dict[str, Any] = {
     "name": "small",
@@ -113,7 +113,7 @@ def processes() -> ForkServerContext:
     """Where trainings are started: each is forked from a process that has imported torch once (with what its optimisers import
     late) and computed nothing."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["torch._dynamo", "torch.utils.tensorboard", "leukostream.trainer.cli"])
+    context.set_forkserver_preload(["torch._dynamo", "torch.utils.tensorboard", "trainer.cli"])
     return context
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from leukostream.edge.contracts.detections import Image
+from edge.contracts.detections import Image
 
 EMPTY, RED, NUCLEUS, CYTOPLASM = (215, 225, 240), (150, 155, 205), (120, 40, 80), (200, 150, 170)
 Box = tuple[float, float, float, float]

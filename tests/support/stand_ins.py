@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from leukostream.edge.camera.frame import Frame, FrameStatus, SourceBase, SourceEnded, SourceInfo, SourceNote
-from leukostream.edge.contracts.detections import Image, RawDetections
-from leukostream.edge.contracts.errors import FrameError
-from leukostream.edge.contracts.records import Detection
-from leukostream.edge.engine.base import EngineInfo
-from leukostream.edge.pipeline.job import Findings
+from edge.camera.frame import Frame, FrameStatus, SourceBase, SourceEnded, SourceInfo, SourceNote
+from edge.contracts.detections import Image, RawDetections
+from edge.contracts.errors import FrameError
+from edge.contracts.records import Detection
+from edge.engine.base import EngineInfo
+from edge.pipeline.job import Findings
 
 WIDTH_PX, HEIGHT_PX = 8, 4
 CELL = Detection(

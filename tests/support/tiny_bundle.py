@@ -14,9 +14,9 @@ import numpy as np
 import onnx
 import onnx.parser
 
-from leukostream.edge.contracts.bundle import MODEL, Bundle, class_table, write_bundle
-from leukostream.edge.contracts.cells import INDEX
-from leukostream.edge.contracts.detections import Image
+from edge.contracts.bundle import MODEL, Bundle, class_table, write_bundle
+from edge.contracts.cells import INDEX
+from edge.contracts.detections import Image
 
 BLOB_PX = 32
 STEP_PX = 4

@@ -4,10 +4,10 @@ import pytest
 from support.small_model import Model, made_model
 from support.small_trainer import Lab, draw_lab
 
-from leukostream.trainer.commands.fit import training_sets
-from leukostream.trainer.data.datasets import load_datasets
-from leukostream.trainer.data.training_set import TrainingSet
-from leukostream.trainer.recipe import load_recipe
+from trainer.commands.fit import training_sets
+from trainer.data.datasets import load_datasets
+from trainer.data.training_set import TrainingSet
+from trainer.recipe import load_recipe
 
 
 @pytest.fixture(scope="session")

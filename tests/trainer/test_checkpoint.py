@@ -9,9 +9,9 @@ import torch
 from support.full_disk import files_limited_to
 from support.small_trainer import RECIPE
 
-from leukostream.edge.contracts.errors import DataError
-from leukostream.trainer.checkpoint import Checkpoint, load_checkpoint, require_same, save_checkpoint
-from leukostream.trainer.recipe import Recipe
+from edge.contracts.errors import DataError
+from trainer.checkpoint import Checkpoint, load_checkpoint, require_same, save_checkpoint
+from trainer.recipe import Recipe
 
 
 def a_checkpoint(step: int = 3, **changes: Any) -> Checkpoint:  # noqa: ANN401

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from support.small_trainer import RECIPE
 
-from leukostream.edge.contracts.errors import ConfigError
-from leukostream.trainer.loop.optimiser import Sgd, Steps
-from leukostream.trainer.overrides import parse_assignment
-from leukostream.trainer.recipe import Recipe, load_recipe, shipped_recipes
+from edge.contracts.errors import ConfigError
+from trainer.loop.optimiser import Sgd, Steps
+from trainer.overrides import parse_assignment
+from trainer.recipe import Recipe, load_recipe, shipped_recipes
 
 SSD_STEPS = Steps(at=(14700, 147000, 294000, 735000), scales=0.1)
 YOLO_STEPS = Steps(at=(10000, 35000), scales=(0.1, 0.1))

@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leukostream.edge.camera.bgr import bgr_of, to_bgr
-from leukostream.edge.camera.frame import Frame, PixelFormat
-from leukostream.edge.camera.industrial.frame_ids import FrameIds
-from leukostream.edge.camera.industrial.lending import Lender
-from leukostream.edge.camera.industrial.options import CameraOptions, parse_options
-from leukostream.edge.camera.uri import open_source
-from leukostream.edge.contracts.errors import ConfigError
+from edge.camera.bgr import bgr_of, to_bgr
+from edge.camera.frame import Frame, PixelFormat
+from edge.camera.industrial.frame_ids import FrameIds
+from edge.camera.industrial.lending import Lender
+from edge.camera.industrial.options import CameraOptions, parse_options
+from edge.camera.uri import open_source
+from edge.contracts.errors import ConfigError
 
 pytestmark = pytest.mark.timeout(30)
 

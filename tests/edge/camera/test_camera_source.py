@@ -6,9 +6,9 @@ import time
 import pytest
 from support.scripted_camera import GONE, LOST_AND_BACK, Bench, ScriptedDevice
 
-from leukostream.edge.camera.industrial import search
-from leukostream.edge.camera.industrial.device import CameraLost
-from leukostream.edge.contracts.records import SourceStatistics
+from edge.camera.industrial import search
+from edge.camera.industrial.device import CameraLost
+from edge.contracts.records import SourceStatistics
 
 pytestmark = pytest.mark.timeout(30)
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from leukostream.edge.camera.fit import FitPlan, background_of, plan_fit
-from leukostream.edge.contracts.errors import ConfigError
+from edge.camera.fit import FitPlan, background_of, plan_fit
+from edge.contracts.errors import ConfigError
 
 pytestmark = pytest.mark.timeout(30)
 UM, WIDTH, HEIGHT = 0.13, 732, 574

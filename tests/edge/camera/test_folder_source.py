@@ -7,9 +7,9 @@ import cv2
 import numpy as np
 import pytest
 
-from leukostream.edge.camera.folder import FolderSource
-from leukostream.edge.camera.frame import Frame, SourceEnded
-from leukostream.edge.contracts.errors import SourceError
+from edge.camera.folder import FolderSource
+from edge.camera.frame import Frame, SourceEnded
+from edge.contracts.errors import SourceError
 
 pytestmark = pytest.mark.timeout(20)
 UM = 0.13

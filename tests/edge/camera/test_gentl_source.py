@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from leukostream.edge.camera.frame import SourceTimeout
-from leukostream.edge.camera.gentl import GentlDevice, open_gentl
-from leukostream.edge.camera.industrial.device import CameraFault
-from leukostream.edge.camera.industrial.options import GenicamOptions, parse_options
-from leukostream.edge.camera.industrial.source import CameraSource
-from leukostream.edge.contracts.errors import ConfigError, SourceError
+from edge.camera.frame import SourceTimeout
+from edge.camera.gentl import GentlDevice, open_gentl
+from edge.camera.industrial.device import CameraFault
+from edge.camera.industrial.options import GenicamOptions, parse_options
+from edge.camera.industrial.source import CameraSource
+from edge.contracts.errors import ConfigError, SourceError
 
 genicam = pytest.importorskip("genicam", reason="harvesters and genicam are not installed here", exc_type=ImportError)
 pytest.importorskip("harvesters", reason="harvesters and genicam are not installed here", exc_type=ImportError)

@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
-from leukostream.edge.camera.uri import SCHEMES, open_source
-from leukostream.edge.contracts.errors import ConfigError, SourceError
+from edge.camera.uri import SCHEMES, open_source
+from edge.contracts.errors import ConfigError, SourceError
 
 pytestmark = pytest.mark.timeout(20)
 

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from support.mjpeg import HEIGHT_PX, WIDTH_PX, mjpeg_camera, number_of
 
-from leukostream.edge.camera import opencv
-from leukostream.edge.camera.frame import Frame, FrameSource, SourceNote, SourceTimeout
-from leukostream.edge.camera.industrial.device import CameraLost
-from leukostream.edge.camera.opencv import open_opencv
-from leukostream.edge.contracts.errors import SourceError
+from edge.camera import opencv
+from edge.camera.frame import Frame, FrameSource, SourceNote, SourceTimeout
+from edge.camera.industrial.device import CameraLost
+from edge.camera.opencv import open_opencv
+from edge.contracts.errors import SourceError
 
 pytestmark = pytest.mark.timeout(30)
 

@@ -14,15 +14,15 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from leukostream.edge.camera import pylon as module
-from leukostream.edge.camera.bgr import bgr_of
-from leukostream.edge.camera.frame import Frame, FrameSource, SourceTimeout, Trigger
-from leukostream.edge.camera.industrial.device import CameraFault
-from leukostream.edge.camera.industrial.options import GenicamOptions, parse_options
-from leukostream.edge.camera.industrial.source import CameraSource
-from leukostream.edge.camera.pylon import PylonDevice, discovered_pylon, id_of, open_pylon
-from leukostream.edge.cli import app
-from leukostream.edge.contracts.errors import ConfigError, SourceError
+from edge.camera import pylon as module
+from edge.camera.bgr import bgr_of
+from edge.camera.frame import Frame, FrameSource, SourceTimeout, Trigger
+from edge.camera.industrial.device import CameraFault
+from edge.camera.industrial.options import GenicamOptions, parse_options
+from edge.camera.industrial.source import CameraSource
+from edge.camera.pylon import PylonDevice, discovered_pylon, id_of, open_pylon
+from edge.cli import app
+from edge.contracts.errors import ConfigError, SourceError
 
 # By its signal: a driver whose waits need SIGALRM for themselves would hang here.
 pytestmark = pytest.mark.timeout(60, method="signal")

@@ -16,12 +16,12 @@ from hypothesis import strategies as st
 from support.full_disk import files_limited_to
 from support.stand_ins import ListSource, Status, frame_of
 
-from leukostream.edge.camera.frame import Frame, FrameSource, SourceEnded, SourceTimeout
-from leukostream.edge.camera.recording import INDEX, FrameStore, KeptSource, RecordingSource
-from leukostream.edge.camera.tiff_store import TiffStore
-from leukostream.edge.camera.uri import open_source
-from leukostream.edge.commands.record import record as record_command
-from leukostream.edge.contracts.errors import ConfigError, SourceError
+from edge.camera.frame import Frame, FrameSource, SourceEnded, SourceTimeout
+from edge.camera.recording import INDEX, FrameStore, KeptSource, RecordingSource
+from edge.camera.tiff_store import TiffStore
+from edge.camera.uri import open_source
+from edge.commands.record import record as record_command
+from edge.contracts.errors import ConfigError, SourceError
 
 pytestmark = pytest.mark.timeout(60)
 STATUSES: list[Status] = ["ok", "ok", "lost", "incomplete", "failed"]
@@ -267,7 +267,7 @@ def test_a_disk_without_room_for_the_first_line_leaves_nothing_either(tmp_path: 
 
 def test_the_command_records_a_source_and_plays_it_back(tmp_path: Path) -> None:
     slide = "virtual:fields=3,width=64,height=48,variants=1,rbc=1,lose_every=2"
-    command = [sys.executable, "-m", "leukostream.edge.cli", "record", "--source", slide, "--out", str(tmp_path / "r")]
+    command = [sys.executable, "-m", "edge.cli", "record", "--source", slide, "--out", str(tmp_path / "r")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=40, check=True)
     assert done.stdout == f"recording:{tmp_path / 'r'}  3 frames\n"
     source = open_source(f"recording:{tmp_path / 'r'}", None)

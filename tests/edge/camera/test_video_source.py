@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 import pytest
 
-from leukostream.edge.camera.frame import SourceEnded
-from leukostream.edge.camera.video import VideoSource
-from leukostream.edge.contracts.errors import SourceError
+from edge.camera.frame import SourceEnded
+from edge.camera.video import VideoSource
+from edge.contracts.errors import SourceError
 
 pytestmark = pytest.mark.timeout(20)
 N = 40

@@ -8,9 +8,9 @@ import cv2
 import pytest
 from support.tiny_bundle import blob_field, write_tiny_bundle
 
-from leukostream.edge.cli import main
-from leukostream.edge.commands.bench import GOALS, summary
-from leukostream.edge.commands.measure import Measured
+from edge.cli import main
+from edge.commands.bench import GOALS, summary
+from edge.commands.measure import Measured
 
 pytestmark = pytest.mark.timeout(40)
 

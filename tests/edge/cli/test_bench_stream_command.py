@@ -11,19 +11,19 @@ from typing import Any
 
 import pytest
 
-from leukostream.edge.cli import main
-from leukostream.edge.commands import memory
-from leukostream.edge.commands.bench_stream import GOALS, summary
-from leukostream.edge.commands.disk import check_room, filesystem_of
-from leukostream.edge.commands.memory import MemoryTrace, MemoryUse
-from leukostream.edge.commands.stream_measure import Latency, Singles, Sustained, measure_sustained
-from leukostream.edge.commands.stream_process import Reader
-from leukostream.edge.commands.stream_reader import Reading
-from leukostream.edge.commands.stream_records import EMPTY_SHARE, StandInRun
-from leukostream.edge.commands.stream_text import table
-from leukostream.edge.contracts.errors import ConfigError, StreamError
-from leukostream.edge.contracts.messages import RunStartCommand
-from leukostream.edge.contracts.records import FieldRecord, Record
+from edge.cli import main
+from edge.commands import memory
+from edge.commands.bench_stream import GOALS, summary
+from edge.commands.disk import check_room, filesystem_of
+from edge.commands.memory import MemoryTrace, MemoryUse
+from edge.commands.stream_measure import Latency, Singles, Sustained, measure_sustained
+from edge.commands.stream_process import Reader
+from edge.commands.stream_reader import Reading
+from edge.commands.stream_records import EMPTY_SHARE, StandInRun
+from edge.commands.stream_text import table
+from edge.contracts.errors import ConfigError, StreamError
+from edge.contracts.messages import RunStartCommand
+from edge.contracts.records import FieldRecord, Record
 
 pytestmark = pytest.mark.timeout(40)
 

@@ -5,12 +5,12 @@ import json
 import pytest
 from support.stand_ins import ListSource, frame_of
 
-from leukostream.edge.camera.frame import SourceTimeout
-from leukostream.edge.camera.industrial.device import CameraFault
-from leukostream.edge.cli import main
-from leukostream.edge.commands import camera_facts
-from leukostream.edge.commands import cameras as cameras_module
-from leukostream.edge.contracts.errors import SourceError
+from edge.camera.frame import SourceTimeout
+from edge.camera.industrial.device import CameraFault
+from edge.cli import main
+from edge.commands import camera_facts
+from edge.commands import cameras as cameras_module
+from edge.contracts.errors import SourceError
 
 pytestmark = pytest.mark.timeout(60)
 Found = list[dict[str, str]] | SourceError

@@ -14,17 +14,17 @@ from support.made_up_engine import A4000, ORIN, machine, write_engine
 from support.signed import secret_of, sign, trusting
 from support.tiny_bundle import write_tiny_bundle
 
-from leukostream.edge.camera.aravis import library
-from leukostream.edge.cli import main
-from leukostream.edge.commands import diagnosis, doctor_facts
-from leukostream.edge.commands import doctor as command
-from leukostream.edge.commands.doctor_facts import gstreamer_of, jetson_release
-from leukostream.edge.contracts.bundle import Bundle
-from leukostream.edge.contracts.engine import PLAN, GpuRuntime, engines_folder
-from leukostream.edge.contracts.errors import SourceError
-from leukostream.edge.engine import machine as looking
-from leukostream.edge.engine import openvino
-from leukostream.edge.engine.machine import Found, Machine, look_at_machine
+from edge.camera.aravis import library
+from edge.cli import main
+from edge.commands import diagnosis, doctor_facts
+from edge.commands import doctor as command
+from edge.commands.doctor_facts import gstreamer_of, jetson_release
+from edge.contracts.bundle import Bundle
+from edge.contracts.engine import PLAN, GpuRuntime, engines_folder
+from edge.contracts.errors import SourceError
+from edge.engine import machine as looking
+from edge.engine import openvino
+from edge.engine.machine import Found, Machine, look_at_machine
 
 pytestmark = pytest.mark.timeout(20)
 
@@ -267,7 +267,7 @@ def test_gstreamer_in_opencv(information: str, says: str) -> None:
 
 
 def test_the_command_itself_on_this_machine() -> None:
-    words = [sys.executable, "-m", "leukostream.edge.cli", "doctor", "--json"]
+    words = [sys.executable, "-m", "edge.cli", "doctor", "--json"]
     done = subprocess.run(words, capture_output=True, text=True, timeout=15, check=False)
     found = json.loads(done.stdout)
     assert found["bundle"]["name"] == "yolov3-tiny-416"

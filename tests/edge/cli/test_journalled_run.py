@@ -13,13 +13,13 @@ from support.bare_run import connected
 from support.ports import free_endpoint
 from support.tiny_bundle import blob_field, write_tiny_bundle
 
-from leukostream.edge.contracts.bundle import Bundle
-from leukostream.edge.contracts.records import FieldRecord, Record, RunStop
-from leukostream.edge.contracts.status import FieldStatus, RunOutcome
-from leukostream.edge.stream.client import Controller
+from edge.contracts.bundle import Bundle
+from edge.contracts.records import FieldRecord, Record, RunStop
+from edge.contracts.status import FieldStatus, RunOutcome
+from edge.stream.client import Controller
 
 pytestmark = pytest.mark.timeout(60)
-EDGE = [sys.executable, "-m", "leukostream.edge.cli"]
+EDGE = [sys.executable, "-m", "edge.cli"]
 Start = Callable[..., tuple["subprocess.Popen[str]", Controller]]
 
 

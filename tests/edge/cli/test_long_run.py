@@ -8,7 +8,7 @@ import pytest
 from support.bare_run import connected
 from support.ports import free_endpoint
 
-from leukostream.edge.contracts.records import FieldRecord, RunStop
+from edge.contracts.records import FieldRecord, RunStop
 
 GROWTH_BYTES = 30_000_000
 MAX_RSS_BYTES = 400_000_000
@@ -24,7 +24,7 @@ MAX_RSS_BYTES = 400_000_000
 def test_the_edges_memory_stays_where_it_is_and_below_its_budget(fields: int) -> None:
     endpoint = free_endpoint()
     source = f"virtual:seed=3,fields={fields},wbc=1.5,variants=4"
-    command = [sys.executable, "-m", "leukostream.edge.cli", "run", "--source", source, "--bind", endpoint]
+    command = [sys.executable, "-m", "edge.cli", "run", "--source", source, "--bind", endpoint]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         try:
             with connected(endpoint, process) as controller:

@@ -9,10 +9,10 @@ import pytest
 from support.full_disk import files_limited_to
 from support.stand_ins import ListSource, frame_of
 
-from leukostream.edge.camera.frame import Frame, SourceNote
-from leukostream.edge.cli import main
-from leukostream.edge.commands import record as record_module
-from leukostream.edge.contracts.errors import SourceError
+from edge.camera.frame import Frame, SourceNote
+from edge.cli import main
+from edge.commands import record as record_module
+from edge.contracts.errors import SourceError
 
 pytestmark = pytest.mark.timeout(60)
 GONE = SourceNote("camera_lost", "the scripted camera was lost.", "warning")

@@ -14,11 +14,11 @@ from support.bare_run import connected
 from support.ports import free_endpoint
 from support.tiny_bundle import blob_field, write_tiny_bundle
 
-from leukostream.edge.cli import main
-from leukostream.edge.contracts.bundle import Bundle
-from leukostream.edge.contracts.errors import StreamError
-from leukostream.edge.contracts.records import FieldRecord, RunStart, RunStop
-from leukostream.edge.contracts.status import FieldStatus, RunOutcome
+from edge.cli import main
+from edge.contracts.bundle import Bundle
+from edge.contracts.errors import StreamError
+from edge.contracts.records import FieldRecord, RunStart, RunStop
+from edge.contracts.status import FieldStatus, RunOutcome
 
 pytestmark = pytest.mark.timeout(40)
 
@@ -47,7 +47,7 @@ def start_run(bundle: Bundle) -> Iterator[Start]:
 
     def start(source: Path, *more: str) -> tuple["subprocess.Popen[str]", str]:
         endpoint = free_endpoint()
-        command = [sys.executable, "-m", "leukostream.edge.cli", "run", "--source", str(source), "--um-per-px", "0.13"]
+        command = [sys.executable, "-m", "edge.cli", "run", "--source", str(source), "--um-per-px", "0.13"]
         command += ["--bundle", str(bundle.path), "--bind", endpoint, *more]
         process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
         processes.append(process)

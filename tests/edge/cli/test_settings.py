@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from support.tiny_bundle import write_tiny_bundle
 
-from leukostream.edge.contracts.bundle import Bundle
-from leukostream.edge.contracts.errors import BundleError, ConfigError, ProfileError
-from leukostream.edge.contracts.profile import (
+from edge.contracts.bundle import Bundle
+from edge.contracts.errors import BundleError, ConfigError, ProfileError
+from edge.contracts.profile import (
     BundleThresholds,
     CameraGeometry,
     PixelSize,
@@ -16,7 +16,7 @@ from leukostream.edge.contracts.profile import (
     Thresholds,
     write_profile,
 )
-from leukostream.edge.settings import EdgeSettings, resolve
+from edge.settings import EdgeSettings, resolve
 
 pytestmark = pytest.mark.timeout(20)
 

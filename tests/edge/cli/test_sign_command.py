@@ -11,10 +11,10 @@ from support.made_up_engine import write_engine
 from support.signed import secret_of, some_profile, trusting
 from support.tiny_bundle import blob_field, write_tiny_bundle
 
-from leukostream.edge.cli import main
-from leukostream.edge.contracts.engine import engines_folder
-from leukostream.edge.contracts.records import RunStart, RunStop
-from leukostream.edge.contracts.status import RunOutcome
+from edge.cli import main
+from edge.contracts.engine import engines_folder
+from edge.contracts.records import RunStart, RunStop
+from edge.contracts.status import RunOutcome
 
 pytestmark = pytest.mark.timeout(40)
 

@@ -14,10 +14,10 @@ import pytest
 from support.ports import free_endpoint
 from support.tiny_bundle import write_tiny_bundle
 
-from leukostream.edge.camera.recording import RecordingSource
+from edge.camera.recording import RecordingSource
 
 pytestmark = pytest.mark.timeout(60)
-EDGE = [sys.executable, "-m", "leukostream.edge.cli"]
+EDGE = [sys.executable, "-m", "edge.cli"]
 SLIDE = "trigger=software,fields=60,width=128,height=96,variants=1,rbc=2,wbc=0.5"
 Process = subprocess.Popen[str]
 

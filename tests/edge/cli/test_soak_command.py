@@ -9,17 +9,17 @@ from typing import Any
 import pytest
 from support.tiny_bundle import write_tiny_bundle
 
-from leukostream.edge.camera import uri
-from leukostream.edge.camera.frame import Frame, SourceInfo, SourceNote, SourceTimeout, Trigger
-from leukostream.edge.camera.virtual_camera import VirtualCamera
-from leukostream.edge.cli import main
-from leukostream.edge.commands import soak as soak_module
-from leukostream.edge.commands.soak import table
-from leukostream.edge.commands.soak_measure import Rates
-from leukostream.edge.contracts.errors import JournalError, SourceError, StreamError
-from leukostream.edge.contracts.messages import TriggerCommand
-from leukostream.edge.contracts.records import FieldRecord, Record
-from leukostream.edge.journal.sqlite import SqliteJournal
+from edge.camera import uri
+from edge.camera.frame import Frame, SourceInfo, SourceNote, SourceTimeout, Trigger
+from edge.camera.virtual_camera import VirtualCamera
+from edge.cli import main
+from edge.commands import soak as soak_module
+from edge.commands.soak import table
+from edge.commands.soak_measure import Rates
+from edge.contracts.errors import JournalError, SourceError, StreamError
+from edge.contracts.messages import TriggerCommand
+from edge.contracts.records import FieldRecord, Record
+from edge.journal.sqlite import SqliteJournal
 
 pytestmark = pytest.mark.timeout(60)
 TRIGGERED = "virtual:trigger=software,width=160,height=128,rbc=1,variants=1,fields=500"

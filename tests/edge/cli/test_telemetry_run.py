@@ -14,7 +14,7 @@ from support.ports import free_endpoint
 from support.telemetry_bench import Subscriber
 from support.tiny_bundle import blob_field, write_tiny_bundle
 
-from leukostream.edge.contracts.records import FieldRecord, RunStop
+from edge.contracts.records import FieldRecord, RunStop
 
 pytestmark = pytest.mark.timeout(60)
 N_FIELDS = 12
@@ -31,7 +31,7 @@ def command(tmp_path: Path) -> list[str]:
     (folder / "99.png").write_bytes(b"no image")
     bundle = write_tiny_bundle(tmp_path / "bundle")
     fixed = ("--um-per-px", "0.13", "--bundle", str(bundle.path), "--journal", str(tmp_path / "journal.sqlite"))
-    return [sys.executable, "-m", "leukostream.edge.cli", "run", "--source", str(folder), *fixed]
+    return [sys.executable, "-m", "edge.cli", "run", "--source", str(folder), *fixed]
 
 
 def test_dashboards_and_prometheus_see_the_run(command: list[str]) -> None:

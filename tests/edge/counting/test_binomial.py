@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from leukostream.edge.counting.binomial import clopper_pearson
+from edge.counting.binomial import clopper_pearson
 
 pytestmark = pytest.mark.timeout(20)
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from leukostream.edge.contracts.cells import CELLS, UNIDENTIFIED, UNIDENTIFIED_NON_WBC
-from leukostream.edge.counting import RunningCounts, differential
+from edge.contracts.cells import CELLS, UNIDENTIFIED, UNIDENTIFIED_NON_WBC
+from edge.counting import RunningCounts, differential
 
 pytestmark = pytest.mark.timeout(20)
 WBC = {cell.name for cell in CELLS if cell.is_wbc} | {UNIDENTIFIED}

@@ -9,13 +9,13 @@ import pytest
 from support.made_up_engine import A4000, ORIN, RTX_VERSION, machine, request, write_engine
 from support.tiny_bundle import write_tiny_bundle
 
-from leukostream.edge.contracts.bundle import Bundle
-from leukostream.edge.contracts.engine import ENGINE_MANIFEST, PLAN, engines_folder
-from leukostream.edge.contracts.errors import ConfigError, EngineError
-from leukostream.edge.engine import open_engine
-from leukostream.edge.engine.choice import choose_engine
-from leukostream.edge.engine.fitting import Wanted, survey
-from leukostream.edge.engine.machine import Found, Machine, look_at_machine
+from edge.contracts.bundle import Bundle
+from edge.contracts.engine import ENGINE_MANIFEST, PLAN, engines_folder
+from edge.contracts.errors import ConfigError, EngineError
+from edge.engine import open_engine
+from edge.engine.choice import choose_engine
+from edge.engine.fitting import Wanted, survey
+from edge.engine.machine import Found, Machine, look_at_machine
 
 WANTED = Wanted(160, 128, 4)
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from leukostream.edge.contracts.errors import EngineError
-from leukostream.edge.engine.gpu.cuda_graph import CudaGraphs
-from leukostream.edge.engine.gpu.device import CaptureRefused
-from leukostream.edge.engine.gpu.driver import find_gpu
+from edge.contracts.errors import EngineError
+from edge.engine.gpu.cuda_graph import CudaGraphs
+from edge.engine.gpu.device import CaptureRefused
+from edge.engine.gpu.driver import find_gpu
 
 SOURCE = Path(__file__).parents[2] / "support" / "fake_driver.c"
 

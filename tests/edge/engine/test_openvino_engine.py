@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from support.tiny_bundle import blob_field, write_tiny_bundle
 
-from leukostream.edge.camera.fit import plan_fit
-from leukostream.edge.contracts.bundle import MODEL, Bundle, write_bundle
-from leukostream.edge.contracts.detections import RawDetections
-from leukostream.edge.contracts.errors import BundleError, EngineError
-from leukostream.edge.engine import open_engine
-from leukostream.edge.engine.base import Engine
-from leukostream.edge.postprocess import OperatingPoint, field_counts, postprocess
+from edge.camera.fit import plan_fit
+from edge.contracts.bundle import MODEL, Bundle, write_bundle
+from edge.contracts.detections import RawDetections
+from edge.contracts.errors import BundleError, EngineError
+from edge.engine import open_engine
+from edge.engine.base import Engine
+from edge.postprocess import OperatingPoint, field_counts, postprocess
 
 pytestmark = pytest.mark.timeout(30)
 
@@ -159,10 +159,10 @@ def test_auto_takes_what_the_cpu_computes_natively_and_bf16_is_never_emulated(bu
 
 _TWO_THAT_OVERLAP = """
 import gc, os, signal, sys, time
-from leukostream.edge.contracts.bundle import load_bundle
-from leukostream.edge.engine import open_engine
-from leukostream.edge.engine.signal_stack import signal_stack_size
-from leukostream.edge.settings import SHIPPED_BUNDLE
+from edge.contracts.bundle import load_bundle
+from edge.engine import open_engine
+from edge.engine.signal_stack import signal_stack_size
+from edge.settings import SHIPPED_BUNDLE
 
 first = open_engine(load_bundle(SHIPPED_BUNDLE), 732, 574, engine="openvino")
 second = open_engine(load_bundle(SHIPPED_BUNDLE), 640, 480, engine="openvino")

@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.host_device import HostDevice, HostNetwork
 
-from leukostream.edge.contracts.detections import Image, RawDetections
-from leukostream.edge.contracts.errors import EngineError
-from leukostream.edge.engine.base import EngineInfo
-from leukostream.edge.engine.pipelined import KEEP_WARM_S, PipelinedEngine, batch_ladder
+from edge.contracts.detections import Image, RawDetections
+from edge.contracts.errors import EngineError
+from edge.engine.base import EngineInfo
+from edge.engine.pipelined import KEEP_WARM_S, PipelinedEngine, batch_ladder
 
 pytestmark = pytest.mark.timeout(30)
 WIDTH_PX, HEIGHT_PX, TOP_K = 6, 4, 3

@@ -12,12 +12,12 @@ from support.fake_tensorrt import FakeTensorRt
 from support.made_up_engine import write_engine
 from support.tiny_bundle import write_tiny_bundle
 
-from leukostream.edge.contracts.engine import PLAN, EngineFiles
-from leukostream.edge.contracts.errors import EngineError
-from leukostream.edge.engine.machine import look_at_machine
-from leukostream.edge.engine.trt import network
-from leukostream.edge.engine.trt.loading import load_runtime
-from leukostream.edge.engine.trt.network import TrtNetwork
+from edge.contracts.engine import PLAN, EngineFiles
+from edge.contracts.errors import EngineError
+from edge.engine.machine import look_at_machine
+from edge.engine.trt import network
+from edge.engine.trt.loading import load_runtime
+from edge.engine.trt.network import TrtNetwork
 
 ADDRESSES = {"frames": 0x100, "boxes": 0x200, "scores": 0x300, "labels": 0x400}
 

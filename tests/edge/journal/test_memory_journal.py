@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.scripted_run import field_record, run_start, run_stop
 
-from leukostream.edge.contracts.errors import StreamError
-from leukostream.edge.journal.memory import MemoryJournal
+from edge.contracts.errors import StreamError
+from edge.journal.memory import MemoryJournal
 
 pytestmark = pytest.mark.timeout(20)
 

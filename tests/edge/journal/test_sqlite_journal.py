@@ -17,11 +17,11 @@ import pytest
 from support.full_disk import files_limited_to
 from support.scripted_run import WALL, field_record, run_start, run_stop
 
-from leukostream.edge.contracts.errors import JournalError
-from leukostream.edge.journal.archive import Archive
-from leukostream.edge.journal.batch import write
-from leukostream.edge.journal.retention import Retention
-from leukostream.edge.journal.sqlite import SqliteJournal
+from edge.contracts.errors import JournalError
+from edge.journal.archive import Archive
+from edge.journal.batch import write
+from edge.journal.retention import Retention
+from edge.journal.sqlite import SqliteJournal
 
 pytestmark = pytest.mark.timeout(40)
 
@@ -112,7 +112,7 @@ def test_nothing_can_be_read_before_it_is_committed(
         may.wait(10)
         write(*what)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("leukostream.edge.journal.sqlite.write", late)
+    monkeypatch.setattr("edge.journal.sqlite.write", late)
     fill(journal, 2)
     assert (journal.next_seq("r"), seqs(journal), woken) == (4, [], [])
     may.set()
@@ -173,7 +173,7 @@ def test_the_reserve_lets_a_run_be_ended(
             raise sqlite3.OperationalError("database or disk is full")
         write(*what)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("leukostream.edge.journal.sqlite.write", full_while_reserved)
+    monkeypatch.setattr("edge.journal.sqlite.write", full_while_reserved)
     fill(journal, 2)
     until(lambda: seqs(journal) == [0, 1, 2, 3])
     assert "has no room for more records (database or disk is full)" in journal.trouble
@@ -238,8 +238,8 @@ def test_the_sync_comes_first(path: Path, store: str) -> None:
     script = (
         "import os, sys, time; sys.path.insert(0, 'tests'); from pathlib import Path\n"
         "from support.scripted_run import run_start\n"
-        "from leukostream.edge.contracts.messages import TriggerCommand\n"
-        "from leukostream.edge.journal.sqlite import SqliteJournal\n"
+        "from edge.contracts.messages import TriggerCommand\n"
+        "from edge.journal.sqlite import SqliteJournal\n"
         "sent, mark = (lambda: os.write(2, b'SENT')), (lambda: os.write(2, b'APPENDED'))\n"
         "def until(done):\n    while not done(): time.sleep(0.001)\n"
         f"journal = SqliteJournal(Path({str(path)!r}))\n"

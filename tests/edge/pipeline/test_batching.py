@@ -2,7 +2,7 @@
 
 import pytest
 
-from leukostream.edge.pipeline.batching import Batching
+from edge.pipeline.batching import Batching
 
 MS = 1_000_000
 

@@ -14,16 +14,16 @@ from support.full_disk import files_limited_to
 from support.stand_ins import CELL
 from support.tiny_bundle import blob_field, write_tiny_bundle
 
-from leukostream.edge.camera import tiff_store
-from leukostream.edge.camera.frame import Frame, PixelFormat, SourceInfo, SourceNote
-from leukostream.edge.camera.tiff_store import TiffStore
-from leukostream.edge.contracts.errors import EngineError, SourceError
-from leukostream.edge.contracts.messages import RunStartCommand
-from leukostream.edge.contracts.records import Event, FieldRecord, Record, RunStop
-from leukostream.edge.pipeline import Run, StopSwitch, crops, opened, opening
-from leukostream.edge.pipeline.crops import INDEX, CropStore, crop_of
-from leukostream.edge.pipeline.job import Findings
-from leukostream.edge.settings import Setup, resolve
+from edge.camera import tiff_store
+from edge.camera.frame import Frame, PixelFormat, SourceInfo, SourceNote
+from edge.camera.tiff_store import TiffStore
+from edge.contracts.errors import EngineError, SourceError
+from edge.contracts.messages import RunStartCommand
+from edge.contracts.records import Event, FieldRecord, Record, RunStop
+from edge.pipeline import Run, StopSwitch, crops, opened, opening
+from edge.pipeline.crops import INDEX, CropStore, crop_of
+from edge.pipeline.job import Findings
+from edge.settings import Setup, resolve
 
 pytestmark = pytest.mark.timeout(60)
 WIDTH_PX, HEIGHT_PX = 100, 80

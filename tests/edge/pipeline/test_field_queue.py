@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.stand_ins import frame_of
 
-from leukostream.edge.camera.frame import SourceNote
-from leukostream.edge.contracts.status import RunOutcome
-from leukostream.edge.pipeline.arrivals import Arrival, Ending
-from leukostream.edge.pipeline.queue import DROPPED, MAX_DROPPED, REFUSED, FieldQueue
+from edge.camera.frame import SourceNote
+from edge.contracts.status import RunOutcome
+from edge.pipeline.arrivals import Arrival, Ending
+from edge.pipeline.queue import DROPPED, MAX_DROPPED, REFUSED, FieldQueue
 
 pytestmark = pytest.mark.timeout(20)
 END = Ending(RunOutcome.COMPLETED)

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leukostream.edge.contracts.status import FieldStatus
-from leukostream.edge.pipeline.ledger import Ledger
+from edge.contracts.status import FieldStatus
+from edge.pipeline.ledger import Ledger
 
 pytestmark = pytest.mark.timeout(20)
 

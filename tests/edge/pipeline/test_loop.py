@@ -8,17 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.stand_ins import BROKEN, ListSource, StandInEngine, StandInWork, frame_of
 
-from leukostream.edge.camera.frame import Frame, SourceNote, SourceTimeout
-from leukostream.edge.contracts.errors import EngineError, SourceError
-from leukostream.edge.contracts.status import FieldStatus, RunOutcome
-from leukostream.edge.pipeline.batching import Batching
-from leukostream.edge.pipeline.grabber import Grabber
-from leukostream.edge.pipeline.job import Job
-from leukostream.edge.pipeline.ledger import Ledger
-from leukostream.edge.pipeline.loop import EngineLoop
-from leukostream.edge.pipeline.queue import FieldQueue
-from leukostream.edge.pipeline.stop import StopSwitch
-from leukostream.edge.settings import Policy
+from edge.camera.frame import Frame, SourceNote, SourceTimeout
+from edge.contracts.errors import EngineError, SourceError
+from edge.contracts.status import FieldStatus, RunOutcome
+from edge.pipeline.batching import Batching
+from edge.pipeline.grabber import Grabber
+from edge.pipeline.job import Job
+from edge.pipeline.ledger import Ledger
+from edge.pipeline.loop import EngineLoop
+from edge.pipeline.queue import FieldQueue
+from edge.pipeline.stop import StopSwitch
+from edge.settings import Policy
 
 pytestmark = pytest.mark.timeout(30)
 

@@ -11,19 +11,19 @@ from hypothesis import strategies as st
 from support.stand_ins import ListSource, Status, frame_of
 from support.tiny_bundle import blob_field, write_tiny_bundle
 
-from leukostream.edge.camera.frame import Frame, SourceNote
-from leukostream.edge.camera.uri import open_source
-from leukostream.edge.contracts.bundle import Bundle
-from leukostream.edge.contracts.detections import RawDetections
-from leukostream.edge.contracts.errors import ConfigError, EngineError, LeukoError, SourceError
-from leukostream.edge.contracts.messages import RunStartCommand
-from leukostream.edge.contracts.records import Event, FieldRecord, Record, RunStart, RunStop
-from leukostream.edge.contracts.status import FieldStatus, RunOutcome
-from leukostream.edge.engine.base import Engine
-from leukostream.edge.journal.memory import MemoryJournal
-from leukostream.edge.pipeline import Run, StopSwitch, engine_for, opened, run_fields
-from leukostream.edge.pipeline.work import plan_for
-from leukostream.edge.settings import EdgeSettings, Setup, resolve
+from edge.camera.frame import Frame, SourceNote
+from edge.camera.uri import open_source
+from edge.contracts.bundle import Bundle
+from edge.contracts.detections import RawDetections
+from edge.contracts.errors import ConfigError, EngineError, LeukoError, SourceError
+from edge.contracts.messages import RunStartCommand
+from edge.contracts.records import Event, FieldRecord, Record, RunStart, RunStop
+from edge.contracts.status import FieldStatus, RunOutcome
+from edge.engine.base import Engine
+from edge.journal.memory import MemoryJournal
+from edge.pipeline import Run, StopSwitch, engine_for, opened, run_fields
+from edge.pipeline.work import plan_for
+from edge.settings import EdgeSettings, Setup, resolve
 
 pytestmark = pytest.mark.timeout(40)
 

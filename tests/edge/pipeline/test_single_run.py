@@ -2,12 +2,12 @@
 
 import pytest
 
-from leukostream.edge.contracts.messages import RunStartCommand, RunStopCommand, TriggerCommand
-from leukostream.edge.contracts.status import FieldStatus
-from leukostream.edge.journal.memory import MemoryJournal
-from leukostream.edge.pipeline.ledger import Ledger
-from leukostream.edge.pipeline.single import SingleRun
-from leukostream.edge.pipeline.stop import StopSwitch
+from edge.contracts.messages import RunStartCommand, RunStopCommand, TriggerCommand
+from edge.contracts.status import FieldStatus
+from edge.journal.memory import MemoryJournal
+from edge.pipeline.ledger import Ledger
+from edge.pipeline.single import SingleRun
+from edge.pipeline.stop import StopSwitch
 
 pytestmark = pytest.mark.timeout(10)
 

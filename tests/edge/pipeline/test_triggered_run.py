@@ -12,19 +12,19 @@ from hypothesis import strategies as st
 from support.stand_ins import frame_of
 from support.tiny_bundle import blob_field, write_tiny_bundle
 
-from leukostream.edge.camera.frame import Frame, SourceBase, SourceEnded, SourceInfo, SourceTimeout, Trigger
-from leukostream.edge.camera.recording import FrameStore, RecordingSource
-from leukostream.edge.contracts.bundle import Bundle
-from leukostream.edge.contracts.errors import SourceError
-from leukostream.edge.contracts.messages import RunStartCommand, TriggerCommand
-from leukostream.edge.contracts.records import Event, FieldRecord, Record, RunStop
-from leukostream.edge.contracts.status import FieldStatus, RunOutcome
-from leukostream.edge.engine.base import Engine
-from leukostream.edge.journal.memory import MemoryJournal
-from leukostream.edge.pipeline import Run, StopSwitch, engine_for
-from leukostream.edge.pipeline.announcing import TriggerDesk
-from leukostream.edge.pipeline.work import plan_for
-from leukostream.edge.settings import EdgeSettings, Setup
+from edge.camera.frame import Frame, SourceBase, SourceEnded, SourceInfo, SourceTimeout, Trigger
+from edge.camera.recording import FrameStore, RecordingSource
+from edge.contracts.bundle import Bundle
+from edge.contracts.errors import SourceError
+from edge.contracts.messages import RunStartCommand, TriggerCommand
+from edge.contracts.records import Event, FieldRecord, Record, RunStop
+from edge.contracts.status import FieldStatus, RunOutcome
+from edge.engine.base import Engine
+from edge.journal.memory import MemoryJournal
+from edge.pipeline import Run, StopSwitch, engine_for
+from edge.pipeline.announcing import TriggerDesk
+from edge.pipeline.work import plan_for
+from edge.settings import EdgeSettings, Setup
 
 pytestmark = pytest.mark.timeout(40)
 IMAGE = blob_field([("lymphocyte", 40, 40)])

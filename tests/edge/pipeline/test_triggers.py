@@ -7,15 +7,15 @@ import pytest
 from support.scripted_run import run_start
 from support.stand_ins import HEIGHT_PX, WIDTH_PX, frame_of
 
-from leukostream.edge.camera.frame import Frame, SourceBase, SourceEnded, SourceInfo, SourceTimeout, Trigger
-from leukostream.edge.contracts.errors import JournalError
-from leukostream.edge.contracts.messages import Accepted, Rejected, TriggerCommand
-from leukostream.edge.contracts.status import FieldStatus
-from leukostream.edge.journal.memory import MemoryJournal
-from leukostream.edge.pipeline.announcing import TriggerDesk
-from leukostream.edge.pipeline.arrivals import AdviceNote
-from leukostream.edge.pipeline.backlog import Backlog
-from leukostream.edge.pipeline.exposing import Exposures
+from edge.camera.frame import Frame, SourceBase, SourceEnded, SourceInfo, SourceTimeout, Trigger
+from edge.contracts.errors import JournalError
+from edge.contracts.messages import Accepted, Rejected, TriggerCommand
+from edge.contracts.status import FieldStatus
+from edge.journal.memory import MemoryJournal
+from edge.pipeline.announcing import TriggerDesk
+from edge.pipeline.arrivals import AdviceNote
+from edge.pipeline.backlog import Backlog
+from edge.pipeline.exposing import Exposures
 
 
 def command(index: int, trigger_id: str | None = None, cmd_id: str | None = None) -> TriggerCommand:

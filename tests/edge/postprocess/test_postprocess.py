@@ -5,11 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from leukostream.edge.camera.fit import FitPlan, plan_fit
-from leukostream.edge.contracts.bundle import Thresholds
-from leukostream.edge.contracts.cells import INDEX, NAMES, UNIDENTIFIED, UNIDENTIFIED_NON_WBC
-from leukostream.edge.contracts.detections import Cells, RawDetections
-from leukostream.edge.postprocess import OperatingPoint, field_counts, label_of, postprocess, to_records
+from edge.camera.fit import FitPlan, plan_fit
+from edge.contracts.bundle import Thresholds
+from edge.contracts.cells import INDEX, NAMES, UNIDENTIFIED, UNIDENTIFIED_NON_WBC
+from edge.contracts.detections import Cells, RawDetections
+from edge.postprocess import OperatingPoint, field_counts, label_of, postprocess, to_records
 
 pytestmark = pytest.mark.timeout(20)
 K = 16

@@ -8,11 +8,11 @@ import pytest
 from support.signed import change_json, secret_of, sign, signature_of, some_profile, trusting
 from support.tiny_bundle import write_tiny_bundle
 
-from leukostream.edge.contracts.bundle import MANIFEST, Bundle, load_bundle
-from leukostream.edge.contracts.errors import BundleError, ConfigError, ProfileError
-from leukostream.edge.contracts.signature import Signature, signature_file
-from leukostream.edge.settings import Setup, resolve
-from leukostream.edge.signing.keys import read_secret
+from edge.contracts.bundle import MANIFEST, Bundle, load_bundle
+from edge.contracts.errors import BundleError, ConfigError, ProfileError
+from edge.contracts.signature import Signature, signature_file
+from edge.settings import Setup, resolve
+from edge.signing.keys import read_secret
 
 pytestmark = pytest.mark.timeout(20)
 

@@ -9,13 +9,13 @@ from support.made_up_engine import machine, write_engine
 from support.signed import secret_of, sign, trusting
 from support.tiny_bundle import write_tiny_bundle
 
-from leukostream.edge.contracts.bundle import Bundle
-from leukostream.edge.contracts.engine import ENGINE_MANIFEST, PARITY, PLAN, EngineFiles, engine_folders, engines_folder
-from leukostream.edge.contracts.errors import EngineError
-from leukostream.edge.contracts.signature import signature_file
-from leukostream.edge.engine.choice import choose_engine
-from leukostream.edge.engine.fitting import Wanted
-from leukostream.edge.signing import Signers
+from edge.contracts.bundle import Bundle
+from edge.contracts.engine import ENGINE_MANIFEST, PARITY, PLAN, EngineFiles, engine_folders, engines_folder
+from edge.contracts.errors import EngineError
+from edge.contracts.signature import signature_file
+from edge.engine.choice import choose_engine
+from edge.engine.fitting import Wanted
+from edge.signing import Signers
 
 pytestmark = pytest.mark.timeout(20)
 

@@ -21,10 +21,10 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
-from leukostream.edge.contracts.errors import ConfigError
-from leukostream.edge.contracts.signature import statement
-from leukostream.edge.signing import Signers
-from leukostream.edge.signing.keys import new_pair, read_secret
+from edge.contracts.errors import ConfigError
+from edge.contracts.signature import statement
+from edge.signing import Signers
+from edge.signing.keys import new_pair, read_secret
 
 pytestmark = pytest.mark.timeout(20)
 

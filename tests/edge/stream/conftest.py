@@ -8,10 +8,10 @@ import pytest
 from support.c_client import build_checked
 from support.scripted_run import Edge, ScriptedRun, StartEdge
 
-from leukostream.edge.contracts.status import RunOutcome
-from leukostream.edge.journal.memory import MemoryJournal
-from leukostream.edge.stream.server import EdgeServer
-from leukostream.edge.stream.settings import StreamSettings
+from edge.contracts.status import RunOutcome
+from edge.journal.memory import MemoryJournal
+from edge.stream.server import EdgeServer
+from edge.stream.settings import StreamSettings
 
 
 @pytest.fixture(scope="session")

@@ -25,10 +25,10 @@ from support.ports import free_endpoint
 from support.scripted_run import Edge, ScriptedRun, StartEdge
 from support.wire import Cable, RawClient
 
-from leukostream.edge.contracts.status import RunOutcome
-from leukostream.edge.journal.memory import MemoryJournal
-from leukostream.edge.stream.keys import EDGE, AllowList, new_pair
-from leukostream.edge.stream.server import EdgeServer
+from edge.contracts.status import RunOutcome
+from edge.journal.memory import MemoryJournal
+from edge.stream.keys import EDGE, AllowList, new_pair
+from edge.stream.server import EdgeServer
 
 pytestmark = pytest.mark.timeout(40)
 IMPATIENT = ("--dead-after-ms", "300", "--reconnect-ms", "300")

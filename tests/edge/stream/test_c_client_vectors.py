@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
-from leukostream.edge.contracts import messages as m
-from leukostream.edge.contracts.base import Wire
-from leukostream.edge.contracts.records import FieldRecord, RunStop
-from leukostream.edge.contracts.status import FieldStatus, RunOutcome
-from leukostream.edge.contracts.telemetry import TELEMETRY
-from leukostream.edge.stream.codec import encode
+from edge.contracts import messages as m
+from edge.contracts.base import Wire
+from edge.contracts.records import FieldRecord, RunStop
+from edge.contracts.status import FieldStatus, RunOutcome
+from edge.contracts.telemetry import TELEMETRY
+from edge.stream.codec import encode
 
 VECTORS = Path(__file__).parents[3] / "docs" / "vectors"
 INDEX: list[dict[str, Any]] = json.loads((VECTORS / "index.json").read_text(encoding="utf-8"))

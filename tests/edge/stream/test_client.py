@@ -7,12 +7,12 @@ import pytest
 import zmq
 from support.scripted_run import field_record, run_start, run_stop
 
-from leukostream.edge.contracts.base import Wire
-from leukostream.edge.contracts.errors import StreamError
-from leukostream.edge.contracts.messages import Accepted, RunStartCommand, Welcome
-from leukostream.edge.stream.client import Controller
-from leukostream.edge.stream.codec import decode_to_edge, encode
-from leukostream.edge.stream.settings import ClientSettings
+from edge.contracts.base import Wire
+from edge.contracts.errors import StreamError
+from edge.contracts.messages import Accepted, RunStartCommand, Welcome
+from edge.stream.client import Controller
+from edge.stream.codec import decode_to_edge, encode
+from edge.stream.settings import ClientSettings
 
 pytestmark = pytest.mark.timeout(20)
 

@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.scripted_run import field_record, run_start, run_stop
 
-from leukostream.edge.contracts import messages as m
-from leukostream.edge.contracts.base import Wire
-from leukostream.edge.contracts.records import Advice, Event, StagePosition
-from leukostream.edge.contracts.status import FieldStatus
-from leukostream.edge.stream import codec
+from edge.contracts import messages as m
+from edge.contracts.base import Wire
+from edge.contracts.records import Advice, Event, StagePosition
+from edge.contracts.status import FieldStatus
+from edge.stream import codec
 
 pytestmark = pytest.mark.timeout(30)
 

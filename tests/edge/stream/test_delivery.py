@@ -7,10 +7,10 @@ import pytest
 from support.scripted_run import StartEdge, field_record
 from support.wire import RawClient
 
-from leukostream.edge.contracts.records import RunStop
-from leukostream.edge.contracts.status import RunOutcome
-from leukostream.edge.stream.client import Controller
-from leukostream.edge.stream.settings import ClientSettings, StreamSettings
+from edge.contracts.records import RunStop
+from edge.contracts.status import RunOutcome
+from edge.stream.client import Controller
+from edge.stream.settings import ClientSettings, StreamSettings
 
 pytestmark = pytest.mark.timeout(30)
 

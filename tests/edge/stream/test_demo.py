@@ -11,7 +11,7 @@ import pytest
 from support.tiny_bundle import write_tiny_bundle
 
 pytestmark = pytest.mark.timeout(60)
-DEMO = [sys.executable, "-m", "leukostream.edge.cli", "demo"]
+DEMO = [sys.executable, "-m", "edge.cli", "demo"]
 
 
 def _demo(*arguments: str) -> tuple[int, list[str], str]:

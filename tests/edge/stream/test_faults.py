@@ -11,18 +11,18 @@ import pytest
 from support.scripted_run import StartEdge, run_start, run_stop
 from support.wire import RawClient
 
-from leukostream.edge.contracts.errors import StreamError
-from leukostream.edge.contracts.messages import TriggerCommand
-from leukostream.edge.journal.base import Journal
-from leukostream.edge.journal.memory import MemoryJournal
-from leukostream.edge.journal.sqlite import SqliteJournal
-from leukostream.edge.pipeline.single import SingleRun
-from leukostream.edge.pipeline.stop import StopSwitch
-from leukostream.edge.stream.client import Controller
-from leukostream.edge.stream.codec import MAX_TO_EDGE_BYTES
-from leukostream.edge.stream.keys import EDGE, new_pair
-from leukostream.edge.stream.server import EdgeServer
-from leukostream.edge.stream.settings import ClientSettings, StreamSettings
+from edge.contracts.errors import StreamError
+from edge.contracts.messages import TriggerCommand
+from edge.journal.base import Journal
+from edge.journal.memory import MemoryJournal
+from edge.journal.sqlite import SqliteJournal
+from edge.pipeline.single import SingleRun
+from edge.pipeline.stop import StopSwitch
+from edge.stream.client import Controller
+from edge.stream.codec import MAX_TO_EDGE_BYTES
+from edge.stream.keys import EDGE, new_pair
+from edge.stream.server import EdgeServer
+from edge.stream.settings import ClientSettings, StreamSettings
 
 pytestmark = pytest.mark.timeout(30)
 

@@ -7,9 +7,9 @@ import pytest
 from support.scripted_run import StartEdge
 from support.wire import RawClient
 
-from leukostream.edge.contracts.errors import StreamError
-from leukostream.edge.stream.client import Controller
-from leukostream.edge.stream.settings import StreamSettings
+from edge.contracts.errors import StreamError
+from edge.stream.client import Controller
+from edge.stream.settings import StreamSettings
 
 pytestmark = pytest.mark.timeout(20)
 

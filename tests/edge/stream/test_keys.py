@@ -12,12 +12,12 @@ import zmq
 from support.ports import free_endpoint
 from support.scripted_run import ScriptedRun
 
-from leukostream.edge.contracts.errors import StreamError
-from leukostream.edge.contracts.records import RunStop
-from leukostream.edge.journal.memory import MemoryJournal
-from leukostream.edge.stream.client import Controller
-from leukostream.edge.stream.keys import ALLOWED, EDGE, AllowList, ClientKeys, client_keys, new_pair, read_pair, read_public
-from leukostream.edge.stream.server import EdgeServer
+from edge.contracts.errors import StreamError
+from edge.contracts.records import RunStop
+from edge.journal.memory import MemoryJournal
+from edge.stream.client import Controller
+from edge.stream.keys import ALLOWED, EDGE, AllowList, ClientKeys, client_keys, new_pair, read_pair, read_public
+from edge.stream.server import EdgeServer
 
 pytestmark = pytest.mark.timeout(40)
 
@@ -193,7 +193,7 @@ def test_a_list_that_cannot_be_read_lets_nobody_in(keys: Path) -> None:
 
 def test_the_commands_bring_two_machines_together(tmp_path: Path) -> None:
     def edge(*arguments: str) -> "subprocess.CompletedProcess[str]":
-        command = [sys.executable, "-m", "leukostream.edge.cli", *arguments]
+        command = [sys.executable, "-m", "edge.cli", *arguments]
         return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
     ours, theirs = tmp_path / "edge", tmp_path / "scanner"
@@ -203,7 +203,7 @@ def test_the_commands_bring_two_machines_together(tmp_path: Path) -> None:
     assert edge("keys", "list", "--keys", str(ours)).stdout.startswith("scanner-1  ")
     bind = free_endpoint()
     source = ("--source", "virtual:seed=1,fields=3,wbc=1", "--bind", bind, "--keys", str(ours))
-    running = subprocess.Popen([sys.executable, "-m", "leukostream.edge.cli", "run", *source], stderr=subprocess.DEVNULL)
+    running = subprocess.Popen([sys.executable, "-m", "edge.cli", "run", *source], stderr=subprocess.DEVNULL)
     try:
         secret, public = str(theirs / "scanner-1.key_secret"), str(ours / "edge.key")
         watched = edge("watch", bind, "--key", secret, "--edge-key", public, "--json", "--timeout-s", "30")

@@ -7,9 +7,9 @@ from typing import get_args
 import pytest
 from pydantic import TypeAdapter
 
-from leukostream.edge.contracts import messages as m
-from leukostream.edge.contracts.base import Wire
-from leukostream.edge.stream.codec import encode
+from edge.contracts import messages as m
+from edge.contracts.base import Wire
+from edge.stream.codec import encode
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "protocol.md").read_text(encoding="utf-8")

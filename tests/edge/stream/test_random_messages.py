@@ -11,8 +11,8 @@ import pytest
 from support.attackers import ATTACKERS, UNREADABLE
 from support.scripted_run import StartEdge
 
-from leukostream.edge.stream.client import Controller
-from leukostream.edge.stream.settings import ClientSettings, StreamSettings
+from edge.stream.client import Controller
+from edge.stream.settings import ClientSettings, StreamSettings
 
 pytestmark = pytest.mark.timeout(120)
 TESTS = Path(__file__).parents[2]

@@ -6,15 +6,15 @@ import pytest
 from support.scripted_run import StartEdge
 from support.wire import Cable
 
-from leukostream.edge.contracts.errors import StreamError
-from leukostream.edge.contracts.messages import Accepted, Resume, RunStartCommand
-from leukostream.edge.contracts.records import RunStart
-from leukostream.edge.journal.memory import MemoryJournal
-from leukostream.edge.pipeline.single import SingleRun
-from leukostream.edge.pipeline.stop import StopSwitch
-from leukostream.edge.stream.client import Controller
-from leukostream.edge.stream.server import EdgeServer
-from leukostream.edge.stream.settings import ClientSettings, StreamSettings
+from edge.contracts.errors import StreamError
+from edge.contracts.messages import Accepted, Resume, RunStartCommand
+from edge.contracts.records import RunStart
+from edge.journal.memory import MemoryJournal
+from edge.pipeline.single import SingleRun
+from edge.pipeline.stop import StopSwitch
+from edge.stream.client import Controller
+from edge.stream.server import EdgeServer
+from edge.stream.settings import ClientSettings, StreamSettings
 
 pytestmark = pytest.mark.timeout(30)
 QUICK = ClientSettings(window=8, ping_every_s=0.1, dead_after_s=0.5, reconnect_s=3, command_retry_s=0.1)

@@ -14,25 +14,25 @@ import pytest
 from support.stand_ins import HEIGHT_PX, WIDTH_PX, frame_of
 from support.wire import RawClient
 
-from leukostream.edge.camera.frame import Frame, SourceBase, SourceInfo, SourceTimeout, Trigger
-from leukostream.edge.contracts.messages import Accepted, Rejected, RunStartCommand, TriggerCommand
-from leukostream.edge.contracts.records import Advice, FieldRecord, Record, RunStop
-from leukostream.edge.contracts.status import FieldStatus
-from leukostream.edge.journal.base import Journal
-from leukostream.edge.journal.interrupted import end_interrupted
-from leukostream.edge.journal.memory import MemoryJournal
-from leukostream.edge.journal.sqlite import SqliteJournal
-from leukostream.edge.pipeline.announcing import TriggerDesk
-from leukostream.edge.pipeline.arrivals import AdviceNote
-from leukostream.edge.pipeline.backlog import Backlog
-from leukostream.edge.pipeline.exposing import Exposures
-from leukostream.edge.pipeline.job import Job
-from leukostream.edge.pipeline.recorder import Recorder
-from leukostream.edge.pipeline.single import SingleRun
-from leukostream.edge.pipeline.stop import StopSwitch
-from leukostream.edge.stream.client import Controller
-from leukostream.edge.stream.server import EdgeServer
-from leukostream.edge.stream.settings import ClientSettings, StreamSettings
+from edge.camera.frame import Frame, SourceBase, SourceInfo, SourceTimeout, Trigger
+from edge.contracts.messages import Accepted, Rejected, RunStartCommand, TriggerCommand
+from edge.contracts.records import Advice, FieldRecord, Record, RunStop
+from edge.contracts.status import FieldStatus
+from edge.journal.base import Journal
+from edge.journal.interrupted import end_interrupted
+from edge.journal.memory import MemoryJournal
+from edge.journal.sqlite import SqliteJournal
+from edge.pipeline.announcing import TriggerDesk
+from edge.pipeline.arrivals import AdviceNote
+from edge.pipeline.backlog import Backlog
+from edge.pipeline.exposing import Exposures
+from edge.pipeline.job import Job
+from edge.pipeline.recorder import Recorder
+from edge.pipeline.single import SingleRun
+from edge.pipeline.stop import StopSwitch
+from edge.stream.client import Controller
+from edge.stream.server import EdgeServer
+from edge.stream.settings import ClientSettings, StreamSettings
 
 from support.scripted_run import run_start  # isort: skip
 

@@ -10,8 +10,8 @@ import pytest
 from support.scripted_run import StartEdge
 from support.wire import RawClient
 
-from leukostream.edge.published.directions import DIRECTIONS
-from leukostream.edge.stream.codec import MessageError, decode_to_edge, encode
+from edge.published.directions import DIRECTIONS
+from edge.stream.codec import MessageError, decode_to_edge, encode
 
 FOLDER = Path(__file__).parents[3] / "docs" / "vectors"
 INDEX: list[dict[str, Any]] = json.loads((FOLDER / "index.json").read_text(encoding="utf-8"))

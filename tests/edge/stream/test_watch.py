@@ -10,17 +10,17 @@ from contextlib import contextmanager
 import pytest
 from support.scripted_run import Edge, StartEdge, field_record, run_start
 
-from leukostream.edge.commands import watch_text
-from leukostream.edge.contracts.records import RunStart
-from leukostream.edge.contracts.status import FieldStatus, RunOutcome
-from leukostream.edge.stream.client import Controller
+from edge.commands import watch_text
+from edge.contracts.records import RunStart
+from edge.contracts.status import FieldStatus, RunOutcome
+from edge.stream.client import Controller
 
 pytestmark = pytest.mark.timeout(40)
 
 
 @contextmanager
 def _watching(*arguments: str) -> Iterator["subprocess.Popen[str]"]:
-    command = [sys.executable, "-m", "leukostream.edge.cli", "watch", *arguments]
+    command = [sys.executable, "-m", "edge.cli", "watch", *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
             yield process

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import zmq
 
-from leukostream.edge.contracts.base import Wire
-from leukostream.edge.published.telemetry import TELEMETRY_VECTORS
-from leukostream.edge.stream.codec import encode
+from edge.contracts.base import Wire
+from edge.published.telemetry import TELEMETRY_VECTORS
+from edge.stream.codec import encode
 
 DASHBOARD = Path(__file__).parents[3] / "examples" / "dashboard.py"
 

@@ -8,9 +8,9 @@ import jsonschema
 from support.scripted_run import field_record
 from support.telemetry_bench import Bench
 
-from leukostream.edge.contracts.records import FieldRecord
-from leukostream.edge.contracts.telemetry import Live, LiveField
-from leukostream.edge.stream.codec import encode
+from edge.contracts.records import FieldRecord
+from edge.contracts.telemetry import Live, LiveField
+from edge.stream.codec import encode
 
 DOCS = Path(__file__).parents[3] / "docs"
 

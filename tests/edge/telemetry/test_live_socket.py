@@ -13,11 +13,11 @@ from support.ports import free_endpoint
 from support.scripted_run import field_record, run_start, run_stop
 from support.telemetry_bench import CALM, Bench, Subscriber
 
-from leukostream.edge.contracts.errors import StreamError
-from leukostream.edge.contracts.status import FieldStatus
-from leukostream.edge.contracts.telemetry import Live
-from leukostream.edge.stream.keys import EDGE, client_keys
-from leukostream.edge.telemetry.publisher import ALIVE_S, Publisher
+from edge.contracts.errors import StreamError
+from edge.contracts.status import FieldStatus
+from edge.contracts.telemetry import Live
+from edge.stream.keys import EDGE, client_keys
+from edge.telemetry.publisher import ALIVE_S, Publisher
 
 pytestmark = pytest.mark.timeout(30)
 

@@ -12,11 +12,11 @@ from prometheus_client.parser import text_string_to_metric_families as plain_tex
 from support.scripted_run import field_record, run_start
 from support.telemetry_bench import CALM, Bench
 
-from leukostream.edge.contracts.errors import StreamError
-from leukostream.edge.contracts.records import FieldRecord, StageTimes
-from leukostream.edge.contracts.status import FieldStatus
-from leukostream.edge.telemetry.hub import Telemetry
-from leukostream.edge.telemetry.tally import BOUNDS_S, STAGES
+from edge.contracts.errors import StreamError
+from edge.contracts.records import FieldRecord, StageTimes
+from edge.contracts.status import FieldStatus
+from edge.telemetry.hub import Telemetry
+from edge.telemetry.tally import BOUNDS_S, STAGES
 
 pytestmark = pytest.mark.timeout(30)
 HERE = "127.0.0.1:0"

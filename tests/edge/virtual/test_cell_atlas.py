@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from leukostream.edge.contracts.cells import INDEX, NAMES
-from leukostream.edge.contracts.errors import ConfigError
-from leukostream.edge.virtual import PLATELET, RED_CELL, UM_PER_PX, CellAtlas, draw_stain
-from leukostream.edge.virtual.placement import Float64
-from leukostream.edge.virtual.stain import EOSIN, PURPLE
+from edge.contracts.cells import INDEX, NAMES
+from edge.contracts.errors import ConfigError
+from edge.virtual import PLATELET, RED_CELL, UM_PER_PX, CellAtlas, draw_stain
+from edge.virtual.placement import Float64
+from edge.virtual.stain import EOSIN, PURPLE
 
 LARGEST_UM = 32.0
 

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from leukostream.edge.contracts.cells import CELLS, NAMES
-from leukostream.edge.virtual import UM_PER_PX, SlideSettings, VirtualSlide
-from leukostream.edge.virtual.placement import Placement
-from leukostream.edge.virtual.settings import FIELD_AREA_UM2
-from leukostream.edge.virtual.slide import JUDGED_FRACTION
+from edge.contracts.cells import CELLS, NAMES
+from edge.virtual import UM_PER_PX, SlideSettings, VirtualSlide
+from edge.virtual.placement import Placement
+from edge.virtual.settings import FIELD_AREA_UM2
+from edge.virtual.slide import JUDGED_FRACTION
 
 EVEN = dict.fromkeys(NAMES, 1.0)
 CLEAR = {"noise": 0.0, "blur_px": 0.0, "defocus_px": 0.0, "vignetting": 0.0}

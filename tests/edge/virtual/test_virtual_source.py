@@ -7,9 +7,9 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from leukostream.edge.camera.frame import Frame, SourceEnded, SourceTimeout
-from leukostream.edge.camera.virtual import VirtualSource, parse_virtual
-from leukostream.edge.contracts.errors import ConfigError
+from edge.camera.frame import Frame, SourceEnded, SourceTimeout
+from edge.camera.virtual import VirtualSource, parse_virtual
+from edge.contracts.errors import ConfigError
 
 SMALL = "variants=1,width=200,height=160"
 

@@ -13,13 +13,13 @@ import torch
 from support.small_model import Model
 from support.small_trainer import Lab, leuko_train
 
-from leukostream.edge.contracts.bundle import Thresholds, load_bundle
-from leukostream.edge.settings import SHIPPED_BUNDLE
-from leukostream.trainer.checkpoint import load_checkpoint, save_checkpoint
-from leukostream.trainer.commands import crossvalidate
-from leukostream.trainer.data.datasets import load_datasets
-from leukostream.trainer.data.training_set import TrainingSet
-from leukostream.trainer.evaluation.summary import Summary
+from edge.contracts.bundle import Thresholds, load_bundle
+from edge.settings import SHIPPED_BUNDLE
+from trainer.checkpoint import load_checkpoint, save_checkpoint
+from trainer.commands import crossvalidate
+from trainer.data.datasets import load_datasets
+from trainer.data.training_set import TrainingSet
+from trainer.evaluation.summary import Summary
 
 pytestmark = pytest.mark.timeout(120)
 

@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 from support.smears import smear, write
 
-from leukostream.edge.contracts.errors import DataError
-from leukostream.trainer.data.annotation import Annotation
-from leukostream.trainer.data.centre_cell import find_centre_cell
-from leukostream.trainer.data.class_map import ClassMap
-from leukostream.trainer.data.datasets import load_datasets
-from leukostream.trainer.data.description import ClassFoldersDataset
-from leukostream.trainer.data.image_file import read_image
-from leukostream.trainer.data.read_class_folders import divided, read_class_folders
-from leukostream.trainer.recipe import RECIPES
+from edge.contracts.errors import DataError
+from trainer.data.annotation import Annotation
+from trainer.data.centre_cell import find_centre_cell
+from trainer.data.class_map import ClassMap
+from trainer.data.datasets import load_datasets
+from trainer.data.description import ClassFoldersDataset
+from trainer.data.image_file import read_image
+from trainer.data.read_class_folders import divided, read_class_folders
+from trainer.recipe import RECIPES
 
 pytestmark = pytest.mark.timeout(60)
 

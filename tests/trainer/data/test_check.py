@@ -12,14 +12,14 @@ import pytest
 import yaml
 from support.smears import CLASS_MAP, NUCLEUS, smear, voc, write
 
-from leukostream.edge.contracts.cells import INDEX
-from leukostream.edge.contracts.errors import DataError
-from leukostream.edge.contracts.labels import LabelledImage, read_label_lines, write_label_lines
-from leukostream.trainer.cli import main
-from leukostream.trainer.data.annotation import UNTYPED_WBC, Annotation
-from leukostream.trainer.data.cell_sizes import cell_sizes, cells_off, sources_off, sources_unlikely
-from leukostream.trainer.data.datasets import load_datasets
-from leukostream.trainer.data.label_lines import label_lines
+from edge.contracts.cells import INDEX
+from edge.contracts.errors import DataError
+from edge.contracts.labels import LabelledImage, read_label_lines, write_label_lines
+from trainer.cli import main
+from trainer.data.annotation import UNTYPED_WBC, Annotation
+from trainer.data.cell_sizes import cell_sizes, cells_off, sources_off, sources_unlikely
+from trainer.data.datasets import load_datasets
+from trainer.data.label_lines import label_lines
 
 pytestmark = pytest.mark.timeout(30)
 

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from support.smears import smear, write
 
-from leukostream.edge.contracts.detections import Image
-from leukostream.edge.contracts.errors import DataError
-from leukostream.trainer.data.annotation import Annotation
-from leukostream.trainer.data.groups import groups_of, near_duplicates, same_picture
+from edge.contracts.detections import Image
+from edge.contracts.errors import DataError
+from trainer.data.annotation import Annotation
+from trainer.data.groups import groups_of, near_duplicates, same_picture
 
 pytestmark = pytest.mark.timeout(20)
 

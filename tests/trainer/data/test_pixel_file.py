@@ -7,10 +7,10 @@ import psutil
 import pytest
 from support.full_disk import files_limited_to
 
-from leukostream.edge.contracts.detections import Image
-from leukostream.edge.contracts.errors import DataError
-from leukostream.trainer.data import pixel_file
-from leukostream.trainer.data.pixel_file import PixelFile
+from edge.contracts.detections import Image
+from edge.contracts.errors import DataError
+from trainer.data import pixel_file
+from trainer.data.pixel_file import PixelFile
 
 SEGMENT = 1 << 16
 

@@ -8,10 +8,10 @@ import pytest
 import yaml
 from support.smears import CLASS_MAP, smear, write
 
-from leukostream.edge.contracts.cells import INDEX
-from leukostream.edge.contracts.errors import DataError
-from leukostream.trainer.data.annotation import IGNORE, Annotation
-from leukostream.trainer.data.datasets import load_datasets
+from edge.contracts.cells import INDEX
+from edge.contracts.errors import DataError
+from trainer.data.annotation import IGNORE, Annotation
+from trainer.data.datasets import load_datasets
 
 pytestmark = pytest.mark.timeout(20)
 

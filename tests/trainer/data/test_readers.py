@@ -11,17 +11,17 @@ import pytest
 import yaml
 from support.smears import CLASS_MAP, smear, voc, write, yolo
 
-from leukostream.edge.contracts.cells import INDEX
-from leukostream.edge.contracts.detections import Image
-from leukostream.edge.contracts.errors import DataError
-from leukostream.trainer.data.annotation import IGNORE, UNTYPED_WBC, Annotation
-from leukostream.trainer.data.class_map import load_class_map
-from leukostream.trainer.data.datasets import data_sha256, load_datasets
-from leukostream.trainer.data.description import VocDataset, YoloDataset
-from leukostream.trainer.data.image_file import image_size, read_image
-from leukostream.trainer.data.provenance import describe
-from leukostream.trainer.data.read_voc import read_voc
-from leukostream.trainer.data.read_yolo import read_yolo
+from edge.contracts.cells import INDEX
+from edge.contracts.detections import Image
+from edge.contracts.errors import DataError
+from trainer.data.annotation import IGNORE, UNTYPED_WBC, Annotation
+from trainer.data.class_map import load_class_map
+from trainer.data.datasets import data_sha256, load_datasets
+from trainer.data.description import VocDataset, YoloDataset
+from trainer.data.image_file import image_size, read_image
+from trainer.data.provenance import describe
+from trainer.data.read_voc import read_voc
+from trainer.data.read_yolo import read_yolo
 
 pytestmark = pytest.mark.timeout(20)
 

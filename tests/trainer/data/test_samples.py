@@ -10,18 +10,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.smears import CYTOPLASM, smear, write
 
-from leukostream.edge.contracts.errors import DataError
-from leukostream.trainer.data.annotation import IGNORE, UNTYPED_NEUTROPHIL, UNTYPED_WBC, Annotation
-from leukostream.trainer.data.augment import AugmentSettings, augment
-from leukostream.trainer.data.balance import CellPicker
-from leukostream.trainer.data.compose import MIN_IMAGE_PX, Composer, ComposeSettings
-from leukostream.trainer.data.contact_sheet import contact_sheet
-from leukostream.trainer.data.field import Field, cut_boxes, resized, turned
-from leukostream.trainer.data.painted import without_photographs
-from leukostream.trainer.data.palette import palette_of, repainted
-from leukostream.trainer.data.scenery import free_rectangles
-from leukostream.trainer.data.store import ImageStore
-from leukostream.trainer.data.training_set import TrainingSet
+from edge.contracts.errors import DataError
+from trainer.data.annotation import IGNORE, UNTYPED_NEUTROPHIL, UNTYPED_WBC, Annotation
+from trainer.data.augment import AugmentSettings, augment
+from trainer.data.balance import CellPicker
+from trainer.data.compose import MIN_IMAGE_PX, Composer, ComposeSettings
+from trainer.data.contact_sheet import contact_sheet
+from trainer.data.field import Field, cut_boxes, resized, turned
+from trainer.data.painted import without_photographs
+from trainer.data.palette import palette_of, repainted
+from trainer.data.scenery import free_rectangles
+from trainer.data.store import ImageStore
+from trainer.data.training_set import TrainingSet
 
 pytestmark = pytest.mark.timeout(60)
 

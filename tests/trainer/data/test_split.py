@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import leukostream.trainer
-from leukostream.edge.contracts.errors import ConfigError
-from leukostream.trainer.data import split as split_module
-from leukostream.trainer.data.annotation import Annotation
-from leukostream.trainer.data.datasets import each_once, read_dataset
-from leukostream.trainer.data.description import load_description
-from leukostream.trainer.data.split import divide, folds_of, parse_plan, parse_splits
+import trainer
+from edge.contracts.errors import ConfigError
+from trainer.data import split as split_module
+from trainer.data.annotation import Annotation
+from trainer.data.datasets import each_once, read_dataset
+from trainer.data.description import load_description
+from trainer.data.split import divide, folds_of, parse_plan, parse_splits
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -135,7 +135,7 @@ def test_no_fold_ever_parts_a_group(groups: list[int], labels: st.DataObject, fo
 @pytest.fixture(scope="module")
 def real(real_data: Path) -> list[Annotation]:
     """TXL-PBC and BCCD, of which 160 images are in both."""
-    path = Path(leukostream.trainer.__file__).parent / "recipes" / "datasets.yaml"
+    path = Path(trainer.__file__).parent / "recipes" / "datasets.yaml"
     return each_once(part for one in load_description(path).datasets[:2] for part in read_dataset(one, path, real_data))
 
 

@@ -11,14 +11,14 @@ import yaml
 from support.small_trainer import Lab
 from support.smears import CLASS_MAP, smear, voc, write
 
-from leukostream.edge.contracts.errors import DataError
-from leukostream.trainer.checkpoint import load_checkpoint
-from leukostream.trainer.cli import main
-from leukostream.trainer.data.annotation import Annotation
-from leukostream.trainer.data.compose import Composer, ComposeSettings
-from leukostream.trainer.data.datasets import load_datasets
-from leukostream.trainer.data.faults import STRICT, Faults, WithoutUnreadable
-from leukostream.trainer.data.store import ImageStore
+from edge.contracts.errors import DataError
+from trainer.checkpoint import load_checkpoint
+from trainer.cli import main
+from trainer.data.annotation import Annotation
+from trainer.data.compose import Composer, ComposeSettings
+from trainer.data.datasets import load_datasets
+from trainer.data.faults import STRICT, Faults, WithoutUnreadable
+from trainer.data.store import ImageStore
 
 pytestmark = pytest.mark.timeout(20)
 

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from leukostream.edge.contracts.cells import INDEX
-from leukostream.trainer.data.annotation import IGNORE
-from leukostream.trainer.evaluation.average_precision import FALSE, NEITHER, Curve, Floats, Ints, Judged, class_curve, match
+from edge.contracts.cells import INDEX
+from trainer.data.annotation import IGNORE
+from trainer.evaluation.average_precision import FALSE, NEITHER, Curve, Floats, Ints, Judged, class_curve, match
 
 LYM = INDEX["lymphocyte"]
 SIDE, PITCH = 40, 60

@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.evaluated import judged as image
 
-from leukostream.edge.contracts.cells import INDEX
-from leukostream.trainer.data.annotation import IGNORE, UNTYPED_NEUTROPHIL, UNTYPED_WBC
-from leukostream.trainer.evaluation.average_precision import (
+from edge.contracts.cells import INDEX
+from trainer.data.annotation import IGNORE, UNTYPED_NEUTROPHIL, UNTYPED_WBC
+from trainer.evaluation.average_precision import (
     Judged,
     class_curve,
     eleven_point_ap,

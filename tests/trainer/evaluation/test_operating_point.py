@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from support.evaluated import FAR, A, B, Box, Found, result
 
-from leukostream.edge.contracts.cells import INDEX, N_CLASSES, UNIDENTIFIED
-from leukostream.trainer.data.annotation import IGNORE, UNTYPED_NEUTROPHIL, UNTYPED_WBC
-from leukostream.trainer.evaluation.confusion import MISSED_COLUMN, confusion_of, mean_accuracy, shows_one_typed_cell
-from leukostream.trainer.evaluation.detect import ImageResult
-from leukostream.trainer.evaluation.operating_point import exact_limits, hits_of_class, truth_rows
-from leukostream.trainer.evaluation.worst import worst_errors
+from edge.contracts.cells import INDEX, N_CLASSES, UNIDENTIFIED
+from trainer.data.annotation import IGNORE, UNTYPED_NEUTROPHIL, UNTYPED_WBC
+from trainer.evaluation.confusion import MISSED_COLUMN, confusion_of, mean_accuracy, shows_one_typed_cell
+from trainer.evaluation.detect import ImageResult
+from trainer.evaluation.operating_point import exact_limits, hits_of_class, truth_rows
+from trainer.evaluation.worst import worst_errors
 
 LYM, MON, NRBC = INDEX["lymphocyte"], INDEX["monocyte"], INDEX["nrbc"]
 SEG = INDEX["neutrophil_segmented"]

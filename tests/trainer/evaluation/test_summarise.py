@@ -9,17 +9,17 @@ from hypothesis import strategies as st
 from rich.console import Console
 from support.evaluated import FAR, A, B, result
 
-from leukostream.edge.contracts.cells import INDEX
-from leukostream.trainer.data.annotation import UNTYPED_WBC
-from leukostream.trainer.evaluation.average_precision import Curve, class_curve, interpolated_ap
-from leukostream.trainer.evaluation.bootstrap import bootstrap, draw, weighted_ap
-from leukostream.trainer.evaluation.curves import curve_points
-from leukostream.trainer.evaluation.detect import ImageResult
-from leukostream.trainer.evaluation.report import remarks, table_of
-from leukostream.trainer.evaluation.subsets import dense, small_cells
-from leukostream.trainer.evaluation.summarise import EvaluationSettings, summarise, summarise_folds
-from leukostream.trainer.evaluation.summary import MAX_CURVE_POINTS, Summary
-from leukostream.trainer.evaluation.timing import times_of
+from edge.contracts.cells import INDEX
+from trainer.data.annotation import UNTYPED_WBC
+from trainer.evaluation.average_precision import Curve, class_curve, interpolated_ap
+from trainer.evaluation.bootstrap import bootstrap, draw, weighted_ap
+from trainer.evaluation.curves import curve_points
+from trainer.evaluation.detect import ImageResult
+from trainer.evaluation.report import remarks, table_of
+from trainer.evaluation.subsets import dense, small_cells
+from trainer.evaluation.summarise import EvaluationSettings, summarise, summarise_folds
+from trainer.evaluation.summary import MAX_CURVE_POINTS, Summary
+from trainer.evaluation.timing import times_of
 
 LYM, MON, NRBC, MYE = INDEX["lymphocyte"], INDEX["monocyte"], INDEX["nrbc"], INDEX["myelocyte"]
 BIG = (0, 0, 100, 100)

@@ -10,18 +10,18 @@ import torch
 from support.small_model import Model
 from support.small_trainer import Lab, leuko_train
 
-from leukostream.edge.contracts.bundle import Thresholds, load_bundle
-from leukostream.edge.contracts.errors import ConfigError, DataError, EngineError
-from leukostream.trainer.checkpoint import Checkpoint
-from leukostream.trainer.commands.evaluate import measure_split
-from leukostream.trainer.data.annotation import Annotation
-from leukostream.trainer.data.datasets import load_datasets
-from leukostream.trainer.data.provenance import image_key
-from leukostream.trainer.evaluation.detect import WARM_UP_IMAGES, ImageResult, results_of
-from leukostream.trainer.evaluation.report import remarks
-from leukostream.trainer.evaluation.summarise import EvaluationSettings, summarise
-from leukostream.trainer.evaluation.target import Target, bundle_target, checkpoint_target, target_of
-from leukostream.trainer.evaluation.torch_engine import TorchEngine
+from edge.contracts.bundle import Thresholds, load_bundle
+from edge.contracts.errors import ConfigError, DataError, EngineError
+from trainer.checkpoint import Checkpoint
+from trainer.commands.evaluate import measure_split
+from trainer.data.annotation import Annotation
+from trainer.data.datasets import load_datasets
+from trainer.data.provenance import image_key
+from trainer.evaluation.detect import WARM_UP_IMAGES, ImageResult, results_of
+from trainer.evaluation.report import remarks
+from trainer.evaluation.summarise import EvaluationSettings, summarise
+from trainer.evaluation.target import Target, bundle_target, checkpoint_target, target_of
+from trainer.evaluation.torch_engine import TorchEngine
 
 pytestmark = pytest.mark.timeout(120)
 

@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 from support.evaluated import A, result
 
-from leukostream.edge.contracts.cells import INDEX
-from leukostream.trainer.evaluation.summarise import EvaluationSettings, summarise
-from leukostream.trainer.evaluation.summary import Summary
-from leukostream.trainer.export.card import card
+from edge.contracts.cells import INDEX
+from trainer.evaluation.summarise import EvaluationSettings, summarise
+from trainer.evaluation.summary import Summary
+from trainer.export.card import card
 
 LYM, MON = INDEX["lymphocyte"], INDEX["monocyte"]
 

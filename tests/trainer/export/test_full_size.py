@@ -6,10 +6,10 @@ from support.agreement import agreement
 from support.smears import smear
 from support.yolo_cases import spread
 
-from leukostream.trainer.export.graph import to_onnx
-from leukostream.trainer.export.half_weights import store_weights_as_half
-from leukostream.trainer.models.catalogue import build_detector
-from leukostream.trainer.models.detector import Detector
+from trainer.export.graph import to_onnx
+from trainer.export.half_weights import store_weights_as_half
+from trainer.models.catalogue import build_detector
+from trainer.models.detector import Detector
 
 WIDTH_PX, HEIGHT_PX = 732, 574
 CELLS = ((150, 140, 45), (500, 300, 55), (690, 520, 50))

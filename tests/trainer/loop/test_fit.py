@@ -12,12 +12,12 @@ import torch
 from support.full_disk import files_limited_to
 from support.small_trainer import RECIPE, Lab
 
-from leukostream.edge.contracts.errors import ConfigError, DataError
-from leukostream.trainer.checkpoint import load_checkpoint
-from leukostream.trainer.data.training_set import TrainingSet
-from leukostream.trainer.loop.batches import batches, cut, part_numbers
-from leukostream.trainer.loop.fit import Outcome, fit
-from leukostream.trainer.recipe import Phase, Recipe, load_recipe
+from edge.contracts.errors import ConfigError, DataError
+from trainer.checkpoint import load_checkpoint
+from trainer.data.training_set import TrainingSet
+from trainer.loop.batches import batches, cut, part_numbers
+from trainer.loop.fit import Outcome, fit
+from trainer.recipe import Phase, Recipe, load_recipe
 
 pytestmark = pytest.mark.timeout(120)
 

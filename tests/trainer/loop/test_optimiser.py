@@ -6,8 +6,8 @@ import pytest
 import torch
 from support.small_trainer import RECIPE
 
-from leukostream.trainer.loop.optimiser import AdamW, Sgd, Steps, build_optimiser, learning_rate
-from leukostream.trainer.recipe import Recipe
+from trainer.loop.optimiser import AdamW, Sgd, Steps, build_optimiser, learning_rate
+from trainer.recipe import Recipe
 
 
 def test_the_learning_rate_warms_up_peaks_and_decays() -> None:

@@ -11,13 +11,13 @@ import torch
 from support.small_trainer import Lab, processes, start
 from torch import Tensor
 
-from leukostream.trainer.checkpoint import load_checkpoint
-from leukostream.trainer.data.training_set import TrainingSet
-from leukostream.trainer.loop.batches import Part
-from leukostream.trainer.loop.fit import fit
-from leukostream.trainer.loop.step import Stepper
-from leukostream.trainer.models.detector import Detector
-from leukostream.trainer.recipe import load_recipe
+from trainer.checkpoint import load_checkpoint
+from trainer.data.training_set import TrainingSet
+from trainer.loop.batches import Part
+from trainer.loop.fit import fit
+from trainer.loop.step import Stepper
+from trainer.models.detector import Detector
+from trainer.recipe import load_recipe
 
 pytestmark = pytest.mark.timeout(180)
 

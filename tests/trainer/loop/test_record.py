@@ -9,10 +9,10 @@ import pytest
 from support.small_trainer import RECIPE
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from leukostream.trainer.loop import record
-from leukostream.trainer.loop.batches import Batch
-from leukostream.trainer.loop.record import Clock, Record
-from leukostream.trainer.recipe import Recipe
+from trainer.loop import record
+from trainer.loop.batches import Batch
+from trainer.loop.record import Clock, Record
+from trainer.recipe import Recipe
 
 
 class Hand:

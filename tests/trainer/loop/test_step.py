@@ -6,13 +6,13 @@ import pytest
 import torch
 from support.small_trainer import RECIPE
 
-from leukostream.trainer.data.training_set import TrainingSet
-from leukostream.trainer.loop import step
-from leukostream.trainer.loop.batches import Part, batches
-from leukostream.trainer.loop.ranks import Ranks
-from leukostream.trainer.loop.step import NotFinite, Stepper, move_average
-from leukostream.trainer.models.detector import Detector
-from leukostream.trainer.recipe import Recipe
+from trainer.data.training_set import TrainingSet
+from trainer.loop import step
+from trainer.loop.batches import Part, batches
+from trainer.loop.ranks import Ranks
+from trainer.loop.step import NotFinite, Stepper, move_average
+from trainer.models.detector import Detector
+from trainer.recipe import Recipe
 
 
 def a_recipe(subdivisions: int) -> Recipe:

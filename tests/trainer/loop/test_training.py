@@ -7,12 +7,12 @@ import pytest
 import torch
 from support.small_trainer import RECIPE
 
-from leukostream.trainer.checkpoint import load_checkpoint, save_checkpoint
-from leukostream.trainer.data.training_set import TrainingSet
-from leukostream.trainer.loop.batches import batches
-from leukostream.trainer.loop.ranks import Ranks
-from leukostream.trainer.loop.training import Training
-from leukostream.trainer.recipe import Recipe
+from trainer.checkpoint import load_checkpoint, save_checkpoint
+from trainer.data.training_set import TrainingSet
+from trainer.loop.batches import batches
+from trainer.loop.ranks import Ranks
+from trainer.loop.training import Training
+from trainer.recipe import Recipe
 
 ALONE = Ranks(torch.device("cpu"))
 

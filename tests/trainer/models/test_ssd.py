@@ -8,12 +8,12 @@ import pytest
 import torch
 from support.agreement import agreement
 
-from leukostream.edge.contracts.errors import ConfigError
-from leukostream.trainer.export.graph import to_onnx
-from leukostream.trainer.export.half_weights import store_weights_as_half
-from leukostream.trainer.models.catalogue import build_detector
-from leukostream.trainer.models.ssd import Ssd300, Ssd512
-from leukostream.trainer.models.ssd_layers import L2Norm
+from edge.contracts.errors import ConfigError
+from trainer.export.graph import to_onnx
+from trainer.export.half_weights import store_weights_as_half
+from trainer.models.catalogue import build_detector
+from trainer.models.ssd import Ssd300, Ssd512
+from trainer.models.ssd_layers import L2Norm
 
 TOP_K = 64
 

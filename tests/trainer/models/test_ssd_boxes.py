@@ -7,9 +7,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from leukostream.trainer.models.default_boxes import corners, decode, default_boxes, encode, scales
-from leukostream.trainer.models.ssd import Ssd, Ssd300, Ssd512
-from leukostream.trainer.models.ssd_layers import per_prior
+from trainer.models.default_boxes import corners, decode, default_boxes, encode, scales
+from trainer.models.ssd import Ssd, Ssd300, Ssd512
+from trainer.models.ssd_layers import per_prior
 
 
 def boxes_of(ssd: type[Ssd], s_min: float = 0.2) -> torch.Tensor:

@@ -7,12 +7,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from leukostream.edge.contracts.cells import INDEX, N_WBC
-from leukostream.trainer.data.annotation import IGNORE, UNTYPED_NEUTROPHIL, UNTYPED_WBC
-from leukostream.trainer.models.default_boxes import default_boxes, encode
-from leukostream.trainer.models.detector import Targets
-from leukostream.trainer.models.ssd import Ssd300
-from leukostream.trainer.models.ssd_loss import LEAST_NEGATIVES, class_loss, match, ssd_loss
+from edge.contracts.cells import INDEX, N_WBC
+from trainer.data.annotation import IGNORE, UNTYPED_NEUTROPHIL, UNTYPED_WBC
+from trainer.models.default_boxes import default_boxes, encode
+from trainer.models.detector import Targets
+from trainer.models.ssd import Ssd300
+from trainer.models.ssd_loss import LEAST_NEGATIVES, class_loss, match, ssd_loss
 
 C = 15
 SIZE_PX = 300

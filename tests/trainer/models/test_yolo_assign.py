@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.yolo_cases import GRIDS, HEADS, cells, place_of
 
-from leukostream.trainer.data.annotation import IGNORE
-from leukostream.trainer.models.detector import Targets
-from leukostream.trainer.models.yolo_assign import assign, background, shape_iou
+from trainer.data.annotation import IGNORE
+from trainer.models.detector import Targets
+from trainer.models.yolo_assign import assign, background, shape_iou
 
 Row = tuple[float, float, float, float, int]
 Place = tuple[int, int, int, int]

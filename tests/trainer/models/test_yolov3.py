@@ -6,12 +6,12 @@ import torch
 from support.agreement import agreement
 from support.yolo_cases import spread
 
-from leukostream.edge.contracts.errors import ConfigError
-from leukostream.trainer.export.graph import to_onnx
-from leukostream.trainer.export.half_weights import store_weights_as_half
-from leukostream.trainer.models import darknet53
-from leukostream.trainer.models.layers import ConvBlock
-from leukostream.trainer.models.yolov3 import ANCHORS_PX, YoloV3
+from edge.contracts.errors import ConfigError
+from trainer.export.graph import to_onnx
+from trainer.export.half_weights import store_weights_as_half
+from trainer.models import darknet53
+from trainer.models.layers import ConvBlock
+from trainer.models.yolov3 import ANCHORS_PX, YoloV3
 
 
 def darknet_values(module: torch.nn.Module) -> int:

@@ -6,10 +6,10 @@ import re
 import pytest
 import torch
 
-from leukostream.edge.contracts.errors import ConfigError
-from leukostream.trainer.models.catalogue import build_detector
-from leukostream.trainer.models.layers import SamePool, fuse
-from leukostream.trainer.models.yolo_head import YoloHead
+from edge.contracts.errors import ConfigError
+from trainer.models.catalogue import build_detector
+from trainer.models.layers import SamePool, fuse
+from trainer.models.yolo_head import YoloHead
 
 
 def test_it_is_the_reference_model_in_heads_priors_and_parameters() -> None:

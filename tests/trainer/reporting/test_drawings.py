@@ -7,10 +7,10 @@ import cv2
 import numpy as np
 import pytest
 
-from leukostream.trainer.evaluation.summary import CurvePoints
-from leukostream.trainer.reporting.confusion import _tinted
-from leukostream.trainer.reporting.curves import LEFT, SIDE, TOP, path_of
-from leukostream.trainer.reporting.cutout import MAX_SIDE_PX, MIN_SIDE_PX, Cutter
+from trainer.evaluation.summary import CurvePoints
+from trainer.reporting.confusion import _tinted
+from trainer.reporting.curves import LEFT, SIDE, TOP, path_of
+from trainer.reporting.cutout import MAX_SIDE_PX, MIN_SIDE_PX, Cutter
 
 
 def points_of(path: str) -> np.ndarray:

@@ -4,8 +4,8 @@ from statistics import fmean
 
 import pytest
 
-from leukostream.edge.contracts.cells import NAMES
-from leukostream.trainer.reporting.reference import load_reference
+from edge.contracts.cells import NAMES
+from trainer.reporting.reference import load_reference
 
 REFERENCE = load_reference()
 SYSTEMS = {system.name: system for system in REFERENCE.systems}

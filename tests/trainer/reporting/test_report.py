@@ -13,13 +13,13 @@ from support.made_up_summary import TRUTHS, made_up
 from typer import Typer
 from typer.testing import CliRunner
 
-from leukostream.edge.contracts.cells import NAMES
-from leukostream.edge.contracts.errors import ConfigError, DataError
-from leukostream.trainer.commands.report import report
-from leukostream.trainer.reporting.build import write_report
-from leukostream.trainer.reporting.reference import load_reference
-from leukostream.trainer.reporting.run import load_runs
-from leukostream.trainer.reporting.words import in_words
+from edge.contracts.cells import NAMES
+from edge.contracts.errors import ConfigError, DataError
+from trainer.commands.report import report
+from trainer.reporting.build import write_report
+from trainer.reporting.reference import load_reference
+from trainer.reporting.run import load_runs
+from trainer.reporting.words import in_words
 
 app = Typer()
 app.command()(report)

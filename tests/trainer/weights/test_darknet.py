@@ -11,12 +11,12 @@ import pytest
 import torch
 from support.yolo_cases import spread
 
-from leukostream.edge.contracts.errors import ConfigError, DataError
-from leukostream.trainer.models.catalogue import build_detector
-from leukostream.trainer.models.yolo_detector import YoloDetector
-from leukostream.trainer.weights.darknet import load_darknet, write_darknet
-from leukostream.trainer.weights.darknet_cfg import darknet_cfg
-from leukostream.trainer.weights.darknet_layout import darknet_sections
+from edge.contracts.errors import ConfigError, DataError
+from trainer.models.catalogue import build_detector
+from trainer.models.yolo_detector import YoloDetector
+from trainer.weights.darknet import load_darknet, write_darknet
+from trainer.weights.darknet_cfg import darknet_cfg
+from trainer.weights.darknet_layout import darknet_sections
 
 SIZE_PX = WIDTH_PX, HEIGHT_PX = 96, 64
 TINY_CONV_15 = 7_743_344 * 4 + 20

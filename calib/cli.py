@@ -1,0 +1,19 @@
+"""`leuko-calib`: pixel-size."""
+
+import typer
+
+from calib.pixel_size import pixel_size
+from edge.contracts.exits import run_command_line
+
+app = typer.Typer(help="Measures an instrument and writes its profile.", no_args_is_help=True, add_completion=False)
+app.command()(pixel_size)
+
+
+@app.callback()
+def _room() -> None:
+    """Measures an instrument and writes its profile."""
+
+
+def main() -> None:
+    """Entry point."""
+    run_command_line(app)

@@ -1,0 +1,165 @@
+"""A camera through OpenCV: an index (USB, laptop), a URL (RTSP, HTTP) or a GStreamer pipeline."""
+
+import threading
+import time
+
+import cv2
+import numpy as np
+
+from edge.camera.frame import Capabilities, FrameSource
+from edge.camera.industrial.device import CameraFault, Grabbed
+from edge.camera.industrial.options import CameraOptions, parse_options
+from edge.camera.industrial.source import CameraSource
+from edge.camera.quiet import quiet_opencv
+from edge.contracts.errors import SourceError
+
+OPEN_TIMEOUT_MS = 5000
+GIVE_UP_AFTER_S = 2.0
+"""A camera that fails this long without one frame is gone; shorter gaps happen on USB."""
+RETRY_S = 0.02
+_CREDIBLE_AGE_MS = 60_000.0
+"""A driver's time stamp that is further away is not of this machine's monotonic clock."""
+
+quiet_opencv()
+
+
+def open_opencv(rest: str, um_per_px: float) -> FrameSource:
+    """The source `opencv:REST`. Raises `ConfigError` or `SourceError`."""
+    device, options = parse_options("opencv", rest, CameraOptions, address_pattern=r"\S.*")
+    return CameraSource(f"opencv:{rest}", um_per_px, options, lambda open_s: OpenCvDevice(device, open_s))
+
+
+class OpenCvDevice:
+    """Implements `CameraDevice`. Its own thread takes every frame off the driver at once and keeps the newest, so that a buffer
+    in between never makes an old frame look new; no frame is served twice.
+
+    Frame ids count the frames taken off the driver: one that is skipped was not asked for in time, and is no loss. Raises
+    `SourceError` when the camera is not there.
+    """
+
+    counts_exposures = False
+
+    def __init__(self, device: str, open_s: float) -> None:
+        self._device = device
+        self._capture = _open(device, open_s)
+        there, first = self._capture.read()
+        if not there:
+            self._capture.release()
+            raise SourceError(f"camera {device} opens but gives no frame; check that no other program uses it.")
+        backend = str(self._capture.getBackendName())
+        self._size = first.shape[1], first.shape[0]
+        self.settings: dict[str, str | float] = {"width": self._size[0], "height": self._size[1], "backend": backend}
+        # Only V4L2 passes the driver's own time stamp on, which is of this machine's monotonic clock.
+        self._stamped = backend == "V4L2"
+        self.capabilities = Capabilities(timestamps=self._stamped)
+        self._fresh = threading.Condition()
+        self._count = 0
+        self._replaced = 0
+        self._newest: Grabbed | None = None
+        self._gone = ""
+        self._closing = threading.Event()
+        self._keep(first)
+        self._thread = threading.Thread(target=self._grab_all, name="opencv-grab", daemon=True)
+        self._thread.start()
+
+    def fire(self) -> None:
+        """Raises `CameraFault`: OpenCV has no triggers."""
+        raise CameraFault("OpenCV cannot trigger a camera")
+
+    def grab(self, timeout_s: float) -> Grabbed | None:
+        """The newest frame that was not served yet; waits for one up to `timeout_s`."""
+        with self._fresh:
+            self._fresh.wait_for(lambda: self._newest is not None or self._gone, timeout_s)
+            newest, self._newest = self._newest, None
+            if newest is None:
+                self.check()
+                return None
+        # Its time in the driver is in it already; here it has waited since.
+        waited_ms = (time.monotonic_ns() - newest.t_host_ns) / 1e6
+        return Grabbed(
+            newest.frame_id,
+            newest.pixels,
+            newest.fault,
+            newest.t_camera_ns,
+            newest.t_host_ns,
+            (newest.age_ms or 0.0) + waited_ms,
+        )
+
+    def check(self) -> None:
+        if self._gone:
+            raise CameraFault(self._gone)
+
+    def restart(self) -> None:
+        """Forget what was taken so far."""
+        with self._fresh:
+            self._newest = None
+
+    def statistics(self) -> dict[str, int]:
+        """Frames taken off the driver, and those that a newer one has replaced before they were read."""
+        return {"taken": self._count, "replaced": self._replaced}
+
+    def close(self) -> None:
+        """Stop grabbing; the thread releases the camera, because releasing it under a running grab crashes OpenCV."""
+        self._closing.set()
+        self._thread.join(timeout=OPEN_TIMEOUT_MS / 1000 + 1.0)
+
+    def _grab_all(self) -> None:
+        failing_since_s = None
+        while not self._closing.is_set():
+            there, image = self._capture.read()
+            if there:
+                failing_since_s = None
+                self._keep(image)
+                continue
+            failing_since_s = failing_since_s or time.monotonic()
+            if time.monotonic() - failing_since_s > GIVE_UP_AFTER_S:
+                break
+            self._closing.wait(RETRY_S)
+        self._capture.release()
+        with self._fresh:
+            self._gone = f"it stopped delivering frames {GIVE_UP_AFTER_S:g} s ago"
+            self._fresh.notify()
+
+    def _keep(self, image: cv2.typing.MatLike) -> None:
+        now_ns = time.monotonic_ns()
+        stamp_ns = round(self._capture.get(cv2.CAP_PROP_POS_MSEC) * 1e6) if self._stamped else 0
+        age_ms = (now_ns - stamp_ns) / 1e6
+        credible = self._stamped and 0.0 <= age_ms < _CREDIBLE_AGE_MS
+        size = image.shape[1], image.shape[0]
+        fault = "" if size == self._size else f"its frame size changed from {self._size} to {size}; fix it and start again"
+        with self._fresh:
+            frame_id, self._count = self._count, self._count + 1
+            self._replaced += self._newest is not None
+            pixels = None if fault else np.asarray(image, np.uint8)
+            self._newest = Grabbed(
+                frame_id, pixels, fault, stamp_ns if credible else None, now_ns, age_ms if credible else None
+            )
+            self._fresh.notify()
+
+
+def _open(device: str, open_s: float) -> cv2.VideoCapture:
+    if "!" in device:
+        return _open_pipeline(device)
+    if device.isdecimal():
+        capture = cv2.VideoCapture(int(device))
+        advice = "check that it is plugged in and that this user may open /dev/video*"
+    else:
+        limit_ms = min(OPEN_TIMEOUT_MS, max(1000, int(open_s * 1000)))
+        limits = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, limit_ms, cv2.CAP_PROP_READ_TIMEOUT_MSEC, OPEN_TIMEOUT_MS]
+        capture = cv2.VideoCapture(device, cv2.CAP_FFMPEG, limits)
+        advice = "check the address and that the camera is on"
+    if not capture.isOpened():
+        raise SourceError(f"camera {device} is not there; {advice}.")
+    return capture
+
+
+def _open_pipeline(pipeline: str) -> cv2.VideoCapture:
+    if not cv2.videoio_registry.hasBackend(cv2.CAP_GSTREAMER):
+        raise SourceError(
+            f"{pipeline!r} is a GStreamer pipeline and this OpenCV has no GStreamer; use the system's OpenCV "
+            "(Debian, Ubuntu: python3-opencv), which `leuko-edge doctor` names."
+        )
+    capture = cv2.VideoCapture(pipeline, cv2.CAP_GSTREAMER)
+    if not capture.isOpened():
+        raise SourceError(f"GStreamer cannot start {pipeline!r}; try it with gst-launch-1.0, and end it in appsink.")
+    return capture

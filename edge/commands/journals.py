@@ -1,0 +1,38 @@
+"""Which journal a run writes: in memory, or the file of --journal."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timezone
+
+from edge.contracts.errors import JournalError
+from edge.journal.base import Journal
+from edge.journal.interrupted import end_interrupted
+from edge.journal.memory import MemoryJournal
+from edge.journal.retention import Retention
+from edge.journal.sqlite import SqliteJournal
+from edge.settings import IN_MEMORY, EdgeSettings
+
+_log = logging.getLogger(__name__)
+
+
+@contextmanager
+def opened_journal(settings: EdgeSettings) -> Iterator[Journal]:
+    """Open it, end the runs that a former process left open, and close it. Raises `JournalError`."""
+    if settings.journal == IN_MEMORY:
+        yield MemoryJournal(settings.keep_acknowledged)
+        return
+    try:
+        path = settings.journal.expanduser()
+    except RuntimeError as problem:
+        raise JournalError(f"journal {settings.journal} names no place ({problem}); give one with --journal.") from problem
+    retention = Retention(settings.journal_keep_days, settings.journal_keep_mb)
+    journal = SqliteJournal(path, settings.journal_durability, retention)
+    try:
+        if journal.forgotten:
+            _log.info("%d acknowledged runs were deleted from journal %s", len(journal.forgotten), path)
+        for run_id in end_interrupted(journal, datetime.now(timezone.utc).isoformat(timespec="milliseconds")):
+            _log.warning("run %s was interrupted: the edge process ended in mid-run; its controller may still read it", run_id)
+        yield journal
+    finally:
+        journal.close()

@@ -1,0 +1,123 @@
+"""What `leuko-edge watch` says about each record, as text: header, one line per field, the result."""
+
+from edge.contracts.cells import CELLS, UNIDENTIFIED, UNIDENTIFIED_NON_WBC
+from edge.contracts.records import Advice, Detection, Differential, Event, FieldRecord, RunStart, RunStop
+
+COLUMNS = ("field", "source", "status", "cells (class score)", "this field", "WBC so far", "total ms")
+
+SHORT: dict[str, str] = {cell.name: cell.abbreviation for cell in CELLS} | {
+    UNIDENTIFIED: "unid.",
+    UNIDENTIFIED_NON_WBC: "unid. non-WBC",
+}
+
+
+def header(start: RunStart) -> list[str]:
+    """Where the results come from: run, model, engine (which names its precision), source."""
+    what = start.provenance
+    expected = f", {start.fields_expected} fields expected" if start.fields_expected is not None else ""
+    slide = f", slide {start.slide_id}" if start.slide_id else ""
+    return [
+        f"run      {start.run_id}{slide}, policy {start.policy}{expected}",
+        f"model    {what.bundle_name} (bundle {what.bundle_id[:12]})",
+        f"engine   {what.engine}, on {what.host}",
+        f"source   {what.source}, {what.frame_width_px}x{what.frame_height_px} px at {what.um_per_px:g} um/px",
+    ]
+
+
+def marks(start: RunStart) -> list[str]:
+    """Why this run's numbers must not be read as a patient's; empty when there is no such reason."""
+    found = []
+    if start.provenance.is_synthetic:
+        found.append("SYNTHETIC FIELDS: drawn by the virtual slide, not photographed")
+    if not start.provenance.bundle_trained:
+        found.append("UNTRAINED WEIGHTS: every detection is random")
+    if start.provenance.engine_parity == "waived":
+        found.append("ENGINE NOT VERIFIED: started without a passed parity gate")
+    if start.provenance.engine_parity == "failed":
+        found.append("ENGINE DIFFERS FROM ITS MODEL: started although it failed its parity gate")
+    if start.policy == "latest":
+        found.append("FIELDS MAY BE DROPPED: policy `latest`")
+    if not start.diagnostic and not found:
+        found.append("NOT DIAGNOSTIC: the edge says so")
+    return found
+
+
+def columns(record: FieldRecord) -> tuple[str, ...]:
+    """One field, in the order of `COLUMNS`."""
+    seen = ", ".join(_cell(cell) for cell in record.detections) or record.detail or "-"
+    if record.overflow:
+        seen += " (OVERFLOW: cells may be missing)"
+    if not record.counted:
+        seen += " (not counted)"
+    total = f"{record.times.total_ms:.1f}" if record.times else "-"
+    return (
+        str(record.field_index),
+        record.source_name or "-",
+        record.status.value,
+        seen,
+        counts(record.counts),
+        str(record.running.wbc_total),
+        total,
+    )
+
+
+def counts(cells: dict[str, int]) -> str:
+    """Cells per class, most frequent first."""
+    by_number = sorted(cells.items(), key=lambda item: (-item[1], item[0]))
+    return ", ".join(f"{n} {SHORT.get(label, label)}" for label, n in by_number if n) or "-"
+
+
+def field_line(record: FieldRecord) -> str:
+    """One field as one plain line."""
+    index, source, status, seen, here, wbc, total_ms = columns(record)
+    return (
+        f"field {index:>4}  {status:<10} {total_ms:>7} ms  {source}  cells: {seen}  this field: {here}  "
+        f"so far: {wbc} WBC; {counts(record.running.cells)}"
+    )
+
+
+def note(record: Advice | Event) -> str:
+    """An advice or event as one plain line."""
+    if isinstance(record, Advice):
+        return f"advice: {record.advice} ({record.reason})"
+    return f"{record.severity}: {record.message}"
+
+
+def result(stop: RunStop) -> list[str]:
+    """How the run ended and what became of its fields."""
+    ended = ", ".join(f"{n} {status.value}" for status, n in stop.fields.items() if n) or "none"
+    detail = f" ({stop.detail})" if stop.detail else ""
+    rate = f", {stop.triggers / stop.duration_s:.1f} fields/s" if stop.duration_s > 0 and stop.triggers else ""
+    lines = [
+        f"run {stop.outcome.value}{detail} after {stop.duration_s:.1f} s{rate}",
+        f"fields   {stop.triggers} triggered: {ended}",
+        f"cells    {counts(stop.cells)}",
+    ]
+    if not stop.sums_match:
+        lines.append("DEFECT   the fields do not add up to the triggers: do not use this result, and report it")
+    return lines
+
+
+def differential_rows(differential: Differential) -> list[tuple[str, str, str, str]]:
+    """Class, count, per cent, 95 % limits."""
+    return [
+        (
+            SHORT.get(row.label, row.label),
+            str(row.count),
+            f"{row.percent:.1f}",
+            f"{row.low_percent:.1f} - {row.high_percent:.1f}",
+        )
+        for row in differential.rows
+    ]
+
+
+def non_wbc(differential: Differential) -> str:
+    """Cells that are not leukocytes, as laboratories report them."""
+    rates = differential.non_wbc_per_100_wbc.items()
+    return ", ".join(f"{rate:.1f} {SHORT.get(label, label)}" for label, rate in rates if rate) or "none"
+
+
+def _cell(cell: Detection) -> str:
+    if cell.label == cell.best_class:
+        return f"{SHORT.get(cell.label, cell.label)} {cell.score:.2f}"
+    return f"{SHORT.get(cell.label, cell.label)} ({SHORT.get(cell.best_class, cell.best_class)}? {cell.score:.2f})"

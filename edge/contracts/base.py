@@ -1,0 +1,97 @@
+"""Base models: settings refuse unknown keys, wire records ignore them; both are immutable."""
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    ValidationError,
+    ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    WithJsonSchema,
+    WrapValidator,
+)
+
+from edge.contracts.errors import LeukoError
+
+
+class Strict(BaseModel):
+    """Settings, bundles, profiles: an unknown key is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Wire(BaseModel):
+    """What crosses the wire: unknown keys are ignored, so that a minor version may add some.
+
+    Not-a-number and infinity are refused where a record is made: JSON has neither, and null would be read as "none".
+    """
+
+    model_config = ConfigDict(extra="ignore", frozen=True, allow_inf_nan=False)
+
+
+def _read_int64(value: object, info: ValidationInfo) -> object:
+    if isinstance(value, str) and re.fullmatch("-?[0-9]{1,19}", value):
+        return int(value)
+    if info.mode == "json":
+        # A bare number may have been rounded by the program that wrote it, and nothing here could tell.
+        raise ValueError("a 64-bit integer is a string of decimal digits")
+    return value
+
+
+Int64 = Annotated[
+    int,
+    BeforeValidator(_read_int64),
+    Field(ge=-(2**63), lt=2**63),
+    PlainSerializer(str, return_type=str),
+    WithJsonSchema({"type": "string", "pattern": "^-?[0-9]{1,19}$"}),
+]
+"""A 64-bit integer, a decimal string on the wire: many JSON parsers round integers above 2^53."""
+
+Count = Annotated[int, Field(ge=0, lt=2**53)]
+"""A counter that every JSON parser reads exactly."""
+
+Last = Annotated[int, Field(ge=-1, lt=2**53)]
+"""The last of something that counts 0, 1, 2, ...; -1 when there is none yet."""
+
+Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+def _let_unknown_words_in(value: object, known: ValidatorFunctionWrapHandler, info: ValidationInfo) -> object:
+    return value if info.mode == "json" and isinstance(value, str) else known(value)
+
+
+def _publish_as_open(schema: dict[str, Any]) -> None:
+    schema["anyOf"] = [{"type": schema.pop("type"), "enum": schema.pop("enum")}, {"type": "string"}]
+
+
+_Words = TypeVar("_Words")
+Open = Annotated[_Words, WrapValidator(_let_unknown_words_in), Field(json_schema_extra=_publish_as_open)]
+"""`Open[Literal[...]]`: words that a later minor version may add to. This side writes the known ones, and reads any."""
+
+_Model = TypeVar("_Model", bound=BaseModel)
+
+
+def explain(problem: ValidationError) -> str:
+    """The first few of pydantic's complaints in one sentence: key, what is wrong."""
+    parts = []
+    for fault in problem.errors()[:3]:
+        where = ".".join(str(part) for part in fault["loc"]) or "the document"
+        what = "is not a known key" if fault["type"] == "extra_forbidden" else fault["msg"].lower()
+        parts.append(f"`{where}` {what}" if what.startswith("is ") else f"`{where}`: {what}")
+    more = problem.error_count() - len(parts)
+    return "; ".join(parts) + (f" (and {more} more)" if more > 0 else "")
+
+
+def parse_json(model: type[_Model], text: str | bytes, where: Path | str, error: type[LeukoError]) -> _Model:
+    """Validate `text` as `model`; raise `error` with one sentence naming `where` and the offending keys."""
+    try:
+        return model.model_validate_json(text)
+    except ValidationError as problem:
+        raise error(f"{where} cannot be used: {explain(problem)}; correct it or write it anew.") from problem

@@ -1,0 +1,66 @@
+"""Annotated images as one room hands them to another: JSON lines, one image a line."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, field_validator
+
+from edge.contracts.base import Strict, parse_json
+from edge.contracts.cells import INDEX
+from edge.contracts.errors import DataError
+
+SPECIAL_LABELS = ("untyped_wbc", "untyped_neutrophil", "ignore")
+"""A leukocyte of unknown type; a neutrophil, band or segmented; a region of which nothing is known."""
+
+
+class LabelledCell(Strict):
+    """One box in pixels of the stored image: x right, y down, x2 and y2 exclusive. `label`: a class or a special label."""
+
+    label: str
+    x1_px: float
+    y1_px: float
+    x2_px: float
+    y2_px: float
+
+    @field_validator("label")
+    @classmethod
+    def _is_known(cls, label: str) -> str:
+        if label not in INDEX and label not in SPECIAL_LABELS:
+            raise ValueError(f"{label!r} is no class and none of {', '.join(SPECIAL_LABELS)}")
+        return label
+
+
+class LabelledImage(Strict):
+    """One line.
+
+    `path` is relative to the data root, with forward slashes. Images of one `group` show the same slide, field or original;
+    nothing may be fitted on some of them and judged on others. Sides in pixels, scale in um per pixel.
+    """
+
+    path: str
+    width_px: int = Field(gt=0)
+    height_px: int = Field(gt=0)
+    um_per_px: float = Field(gt=0)
+    source: str
+    original: str
+    group: int = Field(ge=0)
+    split: Literal["train", "val", "test"]
+    cells: tuple[LabelledCell, ...]
+
+
+def write_label_lines(path: Path, images: Iterable[LabelledImage]) -> int:
+    """Write the lines; returns how many."""
+    lines = [image.model_dump_json() for image in images]
+    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    return len(lines)
+
+
+def read_label_lines(path: Path) -> list[LabelledImage]:
+    """Read them. Raises `DataError` for a missing or empty file, and for a line that cannot be used, by its number."""
+    if not path.is_file():
+        raise DataError(f"file of labels {path} does not exist; `leuko-train data export` writes one.")
+    lines = path.read_text(encoding="utf-8").splitlines()
+    if not lines:
+        raise DataError(f"file of labels {path} is empty; `leuko-train data export` writes one.")
+    return [parse_json(LabelledImage, line, f"{path} line {number}", DataError) for number, line in enumerate(lines, start=1)]

@@ -1,0 +1,198 @@
+"""Session messages of wire protocol 1 (HELLO ... PONG) and the union of everything that crosses the socket."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, TypeAdapter
+
+from edge.contracts.base import Count, Int64, Last, Open, Wire
+from edge.contracts.records import Advice, Event, FieldRecord, RunStart, RunStop, StagePosition
+from edge.contracts.status import FieldStatus
+
+PROTOCOL_VERSION = 1
+
+Encoding = Literal["json", "msgpack"]
+Role = Literal["controller", "observer"]
+
+
+Name = Annotated[str, Field(min_length=1, max_length=128)]
+"""A name that the controller gives: of a run, a trigger, a command, itself."""
+
+
+class Resume(Wire):
+    """Where a returning controller wants to go on."""
+
+    run_id: Name
+    next_seq: Count
+
+
+class AnyHello(Wire):
+    """What a HELLO holds in every version of the protocol."""
+
+    type: Literal["HELLO"] = "HELLO"
+    proto: Count = PROTOCOL_VERSION
+    encodings: tuple[Name, ...] = ("json",)
+    role: Role = "controller"
+    client_id: Name
+
+
+class Hello(AnyHello):
+    """First message of a client."""
+
+    resume: Resume | None = None
+
+
+class RunInfo(Wire):
+    """A run the edge still holds."""
+
+    run_id: str
+    next_seq: Count = Field(description="seq the next record will get")
+    finished: bool
+    open_triggers: Count = Field(0, description="announced or taken in, and not ended yet")
+    open_trigger_ids: tuple[str, ...] = Field((), description="of those that were announced")
+    trigger_until: Count | None = Field(None, description="as in CREDIT; null when the source paces itself")
+
+
+class Welcome(Wire):
+    """The session is open; `encoding` is what both sides use from the next message on."""
+
+    type: Literal["WELCOME"] = "WELCOME"
+    proto: Count = PROTOCOL_VERSION
+    encoding: Encoding
+    boot_id: str = Field(description="changes with every start of the edge process")
+    server_version: str
+    role: Role
+    runs: tuple[RunInfo, ...] = ()
+
+
+RejectCode = Literal["protocol", "encoding", "busy", "malformed", "state", "unknown_type", "too_large", "unknown_run", "rate"]
+
+
+class Reject(Wire):
+    """The message was refused; `reason` says why and what to do."""
+
+    type: Literal["REJECT"] = "REJECT"
+    code: Open[RejectCode]
+    reason: str
+    proto_supported: Count = PROTOCOL_VERSION
+
+
+class RunStartCommand(Wire):
+    """Start a run. The controller names it."""
+
+    type: Literal["RUN_START"] = "RUN_START"
+    cmd_id: Name
+    run_id: Name
+    slide_id: Name | None = None
+    sample_id: Name | None = None
+    continues_run_id: Name | None = None
+    max_fields: Count | None = None
+
+
+class TriggerCommand(Wire):
+    """Announce one exposure: the pulse waits for ACCEPTED, by when the trigger is in the journal.
+
+    `field_index` rises from trigger to trigger. `stage` is where the scanner put the stage.
+    """
+
+    type: Literal["TRIGGER"] = "TRIGGER"
+    cmd_id: Name
+    run_id: Name
+    trigger_id: Name
+    field_index: Count
+    stage: StagePosition | None = None
+
+
+class RunStopCommand(Wire):
+    """Stop a run: what was taken in is finished, then `run_stop` follows."""
+
+    type: Literal["RUN_STOP"] = "RUN_STOP"
+    cmd_id: Name
+    run_id: Name
+
+
+class Query(Wire):
+    """Ask for a run's state; answered by STATE."""
+
+    type: Literal["QUERY"] = "QUERY"
+    cmd_id: Name
+    run_id: Name | None = None
+
+
+class State(Wire):
+    """Answer to QUERY."""
+
+    type: Literal["STATE"] = "STATE"
+    cmd_id: str
+    runs: tuple[RunInfo, ...]
+    fields: dict[FieldStatus, Count] = Field(default_factory=dict)
+
+
+class Ack(Wire):
+    """Cumulative: everything up to and including `upto_seq` is safe with the controller (-1: nothing yet).
+
+    `send_until_seq` is absolute credit: the edge may send records with seq below it.
+    """
+
+    type: Literal["ACK"] = "ACK"
+    run_id: Name
+    upto_seq: Last
+    send_until_seq: Count
+
+
+class Ping(Wire):
+    """Either side, any time; answered by PONG with the same nonce."""
+
+    type: Literal["PING"] = "PING"
+    nonce: Int64
+    t_ns: Int64
+
+
+class Pong(Wire):
+    """Answer to PING, with the answering side's clock and, from the edge, its state."""
+
+    type: Literal["PONG"] = "PONG"
+    nonce: Int64
+    t_ns: Int64
+    boot_id: str | None = None
+    state: str = ""
+    last_seq: Last | None = None
+    lag: Count | None = Field(None, description="records journalled but not acknowledged")
+
+
+class Accepted(Wire):
+    """The command is done or will be; repeating it gives the same answer."""
+
+    type: Literal["ACCEPTED"] = "ACCEPTED"
+    cmd_id: str
+    trigger_until: Count | None = Field(None, description="as in CREDIT; null when the source paces itself")
+
+
+class Credit(Wire):
+    """How many triggers of a run may be announced in all; sent whenever the number has grown."""
+
+    type: Literal["CREDIT"] = "CREDIT"
+    run_id: str
+    trigger_until: Count = Field(description="absolute: as many TRIGGERs may be sent from the beginning of the run")
+
+
+RejectedCode = Literal["state", "busy", "unknown_run", "duplicate_run", "unsupported", "credit", "duplicate_trigger"]
+
+
+class Rejected(Wire):
+    """The command was refused."""
+
+    type: Literal["REJECTED"] = "REJECTED"
+    cmd_id: str
+    code: Open[RejectedCode]
+    reason: str
+
+
+ToEdge = Annotated[
+    Hello | RunStartCommand | TriggerCommand | RunStopCommand | Query | Ack | Ping | Pong, Field(discriminator="type")
+]
+FromEdge = Annotated[
+    Welcome | Reject | Accepted | Rejected | Credit | State | Ping | Pong | RunStart | FieldRecord | Advice | Event | RunStop,
+    Field(discriminator="type"),
+]
+TO_EDGE: TypeAdapter[ToEdge] = TypeAdapter(ToEdge)
+FROM_EDGE: TypeAdapter[FromEdge] = TypeAdapter(FromEdge)

@@ -1,0 +1,199 @@
+"""Records the edge journals and sends: run_start, field, advice, event, run_stop. Each has a gap-free `seq` within its run."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from edge.contracts.base import Count, Fraction, Int64, Sha256, Wire
+from edge.contracts.status import FieldStatus, RunOutcome
+
+
+class StagePosition(Wire):
+    """Stage position of the image centre at exposure, as read back, in nanometres."""
+
+    x_nm: Int64
+    y_nm: Int64
+
+
+class Detection(Wire):
+    """One cell, one label."""
+
+    label: str = Field(description="class name, or `unidentified` / `unidentified_non_wbc`")
+    best_class: str = Field(description="the most likely class even when the label is `unidentified`")
+    is_wbc: bool
+    score: Fraction = Field(description="class score of `best_class`")
+    presence: Fraction = Field(description="that a cell of any class is here")
+    margin: Fraction = Field(description="lead of `best_class` over `runner_up`")
+    runner_up: str | None = None
+    box_px: tuple[float, float, float, float] = Field(
+        description="x1 y1 x2 y2 in pixels of the original frame; x2, y2 exclusive"
+    )
+    size_um: tuple[float, float] = Field(description="width, height of the box")
+    touches_border: bool = False
+    centre_stage: StagePosition | None = None
+
+
+class StageTimes(Wire):
+    """Milliseconds that one field spent in each stage; monotonic clock."""
+
+    acquire_ms: float = Field(ge=0, description="trigger (or read call) to frame in memory")
+    queue_ms: float = Field(ge=0, description="waiting for a slot")
+    fit_ms: float = Field(ge=0, description="scale check, resampling, copy into the slot")
+    batch_ms: float = Field(ge=0, description="waiting for the batch to be closed")
+    infer_ms: float = Field(ge=0, description="submit to outputs of its batch")
+    postprocess_ms: float = Field(ge=0, description="suppression, labels, counting")
+    total_ms: float = Field(ge=0, description="frame in memory to record handed to the journal")
+
+
+class Running(Wire):
+    """Sums over the run, this record included."""
+
+    fields: dict[FieldStatus, Count] = Field(description="terminal statuses so far")
+    cells: dict[str, Count] = Field(description="cells per label so far")
+    wbc_total: Count = Field(description="leukocytes, `unidentified` ones included")
+
+
+class DifferentialRow(Wire):
+    """One line of the differential: share of all WBC with exact binomial (Clopper-Pearson) 95 % limits."""
+
+    label: str
+    count: Count
+    percent: float = Field(ge=0, le=100)
+    low_percent: float = Field(ge=0, le=100)
+    high_percent: float = Field(ge=0, le=100)
+
+
+class Differential(Wire):
+    """Over WBC only, `unidentified` in the denominator. `rows` is empty when no WBC was counted."""
+
+    wbc_total: Count
+    rows: tuple[DifferentialRow, ...]
+    non_wbc_per_100_wbc: dict[str, float] = Field(description="empty when no WBC was counted")
+
+
+class Provenance(Wire):
+    """Everything a result depends on."""
+
+    bundle_id: Sha256
+    bundle_name: str
+    bundle_trained: bool = Field(description="false for random weights: never diagnostic")
+    bundle_signer: str | None = Field(None, description="who signed the bundle; null when no signature was asked for")
+    engine: str = Field(description="runtime, version, device and precision")
+    engine_precision: str
+    engine_key: str | None = Field(None, description="of the compiled engine; null when the bundle's graph itself was run")
+    engine_plan_sha256: Sha256 | None = Field(None, description="of the compiled engine's machine code")
+    engine_parity: Literal["not_needed", "passed", "waived", "failed"] = Field(
+        "not_needed",
+        description="whether the compiled engine agreed with the bundle's graph; waived, failed: started all the same",
+    )
+    profile_sha256: Sha256 | None
+    profile_signer: str | None = Field(None, description="who signed the profile; null without one, and when none was asked")
+    configuration_sha256: Sha256
+    leukostream_version: str
+    host: str
+    source: str
+    um_per_px: float = Field(gt=0)
+    frame_width_px: Count
+    frame_height_px: Count
+    camera: dict[str, str] = Field(
+        default_factory=dict, description="what the camera says it is and how it is set; empty when it says nothing"
+    )
+    is_synthetic: bool = Field(description="true when the fields are drawn, not photographed")
+
+
+class _Record(Wire):
+    type: str  # first here, so that it is the first key of every record on the wire
+    run_id: str
+    seq: Count = Field(description="0, 1, 2, ... within the run, without a gap")
+    wall_time: str = Field(description="ISO 8601 UTC; a label, never used for timing")
+
+
+class RunStart(_Record):
+    """First record of a run, seq 0."""
+
+    type: Literal["run_start"] = "run_start"
+    cmd_id: str | None = Field(None, description="of the RUN_START that began it")
+    slide_id: str | None = None
+    sample_id: str | None = None
+    continues_run_id: str | None = None
+    policy: Literal["lossless", "latest"]
+    diagnostic: bool = Field(
+        description="false when the policy may drop fields, weights are untrained or the engine has not passed its parity gate"
+    )
+    fields_expected: Count | None = None
+    provenance: Provenance
+    settings: dict[str, object] = Field(description="resolved settings with their origin already applied")
+
+
+class FieldRecord(_Record):
+    """One trigger's end: exactly one per trigger."""
+
+    type: Literal["field"] = "field"
+    trigger_id: str
+    field_index: Count
+    frame_id: Int64 | None = Field(None, description="the camera's own counter, unwrapped; null when no frame came")
+    source_name: str = Field("", description="file name or other name the source gives this frame")
+    status: FieldStatus
+    detail: str = Field("", description="one sentence when the status is neither ok nor empty")
+    width_px: Count | None = None
+    height_px: Count | None = None
+    um_per_px: float | None = None
+    stage: StagePosition | None = None
+    t_host_ns: Int64 = Field(description="host monotonic clock when the frame was in memory")
+    t_camera_ns: Int64 | None = None
+    clock: Literal["camera", "host"] = "host"
+    age_ms: float | None = Field(
+        None, ge=0, description="from the frame's arrival at this machine to its being read; null when nobody can tell"
+    )
+    detections: tuple[Detection, ...] = ()
+    counts: dict[str, Count] = Field(default_factory=dict, description="cells per label in this field")
+    running: Running
+    counted: bool = Field(description="whether this field's cells entered the running counts")
+    overflow: bool = Field(False, description="more candidates than the graph returns: cells may be missing")
+    times: StageTimes | None = None
+
+
+class Advice(_Record):
+    """What the edge recommends to the scanner."""
+
+    type: Literal["advice"] = "advice"
+    advice: Literal["pause", "resume", "stop"]
+    reason: str
+
+
+class Event(_Record):
+    """Something worth knowing that is not the end of a field."""
+
+    type: Literal["event"] = "event"
+    severity: Literal["info", "warning", "error"]
+    code: str
+    message: str
+    field_index: Count | None = None
+
+
+class SourceStatistics(Wire):
+    """What a source counted during the run; what became of its frames is in `fields`."""
+
+    delivered: Count = Field(description="frames that came whole")
+    lost: Count = Field(0, description="exposures that the camera counted and that never came, or that its loss has cost")
+    incomplete: Count = Field(0, description="frames that came damaged")
+    underruns: Count = Field(0, description="frames for which the driver had no buffer: they were not read fast enough")
+    driver: dict[str, Count] = Field(default_factory=dict, description="what the driver counts besides, by its own names")
+
+
+class RunStop(_Record):
+    """Last record of a run."""
+
+    type: Literal["run_stop"] = "run_stop"
+    outcome: RunOutcome
+    detail: str = ""
+    triggers: Count = Field(description="triggers issued")
+    fields: dict[FieldStatus, Count] = Field(description="how they ended")
+    sums_match: bool = Field(description="triggers equals the sum of `fields`; false is a defect to report")
+    cells: dict[str, Count]
+    differential: Differential
+    duration_s: float = Field(ge=0)
+    source: SourceStatistics | None = Field(None, description="what the source says of the run; null when it could not tell")
+
+
+Record = RunStart | FieldRecord | Advice | Event | RunStop

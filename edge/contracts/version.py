@@ -1,0 +1,8 @@
+"""The version of leukostream that is installed, as its metadata say; it is in every bundle, engine and run."""
+
+from importlib.metadata import PackageNotFoundError, version
+
+try:
+    VERSION = version("leukostream")
+except PackageNotFoundError:  # a bare copy of the sources, which the provenance must not call by any release's name
+    VERSION = "0+not-installed"

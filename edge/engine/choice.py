@@ -1,0 +1,158 @@
+"""Which engine a machine runs: the compiled one where there is a GPU and one that fits, else OpenVINO; never one in silence."""
+
+import logging
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import get_args
+
+from edge.contracts.bundle import Bundle
+from edge.contracts.engine import RUNTIME_NAMES, EngineFiles, Gate, GpuRuntime
+from edge.contracts.errors import EngineError
+from edge.engine.base import EngineInfo, Parity
+from edge.engine.fitting import Verdict, Wanted, build_command, survey, verify_command
+from edge.engine.gpu.cuda import CudaDevice
+from edge.engine.gpu.driver import find_gpu
+from edge.engine.machine import Machine
+from edge.engine.pipelined import PipelinedEngine
+from edge.engine.trt.network import TrtNetwork
+from edge.signing import Signers
+
+SLOTS = 3
+"""One is copied in while one is computed and one is copied out."""
+
+UNGATED: dict[Gate, str] = {
+    "none": "has not passed its parity gate",
+    "failed": "has failed its parity gate",
+    "drawn": "has passed its parity gate on drawn fields only",
+    "elsewhere": "has passed its parity gate on another GPU only",
+}
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What a run would open: a compiled engine, or OpenVINO when `files` is None; `refused` says that it would open nothing.
+
+    `reason` says why no compiled engine is opened; it is empty when one is, and where nobody could expect one.
+    """
+
+    files: EngineFiles | None = None
+    reason: str = ""
+    refused: bool = False
+
+
+def weigh_engines(
+    bundle: Bundle,
+    machine: Machine,
+    wanted: Wanted,
+    *,
+    runtime: GpuRuntime | None = None,
+    engine_dir: Path | None = None,
+    allow_ungated: bool = False,
+    signers: Signers | None = None,
+) -> Choice:
+    """The bundle's best engine for this machine, of one runtime or of any.
+
+    Without a runtime it is OpenVINO where there is no GPU, or no engine that fits. Refused is a runtime of which no engine
+    fits, and an engine that fits but has not passed its parity gate, unless `allow_ungated` is given. With `signers` an
+    engine fits only when one of them signed it.
+    """
+    verdicts = survey(bundle, machine, wanted, engine_dir, signers)
+    if runtime is None and machine.gpu is None:
+        # Where engines lie, or a driver refuses, a GPU is missed.
+        return Choice(reason=machine.missing_gpu if verdicts or machine.gpu_fails else "")
+    if runtime is not None:
+        verdicts = [each for each in verdicts if each.files is None or each.files.manifest.request.runtime == runtime]
+    best = verdicts[0] if verdicts else None
+    if best is None or best.files is None or not best.fits:
+        return Choice(reason=_no_engine(bundle, machine, wanted, runtime, best, engine_dir), refused=runtime is not None)
+    if best.gate != "passed" and not allow_ungated:
+        first = best.remedy if best.gate == "failed" else f"run `{verify_command(bundle, engine_dir)}` on this machine"
+        reason = (
+            f"engine {best.folder.name} {UNGATED[best.gate]}; {first}, or start with --allow-ungated-engine, which the run "
+            "records and which makes it non-diagnostic."
+        )
+        return Choice(reason=reason, refused=True)
+    return Choice(best.files)
+
+
+def choose_engine(
+    bundle: Bundle,
+    machine: Machine,
+    wanted: Wanted,
+    *,
+    runtime: GpuRuntime | None = None,
+    engine_dir: Path | None = None,
+    allow_ungated: bool = False,
+    signers: Signers | None = None,
+) -> EngineFiles | None:
+    """What `weigh_engines` found; None is OpenVINO, which is a warning in the log where a GPU has no engine that fits.
+
+    Raises `EngineError` when nothing may be opened.
+    """
+    choice = weigh_engines(
+        bundle, machine, wanted, runtime=runtime, engine_dir=engine_dir, allow_ungated=allow_ungated, signers=signers
+    )
+    if choice.refused:
+        raise EngineError(choice.reason)
+    if choice.reason:
+        _log.warning("%s Meanwhile OpenVINO computes on the CPU.", choice.reason)
+    return choice.files
+
+
+def open_gpu_engine(files: EngineFiles, max_batch: int | None = None, slots: int = SLOTS) -> PipelinedEngine:
+    """Load an engine on this machine's GPU for batches up to `max_batch` (its own largest when None); warm when it returns.
+
+    It must fit (`survey`); whether its gate was passed is the caller's to decide, and is noted. Raises `EngineError`.
+    """
+    gate = files.gate_on(find_gpu().identity)
+    parity: Parity = gate if gate in {"passed", "failed"} else "waived"
+    device = CudaDevice()
+    try:
+        network = TrtNetwork(files)
+    except BaseException:
+        device.close()
+        raise
+    info = replace(info_of(files, network.version, device.name, parity), slots=slots)
+    return PipelinedEngine(device, network, info if max_batch is None else replace(info, max_batch=max_batch))
+
+
+def info_of(files: EngineFiles, version: str, device: str, parity: Parity) -> EngineInfo:
+    """What runs when this engine is loaded by a runtime of `version` on `device`."""
+    request = files.manifest.request
+    return EngineInfo(
+        runtime=RUNTIME_NAMES[request.runtime],
+        version=version,
+        device=device,
+        precision="f16",
+        frame_width_px=request.frame_width_px,
+        frame_height_px=request.frame_height_px,
+        max_batch=request.max_batch,
+        slots=SLOTS,
+        top_k=files.manifest.top_k,
+        key=files.manifest.key,
+        plan_sha256=files.manifest.plan_sha256,
+        parity=parity,
+    )
+
+
+def _no_engine(
+    bundle: Bundle,
+    machine: Machine,
+    wanted: Wanted,
+    runtime: GpuRuntime | None,
+    best: Verdict | None,
+    engine_dir: Path | None,
+) -> str:
+    name = RUNTIME_NAMES[runtime] if runtime else "TensorRT"
+    if best is not None:
+        return f"engine {best.folder.name} of bundle {bundle.path} cannot be used: {best.reason} Remedy: {best.remedy}."
+    if machine.gpu is None:
+        return machine.missing_gpu
+    usable = [each for each in get_args(GpuRuntime) if machine.runtimes[each].version]
+    chosen: GpuRuntime = runtime or (usable[0] if usable else "tensorrt")
+    return (
+        f"bundle {bundle.path} has no {name} engine for this machine's {machine.gpu.identity.name}; build one with "
+        f"`{build_command(bundle, chosen, wanted, engine_dir)}`."
+    )

@@ -1,0 +1,95 @@
+"""Reads a journal that no edge need be running for: its runs, their records, and whether the chain holds."""
+
+import json
+import sqlite3
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge.contracts.errors import JournalError, first_line
+from edge.journal.chain import broken_at
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRun:
+    """A run as it lies in the file. `link` is that of its last record."""
+
+    run_id: str
+    number: int
+    records: int
+    acknowledged: int
+    link: bytes
+
+    @property
+    def unacknowledged(self) -> int:
+        """Records that no controller has said it holds."""
+        return self.records - 1 - self.acknowledged
+
+
+class Archive:
+    """An open journal file, read only. Raises `JournalError` when it is none."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        if not path.is_file():
+            raise JournalError(f"there is no journal {path}; give the file that `leuko-edge run --journal` wrote.")
+        self._connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
+
+    def runs(self) -> list[StoredRun]:
+        """Oldest first."""
+        rows = self._select(
+            "SELECT name, number, (SELECT count(*) FROM records WHERE run = number), acknowledged, "
+            "(SELECT link FROM records WHERE run = number ORDER BY seq DESC LIMIT 1) FROM runs ORDER BY number"
+        )
+        return [StoredRun(name, number, n_records, acked, link or b"") for name, number, n_records, acked, link in rows]
+
+    def run(self, run_id: str) -> StoredRun:
+        """The run of this id, or the only one whose id begins so. Raises `JournalError`."""
+        found = [run for run in self.runs() if run.run_id.startswith(run_id)]
+        exact = [run for run in found if run.run_id == run_id] or found
+        if len(exact) != 1:
+            what = f"{len(exact)} runs whose id begins with" if exact else "no run"
+            raise JournalError(f"journal {self._path} has {what} {run_id}; `leuko-edge runs list` names them.")
+        return exact[0]
+
+    def records(self, run: StoredRun) -> Iterator[bytes]:
+        """JSON bytes of every record, in order of seq."""
+        for (content,) in self._select("SELECT CAST(content AS BLOB) FROM records WHERE run = ? ORDER BY seq", run.number):
+            yield content
+
+    def first_and_last(self, run: StoredRun) -> tuple[bytes, bytes]:
+        """JSON bytes of the run's first record and of its last one so far."""
+        query = "SELECT CAST(content AS BLOB) FROM records WHERE run = ? ORDER BY seq {} LIMIT 1"
+        (first,), (last,) = (next(self._select(query.format(order), run.number)) for order in ("ASC", "DESC"))
+        return first, last
+
+    def problem(self, run: StoredRun) -> str:
+        """What is wrong with the run: its chain, or a trigger without its one field; empty when nothing is."""
+        return self._broken_chain(run) or self._wrong_trigger(run)
+
+    def _wrong_trigger(self, run: StoredRun) -> str:
+        """Every announced trigger of a run that has ended must have exactly one field on record."""
+        announced = [name for (name,) in self._select("SELECT name FROM triggers WHERE run = ? ORDER BY place", run.number)]
+        if not announced or not self.first_and_last(run)[1].startswith(b'{"type":"run_stop"'):
+            return ""
+        contents = self._select("SELECT content FROM records WHERE run = ? ORDER BY seq", run.number)
+        ended = Counter(json.loads(content)["trigger_id"] for (content,) in contents if content.startswith(b'{"type":"field"'))
+        wrong = [name for name in announced if ended[name] != 1] + sorted(ended.keys() - set(announced))
+        return f"trigger {wrong[0]} was announced and has {ended[wrong[0]]} fields" if wrong else ""
+
+    def _broken_chain(self, run: StoredRun) -> str:
+        rows = self._select("SELECT seq, CAST(content AS BLOB), link FROM records WHERE run = ? ORDER BY seq", run.number)
+        return broken_at(run.run_id, rows)
+
+    def close(self) -> None:
+        """Give the file back."""
+        self._connection.close()
+
+    def _select(self, query: str, *values: int) -> Iterator[tuple]:  # type: ignore[type-arg] # columns of many types
+        try:
+            yield from self._connection.execute(query, values)
+        except sqlite3.Error as problem:
+            raise JournalError(
+                f"{self._path} cannot be read as a journal ({first_line(problem)}); give the file that --journal named."
+            ) from problem

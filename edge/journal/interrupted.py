@@ -1,0 +1,91 @@
+"""Ends the runs that a former edge process left open: it crashed, was killed, or lost its power."""
+
+from datetime import datetime
+
+from edge.contracts.base import parse_json
+from edge.contracts.errors import JournalError
+from edge.contracts.records import FieldRecord, Running, RunStart, RunStop
+from edge.contracts.status import FieldStatus, RunOutcome
+from edge.counting.differential import differential
+from edge.journal.base import Journal
+
+_STEP = 64
+_FIELD = b'{"type":"field"'
+_DETAIL = (
+    "the edge process ended in mid-run; fields that it had taken in and not recorded are in no count: repeat them in a new run."
+)
+_LOST = "the edge process ended before this field was recorded; repeat it in a new run."
+
+
+def end_interrupted(journal: Journal, wall_time: str) -> list[str]:
+    """End every run that has no `run_stop`: its open triggers as lost, then itself as interrupted; returns their ids.
+
+    The sums are those of the fields on record. Of a source that paced itself only these are known, so `triggers` counts them
+    alone. Raises `JournalError` when a run's records cannot be understood.
+    """
+    ended = []
+    for run_id in journal.runs():
+        if journal.finished(run_id):
+            continue
+        start = parse_json(RunStart, journal.read(run_id, 0, 1)[0][1], f"record 0 of run {run_id}", JournalError)
+        running, last_wall_time = _last_field(journal, run_id, journal.next_seq(run_id))
+        running = _end_triggers(journal, run_id, running or Running(fields={}, cells={}, wbc_total=0), start, wall_time)
+        fields, cells = running.fields, running.cells
+        n_ended = sum(fields.values())
+        triggers = journal.n_announced(run_id) or n_ended
+        journal.append(
+            RunStop(
+                run_id=run_id,
+                seq=journal.next_seq(run_id),
+                wall_time=wall_time,
+                outcome=RunOutcome.INTERRUPTED,
+                detail=_DETAIL,
+                triggers=triggers,
+                fields=fields,
+                sums_match=triggers == n_ended,
+                cells=cells,
+                differential=differential(cells),
+                duration_s=_seconds_between(start.wall_time, last_wall_time or start.wall_time),
+            )
+        )
+        ended.append(run_id)
+    return ended
+
+
+def _end_triggers(journal: Journal, run_id: str, running: Running, start: RunStart, wall_time: str) -> Running:
+    """Give every open trigger its field; returns the sums after them."""
+    for trigger in journal.open_triggers(run_id):
+        n_lost = running.fields.get(FieldStatus.LOST, 0) + 1
+        running = running.model_copy(update={"fields": {**running.fields, FieldStatus.LOST: n_lost}})
+        journal.append(
+            FieldRecord(
+                run_id=run_id,
+                seq=journal.next_seq(run_id),
+                wall_time=wall_time,
+                trigger_id=trigger.trigger_id,
+                field_index=trigger.field_index,
+                status=FieldStatus.LOST,
+                detail=_LOST,
+                um_per_px=start.provenance.um_per_px,
+                stage=trigger.stage,
+                t_host_ns=0,
+                running=running,
+                counted=False,
+            )
+        )
+    return running
+
+
+def _last_field(journal: Journal, run_id: str, next_seq: int) -> tuple[Running | None, str]:
+    """Sums and time of the newest field on record."""
+    for end in range(next_seq, 0, -_STEP):
+        first = max(0, end - _STEP)
+        for seq, content in reversed(journal.read(run_id, first, end - first)):
+            if content.startswith(_FIELD):
+                field = parse_json(FieldRecord, content, f"record {seq} of run {run_id}", JournalError)
+                return field.running, field.wall_time
+    return None, ""
+
+
+def _seconds_between(start: str, end: str) -> float:
+    return max(0.0, (datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds())

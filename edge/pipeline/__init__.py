@@ -1,0 +1,7 @@
+"""One run: frames in, records out, every trigger accounted for."""
+
+from edge.pipeline.opening import Opened, engine_for, opened, run_fields
+from edge.pipeline.run import Run
+from edge.pipeline.stop import StopSwitch
+
+__all__ = ["Opened", "Run", "StopSwitch", "engine_for", "opened", "run_fields"]

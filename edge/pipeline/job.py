@@ -1,0 +1,116 @@
+"""One field on its way through the loop."""
+
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+from edge.camera.frame import Frame, SourceNote
+from edge.contracts.detections import Image, RawDetections
+from edge.contracts.records import Detection, StageTimes
+from edge.contracts.status import FieldStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What a processed field holds; no detection is a finding, too."""
+
+    detections: tuple[Detection, ...]
+    counts: dict[str, int]
+    overflow: bool
+
+
+class FieldWork(Protocol):
+    """What is done to a field before and after the engine. Any exception of these fails that field only."""
+
+    @property
+    def n_tiles(self) -> int:
+        """Engine frames one field takes."""
+        ...
+
+    def write(self, frame: Frame, image: Image, views: list[Image]) -> None:
+        """Fit the frame's image into `n_tiles` slot views, each uint8 [H, W, 3]."""
+        ...
+
+    @property
+    def needs_image(self) -> bool:
+        """Whether `done` wants the frame's image, which is let go of after `write` otherwise."""
+        ...
+
+    def findings(self, raw: RawDetections) -> Findings:
+        """One label per cell from the `n_tiles` rows of outputs, boxes in the original frame."""
+        ...
+
+    def done(self, frame: Frame, findings: Findings) -> SourceNote | None:
+        """The field's findings are certain and will be counted. Returns what the run should be told."""
+        ...
+
+
+@dataclass(slots=True)
+class Marks:
+    """Monotonic nanoseconds at which a field passed each stage; 0 where it did not get to."""
+
+    taken: int = 0
+    fitted: int = 0
+    submitted: int = 0
+    collected: int = 0
+    analysed_from: int = 0
+    analysed: int = 0
+
+
+@dataclass(slots=True)
+class Job:
+    """A field taken in; it is done once `status` is set, and then its image is gone."""
+
+    frame: Frame
+    width_px: int | None = None
+    height_px: int | None = None
+    status: FieldStatus | None = None
+    detail: str = ""
+    findings: Findings | None = None
+    marks: Marks = field(default_factory=Marks)
+
+    def end(self, status: FieldStatus, detail: str = "") -> None:
+        self.status = status
+        self.detail = detail
+        self.release()
+
+    def release(self) -> None:
+        """Let go of the image, the only large thing a job holds."""
+        if self.frame.image is not None:
+            self.frame = replace(self.frame, image=None)
+
+    def times(self, now_ns: int) -> StageTimes | None:
+        """Milliseconds per stage; None unless the field went all the way. `now_ns`: when its record is handed over."""
+        at, frame = self.marks, self.frame
+        if not at.analysed:
+            return None
+
+        def ms(start_ns: int, end_ns: int) -> float:
+            return max(0, end_ns - start_ns) / 1e6
+
+        return StageTimes(
+            acquire_ms=ms(frame.t_trigger_ns, frame.t_host_ns),
+            queue_ms=ms(frame.t_host_ns, at.taken),
+            fit_ms=ms(at.taken, at.fitted),
+            batch_ms=ms(at.fitted, at.submitted),
+            infer_ms=ms(at.submitted, at.collected),
+            postprocess_ms=ms(at.analysed_from, at.analysed),
+            total_ms=ms(frame.t_host_ns, now_ns),
+        )
+
+
+@dataclass(slots=True)
+class Batch:
+    """Fields that share one slot, each with the first of its rows."""
+
+    slot: int
+    jobs: list[tuple[Job, int]] = field(default_factory=list)
+    rows: int = 0
+
+    def oldest_host_ns(self) -> int:
+        return self.jobs[0][0].frame.t_host_ns
+
+
+def rows_of(raw: RawDetections, first: int, n: int) -> RawDetections:
+    """The outputs of one field: `n` rows from `first` on."""
+    rows = slice(first, first + n)
+    return RawDetections(raw.boxes[rows], raw.scores[rows], raw.labels[rows])

@@ -1,0 +1,69 @@
+"""The account of triggers: each ends in exactly one terminal status, and the sums say so."""
+
+import threading
+from collections import Counter
+
+from edge.contracts.status import FieldStatus
+
+
+class Ledger:
+    """Triggers issued, open and ended. Safe for the grabbing thread (issues), the loop (closes) and a third that looks.
+
+    Memory is bounded by the open triggers: an ended one leaves only its count.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._open: dict[str, int] = {}
+        self._issued = 0
+        self._last_index = -1
+        self._sealed = False
+        self._ended: Counter[FieldStatus] = Counter()
+
+    def issue(self, trigger_id: str, field_index: int) -> bool:
+        """Enter a trigger. False, and nothing changes, for a repeated or late one (field indices only rise) and once sealed."""
+        with self._lock:
+            if self._sealed or trigger_id in self._open or field_index <= self._last_index:
+                return False
+            self._open[trigger_id] = field_index
+            self._issued += 1
+            self._last_index = field_index
+            return True
+
+    def close(self, trigger_id: str, status: FieldStatus) -> None:
+        """End an open trigger. Raises ValueError when it is not open: ending one twice would falsify the sums."""
+        with self._lock:
+            if trigger_id not in self._open:
+                raise ValueError(f"trigger {trigger_id!r} is not open and cannot end as {status.value}")
+            del self._open[trigger_id]
+            self._ended[status] += 1
+
+    def seal(self) -> None:
+        """Enter no more triggers: the run is closing its account."""
+        with self._lock:
+            self._sealed = True
+
+    def left(self) -> list[tuple[str, int]]:
+        """Open triggers and their field indices, in the order in which they were entered."""
+        with self._lock:
+            return list(self._open.items())
+
+    @property
+    def issued(self) -> int:
+        with self._lock:
+            return self._issued
+
+    @property
+    def open(self) -> int:
+        with self._lock:
+            return len(self._open)
+
+    def ended(self) -> dict[FieldStatus, int]:
+        """Triggers per terminal status, in the order of `FieldStatus`; only those that occurred."""
+        with self._lock:
+            return {status: self._ended[status] for status in FieldStatus if self._ended[status]}
+
+    def sums_match(self) -> bool:
+        """Whether every trigger issued has ended, exactly once."""
+        with self._lock:
+            return not self._open and self._issued == self._ended.total()

@@ -1,0 +1,133 @@
+"""From jobs to records: numbers them, keeps the running counts, and closes the ledger's entries."""
+
+import time
+from collections.abc import Callable
+from datetime import datetime, timezone
+
+from edge.camera.frame import SourceNote
+from edge.contracts.messages import RunStartCommand
+from edge.contracts.records import (
+    Advice,
+    Event,
+    FieldRecord,
+    Provenance,
+    Running,
+    RunStart,
+    RunStop,
+    SourceStatistics,
+    StagePosition,
+)
+from edge.contracts.status import RunOutcome
+from edge.counting import RunningCounts
+from edge.pipeline.arrivals import AdviceNote
+from edge.pipeline.job import Job
+from edge.pipeline.ledger import Ledger
+from edge.settings import EdgeSettings
+
+
+class Recorder:
+    """Makes every record of one run, in the order of its calls. Used by the thread that owns the engine."""
+
+    def __init__(self, run_id: str, ledger: Ledger, clock: Callable[[], int] = time.monotonic_ns) -> None:
+        self._run_id = run_id
+        self._ledger = ledger
+        self._clock = clock
+        self._start_ns = clock()
+        self._next_seq = 0
+        self._counts = RunningCounts()
+
+    def start(
+        self, order: RunStartCommand, settings: EdgeSettings, provenance: Provenance, fields_expected: int | None
+    ) -> RunStart:
+        return RunStart(
+            run_id=self._run_id,
+            seq=self._seq(),
+            wall_time=_wall_time(),
+            cmd_id=order.cmd_id,
+            slide_id=order.slide_id or settings.slide_id,
+            sample_id=order.sample_id or settings.sample_id,
+            continues_run_id=order.continues_run_id,
+            policy=settings.policy,
+            diagnostic=settings.policy == "lossless"
+            and provenance.bundle_trained
+            and provenance.engine_parity in {"not_needed", "passed"},
+            fields_expected=fields_expected,
+            provenance=provenance,
+            settings=settings.model_dump(mode="json"),
+        )
+
+    def field(self, job: Job) -> FieldRecord:
+        """The end of one trigger. Raises ValueError when it had ended already."""
+        frame, status, findings = job.frame, job.status, job.findings
+        if status is None:
+            raise ValueError(f"field {frame.field_index} is still being processed")
+        self._ledger.close(frame.trigger_id, status)
+        if findings is not None:
+            self._counts.add(findings.counts)
+        return FieldRecord(
+            run_id=self._run_id,
+            seq=self._seq(),
+            wall_time=_wall_time(),
+            trigger_id=frame.trigger_id,
+            field_index=frame.field_index,
+            frame_id=frame.frame_id,
+            source_name=frame.source_name,
+            status=status,
+            detail=job.detail,
+            width_px=job.width_px,
+            height_px=job.height_px,
+            um_per_px=frame.um_per_px,
+            stage=StagePosition(x_nm=frame.stage_nm[0], y_nm=frame.stage_nm[1]) if frame.stage_nm else None,
+            t_host_ns=frame.t_host_ns,
+            t_camera_ns=frame.t_camera_ns,
+            age_ms=frame.age_ms,
+            clock="host" if frame.t_camera_ns is None else "camera",
+            detections=findings.detections if findings else (),
+            counts=findings.counts if findings else {},
+            running=Running(fields=self._ledger.ended(), cells=self._counts.cells, wbc_total=self._counts.wbc_total),
+            counted=findings is not None,
+            overflow=findings is not None and findings.overflow,
+            times=job.times(self._clock()),
+        )
+
+    def event(self, note: SourceNote) -> Event:
+        return Event(
+            run_id=self._run_id,
+            seq=self._seq(),
+            wall_time=_wall_time(),
+            severity=note.severity,
+            code=note.code,
+            message=note.message,
+        )
+
+    def advice(self, note: AdviceNote) -> Advice:
+        return Advice(run_id=self._run_id, seq=self._seq(), wall_time=_wall_time(), advice=note.advice, reason=note.reason)
+
+    def stop(self, outcome: RunOutcome, detail: str, source: SourceStatistics | None) -> RunStop:
+        """The last record. A ledger that does not add up makes the run a failed one."""
+        ended, sums_match = self._ledger.ended(), self._ledger.sums_match()
+        if not sums_match:
+            missing = f"{self._ledger.issued} triggers were issued but {sum(ended.values())} ended; report this defect."
+            outcome, detail = RunOutcome.FAILED, f"{detail} {missing}".strip()
+        return RunStop(
+            run_id=self._run_id,
+            seq=self._seq(),
+            wall_time=_wall_time(),
+            outcome=outcome,
+            detail=detail,
+            triggers=self._ledger.issued,
+            fields=ended,
+            sums_match=sums_match,
+            cells=self._counts.cells,
+            differential=self._counts.differential(),
+            duration_s=(self._clock() - self._start_ns) / 1e9,
+            source=source,
+        )
+
+    def _seq(self) -> int:
+        seq, self._next_seq = self._next_seq, self._next_seq + 1
+        return seq
+
+
+def _wall_time() -> str:
+    return datetime.now(timezone.utc).isoformat(timespec="milliseconds")

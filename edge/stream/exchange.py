@@ -1,0 +1,276 @@
+"""What the edge does with each message: sessions, lease, commands, credit. No socket and no thread in here."""
+
+from collections.abc import Callable
+from typing import Literal, get_args
+
+from edge.contracts.base import Wire
+from edge.contracts.errors import StreamError
+from edge.contracts.messages import (
+    PROTOCOL_VERSION,
+    Accepted,
+    Ack,
+    Credit,
+    Encoding,
+    Hello,
+    Ping,
+    Pong,
+    Query,
+    Reject,
+    RejectCode,
+    Rejected,
+    RunStartCommand,
+    RunStopCommand,
+    ToEdge,
+    TriggerCommand,
+    Welcome,
+)
+from edge.contracts.version import VERSION
+from edge.journal.base import Journal
+from edge.pipeline.control import RunControl
+from edge.stream.codec import MessageError, decode_to_edge, encode
+from edge.stream.credit import Cursor
+from edge.stream.lease import Lease
+from edge.stream.limits import MessageBudget
+from edge.stream.runs import Runs
+from edge.stream.session import Session
+from edge.stream.settings import StreamSettings
+
+Posted = Literal["sent", "full", "gone"]
+Post = Callable[[bytes, bytes], Posted]
+"""Send (identity, payload) without waiting: sent, no room at the moment, or no such peer."""
+
+ENCODINGS: dict[str, Encoding] = {"json": "json", "msgpack": "msgpack"}
+
+
+class _Refused(Exception):
+    """A message that gets a REJECT; it has no other effect."""
+
+    def __init__(self, code: RejectCode, reason: str) -> None:
+        super().__init__(reason)
+        self.code: RejectCode = code
+        self.reason = reason
+
+
+class Exchange:
+    """The protocol's edge side. `sessions` is keyed by ROUTER identity; times are monotonic nanoseconds."""
+
+    def __init__(self, journal: Journal, control: RunControl, boot_id: str, settings: StreamSettings, post: Post) -> None:
+        self.sessions: dict[bytes, Session] = {}
+        self.rejects: dict[str, int] = dict.fromkeys(get_args(RejectCode), 0)
+        """REJECTs so far, by code; every code is there from the start, so that another thread may look at any time"""
+        self._runs = Runs(journal, control)
+        self._journal = journal
+        self._control = control
+        self._boot_id = boot_id
+        self._settings = settings
+        self._post = post
+        self._lease = Lease()
+        self._strangers = MessageBudget(settings.strangers_per_s, 0)
+
+    def receive(self, identity: bytes, parts: list[bytes], now_ns: int) -> None:
+        """Act on one message. Whatever is wrong with it is answered by REJECT and harms nothing else."""
+        session = self.sessions.get(identity)
+        if session is not None:
+            session.heard_ns = now_ns
+        budget = session.budget if session else self._strangers
+        if not budget.take(now_ns):
+            self.rejects["rate"] += 1
+            if budget.may_tell(now_ns):
+                reason = f"more than {budget.per_s:g} messages a second came; those above it were dropped: repeat them slower."
+                self._send_reject(identity, "rate", reason)
+            return
+        try:
+            if len(parts) != 1:
+                raise _Refused("malformed", f"a message of {len(parts)} parts came; every message is one part.")
+            message = decode_to_edge(parts[0])
+            if isinstance(message, Hello):
+                self._open(identity, message, now_ns)
+            elif session is None:
+                raise _Refused("state", f"{message.type} came without a session; say HELLO first.")
+            else:
+                self._serve(session, message, now_ns)
+        except MessageError as problem:
+            self.refuse(identity, problem.reject, str(problem))
+        except _Refused as refusal:
+            self.refuse(identity, refusal.code, refusal.reason)
+
+    def tick(self, now_ns: int) -> None:
+        """Give the controller answers and credit that became due, and every session its PING; drop those that were silent for
+        too long or leave their answers unread."""
+        self._answer_controller()
+        silent_ns, every_ns = self._settings.silent_after_s * 1e9, self._settings.ping_every_s * 1e9
+        for session in list(self.sessions.values()):
+            if now_ns - session.heard_ns > silent_ns or len(session.answers) > self._settings.max_waiting_answers:
+                self.drop(session)
+            elif now_ns - session.pinged_ns >= every_ns:
+                session.pinged_ns = now_ns
+                session.answer(Ping(nonce=now_ns, t_ns=now_ns))
+
+    def _answer_controller(self) -> None:
+        answers, holder = self._control.answers(), self._lease.holder
+        if holder is None:
+            return  # it comes back, repeats its commands and finds them done
+        for answer in answers:
+            holder.answer(answer)
+            if isinstance(answer, Accepted):
+                holder.trigger_until = max(holder.trigger_until, answer.trigger_until or 0)
+        until = self._control.trigger_until()
+        if until is None or until <= holder.trigger_until:
+            return
+        if (run_id := self._control.state().run_id) is not None:
+            holder.trigger_until = until
+            holder.answer(Credit(run_id=run_id, trigger_until=until))
+
+    def drop(self, session: Session) -> None:
+        """The client is gone: its session and lease end, its run goes on and its records wait in the journal."""
+        if self.sessions.get(session.identity) is session:
+            del self.sessions[session.identity]
+        self._lease.release(session)
+
+    def forget(self, identity: bytes) -> None:
+        """Serve this client no longer."""
+        if session := self.sessions.get(identity):
+            self.drop(session)
+
+    def settled(self) -> bool:
+        """Whether a controller holds every record, and everybody else was sent what they read: closing now loses nothing."""
+        return self._runs.acknowledged() and not any(self._owed(session) for session in self.sessions.values())
+
+    def progress(self) -> int:
+        """Grows with every record that a controller has acknowledged."""
+        return self._runs.total_acknowledged()
+
+    def _owed(self, session: Session) -> bool:
+        behind = any(cursor.next_seq < self._journal.next_seq(run_id) for run_id, cursor in session.cursors.items())
+        return behind or bool(session.answers)
+
+    def refuse(self, identity: bytes, code: RejectCode, reason: str) -> None:
+        """Send a REJECT, and count it."""
+        self.rejects[code] += 1
+        self._send_reject(identity, code, reason)
+
+    def _send_reject(self, identity: bytes, code: RejectCode, reason: str) -> None:
+        refusal = Reject(code=code, reason=reason)
+        session = self.sessions.get(identity)
+        if session is not None:
+            session.answer(refusal)
+        else:  # a stranger that does not read its refusals has no claim to a queue
+            self._post(identity, encode(refusal, "json"))
+
+    def _open(self, identity: bytes, hello: Hello, now_ns: int) -> None:
+        if hello.proto != PROTOCOL_VERSION:
+            raise _Refused(
+                "protocol",
+                f"this edge speaks wire protocol {PROTOCOL_VERSION} and the client asked for {hello.proto}; "
+                f"use a client for protocol {PROTOCOL_VERSION}, or an edge for protocol {hello.proto}.",
+            )
+        encoding = next((ENCODINGS[name] for name in hello.encodings if name in ENCODINGS), None)
+        if encoding is None:
+            raise _Refused(
+                "encoding",
+                f"this edge can encode {', '.join(ENCODINGS)}, the client offered {list(hello.encodings)[:8]}; offer json.",
+            )
+        if hello.role == "controller":
+            self._check_lease(hello.client_id, now_ns)
+        elif len(self.sessions) >= self._settings.max_sessions:
+            raise _Refused("busy", f"this edge serves {len(self.sessions)} clients, no more; close one of the observers.")
+        budget = MessageBudget(self._settings.messages_per_s, now_ns)
+        session = Session(identity, hello.client_id, hello.role, encoding, now_ns, now_ns, budget)
+        if hello.resume is not None:
+            self._check_position(hello.resume.run_id, hello.resume.next_seq)
+            session.cursors[hello.resume.run_id] = Cursor(hello.resume.run_id, hello.resume.next_seq)
+        if identity in self.sessions:
+            self.drop(self.sessions[identity])
+        if hello.role == "controller":
+            superseded = self._lease.take(session)
+            if superseded is not None:
+                self.drop(superseded)
+                self.refuse(
+                    superseded.identity, "busy", f"client {hello.client_id!r} opened a newer session; this one is closed."
+                )
+        self.sessions[identity] = session
+        welcome = Welcome(
+            encoding=encoding,
+            boot_id=self._boot_id,
+            server_version=VERSION,
+            role=hello.role,
+            runs=self._runs.infos(),
+        )
+        session.answer(welcome)
+
+    def _check_lease(self, client_id: str, now_ns: int) -> None:
+        holder = self._lease.holder
+        if holder is not None and holder.client_id != client_id:
+            # ROUTER_MANDATORY tells at once whether the holder has closed its connection; nobody waits for its silence.
+            probe = encode(Ping(nonce=now_ns, t_ns=now_ns), holder.encoding)
+            if self._post(holder.identity, probe) == "gone":
+                self.drop(holder)
+        reason = self._lease.refusal(client_id)
+        if reason is not None:
+            raise _Refused("busy", reason)
+
+    def _serve(self, session: Session, message: ToEdge, now_ns: int) -> None:
+        match message:
+            case Ack():
+                self._acknowledge(session, message)
+            case Ping():
+                session.answer(self._pong(message, now_ns))
+            case Query():
+                session.answer(self._runs.answer(message))
+            case RunStartCommand() | TriggerCommand() | RunStopCommand():
+                answer = self._command(session, message)
+                if answer is not None:  # else it comes with the control's answers
+                    session.answer(answer)
+            case Pong() | Hello():
+                pass  # a PONG has done its work by being heard; HELLO was served before
+
+    def _command(self, session: Session, command: RunStartCommand | TriggerCommand | RunStopCommand) -> Wire | None:
+        if session.role != "controller":
+            return Rejected(
+                cmd_id=command.cmd_id, code="state", reason=f"an observer may only read; {command.type} is for the controller."
+            )
+        try:
+            match command:
+                case RunStartCommand():
+                    return self._control.start(command)
+                case TriggerCommand():
+                    return self._control.trigger(command)
+                case RunStopCommand():
+                    return self._control.stop(command)
+        except StreamError as problem:  # the journal that knows what was done before cannot be read
+            return Rejected(cmd_id=command.cmd_id, code="state", reason=str(problem))
+
+    def _acknowledge(self, session: Session, ack: Ack) -> None:
+        self._check_position(ack.run_id, ack.upto_seq + 1)
+        if session.role == "controller" and ack.upto_seq > self._journal.acknowledged(ack.run_id):
+            try:
+                self._journal.acknowledge(ack.run_id, ack.upto_seq)
+            except ValueError:
+                raise _Refused(
+                    "state",
+                    f"record {ack.upto_seq} of run {ack.run_id!r} was not sent yet, and the client claims to hold it; "
+                    "acknowledge what was really received.",
+                ) from None
+            self._control.waiting(ack.run_id, self._journal.next_seq(ack.run_id) - 1 - ack.upto_seq)
+        cursor = session.cursors.setdefault(ack.run_id, Cursor(ack.run_id, ack.upto_seq + 1))
+        cursor.grant(ack.upto_seq, ack.send_until_seq)
+
+    def _check_position(self, run_id: str, next_seq: int) -> None:
+        if not self._runs.known(run_id):
+            raise _Refused(
+                "unknown_run",
+                f"this edge does not hold run {run_id!r} (it may have been restarted); start a new run, or give its id.",
+            )
+        end = self._journal.next_seq(run_id)
+        if next_seq > end:
+            raise _Refused(
+                "state",
+                f"run {run_id!r} ends before seq {end} so far, the client claims to hold all before {next_seq}; "
+                "resume from what was really received.",
+            )
+
+    def _pong(self, ping: Ping, now_ns: int) -> Pong:
+        last_seq, lag = self._runs.last_seq_and_lag()
+        return Pong(
+            nonce=ping.nonce, t_ns=now_ns, boot_id=self._boot_id, state=self._control.state().phase, last_seq=last_seq, lag=lag
+        )

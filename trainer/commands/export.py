@@ -1,0 +1,63 @@
+"""`leuko-train export`."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from edge.contracts.bundle import Bundle, Thresholds, require_new
+from edge.contracts.errors import ConfigError
+from trainer.checkpoint import load_checkpoint
+from trainer.commands.evaluate import choose, measure
+from trainer.evaluation.target import bundle_target, division_of
+from trainer.export.bundle import Measure, export_checkpoint, export_random
+from trainer.recipe import load_recipe
+
+
+def export(
+    checkpoint: Annotated[Path | None, typer.Argument(help="last.pt of a training; not with --random-weights")] = None,
+    out: Annotated[Path, typer.Option(help="new directory for the bundle")] = Path("bundle"),
+    name: Annotated[str | None, typer.Option(help="name of the bundle; the recipe's when not given")] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="data description; measures the bundle on --split before writing it")
+    ] = None,
+    root: Annotated[Path | None, typer.Option(envvar="LEUKO_DATA", help="folder the description's paths are in")] = None,
+    split: Annotated[str, typer.Option(help="held-back split to measure on")] = "test",
+    detect: Annotated[float, typer.Option(help="presence threshold")] = Thresholds().detect,
+    identify: Annotated[float, typer.Option(help="class threshold; below it a cell is `unidentified`")] = Thresholds().identify,
+    margin: Annotated[
+        float, typer.Option(help="lead over the runner-up; below it a cell is `unidentified`")
+    ] = Thresholds().margin,
+    random_weights: Annotated[bool, typer.Option("--random-weights", help="untrained, for tests and benchmarks")] = False,
+    recipe: Annotated[str, typer.Option(help="recipe of an untrained bundle")] = "yolov3-tiny-416",
+) -> None:
+    """Write a bundle: the self-describing ONNX graph, its manifest and its card.
+
+    leuko-train export runs/tiny/last.pt --out bundles/tiny --data datasets.yaml --root DIR
+
+    leuko-train export --random-weights --out /tmp/random
+    """
+    if random_weights == (checkpoint is not None):
+        raise ConfigError("give either a checkpoint to export or --random-weights, not both and not neither.")
+    require_new(out)  # before an export and a measurement that take minutes
+    if checkpoint is None:
+        bundle = export_random(load_recipe(recipe), out)
+    else:
+        trained = load_checkpoint(checkpoint)
+        thresholds = Thresholds(detect=detect, identify=identify, margin=margin)
+        measured = _measurement(data, root, split, division_of(trained.data)) if data else None
+        bundle = export_checkpoint(trained, out, name or trained.recipe.name, thresholds, measured)
+    Console(stderr=True).print(f"bundle {bundle.path} written, id {bundle.bundle_id}")
+
+
+def _measurement(data: Path, root: Path | None, split: str, split_by: str) -> Measure:
+    """What measures a draft on `split`. Its images are chosen now: that there is none is said before the export."""
+    if root is None:
+        raise ConfigError("to measure the bundle give both --data and --root.")
+    images = choose(data, root, split, split_by)
+
+    def measured(draft: Bundle) -> dict[str, Any]:
+        return measure(bundle_target(draft), images).reduced()
+
+    return measured

@@ -1,0 +1,58 @@
+"""Class maps: what a data set's own names mean here."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from edge.contracts.cells import INDEX
+from edge.contracts.errors import DataError
+from edge.contracts.labels import SPECIAL_LABELS
+from trainer.data.annotation import IGNORE, UNTYPED_NEUTROPHIL, UNTYPED_WBC
+from trainer.data.faults import UnmappedClass
+from trainer.data.text_file import read_text
+
+BACKGROUND = "background"
+SPECIAL = dict(zip(SPECIAL_LABELS, (UNTYPED_WBC, UNTYPED_NEUTROPHIL, IGNORE), strict=True))
+LABEL_NAMES = {**{index: name for name, index in INDEX.items()}, **{label: name for name, label in SPECIAL.items()}}
+"""Label -> the name that class maps, label lines and reports give it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClassMap:
+    """Source name -> label; None is background, of which no box is kept."""
+
+    path: Path
+    labels: dict[str, int | None]
+
+    def label(self, name: str, where: Path) -> int | None:
+        """The label of a source's class name. Raises `UnmappedClass` when the map does not have it."""
+        if name not in self.labels:
+            raise UnmappedClass(f"{where} has the class {name!r}, which {self.path} does not map; add a line for it there.")
+        return self.labels[name]
+
+
+def load_class_map(path: Path) -> ClassMap:
+    """Read `{source name: class name | untyped_wbc | ignore | background}`. Raises `DataError`."""
+    if not path.is_file():
+        raise DataError(f"class map {path} does not exist; write one that maps each source name to a class.")
+    try:
+        content = yaml.safe_load(read_text(path))
+    except yaml.YAMLError as problem:
+        raise DataError(f"class map {path} is not YAML ({str(problem).splitlines()[0]}); correct it.") from problem
+    if not isinstance(content, dict) or not content:
+        raise DataError(f"class map {path} is not a table of `source name: class`; write one line for each source name.")
+    labels: dict[str, int | None] = {}
+    for name, target in content.items():
+        if target == BACKGROUND:
+            labels[str(name)] = None
+        elif target in SPECIAL:
+            labels[str(name)] = SPECIAL[target]
+        elif target in INDEX:
+            labels[str(name)] = INDEX[target]
+        else:
+            raise DataError(
+                f"class map {path} maps {name!r} to {target!r}, which is no class; "
+                f"use one of {', '.join(INDEX)}, {', '.join(SPECIAL)} or {BACKGROUND}."
+            )
+    return ClassMap(path, labels)

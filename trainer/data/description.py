@@ -1,0 +1,131 @@
+"""The description of data sets: which folders, in which format, at which scale, by whom."""
+
+import re
+from pathlib import Path
+from typing import Annotated, Literal
+
+import yaml
+from pydantic import Field, ValidationError, field_validator, model_validator
+
+from edge.contracts.base import Fraction, Strict, explain
+from edge.contracts.errors import DataError
+from trainer.data.annotation import Split
+from trainer.data.text_file import read_text
+
+Scale = Annotated[float, Field(gt=0, le=10)]
+Unannotated = Literal["error", "negative"]
+"""What an image without a file of labels is: forgotten, or one without cells."""
+
+
+class YoloDataset(Strict):
+    """YOLO text labels. With `types`, sources come from that table and `um_per_px` is by source; else both are given here."""
+
+    format: Literal["yolo"]
+    folder: str
+    class_map: str
+    types: str | None = None
+    source: str | None = None
+    um_per_px: Scale | dict[str, Scale]
+    unannotated: Unannotated = "error"
+
+    @model_validator(mode="after")
+    def _sources_are_known(self) -> "YoloDataset":
+        by_table = self.types is not None and self.source is None and isinstance(self.um_per_px, dict)
+        plain = self.types is None and self.source is not None and not isinstance(self.um_per_px, dict)
+        if not by_table and not plain:
+            raise ValueError("give either `source` and one um_per_px, or `types` and um_per_px by source")
+        return self
+
+
+class VocDataset(Strict):
+    """PASCAL VOC XML."""
+
+    format: Literal["voc"]
+    folder: str
+    class_map: str
+    types: str | None = None
+    source: str
+    um_per_px: Scale
+    unannotated: Unannotated = "error"
+
+
+class CocoDataset(Strict):
+    """COCO JSON: one file of annotations (all `train`), or one a split; `images` is the folder the file names are in."""
+
+    format: Literal["coco"]
+    folder: str
+    class_map: str
+    source: str
+    um_per_px: Scale
+    annotations: str | dict[Split, str]
+    images: str | dict[Split, str] = "images"
+
+
+class ClassFoldersDataset(Strict):
+    """One folder a class, one cell in the centre of each image; `shares` of each folder go to the splits."""
+
+    format: Literal["class_folders"]
+    folder: str
+    class_map: str
+    source: str
+    um_per_px: Scale
+    shares: dict[Split, Fraction]
+
+
+Dataset = Annotated[YoloDataset | VocDataset | CocoDataset | ClassFoldersDataset, Field(discriminator="format")]
+
+
+class Origin(Strict):
+    """Whose images they are and what may be done with them; goes into the bundle and its card."""
+
+    origin: str
+    licence: str
+    group_by: str | None = Field(
+        None, description="regular expression; its first group is the part of an original's name that names its slide or field"
+    )
+
+    @field_validator("group_by")
+    @classmethod
+    def _has_a_group(cls, pattern: str | None) -> str | None:
+        try:
+            if pattern is None or re.compile(pattern).groups:
+                return pattern
+        except re.error as problem:
+            raise ValueError(f"{pattern!r} is not a regular expression ({problem})") from problem
+        raise ValueError(f"{pattern!r} has no group; put what names the slide in brackets, as '(.+)_\\d+$'")
+
+
+class Description(Strict):
+    """The content of a description file."""
+
+    sources: dict[str, Origin] = Field(default_factory=dict, description="by source name, as the data sets give it")
+    datasets: tuple[Dataset, ...] = Field(min_length=1)
+    max_unreadable: Fraction = Field(0.01, description="share of damaged images that a training leaves out before it refuses")
+
+    @property
+    def group_patterns(self) -> dict[str, str]:
+        """`group_by` of the sources that have one."""
+        return {name: source.group_by for name, source in self.sources.items() if source.group_by}
+
+    @property
+    def without_origin(self) -> list[str]:
+        """Sources that the data sets name and `sources` does not."""
+        named: set[str] = set()
+        for dataset in self.datasets:
+            if isinstance(dataset.um_per_px, dict):
+                named |= dataset.um_per_px.keys()
+            elif dataset.source is not None:
+                named.add(dataset.source)
+        return sorted(named - self.sources.keys())
+
+
+def load_description(path: Path) -> Description:
+    """Read a description of data sets. Raises `DataError`."""
+    if not path.is_file():
+        raise DataError(f"description {path} does not exist; write one that lists the data sets.")
+    try:
+        return Description.model_validate(yaml.safe_load(read_text(path)))
+    except yaml.YAMLError as problem:
+        raise DataError(f"description {path} is not YAML ({str(problem).splitlines()[0]}); correct it.") from problem
+    except ValidationError as problem:
+        raise DataError(f"description {path} cannot be used: {explain(problem)}; correct it.") from problem

@@ -1,0 +1,78 @@
+"""From a checkpoint (or random weights) to a bundle, measured on held-back images before it is written."""
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from edge.contracts.bundle import CARD, MODEL, Bundle, Thresholds, class_table, write_bundle
+from trainer.checkpoint import Checkpoint
+from trainer.code_version import code_version
+from trainer.export.card import card
+from trainer.export.graph import to_onnx
+from trainer.export.half_weights import store_weights_as_half
+from trainer.models.detector import Detector
+from trainer.recipe import Recipe
+
+Measure = Callable[[Bundle], dict[str, Any]]
+
+
+def export_checkpoint(
+    checkpoint: Checkpoint, folder: Path, name: str, thresholds: Thresholds, measure: Measure | None
+) -> Bundle:
+    """Write the bundle of a training. `measure` evaluates the very graph that is written; its figures go into the bundle."""
+    training = {
+        "trained": True,
+        "code_version": checkpoint.data.get("code_version") or code_version(),
+        "seed": checkpoint.recipe.seed,
+        "recipe": checkpoint.recipe.model_dump(mode="json"),
+        "data": {key: value for key, value in checkpoint.history.items() if key not in {"hardware", "code_version"}},
+        "seconds": checkpoint.seconds or None,
+        "hardware": checkpoint.data.get("hardware"),
+        "metrics": {},
+    }
+    return _export(checkpoint.detector(), checkpoint.recipe, folder, name, thresholds, training, measure)
+
+
+def export_random(recipe: Recipe, folder: Path) -> Bundle:
+    """An untrained model for tests and benchmarks; marked as such, and the edge says so in every run."""
+    detector = recipe.detector().eval()
+    training = {
+        "trained": False,
+        "code_version": code_version(),
+        "seed": recipe.seed,
+        "recipe": recipe.model_dump(mode="json"),
+        "data": {},
+        "metrics": {},
+    }
+    return _export(detector, recipe, folder, f"{recipe.architecture}-random", Thresholds(), training, None)
+
+
+def _export(
+    detector: Detector,
+    recipe: Recipe,
+    folder: Path,
+    name: str,
+    thresholds: Thresholds,
+    training: dict[str, Any],
+    measure: Measure | None,
+) -> Bundle:
+    scale = recipe.scale
+    model = store_weights_as_half(to_onnx(detector, recipe.top_k, scale.width_px, scale.height_px)).SerializeToString()
+    manifest: dict[str, Any] = {
+        "name": name,
+        "architecture": recipe.architecture,
+        "um_per_px": scale.um_per_px,
+        "field_width_px": scale.width_px,
+        "field_height_px": scale.height_px,
+        "network_width_px": scale.network_width_px,
+        "network_height_px": scale.network_height_px,
+        "top_k": recipe.top_k,
+        "classes": class_table(),
+        "thresholds": thresholds,
+        "training": training,
+    }
+    if measure:
+        with tempfile.TemporaryDirectory() as draft:
+            manifest["training"] = {**training, "metrics": measure(write_bundle(Path(draft), manifest, {MODEL: model}))}
+    return write_bundle(folder, manifest, {MODEL: model, CARD: card(manifest).encode()})

@@ -1,0 +1,100 @@
+"""A bundle's card: what a person must know before using the model, written from the same data as the manifest."""
+
+from typing import Any
+
+from edge.contracts.cells import CELLS
+from trainer.evaluation.report import figure, figures_of, remarks
+from trainer.evaluation.summary import ClassFigures, Summary
+
+NOT_FOR = """\
+Not a medical device. Do not use it to diagnose, to treat, or to report a differential for a patient. Do not use it on other
+stains than Wright-Giemsa or May-Gruenwald-Giemsa, at other scales than the one above without `fit`, or on other specimens than
+peripheral blood. Counts of classes without real training images (below) mean nothing on real slides.
+"""
+
+
+def card(manifest: dict[str, Any]) -> str:
+    """Markdown. `manifest` holds the fields of `BundleManifest` (all but `files`)."""
+    training = manifest["training"]
+    scale = (
+        f"{manifest['um_per_px']} um/px, fields of {manifest['field_width_px']} x {manifest['field_height_px']} px, "
+        f"stretched to {manifest['network_width_px']} x {manifest['network_height_px']}"
+    )
+    head = f"# {manifest['name']}\n\n{manifest['architecture']}; {scale}.\nWeights are stored as FP16, arithmetic is FP32.\n"
+    if not training["trained"]:
+        return head + "\n**Random weights.** For tests and benchmarks of speed only; its detections mean nothing.\n"
+    parts = [
+        head,
+        "## What it must not be used for\n\n" + NOT_FOR,
+        "## Training\n\n" + _training(training),
+        "## Data\n\n" + _data(training["data"], training["recipe"].get("compose", {})),
+        "## Measured\n\n" + _metrics(training["metrics"]),
+    ]
+    return "\n".join(parts)
+
+
+def _training(training: dict[str, Any]) -> str:
+    recipe = training["recipe"]
+    steps = sum(phase["steps"] for phase in recipe["phases"])
+    start = training["data"].get("started_from")
+    begun = f"It goes on from recipe `{start['recipe']['name']}` after {start['step']} steps. " if start else ""
+    stopped = training["data"].get("stopped_after_step")
+    early = f"Its training was stopped after {stopped} of them and did not finish. " if stopped is not None else ""
+    return begun + (
+        f"Recipe `{recipe['name']}`, {steps} steps in {len(recipe['phases'])} phases, seed {training['seed']}, code "
+        f"{training['code_version']}. {early}The whole recipe as it was resolved is in `bundle.json` under `training.recipe`.\n"
+    )
+
+
+def _data(data: dict[str, Any], compose: dict[str, Any]) -> str:
+    """`compose`: how the recipe composed the fields it trained on."""
+    lines = ["| data set | images for training | licence | origin |", "| --- | --- | --- | --- |"]
+    for name, row in data.get("sources", {}).items():
+        lines.append(f"| {name} | {row['images']} | {row['licence']} | {row['origin']} |")
+    cells = data.get("train_cells", {})
+    real = [f"{cell.name} {cells[cell.name]}" for cell in CELLS if cells.get(cell.name)]
+    if cells.get("untyped_neutrophil"):
+        real.append(f"neutrophils, band or segmented, {cells['untyped_neutrophil']}")
+    if cells.get("untyped_wbc"):
+        real.append(f"leukocytes of unknown type {cells['untyped_wbc']}")
+    missing = ", ".join(cell.name for cell in CELLS if not cells.get(cell.name))
+    lines += ["", f"Annotated cells used for training: {', '.join(real)}."]
+    painted, virtual = (compose.get(way, 0.0) for way in ("painted", "virtual"))
+    if missing and painted + virtual > 0:
+        lines += ["", f"Without any real image, trained on drawn cells only: {missing}."]
+    elif missing:
+        lines += ["", f"Not trained at all, for want of a cell; it cannot recognise: {missing}."]
+    if virtual > 0:
+        lines += ["", "Fields of the virtual slide, with drawn cells of all classes, were among those it was trained on."]
+    return "\n".join(lines) + "\n"
+
+
+def _metrics(metrics: dict[str, Any]) -> str:
+    """`metrics`: a reduced `Summary`."""
+    if not metrics:
+        return "Nothing was measured when this bundle was written.\n"
+    summary = Summary.model_validate(metrics)
+    lines = [
+        f"{summary.images} held-back images (split `{summary.split}`), engine {summary.engine}. "
+        f"Repeat with `{summary.command}`.",
+        "",
+        "| what | truth | AP at IoU 0.5 | 11-point AP | recall (95 % limits) | precision |",
+        "| --- | --- | --- | --- | --- | --- |",
+        _row("any leukocyte", summary.wbc),
+    ]
+    lines += [_row(name, row) for name, row in summary.classes.items() if row.truth]
+    missing = [name for name, row in summary.classes.items() if not row.truth]
+    lines += [
+        "",
+        f"Mean over the {len(summary.classes) - len(missing)} classes with truth: {figure(summary.map)}, 11-point "
+        f"{figure(summary.map_11_point)}. Recall and precision are at the default thresholds; a cell that stays unidentified "
+        "is not found as its class.",
+    ]
+    if missing:
+        lines += [f"No held-back image shows: {', '.join(missing)}; nothing is known about them."]
+    lines += ["", *(f"- {remark}" for remark in remarks(summary))]
+    return "\n".join(lines) + "\n"
+
+
+def _row(name: str, row: ClassFigures) -> str:
+    return f"| {' | '.join((name, *figures_of(row)))} |"

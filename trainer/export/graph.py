@@ -1,0 +1,79 @@
+"""The self-describing graph: raw camera frames in, boxes out; pre-processing, decoding and selection inside.
+
+frames  uint8   [N, H, W, 3]  BGR
+boxes   float32 [N, K, 4]     x1 y1 x2 y2 in pixels of that frame
+scores  float32 [N, K]        descending
+labels  int32   [N, K]
+"""
+
+import copy
+import tempfile
+from pathlib import Path
+
+import onnx
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from trainer.models.detector import Detector
+from trainer.models.layers import fuse
+
+OPSET = 18
+
+
+class FrameGraph(nn.Module):
+    """Wraps a detector, its normalisations folded, as the graph that every engine runs."""
+
+    def __init__(self, detector: Detector, top_k: int) -> None:
+        super().__init__()
+        self.detector = copy.deepcopy(detector).eval()
+        fuse(self.detector)
+        self.top_k = top_k
+        self.eval()
+
+    def forward(self, frames: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """See the module's docstring."""
+        boxes, scores = self.detector.decode(self.detector(self.images(frames)))
+        top = torch.topk(scores.flatten(1), self.top_k, dim=1)
+        n_classes = self.detector.n_classes
+        prior = torch.div(top.indices, n_classes, rounding_mode="floor")
+        chosen = torch.gather(boxes, 1, prior.unsqueeze(-1).expand(-1, -1, 4))
+        scale_x = frames.shape[2] / self.detector.network_width_px
+        scale_y = frames.shape[1] / self.detector.network_height_px
+        scale = torch.stack([_as_tensor(s, chosen) for s in (scale_x, scale_y, scale_x, scale_y)])
+        return chosen * scale, top.values, (top.indices - prior * n_classes).to(torch.int32)
+
+    def images(self, frames: Tensor) -> Tensor:
+        """Frames, uint8 BGR [N, H, W, 3], stretched to what the detector takes: float32 RGB in 0..1 [N, 3, h, w]."""
+        # Cast before permuting: TensorRT refuses to transpose uint8.
+        images = frames.to(torch.float32).permute(0, 3, 1, 2).flip(1) / 255.0
+        size = (self.detector.network_height_px, self.detector.network_width_px)
+        return functional.interpolate(images, size=size, mode="bilinear", align_corners=False)
+
+
+def _as_tensor(value: float, like: Tensor) -> Tensor:
+    return torch.ones((), dtype=like.dtype) * value
+
+
+def to_onnx(detector: Detector, top_k: int, frame_width_px: int, frame_height_px: int) -> onnx.ModelProto:
+    """Export with N, H and W symbolic. The frame size only sizes the tracing example."""
+    graph = FrameGraph(detector, top_k)
+    # A batch of two: with one, the exporter would freeze the batch dimension.
+    example = torch.zeros((2, frame_height_px, frame_width_px, 3), dtype=torch.uint8)
+    dims = {0: torch.export.Dim("N", min=1, max=64), 1: torch.export.Dim("H", min=32), 2: torch.export.Dim("W", min=32)}
+    # Nothing is trained here, and tracing for gradients takes the exporter a tenth more.
+    with tempfile.TemporaryDirectory() as folder, torch.no_grad():
+        path = Path(folder) / "model.onnx"
+        torch.onnx.export(
+            graph,
+            (example,),
+            path,
+            input_names=["frames"],
+            output_names=["boxes", "scores", "labels"],
+            dynamic_shapes={"frames": dims},
+            opset_version=OPSET,
+            dynamo=True,
+            external_data=False,
+            verbose=False,
+        )
+        return onnx.load(path)
