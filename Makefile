@@ -5,7 +5,7 @@ PIP_INSTALL = -m pip install --quiet --disable-pip-version-check --constraint co
 EDGE := .venv-edge
 FULL := .venv
 EXTRAS := trainer,builder,calib,dev
-SCANNER := tests/edge tests/chaos tests/contracts tests/repo
+SCANNER := tests/edge tests/chaos tests/repo
 BINDINGS := tests/tensorrt-bindings.txt
 FINDINGS := runs/gpu-findings.json
 MEASURED_FROM := $(shell date +%s)
@@ -66,10 +66,10 @@ soak: $(FULL)/.installed ## the full-size versions of the long tests
 	$(call step,soak,$(FULL)/bin/python -m pytest -m soak $(PYTEST_ARGS))
 
 chaos: $(FULL)/.installed ## 200 scans with both sides killed and the wire broken at random (CHAOS_ARGS="--runs 20 --seed 7")
-	$(call step,chaos,PYTHONPATH=.:tests $(FULL)/bin/python -m chaos $(CHAOS_ARGS))
+	$(call step,chaos,PYTHONPATH=tests/helpers $(FULL)/bin/python -m chaos $(CHAOS_ARGS))
 
 camera-soak: $(FULL)/.system ## a fake GigE Vision camera through the loop, 2,000 fields: losses by cause, latencies, memory (SOAK_FIELDS=200)
-	$(call step,camera soak,PYTHONPATH=.:tests $(FULL)/bin/python -m support.namespace shown_soak $(or $(SOAK_FIELDS),2000))
+	$(call step,camera soak,PYTHONPATH=tests/helpers $(FULL)/bin/python -m support.namespace shown_soak $(or $(SOAK_FIELDS),2000))
 
 gpu-test: $(FULL)/.installed ## on a machine with a GPU: its engine's checks, then docs/gpu-results.md written anew
 	$(call step,the GPU engine,LEUKO_GPU_FINDINGS=$(FINDINGS) $(FULL)/bin/python -m pytest tests/gpu -m gpu $(PYTEST_ARGS))

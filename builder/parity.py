@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from builder.limits import LIMITS, Measured, judge
-from edge.camera.fit import plan_fit
+from edge.camera.resample import plan_fit
 from edge.contracts.bundle import Thresholds
 from edge.contracts.detections import Cells, Float32, Image, RawDetections
 from edge.contracts.engine import ParityResult

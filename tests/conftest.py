@@ -35,7 +35,6 @@ ROOMS = {
     "tests/edge/virtual/": "camera",
     "tests/edge/counting/": "counting",
     "tests/edge/": "edge",
-    "tests/contracts/": "edge",
     "tests/repo/": "edge",
 }
 """Where a test's seconds are booked; the first matching row counts."""

@@ -54,7 +54,7 @@ def _gentl(rest: str, um_per_px: float) -> FrameSource:
 
 
 def _recording(rest: str, um_per_px: float | None) -> FrameSource:
-    from edge.camera.recording import RecordingSource  # noqa: PLC0415
+    from edge.camera.frame_store import RecordingSource  # noqa: PLC0415
 
     return RecordingSource(rest, um_per_px)
 

@@ -12,13 +12,13 @@ import typer
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 
-from edge.commands.disk import IN_MEMORY, check_room, filesystem_of
-from edge.commands.logs import set_up_logging
-from edge.commands.stream_measure import Passed, Singles, Sustained, measure_singles, measure_sustained
-from edge.commands.stream_text import table
+from edge.bench.disk import IN_MEMORY, check_room, filesystem_of
+from edge.bench.stream import Passed, Singles, Sustained, measure_singles, measure_sustained
+from edge.bench.stream_text import table
 from edge.contracts.errors import ConfigError
 from edge.contracts.messages import Encoding
 from edge.journal.sqlite import Durability
+from edge.service.logs import set_up_logging
 
 GOALS = {"single_over_sync_ms": ("<=", 0.5), "records_per_s": (">=", 2000.0), "memory_growth_mb": ("<=", 5.0)}
 """Of the worst row: median of a single record beyond that of a bare sync; records in batches; what either process grows by

@@ -11,8 +11,8 @@ import typer
 
 from edge.camera.aravis.discovery import discovered
 from edge.camera.pylon import discovered_pylon
-from edge.commands.camera_facts import NO_FRAME, facts_of, text_of
 from edge.contracts.errors import SourceError
+from edge.doctor.camera_facts import NO_FRAME, facts_of, text_of
 
 
 def cameras(

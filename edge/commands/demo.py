@@ -13,10 +13,10 @@ import typer
 from rich.console import Console
 
 from edge.commands.watch import follow
-from edge.commands.watch_view import choose_view
 from edge.contracts.errors import StreamError
 from edge.stream.client import Controller
 from edge.stream.settings import ClientSettings
+from edge.watch.view import choose_view
 
 _SOURCE = "virtual:seed=42,fields={fields},wbc=1.5,rate=10"
 """At the pace of a tiling scanner: unpaced, every field would wait behind those read ahead, and its latency say nothing."""

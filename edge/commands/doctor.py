@@ -9,8 +9,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from edge.commands.diagnosis import Diagnosis, Question, diagnose
 from edge.contracts.engine import engines_folder
+from edge.doctor.diagnosis import Diagnosis, Question, diagnose
 from edge.engine.fitting import parse_frame_size
 from edge.engine.machine import look_at_machine
 from edge.engine.verdict_text import verdict_as_json, verdict_rows

@@ -8,13 +8,13 @@ from typing import Annotated
 import typer
 
 from edge.camera.frame import FrameSource, SourceEnded, SourceTimeout
-from edge.camera.recording import FrameStore
+from edge.camera.frame_store import FrameStore
 from edge.camera.uri import open_source
-from edge.commands.logs import set_up_logging
 from edge.commands.progress import field_bar
-from edge.commands.signals import stop_on_signals
 from edge.contracts.errors import ConfigError, SourceError
 from edge.pipeline import StopSwitch
+from edge.service.logs import set_up_logging
+from edge.service.signals import stop_on_signals
 
 _READ_S = 0.2
 _log = logging.getLogger(__name__)

@@ -7,10 +7,10 @@ from typing import Any
 import typer
 
 from edge.commands import options as opt
-from edge.commands.logs import set_up_logging
-from edge.commands.serve import serve_one_run
-from edge.commands.signals import stop_on_signals
 from edge.pipeline import StopSwitch, opened
+from edge.service.logs import set_up_logging
+from edge.service.serve import serve_one_run
+from edge.service.signals import stop_on_signals
 from edge.settings import resolve
 
 _log = logging.getLogger(__name__)

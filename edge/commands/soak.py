@@ -12,18 +12,18 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
+from edge.bench.memory import MemoryTrace
+from edge.bench.soak import Bench, Rates, Soaked, against_bare, finds_nothing, soak_run
 from edge.camera.frame import SourceInfo
 from edge.commands import options as opt
-from edge.commands.logs import set_up_logging
-from edge.commands.memory import MemoryTrace
 from edge.commands.progress import field_bar
 from edge.commands.run import only_given
-from edge.commands.signals import stop_on_signals
-from edge.commands.soak_measure import Bench, Rates, Soaked, against_bare, finds_nothing, soak_run
 from edge.contracts.errors import ConfigError
 from edge.contracts.status import RunOutcome
 from edge.journal.sqlite import SqliteJournal
 from edge.pipeline import StopSwitch, opened
+from edge.service.logs import set_up_logging
+from edge.service.signals import stop_on_signals
 from edge.settings import resolve
 
 RATIO_GOAL = 0.95

@@ -11,12 +11,12 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from edge.commands.watch_view import View, choose_view
 from edge.contracts.errors import ConfigError, StreamError
 from edge.contracts.records import RunStop
 from edge.contracts.status import RunOutcome
 from edge.stream.client import Controller
 from edge.stream.keys import ClientKeys, client_keys
+from edge.watch.view import View, choose_view
 
 _LOOK_EVERY_S = 0.25
 

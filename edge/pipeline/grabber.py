@@ -6,8 +6,8 @@ import threading
 from edge.camera.frame import FrameSource, SourceEnded, SourceNote, SourceTimeout
 from edge.contracts.status import RunOutcome
 from edge.pipeline.arrivals import Ending
+from edge.pipeline.field_queue import FieldQueue
 from edge.pipeline.ledger import Ledger
-from edge.pipeline.queue import FieldQueue
 from edge.pipeline.stop import sentence_of
 
 READ_S = 0.2

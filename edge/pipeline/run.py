@@ -6,28 +6,28 @@ import time
 from collections.abc import Iterator
 from typing import cast
 
-from edge.camera.fit import FitPlan
 from edge.camera.frame import Frame, FrameSource, TriggeredSource
-from edge.camera.recording import FrameStore, KeptSource
+from edge.camera.frame_store import FrameStore, KeptSource
+from edge.camera.resample import FitPlan
 from edge.contracts.errors import ConfigError
 from edge.contracts.messages import RunStartCommand
 from edge.contracts.records import Provenance, Record, SourceStatistics
 from edge.contracts.status import FieldStatus, RunOutcome
 from edge.contracts.version import VERSION
 from edge.engine.base import Engine
-from edge.pipeline.announcing import TriggerDesk
 from edge.pipeline.arrivals import AdviceNote, Ending, Note
 from edge.pipeline.batching import Batching
+from edge.pipeline.cell_work import CellWork
 from edge.pipeline.crops import CropStore
-from edge.pipeline.exposing import Exposures
+from edge.pipeline.engine_loop import EngineLoop
+from edge.pipeline.exposures import Exposures
+from edge.pipeline.field_queue import FieldQueue
 from edge.pipeline.grabber import Grabber
 from edge.pipeline.job import Job
 from edge.pipeline.ledger import Ledger
-from edge.pipeline.loop import EngineLoop
-from edge.pipeline.queue import FieldQueue
-from edge.pipeline.recorder import Recorder
+from edge.pipeline.run_account import Recorder
 from edge.pipeline.stop import StopSwitch, sentence_of
-from edge.pipeline.work import CellWork
+from edge.pipeline.trigger_desk import TriggerDesk
 from edge.settings import Setup
 
 _JOIN_S = 2.0

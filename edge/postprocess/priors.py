@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edge.camera.fit import FitPlan
+from edge.camera.resample import FitPlan
 from edge.contracts.cells import N_CLASSES
 from edge.contracts.detections import Bool, Float32, Int32, RawDetections
 from edge.postprocess.boxes import areas, intersections

@@ -5,7 +5,7 @@ from typing import cast
 import cv2
 import numpy as np
 
-from edge.camera.fit import FitPlan
+from edge.camera.resample import FitPlan
 from edge.contracts.detections import Cells, Float32, Int32, RawDetections
 from edge.postprocess.boxes import ious
 from edge.postprocess.operating import OperatingPoint

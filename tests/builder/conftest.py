@@ -10,7 +10,7 @@ import pytest
 
 from edge.contracts.bundle import Bundle, load_bundle
 
-_SCRIPT = Path(__file__).parents[1] / "support" / "export_random.py"
+_SCRIPT = Path(__file__).parents[1] / "helpers" / "support" / "export_random.py"
 _FIXTURE = "untrained_bundle"
 _IN_TURN = (
     "yolov3-tiny-416",

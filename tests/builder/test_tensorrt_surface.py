@@ -29,7 +29,7 @@ from edge.engine.trt import api
 from edge.engine.trt.loading import release_of
 
 Surface = dict[str, dict[str, str] | None]
-SUPPORT = Path(__file__).parent.parent / "support"
+SUPPORT = Path(__file__).parents[1] / "helpers" / "support"
 PINNED = Path(__file__).parent.parent / "tensorrt-bindings.txt"
 ROOMS = [Path(room.__file__ or "").parent for room in (builder, calib, edge, trainer)]
 BINDINGS = [line for line in PINNED.read_text().splitlines() if not line.startswith("#")]

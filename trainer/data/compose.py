@@ -3,7 +3,7 @@
 import numpy as np
 from pydantic import Field as Setting
 
-from edge.camera.fit import background_of
+from edge.camera.resample import background_of
 from edge.contracts.base import Fraction, Strict
 from edge.contracts.detections import Float32, Int32
 from edge.contracts.errors import DataError

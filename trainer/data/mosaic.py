@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from edge.camera.fit import background_of
+from edge.camera.resample import background_of
 from edge.contracts.detections import Float32
 from trainer.data.field import Field, cut_boxes
 

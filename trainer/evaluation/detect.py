@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from edge.camera.fit import FitPlan, plan_fit
+from edge.camera.resample import FitPlan, plan_fit
 from edge.contracts.cells import CELLS
 from edge.contracts.detections import Cells, Image, RawDetections
 from edge.engine.base import Engine

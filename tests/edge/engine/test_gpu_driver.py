@@ -12,7 +12,7 @@ from edge.engine.gpu.cuda_graph import CudaGraphs
 from edge.engine.gpu.device import CaptureRefused
 from edge.engine.gpu.driver import find_gpu
 
-SOURCE = Path(__file__).parents[2] / "support" / "fake_driver.c"
+SOURCE = Path(__file__).parents[2] / "helpers" / "support" / "fake_driver.c"
 
 
 @dataclass(frozen=True)

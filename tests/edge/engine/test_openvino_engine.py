@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from support.tiny_bundle import blob_field, write_tiny_bundle
 
-from edge.camera.fit import plan_fit
+from edge.camera.resample import plan_fit
 from edge.contracts.bundle import MODEL, Bundle, write_bundle
 from edge.contracts.detections import RawDetections
 from edge.contracts.errors import BundleError, EngineError

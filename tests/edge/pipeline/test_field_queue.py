@@ -10,7 +10,7 @@ from support.stand_ins import frame_of
 from edge.camera.frame import SourceNote
 from edge.contracts.status import RunOutcome
 from edge.pipeline.arrivals import Arrival, Ending
-from edge.pipeline.queue import DROPPED, MAX_DROPPED, REFUSED, FieldQueue
+from edge.pipeline.field_queue import DROPPED, MAX_DROPPED, REFUSED, FieldQueue
 
 pytestmark = pytest.mark.timeout(20)
 END = Ending(RunOutcome.COMPLETED)

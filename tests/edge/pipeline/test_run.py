@@ -22,7 +22,7 @@ from edge.contracts.status import FieldStatus, RunOutcome
 from edge.engine.base import Engine
 from edge.journal.memory import MemoryJournal
 from edge.pipeline import Run, StopSwitch, engine_for, opened, run_fields
-from edge.pipeline.work import plan_for
+from edge.pipeline.cell_work import plan_for
 from edge.settings import EdgeSettings, Setup, resolve
 
 pytestmark = pytest.mark.timeout(40)

@@ -13,7 +13,7 @@ from support.stand_ins import frame_of
 from support.tiny_bundle import blob_field, write_tiny_bundle
 
 from edge.camera.frame import Frame, SourceBase, SourceEnded, SourceInfo, SourceTimeout, Trigger
-from edge.camera.recording import FrameStore, RecordingSource
+from edge.camera.frame_store import FrameStore, RecordingSource
 from edge.contracts.bundle import Bundle
 from edge.contracts.errors import SourceError
 from edge.contracts.messages import RunStartCommand, TriggerCommand
@@ -22,8 +22,8 @@ from edge.contracts.status import FieldStatus, RunOutcome
 from edge.engine.base import Engine
 from edge.journal.memory import MemoryJournal
 from edge.pipeline import Run, StopSwitch, engine_for
-from edge.pipeline.announcing import TriggerDesk
-from edge.pipeline.work import plan_for
+from edge.pipeline.cell_work import plan_for
+from edge.pipeline.trigger_desk import TriggerDesk
 from edge.settings import EdgeSettings, Setup
 
 pytestmark = pytest.mark.timeout(40)

@@ -12,10 +12,10 @@ from edge.contracts.errors import JournalError
 from edge.contracts.messages import Accepted, Rejected, TriggerCommand
 from edge.contracts.status import FieldStatus
 from edge.journal.memory import MemoryJournal
-from edge.pipeline.announcing import TriggerDesk
 from edge.pipeline.arrivals import AdviceNote
 from edge.pipeline.backlog import Backlog
-from edge.pipeline.exposing import Exposures
+from edge.pipeline.exposures import Exposures
+from edge.pipeline.trigger_desk import TriggerDesk
 
 
 def command(index: int, trigger_id: str | None = None, cmd_id: str | None = None) -> TriggerCommand:

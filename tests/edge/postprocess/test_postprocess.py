@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from edge.camera.fit import FitPlan, plan_fit
+from edge.camera.resample import FitPlan, plan_fit
 from edge.contracts.bundle import Thresholds
 from edge.contracts.cells import INDEX, NAMES, UNIDENTIFIED, UNIDENTIFIED_NON_WBC
 from edge.contracts.detections import Cells, RawDetections

@@ -115,7 +115,7 @@ def test_a_record_is_on_the_disk_before_it_is_acknowledged(
 ) -> None:
     """Seen from inside the consumer: the calls in their order, whatever the scheduler makes of them."""
     library, calls = tmp_path / "call_order.so", tmp_path / "calls"
-    source = Path(__file__).parents[2] / "support" / "call_order.c"
+    source = Path(__file__).parents[2] / "helpers" / "support" / "call_order.c"
     subprocess.run(["cc", "-shared", "-fPIC", "-o", str(library), str(source), "-ldl"], check=True, timeout=30)
     for name, value in (("LD_PRELOAD", library), ("CALL_ORDER", calls), ("ASAN_OPTIONS", "verify_asan_link_order=0")):
         monkeypatch.setenv(name, str(value))

@@ -16,7 +16,7 @@ from edge.contracts.messages import TriggerCommand
 from edge.journal.base import Journal
 from edge.journal.memory import MemoryJournal
 from edge.journal.sqlite import SqliteJournal
-from edge.pipeline.single import SingleRun
+from edge.pipeline.run_control import SingleRun
 from edge.pipeline.stop import StopSwitch
 from edge.stream.client import Controller
 from edge.stream.codec import MAX_TO_EDGE_BYTES

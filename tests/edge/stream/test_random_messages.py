@@ -15,13 +15,13 @@ from edge.stream.client import Controller
 from edge.stream.settings import ClientSettings, StreamSettings
 
 pytestmark = pytest.mark.timeout(120)
-TESTS = Path(__file__).parents[2]
+HELPERS = Path(__file__).parents[2] / "helpers"
 _MB = 2**20
 
 
 def attack(endpoint: str, n_each: int, seed: int, waits: bool) -> "subprocess.Popen[str]":
     command = [sys.executable, "-m", "support.attackers", endpoint, str(n_each), str(seed), "waits" if waits else ""]
-    return subprocess.Popen(command, cwd=TESTS, stdout=subprocess.PIPE, text=True)
+    return subprocess.Popen(command, cwd=HELPERS, stdout=subprocess.PIPE, text=True)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from edge.contracts.errors import StreamError
 from edge.contracts.messages import Accepted, Resume, RunStartCommand
 from edge.contracts.records import RunStart
 from edge.journal.memory import MemoryJournal
-from edge.pipeline.single import SingleRun
+from edge.pipeline.run_control import SingleRun
 from edge.pipeline.stop import StopSwitch
 from edge.stream.client import Controller
 from edge.stream.server import EdgeServer

@@ -22,14 +22,14 @@ from edge.journal.base import Journal
 from edge.journal.interrupted import end_interrupted
 from edge.journal.memory import MemoryJournal
 from edge.journal.sqlite import SqliteJournal
-from edge.pipeline.announcing import TriggerDesk
 from edge.pipeline.arrivals import AdviceNote
 from edge.pipeline.backlog import Backlog
-from edge.pipeline.exposing import Exposures
+from edge.pipeline.exposures import Exposures
 from edge.pipeline.job import Job
-from edge.pipeline.recorder import Recorder
-from edge.pipeline.single import SingleRun
+from edge.pipeline.run_account import Recorder
+from edge.pipeline.run_control import SingleRun
 from edge.pipeline.stop import StopSwitch
+from edge.pipeline.trigger_desk import TriggerDesk
 from edge.stream.client import Controller
 from edge.stream.server import EdgeServer
 from edge.stream.settings import ClientSettings, StreamSettings

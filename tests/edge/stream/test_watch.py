@@ -10,10 +10,10 @@ from contextlib import contextmanager
 import pytest
 from support.scripted_run import Edge, StartEdge, field_record, run_start
 
-from edge.commands import watch_text
 from edge.contracts.records import RunStart
 from edge.contracts.status import FieldStatus, RunOutcome
 from edge.stream.client import Controller
+from edge.watch import record_text
 
 pytestmark = pytest.mark.timeout(40)
 
@@ -113,12 +113,12 @@ def test_without_an_edge_there_is_one_sentence_and_no_traceback() -> None:
 )
 def test_what_is_no_patients_result_is_marked(provenance: dict[str, object], mark: str | None) -> None:
     start: RunStart = run_start("r", **provenance)
-    marks = watch_text.marks(start)
+    marks = record_text.marks(start)
     assert [mark in text for text in marks if mark] == ([True] if mark else [])
     assert bool(marks) == bool(mark)
 
 
 def test_a_failed_field_says_why_instead_of_showing_zero_cells() -> None:
-    line = watch_text.field_line(field_record("r", 4, FieldStatus.FAILED))
+    line = record_text.field_line(field_record("r", 4, FieldStatus.FAILED))
     assert "failed" in line
     assert "the file ends in the middle of its pixels" in line

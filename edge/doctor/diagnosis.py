@@ -1,0 +1,108 @@
+"""What `leuko-edge run` would open on this machine, by the rules by which it opens it, and what keeps it from more."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from edge.contracts.bundle import MANIFEST, Bundle, load_bundle
+from edge.contracts.engine import RUNTIME_NAMES
+from edge.contracts.errors import BundleError, EngineError, LeukoError
+from edge.doctor.facts import OPENVINO, Fact, find_facts
+from edge.engine.choice import Choice, weigh_engines
+from edge.engine.fitting import Verdict, Wanted, survey
+from edge.engine.machine import Machine
+from edge.signing import signers_in
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked about. Frame and batch that are None are the bundle's field and one frame, as in a run."""
+
+    bundle: Path
+    engine_dir: Path | None = None
+    frame_px: tuple[int, int] | None = None
+    max_batch: int | None = None
+    signers: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """What a run would open, or `problem`: why nothing. `key` is that of a compiled engine."""
+
+    text: str = ""
+    runtime: str | None = None
+    key: str | None = None
+    problem: LeukoError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """The answer."""
+
+    facts: list[Fact]
+    machine: Machine
+    opening: Opening
+    bundle: Bundle | None = None
+    wanted: Wanted | None = None
+    engines: list[Verdict] = field(default_factory=list)
+    gpu_engine_lacks: list[str] = field(default_factory=list)
+    """sentences; empty without a GPU, and when the run opens a GPU engine"""
+
+
+def diagnose(question: Question, machine: Machine) -> Diagnosis:
+    """Look at everything; never raises. Neither engine nor camera is opened, and nothing is computed."""
+    facts = find_facts(machine)
+    try:
+        signers = signers_in(question.signers)
+        bundle = load_bundle(question.bundle)
+        if signers is not None:
+            signers.require("bundle", bundle.path / MANIFEST, bundle.bundle_id)
+    except Exception as problem:  # noqa: BLE001 what would stop a run is the answer
+        said = _told(problem, f"bundle {question.bundle}", BundleError)
+        return Diagnosis(facts, machine, Opening(problem=said))
+    manifest = bundle.manifest
+    width_px, height_px = question.frame_px or (manifest.field_width_px, manifest.field_height_px)
+    wanted = Wanted(width_px, height_px, question.max_batch or 1)
+    # Without a camera to compare with, an engine for another camera is as good as any.
+    judged_by = wanted if question.frame_px or question.max_batch else None
+    engines: list[Verdict] = []
+    choice = Choice()
+    try:
+        engines = survey(bundle, machine, judged_by, question.engine_dir, signers)
+        choice = weigh_engines(bundle, machine, wanted, engine_dir=question.engine_dir, signers=signers)
+        if choice.files is not None:
+            choice.files.read_plan()
+    except Exception as problem:  # noqa: BLE001 see above
+        opening = Opening(problem=_told(problem, f"an engine of bundle {bundle.path}", EngineError))
+    else:
+        opening = _opening(choice, machine, facts)
+    lacks = [] if machine.gpu is None or choice.files is not None else _lacking(machine, choice)
+    return Diagnosis(facts, machine, opening, bundle, wanted, engines, lacks)
+
+
+def _opening(choice: Choice, machine: Machine, facts: list[Fact]) -> Opening:
+    if choice.refused:
+        return Opening(problem=EngineError(choice.reason))
+    if choice.files is not None and machine.gpu is not None:
+        request, key = choice.files.manifest.request, choice.files.path.name
+        name, version = RUNTIME_NAMES[request.runtime], machine.runtimes[request.runtime].version
+        return Opening(f"engine {key} by {name} {version} on {machine.gpu.identity.name}, f16", name, key)
+    (openvino,) = (fact for fact in facts if fact.name == OPENVINO)
+    if not openvino.usable:
+        return Opening(problem=EngineError(f"OpenVINO {openvino.text}; install leukostream again, which brings OpenVINO."))
+    return Opening(f"{OPENVINO} {openvino.text}", OPENVINO)
+
+
+def _lacking(machine: Machine, choice: Choice) -> list[str]:
+    """Everything at once: who has installed one piece should not learn of the next one by the next run."""
+    runtimes = [machine.runtimes[runtime] for runtime in RUNTIME_NAMES if runtime in machine.runtimes]
+    lacks = [] if any(not found.missing for found in runtimes) else [found.missing for found in runtimes]
+    if machine.pycuda.missing:
+        lacks.append(machine.pycuda.missing)
+    # The sentence about the best engine may quote one of these.
+    return [each for each in lacks if each not in choice.reason] + ([choice.reason] if choice.reason else [])
+
+
+def _told(problem: Exception, what: str, kind: type[LeukoError]) -> LeukoError:
+    if isinstance(problem, LeukoError):
+        return problem
+    return kind(f"{what} cannot be read ({type(problem).__name__}: {problem}); write it anew, or check who may read it.")

@@ -1,0 +1,151 @@
+"""The `RunControl` of a process that performs one run."""
+
+import json
+import threading
+from collections import OrderedDict
+from typing import Literal
+
+from edge.contracts.messages import Accepted, Rejected, RunStartCommand, RunStopCommand, TriggerCommand
+from edge.journal.base import Journal
+from edge.pipeline.backlog import Backlog
+from edge.pipeline.control import ControlState, Phase
+from edge.pipeline.ledger import Ledger
+from edge.pipeline.stop import StopSwitch
+from edge.pipeline.trigger_desk import TriggerDesk
+
+_ANSWERS = 1024
+"""Answers remembered, so that a repeated command gets the same one."""
+
+
+class SingleRun:
+    """Implements `RunControl`; the pipeline waits in `wait_for_start`, then reports with `running` and `finished`.
+
+    Triggers go to `desk`; without one the source paces itself. Runs of former processes are known from `journal`.
+    """
+
+    def __init__(self, stop: StopSwitch, journal: Journal, desk: TriggerDesk | None = None) -> None:
+        self._stop = stop
+        self._journal = journal
+        self._desk = desk
+        self._backlog: Backlog | None = None
+        self._lock = threading.Lock()
+        self._started = threading.Event()
+        self._command: RunStartCommand | None = None
+        self._ledger: Ledger | None = None
+        self._finished = False
+        self._answers: OrderedDict[str, Accepted | Rejected] = OrderedDict()
+
+    def start(self, command: RunStartCommand) -> Accepted | Rejected:
+        with self._lock:
+            known = self._answers.get(command.cmd_id)
+            return known or self._remember(self._start(command))
+
+    def _start(self, command: RunStartCommand) -> Accepted | Rejected:
+        taken = self._command
+        if self._began(command):
+            return Accepted(cmd_id=command.cmd_id)  # by a former process, which has not lived to answer
+        if command.run_id in self._journal.runs() or (taken is not None and taken.run_id == command.run_id):
+            return _reject(command.cmd_id, "duplicate_run", f"run {command.run_id} was already started; give a new run_id.")
+        if self._finished or self._stop.requested:
+            return _reject(command.cmd_id, "state", "this edge performs one run and is ending; start it again for another.")
+        if taken is not None:
+            return _reject(command.cmd_id, "busy", f"run {taken.run_id} is in progress; wait for its run_stop.")
+        if self._desk:
+            self._desk.limit(command.max_fields)
+        self._command = command
+        self._started.set()
+        return Accepted(cmd_id=command.cmd_id, trigger_until=self.trigger_until())
+
+    def _began(self, command: RunStartCommand) -> bool:
+        first = self._journal.read(command.run_id, 0, 1) if command.run_id in self._journal.runs() else []
+        return bool(first) and json.loads(first[0][1]).get("cmd_id") == command.cmd_id
+
+    def trigger(self, command: TriggerCommand) -> Accepted | Rejected | None:
+        with self._lock:
+            if known := self._answers.get(command.cmd_id):
+                return known
+            answer = self._announce(command)
+            return self._remember(answer) if isinstance(answer, Rejected) else answer
+
+    def _announce(self, command: TriggerCommand) -> Accepted | Rejected | None:
+        current = self._command is not None and self._command.run_id == command.run_id
+        if not current:
+            before = self._journal.announced(command.run_id, command.trigger_id)
+            if before is not None and before.cmd_id == command.cmd_id:
+                return Accepted(cmd_id=command.cmd_id)  # by a former process; its field is on record as lost
+            if command.run_id in self._journal.runs():
+                return _reject(command.cmd_id, "state", f"run {command.run_id} has ended; start a new one.")
+            return _unknown(command.cmd_id, command.run_id)
+        if self._desk is None:
+            return _reject(command.cmd_id, "unsupported", "this source paces itself; its fields come without TRIGGER.")
+        return self._desk.announce(command)
+
+    def answers(self) -> list[Accepted | Rejected]:
+        return self._desk.answers() if self._desk else []
+
+    def trigger_until(self) -> int | None:
+        return self._desk.trigger_until if self._desk else None
+
+    def waiting(self, run_id: str, n_records: int) -> None:
+        backlog, command = self._backlog, self._command
+        if backlog and command and command.run_id == run_id:
+            backlog.look(n_records)
+
+    def stop(self, command: RunStopCommand) -> Accepted | Rejected:
+        with self._lock:
+            known = self._answers.get(command.cmd_id)
+            return known or self._remember(self._end(command))
+
+    def _end(self, command: RunStopCommand) -> Accepted | Rejected:
+        if self._command is None or self._command.run_id != command.run_id:
+            if command.run_id in self._journal.runs():
+                return Accepted(cmd_id=command.cmd_id)  # a former process's, ended already
+            return _unknown(command.cmd_id, command.run_id)
+        self._stop.stop("the controller asked for it")
+        return Accepted(cmd_id=command.cmd_id)
+
+    def state(self) -> ControlState:
+        with self._lock:
+            run_id = self._command.run_id if self._command else None
+            left = self._ledger.left() if self._ledger else []
+            ended = self._ledger.ended() if self._ledger else {}
+            announced = tuple(trigger_id for trigger_id, _ in left) if self._desk else ()
+            return ControlState(self._phase(), run_id, len(left), announced, self.trigger_until(), ended)
+
+    def _phase(self) -> Phase:
+        if self._finished:
+            return "finished"
+        if self._stop.requested:
+            return "stopping"
+        return "running" if self._command else "waiting"
+
+    def wait_for_start(self, timeout_s: float) -> RunStartCommand | None:
+        """The controller's command, or None when it has not come yet."""
+        self._started.wait(timeout_s)
+        with self._lock:
+            return self._command
+
+    def running(self, ledger: Ledger, backlog: Backlog | None = None) -> None:
+        """The run has begun; `ledger` answers for its triggers from now on, `backlog` is told what the controller leaves."""
+        with self._lock:
+            self._ledger = ledger
+            self._backlog = backlog
+
+    def finished(self) -> None:
+        """The run's `run_stop` is in the journal."""
+        with self._lock:
+            self._finished = True
+
+    def _remember(self, answer: Accepted | Rejected) -> Accepted | Rejected:
+        self._answers[answer.cmd_id] = answer
+        if len(self._answers) > _ANSWERS:
+            self._answers.popitem(last=False)
+        return answer
+
+
+def _reject(cmd_id: str, code: Literal["state", "busy", "duplicate_run", "unsupported"], reason: str) -> Rejected:
+    return Rejected(cmd_id=cmd_id, code=code, reason=reason)
+
+
+def _unknown(cmd_id: str, run_id: str) -> Rejected:
+    return Rejected(cmd_id=cmd_id, code="unknown_run", reason=f"this edge holds no run {run_id!r}; send RUN_START first.")

@@ -1,0 +1,152 @@
+"""Three ways to show a run: a live table in a terminal, plain lines elsewhere, records as JSON lines."""
+
+import time
+from collections import deque
+from collections.abc import Callable
+from types import TracebackType
+from typing import Protocol
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from edge.contracts.records import Advice, Event, FieldRecord, Record, RunStart, RunStop
+from edge.watch import record_text
+
+_REFRESH_S = 0.1
+_STATUS_STYLE = {"ok": "green", "empty": "dim"}
+
+
+class View(Protocol):
+    """Shows records as they come; entered before the first, left after the last."""
+
+    def show(self, record: Record) -> None: ...
+
+    def __enter__(self) -> "View": ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+class JsonLines:
+    """Exactly one record a line."""
+
+    def __init__(self, write: Callable[[str], None]) -> None:
+        self._write = write
+
+    def __enter__(self) -> "JsonLines":
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def show(self, record: Record) -> None:
+        self._write(record.model_dump_json())
+
+
+class PlainLines:
+    """One line per field, for logs and pipes; no control codes."""
+
+    def __init__(self, write: Callable[[str], None]) -> None:
+        self._write = write
+
+    def __enter__(self) -> "PlainLines":
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def show(self, record: Record) -> None:
+        for line in self._lines(record):
+            self._write(line)
+
+    def _lines(self, record: Record) -> list[str]:
+        match record:
+            case RunStart():
+                return record_text.header(record) + [f"*** {mark} ***" for mark in record_text.marks(record)]
+            case FieldRecord():
+                return [record_text.field_line(record)]
+            case Advice() | Event():
+                return [record_text.note(record)]
+            case RunStop():
+                return record_text.result(record) + self._differential(record)
+
+    def _differential(self, stop: RunStop) -> list[str]:
+        lines = [f"differential over {stop.differential.wbc_total} WBC, exact binomial 95 % limits"]
+        for label, count, percent, limits in record_text.differential_rows(stop.differential):
+            lines.append(f"  {label:<14}{count:>6}{percent:>8} %   {limits} %")
+        return [*lines, f"per 100 WBC: {record_text.non_wbc(stop.differential)}"]
+
+
+class LiveTable:
+    """The last fields in a table that moves, the running counts under it, the differential at the end."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._live = Live(console=console, auto_refresh=False)
+        self._rows: deque[tuple[str, ...]] = deque(maxlen=max(5, console.height - 14))
+        self._running = Text("no field yet")
+        self._drawn_s = 0.0
+
+    def __enter__(self) -> "LiveTable":
+        self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._live.stop()
+
+    def show(self, record: Record) -> None:
+        match record:
+            case RunStart():
+                for line in record_text.header(record):
+                    self._console.print(Text(line))
+                for mark in record_text.marks(record):
+                    self._console.print(Text(f" {mark} ", style="bold white on red"))
+            case FieldRecord():
+                self._rows.append(record_text.columns(record))
+                self._running = Text(f"{record.running.wbc_total} WBC so far: {record_text.counts(record.running.cells)}")
+                self._redraw()
+            case Advice() | Event():
+                self._console.print(Text(record_text.note(record), style="yellow"))
+            case RunStop():
+                self._live.update(self._table(), refresh=True)
+                self._result(record)
+
+    def _redraw(self) -> None:
+        if time.monotonic() - self._drawn_s >= _REFRESH_S:
+            self._drawn_s = time.monotonic()
+            self._live.update(self._table(), refresh=True)
+
+    def _table(self) -> Group:
+        table = Table(expand=True)
+        for name in record_text.COLUMNS:
+            numeric = name in {"field", "WBC so far", "total ms"}
+            widest = name == "cells (class score)"
+            table.add_column(name, justify="right" if numeric else "left", no_wrap=not widest, ratio=1 if widest else None)
+        for row in self._rows:
+            style = _STATUS_STYLE.get(row[2], "bold red")
+            table.add_row(*(Text(text, style=style if at == 2 else "") for at, text in enumerate(row)))
+        return Group(table, self._running)
+
+    def _result(self, stop: RunStop) -> None:
+        self._live.stop()
+        for line in record_text.result(stop):
+            self._console.print(Text(line))
+        table = Table(title=f"differential over {stop.differential.wbc_total} WBC", title_justify="left")
+        for name in ("class", "count", "%", "95 % limits"):
+            table.add_column(name, justify="left" if name == "class" else "right")
+        for row in record_text.differential_rows(stop.differential):
+            table.add_row(*row)
+        self._console.print(table, Text(f"per 100 WBC: {record_text.non_wbc(stop.differential)}"))
+
+
+def choose_view(console: Console, as_json: bool) -> View:
+    """JSON lines when asked for, else the live table in a terminal and plain lines anywhere else."""
+
+    def write(line: str) -> None:
+        console.file.write(line + "\n")
+        console.file.flush()
+
+    if as_json:
+        return JsonLines(write)
+    return LiveTable(console) if console.is_terminal else PlainLines(write)
