@@ -1,6 +1,6 @@
 """Running counts and the differential with its limits."""
 
-from edge.counting.differential import differential
+from edge.counting.counts import differential
 from edge.counting.running import RunningCounts
 
 __all__ = ["RunningCounts", "differential"]

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping
 
 from edge.contracts.records import Differential
-from edge.counting.differential import NON_WBC_LABELS, WBC_LABELS, differential, wbc_total
+from edge.counting.counts import NON_WBC_LABELS, WBC_LABELS, differential, wbc_total
 
 _LABELS = frozenset(WBC_LABELS + NON_WBC_LABELS)
 

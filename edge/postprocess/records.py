@@ -3,7 +3,7 @@
 from edge.contracts.cells import CELLS
 from edge.contracts.detections import Cells
 from edge.contracts.records import Detection
-from edge.postprocess.labels import label_of
+from edge.postprocess.cell_labels import label_of
 
 BORDER_PX = 1.0
 """A box that ends within this of the frame's edge may be a cell cut by the field."""

@@ -8,7 +8,7 @@ import numpy as np
 from edge.camera.resample import FitPlan
 from edge.contracts.detections import Cells, Float32, Int32, RawDetections
 from edge.postprocess.boxes import ious
-from edge.postprocess.operating import OperatingPoint
+from edge.postprocess.operating_point import OperatingPoint
 from edge.postprocess.priors import Priors, gather_priors
 
 
