@@ -18,8 +18,7 @@ from edge.contracts.bundle import Thresholds
 from edge.contracts.detections import Cells, Float32, Image, RawDetections
 from edge.contracts.engine import ParityResult
 from edge.contracts.errors import EngineError, LeukoError
-from edge.postprocess import OperatingPoint, field_counts, label_of, postprocess
-from edge.postprocess.boxes import ious
+from edge.postprocess import OperatingPoint, field_counts, ious, label_of, postprocess
 
 Indices = NDArray[np.intp]
 

@@ -1,6 +1,5 @@
 """Running counts and the differential with its limits."""
 
-from edge.counting.counts import differential
-from edge.counting.running import RunningCounts
+from edge.counting.counts import NON_WBC_LABELS, WBC_LABELS, RunningCounts, clopper_pearson, differential
 
-__all__ = ["RunningCounts", "differential"]
+__all__ = ["NON_WBC_LABELS", "WBC_LABELS", "RunningCounts", "clopper_pearson", "differential"]

@@ -6,7 +6,7 @@ from edge.contracts.base import parse_json
 from edge.contracts.errors import JournalError
 from edge.contracts.records import FieldRecord, Running, RunStart, RunStop
 from edge.contracts.status import FieldStatus, RunOutcome
-from edge.counting.counts import differential
+from edge.counting import differential
 from edge.journal.base import Journal
 
 _STEP = 64

@@ -8,7 +8,7 @@ from edge.contracts.detections import Image, RawDetections
 from edge.contracts.errors import FrameError
 from edge.pipeline.crops import CropStore
 from edge.pipeline.job import Findings
-from edge.postprocess import OperatingPoint, field_counts, postprocess, to_records
+from edge.postprocess import OperatingPoint, field_counts, postprocess, to_detections
 
 
 def plan_for(info: SourceInfo, bundle: Bundle) -> FitPlan:
@@ -51,7 +51,9 @@ class CellWork:
     def findings(self, raw: RawDetections) -> Findings:
         cells = postprocess(raw, self._plan, self._point)
         info = self._info
-        return Findings(to_records(cells, info.um_per_px, info.width_px, info.height_px), field_counts(cells), cells.overflow)
+        return Findings(
+            to_detections(cells, info.um_per_px, info.width_px, info.height_px), field_counts(cells), cells.overflow
+        )
 
     def done(self, frame: Frame, findings: Findings) -> SourceNote | None:
         return self._crops.add(frame, findings) if self._crops is not None else None

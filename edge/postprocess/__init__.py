@@ -1,8 +1,7 @@
 """From the graph's candidates to cells: one cell, one label."""
 
-from edge.postprocess.cell_labels import field_counts, label_of
+from edge.postprocess.cell_labels import field_counts, label_of, to_detections
 from edge.postprocess.operating_point import OperatingPoint
-from edge.postprocess.records import to_records
-from edge.postprocess.suppression import postprocess
+from edge.postprocess.suppression import ious, postprocess
 
-__all__ = ["OperatingPoint", "field_counts", "label_of", "postprocess", "to_records"]
+__all__ = ["OperatingPoint", "field_counts", "ious", "label_of", "postprocess", "to_detections"]

@@ -1,9 +1,13 @@
-"""The label a cell is counted under."""
+"""The label a cell is counted under, and the cells of one field as the wire's detections."""
 
 from collections import Counter
 
 from edge.contracts.cells import CELLS, UNIDENTIFIED, UNIDENTIFIED_NON_WBC
 from edge.contracts.detections import Cells
+from edge.contracts.records import Detection
+
+BORDER_PX = 1.0
+"""A box that ends within this of the frame's edge may be a cell cut by the field."""
 
 
 def label_of(cells: Cells, index: int) -> str:
@@ -17,3 +21,26 @@ def label_of(cells: Cells, index: int) -> str:
 def field_counts(cells: Cells) -> dict[str, int]:
     """Cells per label in one field; labels without a cell are left out."""
     return dict(Counter(label_of(cells, index) for index in range(len(cells))))
+
+
+def to_detections(cells: Cells, um_per_px: float, width_px: int, height_px: int) -> tuple[Detection, ...]:
+    """One `Detection` per cell, in the order of `cells`; size in um from the frame's own `um_per_px`."""
+    detections = []
+    for index, box in enumerate(cells.boxes_px.tolist()):
+        x1, y1, x2, y2 = box
+        cell, other = CELLS[int(cells.classes[index])], int(cells.runner_up[index])
+        detections.append(
+            Detection(
+                label=label_of(cells, index),
+                best_class=cell.name,
+                is_wbc=cell.is_wbc,
+                score=min(1.0, float(cells.scores[index])),
+                presence=float(cells.presence[index]),
+                margin=float(cells.margins[index]),
+                runner_up=CELLS[other].name if other >= 0 else None,
+                box_px=(x1, y1, x2, y2),
+                size_um=((x2 - x1) * um_per_px, (y2 - y1) * um_per_px),
+                touches_border=min(x1, y1, width_px - x2, height_px - y2) <= BORDER_PX,
+            )
+        )
+    return tuple(detections)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from edge.contracts.records import FieldRecord, StageTimes
 from edge.contracts.status import FieldStatus
-from edge.counting.counts import NON_WBC_LABELS, WBC_LABELS
+from edge.counting import NON_WBC_LABELS, WBC_LABELS
 
 BOUNDS_S = (
     *(0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05),

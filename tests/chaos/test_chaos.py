@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from chaos.accounts import Account, account
 from chaos.driver import Scan, perform, scans
 from chaos.plan import WEIGHTS, Blow, ChaosPlan, plan_of

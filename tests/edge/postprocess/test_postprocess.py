@@ -9,7 +9,7 @@ from edge.camera.resample import FitPlan, plan_fit
 from edge.contracts.bundle import Thresholds
 from edge.contracts.cells import INDEX, NAMES, UNIDENTIFIED, UNIDENTIFIED_NON_WBC
 from edge.contracts.detections import Cells, RawDetections
-from edge.postprocess import OperatingPoint, field_counts, label_of, postprocess, to_records
+from edge.postprocess import OperatingPoint, field_counts, label_of, postprocess, to_detections
 
 pytestmark = pytest.mark.timeout(20)
 K = 16
@@ -95,7 +95,7 @@ def test_overflow_is_said_when_the_last_row_still_matters() -> None:
 
 def test_records_carry_micrometres_and_say_what_the_border_cuts() -> None:
     cells = cells_of(((0.2, 50, 80, 130), 0.9, LYM), ((300, 300, 400, 380), 0.4, MON))
-    first, second = to_records(cells, 0.13, 732, 574)
+    first, second = to_detections(cells, 0.13, 732, 574)
     assert (first.label, first.best_class, first.touches_border, first.runner_up) == (LYM, LYM, True, None)
     assert (second.label, second.best_class, second.is_wbc, second.touches_border) == (UNIDENTIFIED, MON, True, False)
     assert second.size_um == pytest.approx((13.0, 10.4)) and second.box_px == pytest.approx((300, 300, 400, 380))

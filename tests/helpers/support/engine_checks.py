@@ -16,8 +16,7 @@ from edge.contracts.detections import Cells
 from edge.contracts.engine import ParityResult
 from edge.engine.pipelined import PipelinedEngine
 from edge.pipeline.job import rows_of
-from edge.postprocess import OperatingPoint, postprocess
-from edge.postprocess.boxes import ious
+from edge.postprocess import OperatingPoint, ious, postprocess
 
 CERTAIN = 0.1
 """Cells nearer to the threshold than this may come and go with the rounding of a batch size."""
