@@ -16,11 +16,12 @@ from support.tiny_bundle import write_tiny_bundle
 
 from edge.camera.aravis import library
 from edge.cli import main
-from edge.commands import diagnosis, doctor_facts
 from edge.commands import doctor as command
 from edge.contracts.bundle import Bundle
 from edge.contracts.engine import PLAN, GpuRuntime, engines_folder
 from edge.contracts.errors import SourceError
+from edge.doctor import diagnosis
+from edge.doctor import facts as facts_told
 from edge.doctor.facts import gstreamer_of, jetson_release
 from edge.engine import machine as looking
 from edge.engine import openvino
@@ -204,13 +205,13 @@ def test_drivers_of_cameras_are_there_or_say_what_they_are_for(doctor: Call, mon
     def not_installed() -> None:
         raise SourceError("libaravis 0.8 is not installed; on Debian and Ubuntu: apt install libaravis-0.8-0.")
 
-    monkeypatch.setattr(doctor_facts, "version", missing)
+    monkeypatch.setattr(facts_told, "version", missing)
     monkeypatch.setattr(library, "aravis", not_installed)
     facts = doctor(machine(None), "--json").json["facts"]
     assert [facts[name]["usable"] for name in ("libaravis", "pypylon", "harvesters")] == [False] * 3
     assert "apt install libaravis-0.8-0. Only aravis: cameras need it." in facts["libaravis"]["text"]
     assert 'only pylon: cameras need it (pip install "leukostream[pylon]")' in facts["pypylon"]["text"]
-    monkeypatch.setattr(doctor_facts, "version", lambda name: "1.2")
+    monkeypatch.setattr(facts_told, "version", lambda name: "1.2")
     monkeypatch.setattr(library, "aravis", _broken)
     facts = doctor(machine(None), "--json").json["facts"]
     assert facts["harvesters"] == {"usable": True, "text": "1.2"}

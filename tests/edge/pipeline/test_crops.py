@@ -20,7 +20,7 @@ from edge.camera.tiff_store import TiffStore
 from edge.contracts.errors import EngineError, SourceError
 from edge.contracts.messages import RunStartCommand
 from edge.contracts.records import Event, FieldRecord, Record, RunStop
-from edge.pipeline import Run, StopSwitch, crops, opened, opening
+from edge.pipeline import Run, StopSwitch, crops, opened, parts
 from edge.pipeline.crops import INDEX, CropStore, crop_of
 from edge.pipeline.job import Findings
 from edge.settings import Setup, resolve
@@ -156,7 +156,7 @@ def test_a_run_that_cannot_begin_leaves_no_folder_in_the_way(
 
     settings = prepared.settings.model_copy(update={"keep_frames": tmp_path / "frames"})
     with monkeypatch.context() as patched:
-        patched.setattr(opening, "engine_for", refuse)
+        patched.setattr(parts, "engine_for", refuse)
         with pytest.raises(EngineError), opened(replace(prepared, settings=settings)):
             pass
     assert not {tmp_path / "frames", tmp_path / "crops"} & set(tmp_path.iterdir())
