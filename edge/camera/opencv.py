@@ -7,8 +7,8 @@ import cv2
 import numpy as np
 
 from edge.camera.frame import Capabilities, FrameSource
-from edge.camera.industrial.device import CameraFault, Grabbed
-from edge.camera.industrial.options import CameraOptions, parse_options
+from edge.camera.industrial.camera_device import CameraFault, Grabbed
+from edge.camera.industrial.camera_options import CameraOptions, parse_options
 from edge.camera.industrial.source import CameraSource
 from edge.camera.quiet import quiet_opencv
 from edge.contracts.errors import SourceError

@@ -42,13 +42,13 @@ def _aravis(rest: str, um_per_px: float) -> FrameSource:
 
 
 def _pylon(rest: str, um_per_px: float) -> FrameSource:
-    from edge.camera.pylon import open_pylon  # noqa: PLC0415
+    from edge.camera.pylon.device import open_pylon  # noqa: PLC0415
 
     return open_pylon(rest, um_per_px)
 
 
 def _gentl(rest: str, um_per_px: float) -> FrameSource:
-    from edge.camera.gentl import open_gentl  # noqa: PLC0415
+    from edge.camera.gentl.device import open_gentl  # noqa: PLC0415
 
     return open_gentl(rest, um_per_px)
 

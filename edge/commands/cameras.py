@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from edge.camera.aravis.discovery import discovered
-from edge.camera.pylon import discovered_pylon
+from edge.camera.pylon.device import discovered_pylon
 from edge.contracts.errors import SourceError
 from edge.doctor.camera_facts import NO_FRAME, facts_of, text_of
 

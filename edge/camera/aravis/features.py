@@ -3,7 +3,7 @@
 import ctypes as c
 
 from edge.camera.aravis.library import Aravis
-from edge.camera.industrial.device import CameraFault
+from edge.camera.industrial.camera_device import CameraFault
 
 _READ_ONLY, _WRITE_ONLY = 0, 1
 """libaravis's access modes; what is neither can be read and written."""

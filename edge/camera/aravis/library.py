@@ -4,7 +4,7 @@ import ctypes as c
 from functools import lru_cache
 from typing import Any
 
-from edge.camera.industrial.device import CameraFault
+from edge.camera.industrial.camera_device import CameraFault
 from edge.contracts.errors import SourceError
 
 _NAMES = ("libaravis-0.8.so.0", "libaravis-0.8.dylib")

@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Callable
 
 from edge.camera.frame import Frame, FrameStatus, PixelFormat, SourceNote, Trigger
-from edge.camera.industrial.device import Grabbed
+from edge.camera.industrial.camera_device import Grabbed
 
 _PATIENCE = 10
 """A line that was never quiet is given up after so many times the quiet it should have had, or `lost_s`."""

@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-from edge.camera.industrial.device import CameraDevice
+from edge.camera.industrial.camera_device import CameraDevice
 from edge.contracts.errors import SourceError
 
 FIRST_WAIT_S = 0.5

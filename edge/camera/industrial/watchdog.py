@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from typing import Literal
 
-from edge.camera.industrial.device import CameraFault
+from edge.camera.industrial.camera_device import CameraFault
 
 REPEATS = 3
 """One frame that comes twice is dropped; a camera that gives nothing new so many times in a row cannot be trusted."""

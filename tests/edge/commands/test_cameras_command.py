@@ -6,7 +6,7 @@ import pytest
 from support.stand_ins import ListSource, frame_of
 
 from edge.camera.frame import SourceTimeout
-from edge.camera.industrial.device import CameraFault
+from edge.camera.industrial.camera_device import CameraFault
 from edge.cli import main
 from edge.commands import cameras as cameras_module
 from edge.contracts.errors import SourceError

@@ -11,8 +11,8 @@ import pytest
 
 from edge.camera.frame import Capabilities, SourceTimeout, Trigger
 from edge.camera.industrial import search
-from edge.camera.industrial.device import CameraFault, Grabbed
-from edge.camera.industrial.options import GenicamOptions, parse_options
+from edge.camera.industrial.camera_device import CameraFault, Grabbed
+from edge.camera.industrial.camera_options import GenicamOptions, parse_options
 from edge.camera.industrial.source import CameraSource
 from edge.contracts.errors import SourceError
 

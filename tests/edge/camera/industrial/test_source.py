@@ -7,7 +7,7 @@ import pytest
 from support.scripted_camera import GONE, LOST_AND_BACK, Bench, ScriptedDevice
 
 from edge.camera.industrial import search
-from edge.camera.industrial.device import CameraLost
+from edge.camera.industrial.camera_device import CameraLost
 from edge.contracts.records import SourceStatistics
 
 pytestmark = pytest.mark.timeout(30)

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from edge.contracts.detections import Float32
-from edge.virtual.recipes import Granules, Recipe
+from edge.virtual.cell_recipes import Granules, Recipe
 from edge.virtual.settings import UM_PER_PX
 from edge.virtual.shapes import nucleus_mask, polar_radius, relative_distance, soft_step, spots
 from edge.virtual.stain import BLUE, EOSIN, HAEM, PURPLE

@@ -8,7 +8,7 @@ from support.scripted_camera import GONE, LOST_AND_BACK, Bench
 
 from edge.camera.frame import Trigger
 from edge.camera.industrial import matching
-from edge.camera.industrial.device import CameraLost
+from edge.camera.industrial.camera_device import CameraLost
 
 pytestmark = pytest.mark.timeout(30)
 LOST_UNCONFIRMED = [LOST_AND_BACK[0], "unconfirmed_fields", LOST_AND_BACK[1]]

@@ -13,11 +13,11 @@ import numpy as np
 
 from edge.camera.bgr import shape_of
 from edge.camera.counters import Counters
-from edge.camera.features import capabilities, configure, read_back
 from edge.camera.frame import FrameSource
-from edge.camera.industrial.device import CameraFault, Grabbed
+from edge.camera.industrial.camera_device import CameraFault, Grabbed
+from edge.camera.industrial.camera_options import GenicamOptions, parse_options
+from edge.camera.industrial.features import capabilities, configure, read_back
 from edge.camera.industrial.lending import Lender
-from edge.camera.industrial.options import GenicamOptions, parse_options
 from edge.camera.industrial.source import CameraSource
 from edge.contracts.detections import Image
 from edge.contracts.errors import ConfigError, SourceError, first_line

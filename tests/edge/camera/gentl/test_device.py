@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from edge.camera.frame import SourceTimeout
-from edge.camera.gentl import GentlDevice, open_gentl
-from edge.camera.industrial.device import CameraFault
-from edge.camera.industrial.options import GenicamOptions, parse_options
+from edge.camera.gentl.device import GentlDevice, open_gentl
+from edge.camera.industrial.camera_device import CameraFault
+from edge.camera.industrial.camera_options import GenicamOptions, parse_options
 from edge.camera.industrial.source import CameraSource
 from edge.contracts.errors import ConfigError, SourceError
 

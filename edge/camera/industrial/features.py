@@ -4,8 +4,8 @@ import contextlib
 from typing import Protocol
 
 from edge.camera.frame import Capabilities
-from edge.camera.industrial.device import CameraFault
-from edge.camera.industrial.options import GenicamOptions
+from edge.camera.industrial.camera_device import CameraFault
+from edge.camera.industrial.camera_options import GenicamOptions
 
 EXPOSURE = ("ExposureTime", "ExposureTimeAbs")
 GAIN = ("Gain", "GainRaw")

@@ -11,7 +11,7 @@ from support.mjpeg import HEIGHT_PX, WIDTH_PX, mjpeg_camera, number_of
 
 from edge.camera import opencv
 from edge.camera.frame import Frame, FrameSource, SourceNote, SourceTimeout
-from edge.camera.industrial.device import CameraLost
+from edge.camera.industrial.camera_device import CameraLost
 from edge.camera.opencv import open_opencv
 from edge.contracts.errors import SourceError
 
