@@ -1,1 +1,1 @@
-"""Any maker's camera through its GenTL producer, by harvesters and genicam: an extra, loaded when such a camera is asked for."""
+"""Cameras of any maker through its GenTL producer, by harvesters and genicam: an extra, loaded for such a camera only."""
