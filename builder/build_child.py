@@ -10,7 +10,7 @@ import logging
 import sys
 
 from builder.trt_build import build_plan
-from edge.contracts.engine import BuildRequest
+from edge.contracts.engine_files import BuildRequest
 from edge.contracts.errors import EngineError, LeukoError
 from edge.engine.gpu.driver import find_gpu
 

@@ -18,7 +18,7 @@ from hashlib import sha256
 from builder.build_child import WARNING
 from builder.progress import BuildWatch
 from builder.trt_build import Built
-from edge.contracts.engine import RUNTIME_NAMES, BuildRequest
+from edge.contracts.engine_files import RUNTIME_NAMES, BuildRequest
 from edge.contracts.errors import EngineError
 
 _log = logging.getLogger(__name__)

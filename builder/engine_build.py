@@ -20,7 +20,7 @@ from builder.progress import BuildWatch
 from builder.ranges import measure_ranges
 from builder.trt_build import known_targets, load_builder, optimal_batch
 from edge.contracts.bundle import MODEL, Bundle
-from edge.contracts.engine import BuildRequest, EngineFiles, EngineManifest, GpuRuntime
+from edge.contracts.engine_files import BuildRequest, EngineFiles, EngineManifest, GpuRuntime
 from edge.contracts.errors import BundleError, ConfigError, EngineError
 from edge.contracts.version import VERSION
 from edge.engine.gpu.driver import Gpu, find_gpu

@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from edge.contracts.engine import (
+from edge.contracts.engine_files import (
     ENGINE_MANIFEST,
     PLAN,
     BuildRequest,

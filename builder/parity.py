@@ -16,7 +16,7 @@ from builder.limits import LIMITS, Measured, judge
 from edge.camera.resample import plan_fit
 from edge.contracts.bundle import Thresholds
 from edge.contracts.detections import Cells, Float32, Image, RawDetections
-from edge.contracts.engine import ParityResult
+from edge.contracts.engine_files import ParityResult
 from edge.contracts.errors import EngineError, LeukoError
 from edge.postprocess import OperatingPoint, field_counts, ious, label_of, postprocess
 

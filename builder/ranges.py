@@ -17,7 +17,7 @@ from onnx import TensorProto, helper
 from builder.half_graph import HalfGraph
 from builder.half_values import LARGEST_HALF
 from edge.contracts.detections import Image
-from edge.contracts.engine import RangeReport
+from edge.contracts.engine_files import RangeReport
 from edge.contracts.errors import EngineError, first_line
 
 _ERRORS_ONLY = 3

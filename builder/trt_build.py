@@ -14,7 +14,7 @@ from builder.trt_api import (
     RtxBuilderModule,
     RtxIBuilderConfig,
 )
-from edge.contracts.engine import RUNTIME_NAMES, BuildRequest, GpuRuntime
+from edge.contracts.engine_files import RUNTIME_NAMES, BuildRequest, GpuRuntime
 from edge.contracts.errors import EngineError
 from edge.engine.outputs import INPUT
 from edge.engine.trt.loading import Messages, load_runtime

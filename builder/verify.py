@@ -18,7 +18,7 @@ from builder.parity import compare, count, find_cells
 from edge.contracts.base import parse_json
 from edge.contracts.bundle import Bundle
 from edge.contracts.detections import Cells
-from edge.contracts.engine import (
+from edge.contracts.engine_files import (
     ENGINE_MANIFEST,
     PARITY,
     EngineFiles,

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from rich.table import Table
 
 from builder.verify import Baseline, Verified
-from edge.contracts.engine import ParityResult
+from edge.contracts.engine_files import ParityResult
 
 
 def results_table(baseline: Baseline, engines: Sequence[Verified]) -> Table:

@@ -16,7 +16,7 @@ from builder.engine_folder import find_built
 from builder.images import FieldImages, read_images
 from builder.progress import ProgressWatch
 from edge.contracts.bundle import Bundle, load_bundle
-from edge.contracts.engine import RUNTIME_NAMES, EngineFiles, GpuRuntime, engines_folder
+from edge.contracts.engine_files import RUNTIME_NAMES, EngineFiles, GpuRuntime, engines_folder
 from edge.engine.fitting import parse_frame_size, verify_command
 from edge.engine.trt.loading import is_installed
 from edge.engine.verdict_text import GATES

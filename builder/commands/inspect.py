@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from builder.inspection import Inspection, inspect_bundle
-from edge.contracts.engine import EngineManifest, engines_folder
+from edge.contracts.engine_files import EngineManifest, engines_folder
 from edge.contracts.errors import BundleError
 from edge.engine.fitting import Verdict, survey
 from edge.engine.machine import look_at_machine

@@ -25,7 +25,7 @@ from builder.verify import (
 from builder.verify import Progress as Tell
 from builder.verify_text import failure_lines, results_table
 from edge.contracts.bundle import Bundle, load_bundle
-from edge.contracts.engine import EngineFiles, engines_folder
+from edge.contracts.engine_files import EngineFiles, engines_folder
 from edge.contracts.errors import EngineError
 from edge.engine.base import Engine
 

@@ -17,7 +17,7 @@ from edge.contracts.messages import RunStartCommand
 from edge.contracts.records import FieldRecord
 from edge.engine.base import Engine
 from edge.engine.pipelined import PipelinedEngine
-from edge.journal.memory import MemoryJournal
+from edge.journal.memory_journal import MemoryJournal
 from edge.pipeline import Opened, Run, StopSwitch
 from edge.settings import Setup
 

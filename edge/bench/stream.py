@@ -17,7 +17,7 @@ from edge.bench.stream_records import StandInRun
 from edge.contracts.errors import StreamError
 from edge.contracts.messages import Encoding
 from edge.contracts.records import FieldRecord, Record
-from edge.journal.sqlite import Durability, SqliteJournal
+from edge.journal.sqlite_journal import Durability, SqliteJournal
 from edge.pipeline.run_control import SingleRun
 from edge.pipeline.stop import StopSwitch
 from edge.stream.server import EdgeServer

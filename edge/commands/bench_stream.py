@@ -17,7 +17,7 @@ from edge.bench.stream import Passed, Singles, Sustained, measure_singles, measu
 from edge.bench.stream_text import table
 from edge.contracts.errors import ConfigError
 from edge.contracts.messages import Encoding
-from edge.journal.sqlite import Durability
+from edge.journal.sqlite_journal import Durability
 from edge.service.logs import set_up_logging
 
 GOALS = {"single_over_sync_ms": ("<=", 0.5), "records_per_s": (">=", 2000.0), "memory_growth_mb": ("<=", 5.0)}

@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from edge.contracts.engine import engines_folder
+from edge.contracts.engine_files import engines_folder
 from edge.doctor.diagnosis import Diagnosis, Question, diagnose
 from edge.engine.fitting import parse_frame_size
 from edge.engine.machine import look_at_machine

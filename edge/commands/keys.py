@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from edge.stream.keys import EDGE, AllowList, new_pair
+from edge.stream.curve_keys import EDGE, AllowList, new_pair
 
 app = typer.Typer(
     help="Make keys for an edge and its clients, and say which clients it lets in.\n\n"

@@ -9,7 +9,7 @@ from typer.models import OptionInfo
 from edge.contracts.base import Strict
 from edge.contracts.bundle import Thresholds
 from edge.engine.base import EngineChoice, Precision
-from edge.journal.sqlite import Durability
+from edge.journal.sqlite_journal import Durability
 from edge.settings import EdgeSettings, Policy
 
 LogLevel = Literal["debug", "info", "warning", "error"]

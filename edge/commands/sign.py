@@ -6,8 +6,8 @@ from typing import Annotated
 import typer
 
 from edge.signing import Signers
-from edge.signing.keys import new_pair, read_secret
 from edge.signing.signable import find_signables, put_signature
+from edge.signing.signing_keys import new_pair, read_secret
 
 app = typer.Typer(
     help="Sign bundles, engines and profiles, and check who signed them.\n\n"

@@ -20,7 +20,7 @@ from edge.contracts.records import FieldRecord, Record
 from edge.scanner.audit import Audit, audit
 from edge.scanner.notebook import Notebook
 from edge.scanner.plan import ScanPlan
-from edge.scanner.scan import Scanner
+from edge.scanner.scanner import Scanner
 
 _DEFAULT = ScanPlan()
 

@@ -20,7 +20,7 @@ from edge.commands.progress import field_bar
 from edge.commands.run import only_given
 from edge.contracts.errors import ConfigError
 from edge.contracts.status import RunOutcome
-from edge.journal.sqlite import SqliteJournal
+from edge.journal.sqlite_journal import SqliteJournal
 from edge.pipeline import StopSwitch, opened
 from edge.service.logs import set_up_logging
 from edge.service.signals import stop_on_signals

@@ -15,7 +15,7 @@ from edge.contracts.errors import ConfigError, StreamError
 from edge.contracts.records import RunStop
 from edge.contracts.status import RunOutcome
 from edge.stream.client import Controller
-from edge.stream.keys import ClientKeys, client_keys
+from edge.stream.curve_keys import ClientKeys, client_keys
 from edge.watch.view import View, choose_view
 
 _LOOK_EVERY_S = 0.25

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from edge.contracts.bundle import MANIFEST, Bundle, load_bundle
-from edge.contracts.engine import RUNTIME_NAMES
+from edge.contracts.engine_files import RUNTIME_NAMES
 from edge.contracts.errors import BundleError, EngineError, LeukoError
 from edge.doctor.facts import OPENVINO, Fact, find_facts
 from edge.engine.choice import Choice, weigh_engines

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from edge.contracts.engine import RUNTIME_NAMES
+from edge.contracts.engine_files import RUNTIME_NAMES
 from edge.contracts.errors import SourceError, first_line
 from edge.contracts.version import VERSION
 from edge.engine.machine import Found, Machine

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import get_args
 
 from edge.contracts.bundle import Bundle
-from edge.contracts.engine import RUNTIME_NAMES, EngineFiles, Gate, GpuRuntime
+from edge.contracts.engine_files import RUNTIME_NAMES, EngineFiles, Gate, GpuRuntime
 from edge.contracts.errors import EngineError
 from edge.engine.base import EngineInfo, Parity
 from edge.engine.fitting import Verdict, Wanted, build_command, survey, verify_command

@@ -6,7 +6,7 @@ from pathlib import Path
 from shlex import quote
 
 from edge.contracts.bundle import Bundle
-from edge.contracts.engine import (
+from edge.contracts.engine_files import (
     ENGINE_MANIFEST,
     PARITY,
     RUNTIME_NAMES,

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import get_args
 
-from edge.contracts.engine import RUNTIME_NAMES, GpuRuntime
+from edge.contracts.engine_files import RUNTIME_NAMES, GpuRuntime
 from edge.contracts.errors import EngineError, first_line
 from edge.engine.gpu.cuda import load_pycuda
 from edge.engine.gpu.driver import Gpu, NoDriver, find_gpu

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from edge.contracts.engine import RUNTIME_NAMES, BuildRequest, Gate
+from edge.contracts.engine_files import RUNTIME_NAMES, BuildRequest, Gate
 from edge.engine.fitting import Verdict
 
 GATES: dict[Gate, str] = {

@@ -15,8 +15,8 @@ from edge.contracts.base import Wire
 from edge.contracts.messages import FROM_EDGE, TO_EDGE, FromEdge, ToEdge
 from edge.contracts.telemetry import TELEMETRY, Live
 from edge.published.from_edge import FROM_EDGE_VECTORS
-from edge.published.telemetry import TELEMETRY_VECTORS
-from edge.published.to_edge import TO_EDGE_VECTORS
+from edge.published.vectors_telemetry import TELEMETRY_VECTORS
+from edge.published.vectors_to_edge import TO_EDGE_VECTORS
 from edge.stream.codec import decode_from_edge, decode_telemetry, decode_to_edge
 
 

@@ -3,8 +3,8 @@
 from edge.contracts.base import Wire
 from edge.contracts.messages import Accepted, Credit, Ping, Pong, Reject, Rejected, RunInfo, State, Welcome
 from edge.contracts.status import FieldStatus
-from edge.published.records import RECORD_VECTORS
-from edge.published.to_edge import BEYOND_DOUBLES, EARLIER_RUN, LARGEST_COUNT, LARGEST_INT64, RUN, SMALLEST_INT64
+from edge.published.vectors_from_edge import RECORD_VECTORS
+from edge.published.vectors_to_edge import BEYOND_DOUBLES, EARLIER_RUN, LARGEST_COUNT, LARGEST_INT64, RUN, SMALLEST_INT64
 
 BOOT = "0d9a3a3e-7c57-4f0a-8f0e-2a0d6a1f9c33"
 _RUNNING = RunInfo(run_id=RUN, next_seq=7, finished=False, open_triggers=2, open_trigger_ids=("t-4", "t-5"), trigger_until=22)

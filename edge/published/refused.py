@@ -7,7 +7,7 @@ from typing import Any
 import msgpack
 
 from edge.contracts.messages import PROTOCOL_VERSION, RejectCode
-from edge.published.to_edge import LARGEST_COUNT, LARGEST_INT64
+from edge.published.vectors_to_edge import LARGEST_COUNT, LARGEST_INT64
 from edge.stream.codec import MAX_TO_EDGE_BYTES
 
 

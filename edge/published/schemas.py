@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from edge.contracts.bundle import BundleManifest
-from edge.contracts.engine import EngineManifest, ParityReport
+from edge.contracts.engine_files import EngineManifest, ParityReport
 from edge.contracts.profile import Profile
 from edge.contracts.signature import Signature
 from edge.published.directions import DIRECTIONS

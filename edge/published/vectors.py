@@ -11,8 +11,8 @@ from typing import Any
 import msgpack
 
 from edge.published.directions import DIRECTIONS, wire_type
-from edge.published.newer import NEWER
 from edge.published.refused import REFUSED
+from edge.published.vectors_newer import NEWER
 from edge.stream.codec import encode
 
 INDEX = "index.json"

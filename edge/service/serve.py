@@ -18,8 +18,8 @@ from edge.service.journals import opened_journal
 from edge.settings import IN_MEMORY, EdgeSettings, Setup
 from edge.stream.server import EdgeServer
 from edge.stream.settings import StreamSettings
-from edge.telemetry.hub import Telemetry
-from edge.telemetry.vitals import Look, look_at
+from edge.telemetry.snapshot import Look, look_at
+from edge.telemetry.telemetry import Telemetry
 
 _WAIT_S = 0.1
 _log = logging.getLogger(__name__)

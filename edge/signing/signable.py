@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge.contracts.bundle import MANIFEST, load_bundle
-from edge.contracts.engine import ENGINE_MANIFEST, PARITY, load_engine_files
+from edge.contracts.engine_files import ENGINE_MANIFEST, PARITY, load_engine_files
 from edge.contracts.errors import ConfigError
 from edge.contracts.profile import load_profile
 from edge.contracts.signature import ERRORS, NOUNS, SignedKind, signature_file, signed_thing
-from edge.signing.keys import SigningKey
+from edge.signing.signing_keys import SigningKey
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from edge.contracts.signature import (
     signed_thing,
     statement,
 )
-from edge.signing.keys import PUBLIC, check_name, fingerprint, read_public
+from edge.signing.signing_keys import PUBLIC, check_name, fingerprint, read_public
 
 
 @dataclass(frozen=True, slots=True)

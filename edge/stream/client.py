@@ -27,7 +27,7 @@ from edge.contracts.messages import (
     Welcome,
 )
 from edge.contracts.records import Advice, Event, FieldRecord, Record, RunStart, RunStop, StagePosition
-from edge.stream.keys import ClientKeys
+from edge.stream.curve_keys import ClientKeys
 from edge.stream.link import Link, SessionLost
 from edge.stream.settings import ClientSettings
 

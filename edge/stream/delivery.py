@@ -9,7 +9,7 @@ from edge.journal.base import Journal
 from edge.stream.codec import from_journal
 from edge.stream.credit import Cursor
 from edge.stream.exchange import Post
-from edge.stream.session import Session
+from edge.stream.sessions import Session
 
 Refuse = Callable[[bytes, RejectCode, str], None]
 """Send (identity, code, reason) as a REJECT, and count it."""

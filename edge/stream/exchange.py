@@ -31,8 +31,8 @@ from edge.stream.codec import MessageError, decode_to_edge, encode
 from edge.stream.credit import Cursor
 from edge.stream.lease import Lease
 from edge.stream.limits import MessageBudget
-from edge.stream.runs import Runs
-from edge.stream.session import Session
+from edge.stream.run_overview import Runs
+from edge.stream.sessions import Session
 from edge.stream.settings import StreamSettings
 
 Posted = Literal["sent", "full", "gone"]

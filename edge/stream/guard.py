@@ -8,7 +8,7 @@ import zmq
 from zmq.auth.thread import ThreadAuthenticator
 from zmq.utils.monitor import recv_monitor_message
 
-from edge.stream.keys import EDGE, AllowList, read_pair
+from edge.stream.curve_keys import EDGE, AllowList, read_pair
 
 _DOMAIN = "leukostream"
 _REREAD_S = 0.5

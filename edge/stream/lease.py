@@ -1,6 +1,6 @@
 """The lease: one controller at a time may command the edge."""
 
-from edge.stream.session import Session
+from edge.stream.sessions import Session
 
 
 class Lease:

@@ -8,9 +8,9 @@ from edge.contracts.base import Wire
 from edge.contracts.errors import StreamError
 from edge.contracts.messages import Encoding, FromEdge, Hello, Ping, Pong, Reject, Welcome
 from edge.stream.codec import decode_from_edge, encode
-from edge.stream.endpoint import check_endpoint
-from edge.stream.keys import ClientKeys
+from edge.stream.curve_keys import ClientKeys
 from edge.stream.settings import ClientSettings
+from edge.stream.sockets import check_endpoint
 
 _ATTEMPT_S = 2.0
 _LINGER_MS = 500

@@ -12,10 +12,10 @@ from edge.journal.base import Journal
 from edge.pipeline.control import RunControl
 from edge.stream.codec import MAX_TO_EDGE_BYTES
 from edge.stream.delivery import deliver
-from edge.stream.endpoint import bound, check_endpoint, check_guarded
 from edge.stream.exchange import Exchange, Posted
 from edge.stream.guard import Guard
 from edge.stream.settings import StreamSettings
+from edge.stream.sockets import bound, check_endpoint, check_guarded
 from edge.stream.waker import Waker
 
 _RECEIVE_BATCH = 256

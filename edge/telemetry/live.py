@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from edge.contracts.records import FieldRecord, Record, RunStart, RunStop
 from edge.contracts.status import FieldStatus
 from edge.contracts.telemetry import Live, LiveField
-from edge.telemetry.vitals import Vitals
+from edge.telemetry.snapshot import Vitals
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,89 +1,88 @@
-"""The page that Prometheus reads: HTTP on this machine only, in threads of its own."""
+"""Sums and state in the form that prometheus-client writes out, made at the moment of each scrape."""
 
-import logging
-import re
-import socket
-import threading
-from http.server import ThreadingHTTPServer
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import get_args
 
-from prometheus_client import CollectorRegistry, MetricsHandler
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from edge.contracts.errors import StreamError
-from edge.stream.endpoint import is_loopback
-
-_REQUEST_S = 5.0
-_CLOSE_S = 0.1
-_log = logging.getLogger(__name__)
+from edge.engine.base import EngineInfo
+from edge.pipeline.control import Phase
+from edge.telemetry.snapshot import Look
+from edge.telemetry.tally import BOUNDS_S, WHOLE, Histogram, Tally
 
 
-class MetricsPage:
-    """Serves what `collector` collects at `address`, HOST:PORT (port 0 takes a free one), from `start` to `close`.
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What the telemetry socket did since this process started; zeros when it is off."""
 
-    The page has neither keys nor encryption: raises `StreamError` for an address that other machines could reach, and for one
-    that is none.
-    """
-
-    def __init__(self, address: str, collector: Collector) -> None:
-        self.address = address
-        self._host, self._port = _split(address)
-        registry = CollectorRegistry()
-        registry.register(collector)
-        self._handler = _Handler.factory(registry)
-        self._server: _Server | None = None
-        self._thread: threading.Thread | None = None
-
-    def start(self) -> "MetricsPage":
-        """Bind and serve. Raises `StreamError` when the address cannot be bound."""
-        try:
-            self._server = _Server(self._host, self._port, self._handler)
-        except OSError as problem:
-            raise StreamError(
-                f"the metrics cannot be served at {self.address} ({problem.strerror}); stop the process that has this port or "
-                "choose another one with --metrics."
-            ) from problem
-        self.address = f"{self.address.rpartition(':')[0]}:{self._server.server_address[1]}"
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(_CLOSE_S,), name="leuko-metrics", daemon=True)
-        self._thread.start()
-        return self
-
-    @property
-    def url(self) -> str:
-        return f"http://{self.address}/metrics"
-
-    def close(self) -> None:
-        """Serve no more. Safe to repeat."""
-        if self._server is not None and self._thread is not None:
-            self._server.shutdown()
-            self._thread.join()
-            self._server.server_close()
-            self._server = self._thread = None
+    sent: int
+    refused: int
 
 
-class _Handler(MetricsHandler):
-    timeout = _REQUEST_S  # who connects and says nothing does not keep a thread for ever
+class EdgeCollector(Collector):
+    """Everything on the metrics page. The pipeline hands nothing to prometheus-client: it only adds to `tally`."""
+
+    def __init__(self, tally: Tally, look: Look, engine: EngineInfo, published: Callable[[], Published]) -> None:
+        self._tally, self._look, self._engine, self._published = tally, look, engine, published
+
+    def collect(self) -> Iterator[Metric]:
+        totals, now, published = self._tally.totals(), self._look(), self._published()
+        fields = {status.value: count for status, count in totals.fields.items()}
+        yield _counter("leukostream_fields", "Fields by how they ended: losses, skips and failures, too", "status", fields)
+        yield _counter("leukostream_cells", "Cells of counted fields by label, field by field", "label", totals.cells)
+        whole = totals.stages.pop(WHOLE)
+        yield _histogram("leukostream_stage_seconds", "Time a field spent in each stage", totals.stages)
+        yield _histogram("leukostream_field_seconds", "From the frame in memory to its record handed over", {"": whole})
+        phases = {phase: int(phase == now.phase) for phase in get_args(Phase)}
+        yield _gauges("leukostream_run_phase", "1 for the phase that the run is in", "phase", phases)
+        for name, text, value in (
+            ("queue_fields", "Fields that wait for the engine", now.queue_fields),
+            ("open_triggers", "Triggers that have not ended", now.open_triggers),
+            ("journal_lag_records", "Records of the newest run that no controller has acknowledged", now.lag or 0),
+            ("sessions", "Controllers and observers with a session", now.sessions),
+        ):
+            yield GaugeMetricFamily(f"leukostream_{name}", text, value)
+        refused = {"stream": now.refused, "telemetry": published.refused}
+        yield _counter("leukostream_refused_clients", "Clients turned away for want of a key, by socket", "socket", refused)
+        yield _counter("leukostream_rejected_messages", "Messages answered with REJECT, by code", "code", now.rejects)
+        yield CounterMetricFamily("leukostream_telemetry_sent", "Messages published on the telemetry socket", published.sent)
+        yield InfoMetricFamily("leukostream_engine", "What computes", _about(self._engine))
 
 
-class _Server(ThreadingHTTPServer):
-    def __init__(self, host: str, port: int, handler: Any) -> None:  # noqa: ANN401 prometheus-client makes the class
-        self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        super().__init__((host, port), handler)
+def _about(engine: EngineInfo) -> dict[str, str]:
+    return {
+        "runtime": engine.runtime,
+        "version": engine.version,
+        "device": engine.device,
+        "precision": engine.precision,
+        "max_batch": str(engine.max_batch),
+        "key": engine.key or "",
+        "parity": engine.parity,
+    }
 
-    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 as http.server has it
-        """A scrape that was broken off is its reader's affair and nothing for standard error."""
-        _log.debug("a scrape by %s failed", client_address, exc_info=True)
+
+def _counter(name: str, text: str, label: str, values: Mapping[str, int]) -> Metric:
+    family = CounterMetricFamily(name, text, labels=[label])
+    for value, count in values.items():
+        family.add_metric([value], count)
+    return family
 
 
-def _split(address: str) -> tuple[str, int]:
-    match = re.fullmatch(r"(?P<host>[^/:]+|\[[^/]+\]):(?P<port>\d{1,5})", address)
-    if match is None or int(match["port"]) > 65535:
-        raise StreamError(
-            f"{address!r} is not an address for the metrics; write HOST:PORT with a port up to 65535, such as 127.0.0.1:9570."
-        )
-    if not is_loopback(match["host"]):
-        raise StreamError(
-            f"{address} can be reached from other machines, and the metrics page has no keys; give --metrics 127.0.0.1:PORT "
-            "and put a proxy with authentication in front of it."
-        )
-    return match["host"].strip("[]"), int(match["port"])
+def _gauges(name: str, text: str, label: str, values: Mapping[str, int]) -> Metric:
+    family = GaugeMetricFamily(name, text, labels=[label])
+    for value, now in values.items():
+        family.add_metric([value], now)
+    return family
+
+
+def _histogram(name: str, text: str, stages: dict[str, Histogram]) -> Metric:
+    """A series per stage; one without that label when its name is empty."""
+    family = HistogramMetricFamily(name, text, labels=["stage"] if any(stages) else [])
+    for stage, histogram in stages.items():
+        bounds = [*(str(bound) for bound in BOUNDS_S), "+Inf"]
+        buckets = list(zip(bounds, accumulate(histogram.counts), strict=True))
+        family.add_metric([stage] if stage else [], buckets, histogram.sum_s)
+    return family

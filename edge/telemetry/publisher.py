@@ -14,8 +14,8 @@ from pathlib import Path
 import zmq
 
 from edge.contracts.errors import StreamError
-from edge.stream.endpoint import bound, check_endpoint, check_guarded
 from edge.stream.guard import Guard
+from edge.stream.sockets import bound, check_endpoint, check_guarded
 from edge.stream.waker import Waker
 
 ALIVE_S = 1.0

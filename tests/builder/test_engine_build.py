@@ -27,7 +27,7 @@ from builder.engine_build import BuildOptions, build_engine, prepare
 from builder.engine_folder import find_built, keep_timing_cache, read_timing_cache
 from builder.images import FieldImages, read_images
 from edge.contracts.bundle import MODEL, Bundle, load_bundle, write_bundle
-from edge.contracts.engine import ENGINE_MANIFEST, PLAN, EngineFiles
+from edge.contracts.engine_files import ENGINE_MANIFEST, PLAN, EngineFiles
 from edge.contracts.errors import BundleError, ConfigError, EngineError
 from edge.settings import SHIPPED_BUNDLE
 

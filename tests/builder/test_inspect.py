@@ -16,7 +16,7 @@ from builder.commands import inspect as command
 from builder.graph_contract import check_graph
 from builder.inspection import inspect_bundle
 from edge.contracts.bundle import MODEL, write_bundle
-from edge.contracts.engine import ENGINE_MANIFEST, engines_folder
+from edge.contracts.engine_files import ENGINE_MANIFEST, engines_folder
 from edge.contracts.errors import BundleError
 
 

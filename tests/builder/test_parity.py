@@ -15,7 +15,7 @@ from builder.parity import compare, count, find_cells, match
 from edge.contracts.bundle import Thresholds
 from edge.contracts.cells import INDEX
 from edge.contracts.detections import Cells, Float32
-from edge.contracts.engine import ParityResult
+from edge.contracts.engine_files import ParityResult
 from edge.contracts.errors import EngineError
 
 _EVEN = ("neutrophil_segmented", "lymphocyte", "monocyte", "eosinophil")

@@ -24,7 +24,7 @@ from edge.camera.virtual import VirtualSource
 from edge.contracts.bundle import load_bundle
 from edge.contracts.cells import INDEX, N_CLASSES
 from edge.contracts.detections import Cells
-from edge.contracts.engine import ParityResult
+from edge.contracts.engine_files import ParityResult
 from edge.virtual import UM_PER_PX
 
 _BUNDLE = load_bundle(Path(__file__).parents[2] / "edge/bundles/yolov3-tiny-416")

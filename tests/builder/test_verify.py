@@ -19,7 +19,7 @@ from builder.cpu_executor import CpuExecutor
 from builder.verify import OpenGpuEngine
 from edge.contracts.bundle import Bundle, sha256_of
 from edge.contracts.detections import Image, RawDetections
-from edge.contracts.engine import ENGINE_MANIFEST, PARITY, PLAN, EngineFiles, GpuIdentity, load_engine_files
+from edge.contracts.engine_files import ENGINE_MANIFEST, PARITY, PLAN, EngineFiles, GpuIdentity, load_engine_files
 from edge.contracts.errors import EngineError
 from edge.engine.base import Engine, EngineInfo
 

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 from chaos.accounts import Account, account
-from chaos.driver import Scan, perform, scans
-from chaos.plan import WEIGHTS, Blow, ChaosPlan, plan_of
+from chaos.chaos_plan import WEIGHTS, Blow, ChaosPlan, plan_of
 from chaos.processes import JOURNAL, NOTEBOOK, context
+from chaos.scans import Scan, perform, scans
 
 SEEDS = list(range(1000, 1020))
 Line = dict[str, Any]

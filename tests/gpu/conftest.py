@@ -16,7 +16,7 @@ from builder.inspection import read_graph
 from builder.parity import find_cells
 from edge.contracts.bundle import Bundle, load_bundle
 from edge.contracts.detections import Cells
-from edge.contracts.engine import GpuRuntime
+from edge.contracts.engine_files import GpuRuntime
 from edge.engine.choice import open_gpu_engine
 from edge.engine.gpu.cuda import load_pycuda
 from edge.settings import SHIPPED_BUNDLE

@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 
 from edge.contracts.errors import ConfigError, DataError
-from edge.contracts.labels import write_label_lines
+from edge.contracts.label_lines import write_label_lines
 from trainer.commands.fit import DEFAULT_RECIPE
 from trainer.data.annotation import SPLITS
 from trainer.data.check import check as check_data

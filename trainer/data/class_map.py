@@ -7,7 +7,7 @@ import yaml
 
 from edge.contracts.cells import INDEX
 from edge.contracts.errors import DataError
-from edge.contracts.labels import SPECIAL_LABELS
+from edge.contracts.label_lines import SPECIAL_LABELS
 from trainer.data.annotation import IGNORE, UNTYPED_NEUTROPHIL, UNTYPED_WBC
 from trainer.data.faults import UnmappedClass
 from trainer.data.text_file import read_text

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from edge.contracts.labels import LabelledCell, LabelledImage
+from edge.contracts.label_lines import LabelledCell, LabelledImage
 from trainer.data.annotation import Annotation
 from trainer.data.class_map import LABEL_NAMES
 from trainer.data.groups import groups_of

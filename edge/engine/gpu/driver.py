@@ -4,7 +4,7 @@ import ctypes
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge.contracts.engine import GpuIdentity
+from edge.contracts.engine_files import GpuIdentity
 from edge.contracts.errors import EngineError
 
 LIBRARY = "libcuda.so.1"

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import TypeVar, cast
 
-from edge.contracts.engine import RUNTIME_NAMES, GpuRuntime
+from edge.contracts.engine_files import RUNTIME_NAMES, GpuRuntime
 from edge.contracts.errors import EngineError, first_line
 from edge.engine.trt.api import EngineModule
 

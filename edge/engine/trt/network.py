@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import cast
 
-from edge.contracts.engine import RUNTIME_NAMES, EngineFiles
+from edge.contracts.engine_files import RUNTIME_NAMES, EngineFiles
 from edge.contracts.errors import EngineError
 from edge.engine.outputs import INPUT, check_outputs
 from edge.engine.trt.api import ICudaEngine, IExecutionContext, RtxEngineModule, RtxICudaEngine

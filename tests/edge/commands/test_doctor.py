@@ -18,7 +18,7 @@ from edge.camera.aravis import library
 from edge.cli import main
 from edge.commands import doctor as command
 from edge.contracts.bundle import Bundle
-from edge.contracts.engine import PLAN, GpuRuntime, engines_folder
+from edge.contracts.engine_files import PLAN, GpuRuntime, engines_folder
 from edge.contracts.errors import SourceError
 from edge.doctor import diagnosis
 from edge.doctor import facts as facts_told

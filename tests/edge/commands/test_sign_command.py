@@ -12,7 +12,7 @@ from support.signed import secret_of, some_profile, trusting
 from support.tiny_bundle import blob_field, write_tiny_bundle
 
 from edge.cli import main
-from edge.contracts.engine import engines_folder
+from edge.contracts.engine_files import engines_folder
 from edge.contracts.records import RunStart, RunStop
 from edge.contracts.status import RunOutcome
 

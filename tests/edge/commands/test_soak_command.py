@@ -19,7 +19,7 @@ from edge.commands.soak import table
 from edge.contracts.errors import JournalError, SourceError, StreamError
 from edge.contracts.messages import TriggerCommand
 from edge.contracts.records import FieldRecord, Record
-from edge.journal.sqlite import SqliteJournal
+from edge.journal.sqlite_journal import SqliteJournal
 
 pytestmark = pytest.mark.timeout(60)
 TRIGGERED = "virtual:trigger=software,width=160,height=128,rbc=1,variants=1,fields=500"

@@ -10,7 +10,7 @@ from support.made_up_engine import A4000, ORIN, RTX_VERSION, machine, request, w
 from support.tiny_bundle import write_tiny_bundle
 
 from edge.contracts.bundle import Bundle
-from edge.contracts.engine import ENGINE_MANIFEST, PLAN, engines_folder
+from edge.contracts.engine_files import ENGINE_MANIFEST, PLAN, engines_folder
 from edge.contracts.errors import ConfigError, EngineError
 from edge.engine import open_engine
 from edge.engine.choice import choose_engine

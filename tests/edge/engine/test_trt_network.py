@@ -12,7 +12,7 @@ from support.fake_tensorrt import FakeTensorRt
 from support.made_up_engine import write_engine
 from support.tiny_bundle import write_tiny_bundle
 
-from edge.contracts.engine import PLAN, EngineFiles
+from edge.contracts.engine_files import PLAN, EngineFiles
 from edge.contracts.errors import EngineError
 from edge.engine.machine import look_at_machine
 from edge.engine.trt import network

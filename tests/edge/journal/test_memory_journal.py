@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from support.scripted_run import field_record, run_start, run_stop
 
 from edge.contracts.errors import StreamError
-from edge.journal.memory import MemoryJournal
+from edge.journal.memory_journal import MemoryJournal
 
 pytestmark = pytest.mark.timeout(20)
 

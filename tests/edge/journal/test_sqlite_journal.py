@@ -21,7 +21,7 @@ from edge.contracts.errors import JournalError
 from edge.journal.archive import Archive
 from edge.journal.batch import write
 from edge.journal.retention import Retention
-from edge.journal.sqlite import SqliteJournal
+from edge.journal.sqlite_journal import SqliteJournal
 
 pytestmark = pytest.mark.timeout(40)
 
@@ -112,7 +112,7 @@ def test_nothing_can_be_read_before_it_is_committed(
         may.wait(10)
         write(*what)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("edge.journal.sqlite.write", late)
+    monkeypatch.setattr("edge.journal.sqlite_journal.write", late)
     fill(journal, 2)
     assert (journal.next_seq("r"), seqs(journal), woken) == (4, [], [])
     may.set()
@@ -173,7 +173,7 @@ def test_the_reserve_lets_a_run_be_ended(
             raise sqlite3.OperationalError("database or disk is full")
         write(*what)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("edge.journal.sqlite.write", full_while_reserved)
+    monkeypatch.setattr("edge.journal.sqlite_journal.write", full_while_reserved)
     fill(journal, 2)
     until(lambda: seqs(journal) == [0, 1, 2, 3])
     assert "has no room for more records (database or disk is full)" in journal.trouble
@@ -236,10 +236,10 @@ def test_the_sync_comes_first(path: Path, store: str) -> None:
     if tracer is None:
         pytest.skip("strace is not installed, without which the order of system calls cannot be seen")
     script = (
-        "import os, sys, time; sys.path.insert(0, 'tests'); from pathlib import Path\n"
+        "import os, sys, time; sys.path.insert(0, 'tests/helpers'); from pathlib import Path\n"
         "from support.scripted_run import run_start\n"
         "from edge.contracts.messages import TriggerCommand\n"
-        "from edge.journal.sqlite import SqliteJournal\n"
+        "from edge.journal.sqlite_journal import SqliteJournal\n"
         "sent, mark = (lambda: os.write(2, b'SENT')), (lambda: os.write(2, b'APPENDED'))\n"
         "def until(done):\n    while not done(): time.sleep(0.001)\n"
         f"journal = SqliteJournal(Path({str(path)!r}))\n"

@@ -20,7 +20,7 @@ from edge.contracts.messages import RunStartCommand
 from edge.contracts.records import Event, FieldRecord, Record, RunStart, RunStop
 from edge.contracts.status import FieldStatus, RunOutcome
 from edge.engine.base import Engine
-from edge.journal.memory import MemoryJournal
+from edge.journal.memory_journal import MemoryJournal
 from edge.pipeline import Run, StopSwitch, engine_for, opened, run_fields
 from edge.pipeline.cell_work import plan_for
 from edge.settings import EdgeSettings, Setup, resolve

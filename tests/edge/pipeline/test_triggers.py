@@ -11,7 +11,7 @@ from edge.camera.frame import Frame, SourceBase, SourceEnded, SourceInfo, Source
 from edge.contracts.errors import JournalError
 from edge.contracts.messages import Accepted, Rejected, TriggerCommand
 from edge.contracts.status import FieldStatus
-from edge.journal.memory import MemoryJournal
+from edge.journal.memory_journal import MemoryJournal
 from edge.pipeline.arrivals import AdviceNote
 from edge.pipeline.backlog import Backlog
 from edge.pipeline.exposures import Exposures

@@ -12,7 +12,7 @@ from edge.contracts.bundle import MANIFEST, Bundle, load_bundle
 from edge.contracts.errors import BundleError, ConfigError, ProfileError
 from edge.contracts.signature import Signature, signature_file
 from edge.settings import Setup, resolve
-from edge.signing.keys import read_secret
+from edge.signing.signing_keys import read_secret
 
 pytestmark = pytest.mark.timeout(20)
 

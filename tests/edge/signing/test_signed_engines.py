@@ -10,7 +10,7 @@ from support.signed import secret_of, sign, trusting
 from support.tiny_bundle import write_tiny_bundle
 
 from edge.contracts.bundle import Bundle
-from edge.contracts.engine import ENGINE_MANIFEST, PARITY, PLAN, EngineFiles, engine_folders, engines_folder
+from edge.contracts.engine_files import ENGINE_MANIFEST, PARITY, PLAN, EngineFiles, engine_folders, engines_folder
 from edge.contracts.errors import EngineError
 from edge.contracts.signature import signature_file
 from edge.engine.choice import choose_engine

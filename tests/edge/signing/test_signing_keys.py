@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.serialization import (
 from edge.contracts.errors import ConfigError
 from edge.contracts.signature import statement
 from edge.signing import Signers
-from edge.signing.keys import new_pair, read_secret
+from edge.signing.signing_keys import new_pair, read_secret
 
 pytestmark = pytest.mark.timeout(20)
 

@@ -26,8 +26,8 @@ from support.scripted_run import Edge, ScriptedRun, StartEdge
 from support.wire import Cable, RawClient
 
 from edge.contracts.status import RunOutcome
-from edge.journal.memory import MemoryJournal
-from edge.stream.keys import EDGE, AllowList, new_pair
+from edge.journal.memory_journal import MemoryJournal
+from edge.stream.curve_keys import EDGE, AllowList, new_pair
 from edge.stream.server import EdgeServer
 
 pytestmark = pytest.mark.timeout(40)

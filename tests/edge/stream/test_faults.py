@@ -14,13 +14,13 @@ from support.wire import RawClient
 from edge.contracts.errors import StreamError
 from edge.contracts.messages import TriggerCommand
 from edge.journal.base import Journal
-from edge.journal.memory import MemoryJournal
-from edge.journal.sqlite import SqliteJournal
+from edge.journal.memory_journal import MemoryJournal
+from edge.journal.sqlite_journal import SqliteJournal
 from edge.pipeline.run_control import SingleRun
 from edge.pipeline.stop import StopSwitch
 from edge.stream.client import Controller
 from edge.stream.codec import MAX_TO_EDGE_BYTES
-from edge.stream.keys import EDGE, new_pair
+from edge.stream.curve_keys import EDGE, new_pair
 from edge.stream.server import EdgeServer
 from edge.stream.settings import ClientSettings, StreamSettings
 

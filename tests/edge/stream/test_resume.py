@@ -9,7 +9,7 @@ from support.wire import Cable
 from edge.contracts.errors import StreamError
 from edge.contracts.messages import Accepted, Resume, RunStartCommand
 from edge.contracts.records import RunStart
-from edge.journal.memory import MemoryJournal
+from edge.journal.memory_journal import MemoryJournal
 from edge.pipeline.run_control import SingleRun
 from edge.pipeline.stop import StopSwitch
 from edge.stream.client import Controller

@@ -20,8 +20,8 @@ from edge.contracts.records import Advice, FieldRecord, Record, RunStop
 from edge.contracts.status import FieldStatus
 from edge.journal.base import Journal
 from edge.journal.interrupted import end_interrupted
-from edge.journal.memory import MemoryJournal
-from edge.journal.sqlite import SqliteJournal
+from edge.journal.memory_journal import MemoryJournal
+from edge.journal.sqlite_journal import SqliteJournal
 from edge.pipeline.arrivals import AdviceNote
 from edge.pipeline.backlog import Backlog
 from edge.pipeline.exposures import Exposures

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from support.telemetry_bench import Bench
 
-from edge.stream.keys import EDGE, AllowList, new_pair
+from edge.stream.curve_keys import EDGE, AllowList, new_pair
 
 
 @pytest.fixture

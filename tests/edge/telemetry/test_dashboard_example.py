@@ -9,7 +9,7 @@ import pytest
 import zmq
 
 from edge.contracts.base import Wire
-from edge.published.telemetry import TELEMETRY_VECTORS
+from edge.published.vectors_telemetry import TELEMETRY_VECTORS
 from edge.stream.codec import encode
 
 DASHBOARD = Path(__file__).parents[3] / "examples" / "dashboard.py"

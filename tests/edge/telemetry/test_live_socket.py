@@ -16,7 +16,7 @@ from support.telemetry_bench import CALM, Bench, Subscriber
 from edge.contracts.errors import StreamError
 from edge.contracts.status import FieldStatus
 from edge.contracts.telemetry import Live
-from edge.stream.keys import EDGE, client_keys
+from edge.stream.curve_keys import EDGE, client_keys
 from edge.telemetry.publisher import ALIVE_S, Publisher
 
 pytestmark = pytest.mark.timeout(30)

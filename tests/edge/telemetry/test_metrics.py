@@ -15,8 +15,8 @@ from support.telemetry_bench import CALM, Bench
 from edge.contracts.errors import StreamError
 from edge.contracts.records import FieldRecord, StageTimes
 from edge.contracts.status import FieldStatus
-from edge.telemetry.hub import Telemetry
 from edge.telemetry.tally import BOUNDS_S, STAGES
+from edge.telemetry.telemetry import Telemetry
 
 pytestmark = pytest.mark.timeout(30)
 HERE = "127.0.0.1:0"

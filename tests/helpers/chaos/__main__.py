@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from chaos.driver import Scan, scans
+from chaos.scans import Scan, scans
 
 _OBSERVED = {
     "runs": "runs",

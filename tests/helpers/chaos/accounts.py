@@ -8,9 +8,9 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from chaos.plan import ChaosPlan
+from chaos.chaos_plan import ChaosPlan
+from chaos.faulty_camera import cells_of
 from chaos.processes import JOURNAL, NOTEBOOK
-from chaos.stand_ins import cells_of
 from edge.contracts.errors import LeukoError
 from edge.journal.archive import Archive
 from edge.scanner.audit import audit

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
-from edge.journal import sqlite as journal
+from edge.journal import sqlite_journal as journal
 from edge.journal.batch import WaitingRecord, WaitingTrigger, write
 from edge.journal.tables import connect
 from edge.scanner.notebook import Notebook

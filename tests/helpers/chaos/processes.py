@@ -9,14 +9,14 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from chaos.broken import DoubleNotebook, break_journal
-from chaos.plan import ChaosPlan
-from chaos.stand_ins import BUNDLE, FaultyCamera, MadeUpEngine
+from chaos.chaos_plan import ChaosPlan
+from chaos.faulty_camera import BUNDLE, FaultyCamera, MadeUpEngine
 from edge.contracts.errors import LeukoError
 from edge.pipeline import Opened, StopSwitch
 from edge.pipeline.cell_work import plan_for
 from edge.scanner.notebook import Notebook
 from edge.scanner.plan import ScanPlan
-from edge.scanner.scan import Scanner
+from edge.scanner.scanner import Scanner
 from edge.service.logs import set_up_logging
 from edge.service.serve import serve_one_run
 from edge.settings import EdgeSettings, Setup

@@ -13,7 +13,7 @@ from builder.parity import compare, find_cells
 from edge.camera.resample import plan_fit
 from edge.contracts.bundle import Bundle
 from edge.contracts.detections import Cells
-from edge.contracts.engine import ParityResult
+from edge.contracts.engine_files import ParityResult
 from edge.engine.pipelined import PipelinedEngine
 from edge.pipeline.job import rows_of
 from edge.postprocess import OperatingPoint, ious, postprocess

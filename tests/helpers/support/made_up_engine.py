@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from edge.contracts.bundle import Bundle
-from edge.contracts.engine import (
+from edge.contracts.engine_files import (
     ENGINE_MANIFEST,
     PARITY,
     PLAN,

@@ -16,7 +16,7 @@ from edge.contracts.records import (
     StageTimes,
 )
 from edge.contracts.status import FieldStatus, RunOutcome
-from edge.journal.memory import MemoryJournal
+from edge.journal.memory_journal import MemoryJournal
 from edge.pipeline.run_control import SingleRun
 from edge.pipeline.stop import StopSwitch
 from edge.stream.server import EdgeServer

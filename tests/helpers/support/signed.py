@@ -8,8 +8,8 @@ from typing import Any
 from edge.contracts.bundle import MANIFEST, Bundle
 from edge.contracts.profile import CameraGeometry, PixelSize, Profile, write_profile
 from edge.contracts.signature import signature_file
-from edge.signing.keys import new_pair, read_secret
 from edge.signing.signable import find_signables, put_signature
+from edge.signing.signing_keys import new_pair, read_secret
 
 
 def secret_of(folder: Path, name: str) -> Path:

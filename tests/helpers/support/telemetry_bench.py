@@ -9,8 +9,8 @@ from typing import Any
 import zmq
 
 from edge.engine.base import EngineInfo
-from edge.telemetry.hub import Telemetry
-from edge.telemetry.vitals import Vitals
+from edge.telemetry.snapshot import Vitals
+from edge.telemetry.telemetry import Telemetry
 
 ENGINE = EngineInfo("OpenVINO", "2026.4.1", 'Intel "Xeon" \\ 2.5 GHz', "bf16", 732, 574, max_batch=2, slots=2, top_k=256)
 CALM = Vitals("waiting", None, 0, None, None, 0, 0, 0, {"busy": 0, "malformed": 0})

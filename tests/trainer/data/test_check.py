@@ -14,7 +14,7 @@ from support.smears import CLASS_MAP, NUCLEUS, smear, voc, write
 
 from edge.contracts.cells import INDEX
 from edge.contracts.errors import DataError
-from edge.contracts.labels import LabelledImage, read_label_lines, write_label_lines
+from edge.contracts.label_lines import LabelledImage, read_label_lines, write_label_lines
 from trainer.cli import main
 from trainer.data.annotation import UNTYPED_WBC, Annotation
 from trainer.data.cell_sizes import cell_sizes, cells_off, sources_off, sources_unlikely

@@ -16,7 +16,7 @@ from edge.contracts.records import (
     StageTimes,
 )
 from edge.contracts.status import FieldStatus, RunOutcome
-from edge.published.to_edge import (
+from edge.published.vectors_to_edge import (
     BEYOND_DOUBLES,
     EARLIER_RUN,
     LARGEST_COUNT,

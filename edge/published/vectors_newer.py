@@ -5,7 +5,7 @@ from typing import Any
 
 from edge.contracts.base import Wire
 from edge.published.from_edge import FROM_EDGE_VECTORS
-from edge.published.to_edge import RUN, TO_EDGE_VECTORS
+from edge.published.vectors_to_edge import RUN, TO_EDGE_VECTORS
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from edge.journal.base import Journal
 from edge.pipeline.control import Phase, RunControl
-from edge.stream.runs import Runs
+from edge.stream.run_overview import Runs
 from edge.stream.server import EdgeServer
 
 

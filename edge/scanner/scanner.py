@@ -12,7 +12,7 @@ from edge.contracts.status import RunOutcome
 from edge.scanner.notebook import Announced, Notebook, ScannedRun
 from edge.scanner.plan import Dice, ScanPlan
 from edge.stream.client import Controller, refusal
-from edge.stream.keys import ClientKeys
+from edge.stream.curve_keys import ClientKeys
 from edge.stream.settings import ClientSettings
 
 _IDLE_S = 0.02

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from chaos.plan import ChaosPlan
+from chaos.chaos_plan import ChaosPlan
 from edge.camera.frame import Frame, SourceBase, SourceInfo, SourceTimeout, Trigger
 from edge.contracts.bundle import MODEL, Bundle, BundleManifest, Training, class_table
 from edge.contracts.cells import INDEX

@@ -18,7 +18,7 @@ from support.duplicating_relay import RECORDS, DuplicatingRelay
 from support.fault_proxy import FaultProxy
 
 from chaos.accounts import Account, account
-from chaos.plan import Blow, ChaosPlan, plan_of
+from chaos.chaos_plan import Blow, ChaosPlan, plan_of
 from chaos.processes import EDGE_LOG, NOTEBOOK, SCANNER_LOG, context, start_edge, start_scanner
 
 DEADLINE_S = 60.0

@@ -8,12 +8,12 @@ from types import TracebackType
 from edge.contracts.records import FieldRecord, Record
 from edge.engine.base import EngineInfo
 from edge.stream.codec import encode
-from edge.telemetry.collector import EdgeCollector, Published
 from edge.telemetry.live import Latest, live
-from edge.telemetry.metrics import MetricsPage
+from edge.telemetry.metrics import EdgeCollector, Published
+from edge.telemetry.metrics_page import MetricsPage
 from edge.telemetry.publisher import ALIVE_S, Publisher
+from edge.telemetry.snapshot import Look
 from edge.telemetry.tally import Tally
-from edge.telemetry.vitals import Look
 
 _log = logging.getLogger(__name__)
 

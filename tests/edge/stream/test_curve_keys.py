@@ -14,9 +14,9 @@ from support.scripted_run import ScriptedRun
 
 from edge.contracts.errors import StreamError
 from edge.contracts.records import RunStop
-from edge.journal.memory import MemoryJournal
+from edge.journal.memory_journal import MemoryJournal
 from edge.stream.client import Controller
-from edge.stream.keys import ALLOWED, EDGE, AllowList, ClientKeys, client_keys, new_pair, read_pair, read_public
+from edge.stream.curve_keys import ALLOWED, EDGE, AllowList, ClientKeys, client_keys, new_pair, read_pair, read_public
 from edge.stream.server import EdgeServer
 
 pytestmark = pytest.mark.timeout(40)
