@@ -12,9 +12,9 @@ import typer
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 
-from edge.bench.disk import IN_MEMORY, check_room, filesystem_of
-from edge.bench.stream import Passed, Singles, Sustained, measure_singles, measure_sustained
-from edge.bench.stream_text import table
+from edge.bench.bare_peers import IN_MEMORY, check_room, filesystem_of
+from edge.bench.stream_bench import Passed, Singles, Sustained, measure_singles, measure_sustained
+from edge.bench.stream_report import table
 from edge.contracts.errors import ConfigError
 from edge.contracts.messages import Encoding
 from edge.journal.sqlite_journal import Durability

@@ -10,11 +10,11 @@ import typer
 from edge.camera.frame import FrameSource, SourceEnded, SourceTimeout
 from edge.camera.frame_store import FrameStore
 from edge.camera.uri import open_source
-from edge.commands.progress import field_bar
 from edge.contracts.errors import ConfigError, SourceError
 from edge.pipeline import StopSwitch
 from edge.service.logs import set_up_logging
 from edge.service.signals import stop_on_signals
+from edge.watch.progress import field_bar
 
 _READ_S = 0.2
 _log = logging.getLogger(__name__)

@@ -6,11 +6,11 @@ from typing import Any
 
 import typer
 
-from edge.commands import options as opt
 from edge.pipeline import StopSwitch, opened
 from edge.service.logs import set_up_logging
 from edge.service.serve import serve_one_run
 from edge.service.signals import stop_on_signals
+from edge.settings import command_line as opt
 from edge.settings import resolve
 
 _log = logging.getLogger(__name__)

@@ -12,7 +12,6 @@ from rich.console import Console
 from rich.table import Table
 from typer.models import OptionInfo
 
-from edge.commands.progress import field_bar
 from edge.commands.watch import keys_given
 from edge.contracts.base import explain
 from edge.contracts.errors import ConfigError
@@ -21,6 +20,7 @@ from edge.scanner.audit import Audit, audit
 from edge.scanner.notebook import Notebook
 from edge.scanner.plan import ScanPlan
 from edge.scanner.scanner import Scanner
+from edge.watch.progress import field_bar
 
 _DEFAULT = ScanPlan()
 

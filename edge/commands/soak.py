@@ -12,11 +12,9 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
+from edge.bench.camera_soak import Bench, Rates, Soaked, against_bare, finds_nothing, soak_run
 from edge.bench.memory import MemoryTrace
-from edge.bench.soak import Bench, Rates, Soaked, against_bare, finds_nothing, soak_run
 from edge.camera.frame import SourceInfo
-from edge.commands import options as opt
-from edge.commands.progress import field_bar
 from edge.commands.run import only_given
 from edge.contracts.errors import ConfigError
 from edge.contracts.status import RunOutcome
@@ -24,7 +22,9 @@ from edge.journal.sqlite_journal import SqliteJournal
 from edge.pipeline import StopSwitch, opened
 from edge.service.logs import set_up_logging
 from edge.service.signals import stop_on_signals
+from edge.settings import command_line as opt
 from edge.settings import resolve
+from edge.watch.progress import field_bar
 
 RATIO_GOAL = 0.95
 """Rate through the loop with the stand-in engine / that of a bare client of the same camera."""

@@ -8,7 +8,7 @@ import cv2
 import pytest
 from support.tiny_bundle import blob_field, write_tiny_bundle
 
-from edge.bench.loop import Measured
+from edge.bench.loop_bench import Measured
 from edge.cli import main
 from edge.commands.bench import GOALS, summary
 

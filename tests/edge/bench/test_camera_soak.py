@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from support.tiny_bundle import write_tiny_bundle
 
-from edge.bench.soak import Rates
+from edge.bench.camera_soak import Rates
 from edge.camera import uri
 from edge.camera.frame import Frame, SourceInfo, SourceNote, SourceTimeout, Trigger
 from edge.camera.virtual_camera import VirtualCamera

@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 
 from edge.bench import memory
-from edge.bench.disk import check_room, filesystem_of
+from edge.bench.bare_peers import check_room, filesystem_of
 from edge.bench.memory import MemoryTrace, MemoryUse
-from edge.bench.stream import Latency, Singles, Sustained, measure_sustained
+from edge.bench.stand_in_run import EMPTY_SHARE, StandInRun
+from edge.bench.stream_bench import Latency, Singles, Sustained, measure_sustained
 from edge.bench.stream_process import Reader
 from edge.bench.stream_reader import Reading
-from edge.bench.stream_records import EMPTY_SHARE, StandInRun
-from edge.bench.stream_text import table
+from edge.bench.stream_report import table
 from edge.cli import main
 from edge.commands.bench_stream import GOALS, summary
 from edge.contracts.errors import ConfigError, StreamError

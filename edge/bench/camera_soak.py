@@ -14,7 +14,7 @@ from typing import cast
 
 import numpy as np
 
-from edge.bench.loop import ReplayEngine
+from edge.bench.loop_bench import ReplayEngine
 from edge.bench.memory import MemoryTrace
 from edge.camera.frame import Frame, FrameSource, SourceEnded, SourceTimeout, Trigger, TriggeredSource
 from edge.contracts.detections import RawDetections

@@ -21,7 +21,7 @@ from edge.signing import signers_in
 
 DEFAULT_JOURNAL = Path("~/.local/state/leukostream/journal.sqlite")
 IN_MEMORY = Path("memory")
-SHIPPED_BUNDLE = Path(__file__).parent / "bundles" / "yolov3-tiny-416"
+SHIPPED_BUNDLE = Path(__file__).parents[1] / "bundles" / "yolov3-tiny-416"
 
 Policy = Literal["lossless", "latest"]
 Seconds = Annotated[float, Field(gt=0, le=86400)]

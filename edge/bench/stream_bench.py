@@ -9,11 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
-from edge.bench.disk import BareSync, work_folder
+from edge.bench.bare_peers import BareSync, work_folder
 from edge.bench.loopback import BareHop
 from edge.bench.memory import MemoryTrace, MemoryUse
+from edge.bench.stand_in_run import StandInRun
 from edge.bench.stream_process import Reader
-from edge.bench.stream_records import StandInRun
 from edge.contracts.errors import StreamError
 from edge.contracts.messages import Encoding
 from edge.contracts.records import FieldRecord, Record
