@@ -6,10 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from edge.camera.axis import TOLERANCE, Axis
 from edge.camera.folder import FolderSource
 from edge.camera.frame import FrameSource
-from edge.camera.resample import FitPlan, plan_fit
+from edge.camera.resample import TOLERANCE, Axis, FitPlan, plan_fit
 from edge.camera.virtual import VirtualSource
 from edge.contracts.bundle import Bundle
 from edge.contracts.detections import Image

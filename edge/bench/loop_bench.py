@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from edge.camera.bgr import bgr_of
 from edge.camera.frame import Frame, FrameSource, SourceBase, SourceEnded, SourceInfo
+from edge.camera.pixels import bgr_of
 from edge.contracts.detections import Image, RawDetections
 from edge.contracts.errors import EngineError, SourceError
 from edge.contracts.messages import RunStartCommand

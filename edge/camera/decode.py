@@ -10,8 +10,7 @@ import cv2
 import numpy as np
 
 from edge.camera.frame import SourceNote
-from edge.camera.pixels import to_bgr
-from edge.camera.quiet import quiet_opencv
+from edge.camera.pixels import channels_to_bgr, quiet_opencv
 from edge.contracts.detections import Image
 from edge.contracts.errors import FrameError
 
@@ -25,7 +24,7 @@ quiet_opencv()
 
 
 def read_image(path: Path, name: str) -> tuple[Image, SourceNote | None]:
-    """Read one image file as uint8 BGR [H, W, 3], with the note `to_bgr` gave.
+    """Read one image file as uint8 BGR [H, W, 3], with the note `channels_to_bgr` gave.
 
     Raises `FrameError` when it is empty, cut short, not decodable or of an unsupported pixel format.
     """
@@ -43,7 +42,7 @@ def read_image(path: Path, name: str) -> tuple[Image, SourceNote | None]:
         raise FrameError(f"{name} cannot be decoded ({problem.err or 'no reason given'}); save it again.") from problem
     if pixels is None:
         raise FrameError(f"{name} cannot be decoded: it is truncated, damaged or no image; copy it again or remove it.")
-    return to_bgr(pixels, name)
+    return channels_to_bgr(pixels, name)
 
 
 def _jpeg_is_cut(content: bytes) -> bool:

@@ -21,7 +21,7 @@ class SourceTimeout(SourceError):
 
 FrameStatus = Literal["ok", "lost", "incomplete", "failed", "timeout"]
 PixelFormat = Literal["BGR8", "RGB8", "BayerRG8", "BayerGR8", "BayerGB8", "BayerBG8", "Mono8"]
-"""GenICam's names; `edge.camera.bgr` converts them."""
+"""GenICam's names; `edge.camera.pixels` converts them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,7 @@ _LATER = {"pixel_format": "BGR8", "age_ms": None}
 
 
 class FrameStore:
-    """A new recording in `folder`, of at most `max_mb` megabytes. Raises `SourceError` when it cannot be written."""
+    """Frames of one source in a new `folder`, of at most `max_mb` megabytes. Raises `SourceError` when it cannot be written."""
 
     def __init__(self, folder: Path, info: SourceInfo, max_mb: float) -> None:
         about = {"recording": _VERSION, "uri": info.uri, "width_px": info.width_px, "height_px": info.height_px}
@@ -47,7 +47,7 @@ class FrameStore:
 
     @property
     def full(self) -> str:
-        """Why nothing more is recorded; empty while there is room."""
+        """Why nothing more is stored; empty while there is room."""
         return self._store.full
 
     @property
@@ -56,7 +56,7 @@ class FrameStore:
         return self._store.failed
 
     def add(self, frame: Frame) -> None:
-        """Record a frame; once the room is used up, nothing more."""
+        """Store a frame; once the room is used up, nothing more."""
         line = {name: getattr(frame, name) for name in (*_KEPT, *_TEXTS, *_LATER)}
         self._store.keep(line, frame.image, frame.um_per_px, frame.pixel_format)
 
@@ -65,8 +65,8 @@ class FrameStore:
         self._store.close()
 
 
-class KeptSource:
-    """Passes another source's frames on and records each of them first: of a triggered one, what became of each trigger."""
+class StoringSource:
+    """Passes another source's frames on and stores each of them first: of a triggered one, what became of each trigger."""
 
     def __init__(self, source: FrameSource, store: FrameStore) -> None:
         self._source = source
@@ -89,7 +89,7 @@ class KeptSource:
         return frame
 
     def notes(self) -> list[SourceNote]:
-        """The source's, and once that the recording is full."""
+        """The source's, and once that the store is full."""
         notes = self._source.notes()
         if self._store.full and not self._told:
             self._told = True
@@ -101,11 +101,11 @@ class KeptSource:
         self._store.close()
 
 
-class RecordingSource(SourceBase):
-    """Plays the recording `PATH[,pace=original]` back. Without a pace, frames come as fast as they are read.
+class StoredFrames(SourceBase):
+    """The source `recording:PATH[,pace=original]`: stored frames again. Without a pace they come as fast as they are read.
 
-    A file that is missing or not what was recorded is a frame with status "failed". Raises `SourceError` when there is no
-    recording, and `ConfigError` for an option that there is not.
+    A file that is missing or not what was stored is a frame with status "failed". Raises `SourceError` when nothing is stored
+    there, and `ConfigError` for an option that there is not.
     """
 
     def __init__(self, rest: str, um_per_px: float | None) -> None:
@@ -142,7 +142,7 @@ class RecordingSource(SourceBase):
         return self._info
 
     def read(self, timeout_s: float) -> Frame:
-        """The next frame as it was recorded, its times moved to now. Raises `SourceTimeout` until its turn has come."""
+        """The next frame as it was stored, its times moved to now. Raises `SourceTimeout` until its turn has come."""
         if self._closed.is_set() or self._next >= len(self._lines):
             raise SourceEnded
         line = self._lines[self._next]
@@ -186,7 +186,7 @@ class RecordingSource(SourceBase):
 
 
 def _read(folder: Path) -> tuple[dict[str, Any], list[dict[str, Any]], bool]:
-    """What was recorded, its frames, and whether the last line was cut off."""
+    """What is known of the source, its frames, and whether the last line was cut off."""
     try:
         lines = (folder / INDEX).read_bytes().split(b"\n")
         about, *frames = (json.loads(line) for line in lines[:-1])

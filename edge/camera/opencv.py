@@ -10,7 +10,7 @@ from edge.camera.frame import Capabilities, FrameSource
 from edge.camera.industrial.camera_device import CameraFault, Grabbed
 from edge.camera.industrial.camera_options import CameraOptions, parse_options
 from edge.camera.industrial.source import CameraSource
-from edge.camera.quiet import quiet_opencv
+from edge.camera.pixels import quiet_opencv
 from edge.contracts.errors import SourceError
 
 OPEN_TIMEOUT_MS = 5000

@@ -5,18 +5,42 @@ centred on background, a larger one is cut into overlapping tiles. Pixel coordin
 top-left pixel, so resampling is a plain factor, without half-pixel offsets.
 """
 
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
-from edge.camera.axis import TOLERANCE, Axis, plan_axis
 from edge.contracts.detections import Float32, Image
 from edge.contracts.errors import ConfigError
+
+TOLERANCE = 0.02
+"""Scale and size of a frame may differ from the bundle's by this share before it is resampled, padded or tiled."""
+
+LARGEST_CELL_UM = 20.0
+"""Tiles overlap by at least this much, so that a cell cut by one tile is whole in its neighbour."""
 
 MAX_TILES = 64
 _BACKGROUND_STEP_PX = 16
 _BACKGROUND_PERCENTILE = 75.0
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """Everything in pixels. `camera` resampled is `scaled`; `graph` is the graph's frame; tile k starts at `starts[k]` of the
+    scaled image, or the scaled image starts at `pad` of the only tile."""
+
+    camera: int
+    scaled: int
+    graph: int
+    starts: tuple[int, ...]
+    pad: int
+
+    @property
+    def scale(self) -> float:
+        """Graph pixels per camera pixel, as really resampled (whole pixels)."""
+        return self.scaled / self.camera
 
 
 class FitPlan:
@@ -134,6 +158,22 @@ def plan_fit(
             f"{field_width_px * bundle_um_per_px:.4g} x {field_height_px * bundle_um_per_px:.4g} um; check the um/px you gave."
         )
     return FitPlan(x, y)
+
+
+def plan_axis(camera: int, field: int, ratio: float, bundle_um_per_px: float) -> Axis:
+    """Lay `camera` pixels, resampled by `ratio`, into frames of `field` pixels.
+
+    Within `TOLERANCE` of the field the graph's frame takes the image's own size. Overlap is never more than half a frame, so
+    that frames smaller than two cells still make progress.
+    """
+    scaled = max(1, round(camera * ratio))
+    if abs(scaled - field) <= TOLERANCE * field:
+        return Axis(camera, scaled, scaled, (0,), 0)
+    if scaled < field:
+        return Axis(camera, scaled, field, (0,), (field - scaled) // 2)
+    overlap = min(math.ceil(LARGEST_CELL_UM / bundle_um_per_px), field // 2)
+    n = math.ceil((scaled - overlap) / (field - overlap))
+    return Axis(camera, scaled, field, tuple(round(k * (scaled - field) / (n - 1)) for k in range(n)), 0)
 
 
 def background_of(image: Image) -> Image:

@@ -1,4 +1,4 @@
-"""Images on disk, losslessly, with an index that says the rest: what recordings and kept cells have in common."""
+"""Images on disk, losslessly, with an index that says the rest: what stored frames and kept crops have in common."""
 
 import hashlib
 import json

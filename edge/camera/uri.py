@@ -12,7 +12,7 @@ from edge.contracts.errors import ConfigError
 def open_source(uri: str, um_per_px: float | None) -> FrameSource:
     """Open what `SCALED` and `SCALE_FREE` list; a plain path or glob is a `folder:`.
 
-    `um_per_px` is the physical size of one pixel; only the virtual slide and a recording know their own. Raises `ConfigError`
+    `um_per_px` is the physical size of one pixel; only the virtual slide and stored frames know their own. Raises `ConfigError`
     when it is missing or the scheme is unknown, `SourceError` when the source cannot be opened.
     """
     scheme, rest = _split(uri)
@@ -53,14 +53,14 @@ def _gentl(rest: str, um_per_px: float) -> FrameSource:
     return open_gentl(rest, um_per_px)
 
 
-def _recording(rest: str, um_per_px: float | None) -> FrameSource:
-    from edge.camera.frame_store import RecordingSource  # noqa: PLC0415
+def _stored_frames(rest: str, um_per_px: float | None) -> FrameSource:
+    from edge.camera.frame_store import StoredFrames  # noqa: PLC0415
 
-    return RecordingSource(rest, um_per_px)
+    return StoredFrames(rest, um_per_px)
 
 
 def _virtual(rest: str, um_per_px: float | None) -> FrameSource:
-    from edge.camera.virtual_camera import open_virtual  # noqa: PLC0415
+    from edge.camera.virtual import open_virtual  # noqa: PLC0415
 
     return open_virtual(rest, um_per_px)
 
@@ -73,7 +73,7 @@ SCALED: dict[str, Callable[[str, float], FrameSource]] = {
     "pylon": _pylon,
     "genicam": _gentl,
 }
-SCALE_FREE: dict[str, Callable[[str, float | None], FrameSource]] = {"recording": _recording, "virtual": _virtual}
+SCALE_FREE: dict[str, Callable[[str, float | None], FrameSource]] = {"recording": _stored_frames, "virtual": _virtual}
 SCHEMES = (*SCALED, *SCALE_FREE)
 
 

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 
 from edge.camera.frame import Frame, SourceBase, SourceEnded, SourceInfo, SourceNote
-from edge.camera.quiet import quiet_opencv
+from edge.camera.pixels import quiet_opencv
 from edge.contracts.detections import Image
 from edge.contracts.errors import SourceError
 

@@ -1,7 +1,7 @@
 """What is done to a field before and after the engine, for one bundle and one camera."""
 
-from edge.camera.bgr import to_bgr
 from edge.camera.frame import Frame, SourceInfo, SourceNote
+from edge.camera.pixels import to_bgr
 from edge.camera.resample import FitPlan, plan_fit
 from edge.contracts.bundle import Bundle, Thresholds
 from edge.contracts.detections import Image, RawDetections

@@ -8,8 +8,8 @@ from pathlib import Path
 from queue import Empty, Full, Queue
 from typing import Any
 
-from edge.camera.bgr import bgr_of
 from edge.camera.frame import Frame, SourceInfo, SourceNote
+from edge.camera.pixels import bgr_of
 from edge.camera.tiff_store import TiffStore
 from edge.contracts.detections import Image
 from edge.contracts.records import Detection

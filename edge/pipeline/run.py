@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import cast
 
 from edge.camera.frame import Frame, FrameSource, TriggeredSource
-from edge.camera.frame_store import FrameStore, KeptSource
+from edge.camera.frame_store import FrameStore, StoringSource
 from edge.camera.resample import FitPlan
 from edge.contracts.errors import ConfigError
 from edge.contracts.messages import RunStartCommand
@@ -59,7 +59,7 @@ class Run:
         self._exposures = self._source if isinstance(self._source, Exposures) else None
         self._source_returned = True
         if frames is not None:
-            self._source = KeptSource(self._source, frames)
+            self._source = StoringSource(self._source, frames)
         self._engine = engine
         self._order = order
         self._stop = stop

@@ -9,11 +9,10 @@ import numpy as np
 from edge.contracts.cells import INDEX, N_CLASSES, NAMES
 from edge.contracts.detections import Float32, Image
 from edge.contracts.errors import ConfigError
-from edge.virtual.cell_painting import paint_cell
+from edge.virtual.cell_painting import Painted, paint_artefact, paint_cell, paint_platelet, paint_red_cell, paint_smudge
 from edge.virtual.cell_recipes import RECIPES
-from edge.virtual.others import Painted, paint_artefact, paint_platelet, paint_red_cell, paint_smudge
+from edge.virtual.shapes import Textures
 from edge.virtual.stain import AMOUNT_STEPS, Stain, draw_stain
-from edge.virtual.texture import Textures
 
 MARGIN_PX = 3
 """Soft edge around the box of a sprite, the same on all four sides."""

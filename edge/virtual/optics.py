@@ -5,8 +5,8 @@ import numpy as np
 
 from edge.contracts.detections import Float32, Image
 from edge.virtual.settings import SlideSettings
+from edge.virtual.shapes import wrapped_blur
 from edge.virtual.stain import Stain
-from edge.virtual.texture import wrapped_blur
 
 _TILE_PX = 512
 _NOISE_LEVELS = 2.0  # standard deviation at noise = 1

@@ -1,4 +1,7 @@
-"""Outlines and nuclei as soft masks. Lengths are pixels; a mask is float32 [h, w], 0 outside to 1 inside."""
+"""What cells are painted from: outlines and nuclei as soft masks, and noise for chromatin and cytoplasm.
+
+Lengths are pixels; a mask is float32 [h, w], 0 outside to 1 inside.
+"""
 
 import math
 from typing import Literal
@@ -9,6 +12,10 @@ import numpy as np
 from edge.contracts.detections import Float32
 
 NucleusKind = Literal["round", "oval", "kidney", "folded", "band", "segmented", "bilobed"]
+
+_TILE_PX = 512
+GRAIN_SIGMA_PX = {"fine": 1.0, "medium": 1.7, "coarse": 2.6, "cloud": 7.0}
+"""Grain of the noise at 0.13 um/px."""
 
 _SHIFT = 4  # cv2 draws with 1/16 px resolution
 
@@ -142,3 +149,26 @@ def spots(rng: np.random.Generator, where: Float32, count: int, radius_px: tuple
     for centre, radius in zip(at, radii, strict=True):
         cv2.circle(canvas, centre, radius, 255, -1, cv2.LINE_AA, _SHIFT)
     return np.asarray(canvas / np.float32(255.0), np.float32)
+
+
+class Textures:
+    """Tileable noise of unit variance at each grain, drawn once per seed and cut from."""
+
+    def __init__(self, seed: int) -> None:
+        rng = np.random.default_rng([seed, 0x7E57])
+        self._tiles: dict[str, Float32] = {}
+        for grain, sigma in GRAIN_SIGMA_PX.items():
+            tile = wrapped_blur(rng.standard_normal((_TILE_PX, _TILE_PX), dtype=np.float32), sigma)
+            self._tiles[grain] = (tile - tile.mean()) / tile.std()
+
+    def cut(self, rng: np.random.Generator, grain: str, size_px: int) -> Float32:
+        """A random square of `size_px` (at most 512)."""
+        y, x = rng.integers(0, _TILE_PX - size_px + 1, 2)
+        return self._tiles[grain][y : y + size_px, x : x + size_px]
+
+
+def wrapped_blur(tile: Float32, sigma_px: float) -> Float32:
+    """Gaussian blur of a tile that continues itself on the other side."""
+    pad = int(4 * sigma_px) + 1
+    padded = np.pad(tile, ((pad, pad), (pad, pad)) + ((0, 0),) * (tile.ndim - 2), mode="wrap")
+    return cv2.GaussianBlur(padded, (0, 0), sigma_px)[pad:-pad, pad:-pad].astype(np.float32, copy=False)

@@ -10,13 +10,13 @@ import numpy as np
 
 from edge.camera.aravis.features import AravisFeatures
 from edge.camera.aravis.library import BUFFER_STATUS, aravis
-from edge.camera.bgr import shape_of
 from edge.camera.frame import FrameSource
 from edge.camera.industrial.camera_device import CameraFault, Grabbed
 from edge.camera.industrial.camera_options import AravisOptions, parse_options
 from edge.camera.industrial.features import capabilities, configure, read_back
 from edge.camera.industrial.lending import Lender
 from edge.camera.industrial.source import CameraSource
+from edge.camera.pixels import shape_of
 from edge.contracts.detections import Image
 from edge.contracts.errors import SourceError
 

@@ -14,13 +14,13 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from edge.camera.bgr import shape_of
 from edge.camera.counters import Counters
 from edge.camera.frame import FrameSource
 from edge.camera.industrial.camera_device import CameraFault, Grabbed
 from edge.camera.industrial.camera_options import GenicamOptions, parse_options
 from edge.camera.industrial.features import capabilities, configure, read_back
 from edge.camera.industrial.source import CameraSource
+from edge.camera.pixels import shape_of
 from edge.contracts.detections import Image
 from edge.contracts.errors import SourceError, first_line
 

@@ -8,10 +8,9 @@ from collections.abc import Callable
 from edge.camera.frame import Frame, SourceBase, SourceInfo, SourceNote, SourceTimeout, Trigger
 from edge.camera.industrial.camera_device import CameraDevice, CameraFault, CameraLost, Grabbed
 from edge.camera.industrial.camera_options import CameraOptions, GenicamOptions
-from edge.camera.industrial.frame_ids import FrameIds
 from edge.camera.industrial.matching import Matching
 from edge.camera.industrial.search import LONGEST_SILENCE_S, Attempt, Search
-from edge.camera.industrial.watchdog import REPEATS, Watchdog
+from edge.camera.industrial.watchdog import REPEATS, FrameIds, Watchdog
 from edge.contracts.errors import SourceError
 from edge.contracts.records import SourceStatistics
 

@@ -1,4 +1,4 @@
-"""Whether a camera's counter and clock go on as they should."""
+"""A camera's own frame counter, unwrapped, and whether it and the camera's clock go on as they should."""
 
 import time
 from collections.abc import Callable
@@ -14,6 +14,8 @@ _LATE = 16
 """An id so little below the last one is a frame that was overtaken; below that the counter has gone back."""
 _JUMP = 10_000
 """More exposures than that are not lost between two frames: the counter is damaged."""
+
+_LARGEST_16 = 65535
 
 
 class Watchdog:
@@ -85,3 +87,28 @@ class Watchdog:
         if self._repeats >= REPEATS:
             raise CameraFault(f"it gave nothing new {self._repeats} times in a row (frame {frame_id} after {last})")
         return "again"
+
+
+class FrameIds:
+    """Unwraps ids that count up by one per exposure: what it skips never came.
+
+    GigE Vision's 16-bit block ids count 1 ... 65535 and then 1 again, 0 being never used; extended ids have 64 bits and do not
+    wrap. Which of the two a camera has shows in the first id above 65535.
+    """
+
+    def __init__(self) -> None:
+        self._last_raw: int | None = None
+        self._laps = 0
+
+    def unwrap(self, raw: int) -> int:
+        """The id as a number that only rises, as long as less than half a lap of frames is missing in between."""
+        if raw and self._last_raw is not None and self._last_raw <= _LARGEST_16 and self._last_raw - raw > _LARGEST_16 // 2:
+            self._laps += 1
+        elif self._last_raw is not None and self._laps and raw - self._last_raw > _LARGEST_16 // 2:
+            return raw + (self._laps - 1) * _LARGEST_16  # a frame from before the wrap, out of order
+        self._last_raw = raw
+        return raw + self._laps * _LARGEST_16
+
+    def reset(self) -> None:
+        """The acquisition begins anew: the next id is a first one."""
+        self._last_raw, self._laps = None, 0

@@ -11,7 +11,6 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from edge.camera.bgr import shape_of
 from edge.camera.counters import Counters
 from edge.camera.frame import FrameSource
 from edge.camera.industrial.camera_device import CameraFault, Grabbed
@@ -19,6 +18,7 @@ from edge.camera.industrial.camera_options import GenicamOptions, parse_options
 from edge.camera.industrial.features import capabilities, configure, read_back
 from edge.camera.industrial.lending import Lender
 from edge.camera.industrial.source import CameraSource
+from edge.camera.pixels import shape_of
 from edge.contracts.detections import Image
 from edge.contracts.errors import ConfigError, SourceError, first_line
 

@@ -12,7 +12,7 @@ from support.tiny_bundle import write_tiny_bundle
 from edge.bench.camera_soak import Rates
 from edge.camera import uri
 from edge.camera.frame import Frame, SourceInfo, SourceNote, SourceTimeout, Trigger
-from edge.camera.virtual_camera import VirtualCamera
+from edge.camera.virtual import VirtualCamera
 from edge.cli import main
 from edge.commands import soak as soak_module
 from edge.commands.soak import table

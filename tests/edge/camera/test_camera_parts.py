@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.camera.bgr import bgr_of, to_bgr
 from edge.camera.frame import Frame, PixelFormat
 from edge.camera.industrial.camera_options import CameraOptions, parse_options
-from edge.camera.industrial.frame_ids import FrameIds
 from edge.camera.industrial.lending import Lender
+from edge.camera.industrial.watchdog import FrameIds
+from edge.camera.pixels import bgr_of, to_bgr
 from edge.camera.uri import open_source
 from edge.contracts.errors import ConfigError
 

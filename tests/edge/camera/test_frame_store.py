@@ -17,7 +17,7 @@ from support.full_disk import files_limited_to
 from support.stand_ins import ListSource, Status, frame_of
 
 from edge.camera.frame import Frame, FrameSource, SourceEnded, SourceTimeout
-from edge.camera.frame_store import INDEX, FrameStore, KeptSource, RecordingSource
+from edge.camera.frame_store import INDEX, FrameStore, StoredFrames, StoringSource
 from edge.camera.tiff_store import TiffStore
 from edge.camera.uri import open_source
 from edge.commands.record import record as record_command
@@ -42,7 +42,7 @@ def frames_of(statuses: list[Status]) -> list[Frame]:
 def record(folder: Path, frames: list[Frame], max_mb: float = 100.0) -> list[str]:
     """Record frames as a run would; returns the codes of its notes."""
     source = ListSource(frames)
-    kept, notes = KeptSource(source, FrameStore(folder, source.info, max_mb)), []
+    kept, notes = StoringSource(source, FrameStore(folder, source.info, max_mb)), []
     for frame in frames:
         assert kept.read(0.1) is frame, "what is recorded is passed on as it is"
         notes += [note.code for note in kept.notes()]
@@ -85,7 +85,7 @@ def test_any_tiff_reader_sees_the_colours_and_the_scale(tmp_path: Path) -> None:
 
 def test_a_recording_that_is_full_says_so_once_and_keeps_what_it_has(tmp_path: Path) -> None:
     assert record(tmp_path / "r", frames_of(["ok"] * 5), max_mb=3 * 96 / 1e6) == ["recording_full"]
-    assert [frame.field_index for frame in played(RecordingSource(str(tmp_path / "r"), None))] == [0, 1, 2]
+    assert [frame.field_index for frame in played(StoredFrames(str(tmp_path / "r"), None))] == [0, 1, 2]
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_a_recording_that_is_full_says_so_once_and_keeps_what_it_has(tmp_path: P
 def test_a_file_that_is_not_what_was_recorded_is_a_failed_frame(tmp_path: Path, spoil: object, says: str) -> None:
     record(tmp_path / "r", frames_of(["ok", "ok"]))
     spoil(tmp_path / "r" / "0000001.tif")  # type: ignore[operator]
-    good, bad = played(RecordingSource(str(tmp_path / "r"), None))
+    good, bad = played(StoredFrames(str(tmp_path / "r"), None))
     assert good.status == "ok"
     assert (bad.status, bad.image) == ("failed", None)
     assert says in bad.detail
@@ -109,7 +109,7 @@ def test_an_index_that_ends_in_mid_line_loses_that_frame_alone(tmp_path: Path) -
     record(tmp_path / "r", frames_of(["ok"] * 3))
     index = tmp_path / "r" / INDEX
     index.write_bytes(index.read_bytes()[:-20])
-    source = RecordingSource(str(tmp_path / "r"), None)
+    source = StoredFrames(str(tmp_path / "r"), None)
     assert [note.code for note in source.notes()] == ["recording_cut"]
     assert len(played(source)) == 2
 
@@ -121,13 +121,13 @@ def test_the_original_pace_is_kept_and_a_waiting_read_can_be_ended(tmp_path: Pat
     about, first, second = (json.loads(line) for line in index.read_text().splitlines())
     second["t_host_ns"] = first["t_host_ns"] + 150_000_000
     index.write_text("".join(json.dumps(line) + "\n" for line in (about, first, second)))
-    source = RecordingSource(f"{tmp_path / 'r'},pace=original", None)
+    source = StoredFrames(f"{tmp_path / 'r'},pace=original", None)
     began_s = time.monotonic()
     assert len(played(source)) == 2
     assert time.monotonic() - began_s >= 0.15, "never sooner than it was"
     second["t_host_ns"] += 60_000_000_000
     index.write_text("".join(json.dumps(line) + "\n" for line in (about, first, second)))
-    source = RecordingSource(f"{tmp_path / 'r'},pace=original", None)
+    source = StoredFrames(f"{tmp_path / 'r'},pace=original", None)
     source.read(1)
     threading.Timer(0.05, source.close).start()
     with pytest.raises(SourceEnded):
@@ -154,7 +154,7 @@ def test_what_is_no_recording_says_so(
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / INDEX).write_text("[1]\n[2]\n")
     with pytest.raises(error, match=says):
-        RecordingSource(rest, um_per_px)
+        StoredFrames(rest, um_per_px)
 
 
 def test_a_folder_that_holds_a_recording_is_not_written_over(tmp_path: Path) -> None:
@@ -177,7 +177,7 @@ def test_a_disk_that_takes_no_more_is_an_error_and_what_was_recorded_stays(
     monkeypatch.setattr(tifffile, "imwrite", full)
     with pytest.raises(SourceError, match=r"cannot be written any more \(No space left on device\); 2 images are in it"):
         record_command("virtual:fields=5,width=64,height=48,variants=1,rbc=1", tmp_path / "r")
-    assert len(played(RecordingSource(str(tmp_path / "r"), None))) == 2
+    assert len(played(StoredFrames(str(tmp_path / "r"), None))) == 2
 
 
 @pytest.mark.parametrize(
@@ -205,7 +205,7 @@ def test_a_full_disk_ends_a_recording_that_is_whole(
     assert store.full.endswith(f"); {kept} images are in it.")
     assert folder.exists() is bool(kept)
     if kept:
-        source = RecordingSource(str(folder), None)
+        source = StoredFrames(str(folder), None)
         assert source.notes() == [], "no line of the index is cut off"
         back = played(source)
         assert [frame.status for frame in back] == [frame.status for frame in frames[:kept]]
@@ -256,7 +256,7 @@ def test_a_recording_without_a_frame_leaves_nothing_in_the_way(
     assert (sorted(path.name for path in folder.iterdir()) if folder.exists() else None) == after
     record(folder, frames_of(["ok"]))
     store.close()
-    assert len(played(RecordingSource(str(folder), None))) == 1, "the next one is not taken for a recording without frames"
+    assert len(played(StoredFrames(str(folder), None))) == 1, "the next one is not taken for a recording without frames"
 
 
 def test_a_disk_without_room_for_the_first_line_leaves_nothing_either(tmp_path: Path) -> None:

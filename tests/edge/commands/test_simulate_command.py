@@ -14,7 +14,7 @@ import pytest
 from support.ports import free_endpoint
 from support.tiny_bundle import write_tiny_bundle
 
-from edge.camera.frame_store import RecordingSource
+from edge.camera.frame_store import StoredFrames
 
 pytestmark = pytest.mark.timeout(60)
 EDGE = [sys.executable, "-m", "edge.cli"]
@@ -77,7 +77,7 @@ def test_a_scanner_that_vanishes_and_comes_back_over_a_camera_with_faults(
     assert found["mishaps"]["disconnect"] and found["mishaps"]["restart"]
     assert edge.wait(20) == 0
     assert [run["problem"] for run in verified(tmp_path)] == [""]
-    kept = RecordingSource(str(kept_in), None)
+    kept = StoredFrames(str(kept_in), None)
     frames = [kept.read(1) for _ in range(kept.info.n_fields or 0)]
     assert [frame.trigger_id for frame in frames] == [f"t-{index}" for index in range(60)], "what nobody announced is none"
     assert Counter(frame.status for frame in frames) == {"ok": 43, "lost": 8, "incomplete": 5, "failed": 4}

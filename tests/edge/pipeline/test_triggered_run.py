@@ -13,7 +13,7 @@ from support.stand_ins import frame_of
 from support.tiny_bundle import blob_field, write_tiny_bundle
 
 from edge.camera.frame import Frame, SourceBase, SourceEnded, SourceInfo, SourceTimeout, Trigger
-from edge.camera.frame_store import FrameStore, RecordingSource
+from edge.camera.frame_store import FrameStore, StoredFrames
 from edge.contracts.bundle import Bundle
 from edge.contracts.errors import SourceError
 from edge.contracts.messages import RunStartCommand, TriggerCommand
@@ -130,7 +130,7 @@ def test_a_recording_of_a_triggered_run_is_what_became_of_its_triggers(bundle: B
     store = FrameStore(tmp_path / "kept", INFO, 100.0)
     _, fields = check_account(perform(bundle, engine, Camera(script), len(script), store), len(script))
     store.close()
-    played = RecordingSource(str(tmp_path / "kept"), None)
+    played = StoredFrames(str(tmp_path / "kept"), None)
     frames = [played.read(0.1) for _ in range(len(script))]
     with pytest.raises(SourceEnded):
         played.read(0.1)

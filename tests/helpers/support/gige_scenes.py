@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 from support.fake_gige import number_of
 
-from edge.camera.bgr import bgr_of
 from edge.camera.frame import Frame, SourceTimeout, Trigger
 from edge.camera.industrial.source import CameraSource
+from edge.camera.pixels import bgr_of
 from edge.camera.uri import open_source
 from edge.journal.archive import Archive
 

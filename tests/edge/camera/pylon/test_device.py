@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from edge.camera.bgr import bgr_of
 from edge.camera.frame import Frame, FrameSource, SourceTimeout, Trigger
 from edge.camera.industrial.camera_device import CameraFault
 from edge.camera.industrial.camera_options import GenicamOptions, parse_options
 from edge.camera.industrial.source import CameraSource
+from edge.camera.pixels import bgr_of
 from edge.camera.pylon import device as module
 from edge.camera.pylon.device import PylonDevice, discovered_pylon, id_of, open_pylon
 from edge.cli import app
