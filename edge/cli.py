@@ -15,7 +15,7 @@ from edge.commands.sign import app as sign
 from edge.commands.simulate import simulate
 from edge.commands.soak import soak
 from edge.commands.watch import watch
-from edge.contracts.exits import run_command_line
+from edge.contracts.errors import run_command_line
 
 app = typer.Typer(
     help="Camera fields in, live counts out.\n\n"

@@ -20,8 +20,7 @@ from edge.camera.frame import Frame, FrameSource, SourceEnded, SourceTimeout, Tr
 from edge.contracts.detections import RawDetections
 from edge.contracts.errors import JournalError, SourceError
 from edge.contracts.messages import Rejected, RunStartCommand, TriggerCommand
-from edge.contracts.records import Event, FieldRecord, Record, RunStop
-from edge.contracts.status import RunOutcome
+from edge.contracts.records import Event, FieldRecord, Record, RunOutcome, RunStop
 from edge.journal.base import Journal
 from edge.pipeline import Opened, Run, StopSwitch
 from edge.pipeline.stop import sentence_of

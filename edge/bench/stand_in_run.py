@@ -7,8 +7,7 @@ from collections import Counter
 from edge.camera.frame import Frame
 from edge.contracts.cells import CELLS
 from edge.contracts.messages import RunStartCommand
-from edge.contracts.records import Detection, FieldRecord, Provenance, RunStart, RunStop
-from edge.contracts.status import FieldStatus, RunOutcome
+from edge.contracts.records import Detection, FieldRecord, FieldStatus, Provenance, RunOutcome, RunStart, RunStop
 from edge.contracts.version import VERSION
 from edge.pipeline.job import Findings, Job, Marks
 from edge.pipeline.ledger import Ledger

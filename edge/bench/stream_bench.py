@@ -14,10 +14,11 @@ from edge.bench.loopback import BareHop
 from edge.bench.memory import MemoryTrace, MemoryUse
 from edge.bench.stand_in_run import StandInRun
 from edge.bench.stream_process import Reader
+from edge.contracts.choices import Durability
 from edge.contracts.errors import StreamError
 from edge.contracts.messages import Encoding
 from edge.contracts.records import FieldRecord, Record
-from edge.journal.sqlite_journal import Durability, SqliteJournal
+from edge.journal.sqlite_journal import SqliteJournal
 from edge.pipeline.run_control import SingleRun
 from edge.pipeline.stop import StopSwitch
 from edge.stream.server import EdgeServer

@@ -13,8 +13,7 @@ from dataclasses import asdict
 import numpy as np
 
 from edge.bench.memory import MemoryTrace, MemoryUse
-from edge.contracts.errors import StreamError
-from edge.contracts.exits import run_command_line
+from edge.contracts.errors import StreamError, run_command_line
 from edge.contracts.records import FieldRecord, Record, RunStart, RunStop
 from edge.stream.client import Controller
 

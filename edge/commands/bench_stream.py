@@ -15,9 +15,9 @@ from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 from edge.bench.bare_peers import IN_MEMORY, check_room, filesystem_of
 from edge.bench.stream_bench import Passed, Singles, Sustained, measure_singles, measure_sustained
 from edge.bench.stream_report import table
+from edge.contracts.choices import Durability
 from edge.contracts.errors import ConfigError
 from edge.contracts.messages import Encoding
-from edge.journal.sqlite_journal import Durability
 from edge.service.logs import set_up_logging
 
 GOALS = {"single_over_sync_ms": ("<=", 0.5), "records_per_s": (">=", 2000.0), "memory_growth_mb": ("<=", 5.0)}

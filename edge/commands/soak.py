@@ -17,7 +17,7 @@ from edge.bench.memory import MemoryTrace
 from edge.camera.frame import SourceInfo
 from edge.commands.run import only_given
 from edge.contracts.errors import ConfigError
-from edge.contracts.status import RunOutcome
+from edge.contracts.records import RunOutcome
 from edge.journal.sqlite_journal import SqliteJournal
 from edge.pipeline import StopSwitch, opened
 from edge.service.logs import set_up_logging

@@ -12,8 +12,7 @@ import typer
 from rich.console import Console
 
 from edge.contracts.errors import ConfigError, StreamError
-from edge.contracts.records import RunStop
-from edge.contracts.status import RunOutcome
+from edge.contracts.records import RunOutcome, RunStop
 from edge.stream.client import Controller
 from edge.stream.curve_keys import ClientKeys, client_keys
 from edge.watch.view import View, choose_view

@@ -4,18 +4,15 @@ A command line turns a `LeukoError` into that sentence on standard error and exi
 for a mistake they can mend.
 """
 
+import sys
+from collections.abc import Callable
+
 
 class LeukoError(Exception):
     """Base of every error a user can cause or mend."""
 
     code: str = "error"
     exit_code: int = 1
-
-
-def first_line(problem: Exception) -> str:
-    """What a library's exception says first, for a sentence that quotes it; its type when it says nothing."""
-    lines = [line.strip() for line in str(problem).splitlines() if line.strip()]
-    return lines[0].rstrip(".") if lines else type(problem).__name__
 
 
 class ConfigError(LeukoError):
@@ -79,3 +76,18 @@ class DataError(LeukoError):
 
     code = "data"
     exit_code = 7
+
+
+def run_command_line(app: Callable[[], object]) -> None:
+    """Run a command line; a `LeukoError` becomes its sentence and its exit code instead of a traceback."""
+    try:
+        app()
+    except LeukoError as problem:
+        print(f"error ({problem.code}): {problem}", file=sys.stderr)
+        sys.exit(problem.exit_code)
+
+
+def first_line(problem: Exception) -> str:
+    """What a library's exception says first, for a sentence that quotes it; its type when it says nothing."""
+    lines = [line.strip() for line in str(problem).splitlines() if line.strip()]
+    return lines[0].rstrip(".") if lines else type(problem).__name__

@@ -1,11 +1,50 @@
-"""Records the edge journals and sends: run_start, field, advice, event, run_stop. Each has a gap-free `seq` within its run."""
+"""Records the edge journals and sends: run_start, field, advice, event, run_stop. Each has a gap-free `seq` within its run.
 
+Every trigger ends in exactly one `FieldStatus`; at the end of a run the sums must match.
+"""
+
+from enum import Enum
 from typing import Literal
 
 from pydantic import Field
 
 from edge.contracts.base import Count, Fraction, Int64, Sha256, Wire
-from edge.contracts.status import FieldStatus, RunOutcome
+
+
+class FieldStatus(str, Enum):
+    """Terminal status of one trigger. Late, extra and duplicate frames are events, never statuses."""
+
+    OK = "ok"
+    """processed, at least one cell over threshold"""
+    EMPTY = "empty"
+    """processed, no cell over threshold"""
+    LOST = "lost"
+    """the frame never came: camera counter or link"""
+    INCOMPLETE = "incomplete"
+    """the frame came damaged from the camera"""
+    FAILED = "failed"
+    """the frame could not be read or processed; never the same as zero cells"""
+    TIMEOUT = "timeout"
+    """its deadline passed"""
+    SKIPPED = "skipped"
+    """dropped by policy or by a stop"""
+
+
+class RunOutcome(str, Enum):
+    """How a run ended; `exit_code` is what `leuko-edge run` returns."""
+
+    COMPLETED = "completed"
+    """the source ended or the asked number of fields was reached"""
+    STOPPED = "stopped"
+    """the controller or the operator stopped it; everything taken in was accounted for"""
+    FAILED = "failed"
+    """source, engine or ledger failed; the detail says which"""
+    INTERRUPTED = "interrupted"
+    """the edge itself went down in mid-run"""
+
+    @property
+    def exit_code(self) -> int:
+        return {"completed": 0, "stopped": 0, "failed": 1, "interrupted": 1}[self.value]
 
 
 class StagePosition(Wire):

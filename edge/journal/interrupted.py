@@ -4,8 +4,7 @@ from datetime import datetime
 
 from edge.contracts.base import parse_json
 from edge.contracts.errors import JournalError
-from edge.contracts.records import FieldRecord, Running, RunStart, RunStop
-from edge.contracts.status import FieldStatus, RunOutcome
+from edge.contracts.records import FieldRecord, FieldStatus, Running, RunOutcome, RunStart, RunStop
 from edge.counting import differential
 from edge.journal.base import Journal
 

@@ -13,8 +13,9 @@ from collections import deque
 from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import IO, Any
 
+from edge.contracts.choices import Durability
 from edge.contracts.errors import JournalError, StreamError, first_line
 from edge.contracts.messages import TriggerCommand
 from edge.contracts.records import FieldRecord, Record
@@ -22,10 +23,6 @@ from edge.journal.batch import HeldRun, WaitingRecord, WaitingTrigger, load, wri
 from edge.journal.chain import first_link, next_link
 from edge.journal.retention import Retention, forget
 from edge.journal.tables import SCHEMA, connect
-
-Durability = Literal["full", "normal"]
-"""full: every commit is synchronised to the disk before its records can be read; normal: the system does that when it likes, so
-that a power cut may take the newest ones."""
 
 _BATCH_RECORDS = 64
 _ACKNOWLEDGED_WITHIN_S = 0.05

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from edge.camera.frame import Frame, SourceNote
-from edge.contracts.status import RunOutcome
+from edge.contracts.records import RunOutcome
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from edge.contracts.messages import Accepted, Rejected, RunStartCommand, RunStopCommand, TriggerCommand
-from edge.contracts.status import FieldStatus
+from edge.contracts.records import FieldStatus
 
 Phase = Literal["waiting", "running", "stopping", "finished"]
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 from edge.contracts.detections import Image
 from edge.contracts.errors import FrameError
-from edge.contracts.status import FieldStatus, RunOutcome
+from edge.contracts.records import FieldStatus, RunOutcome
 from edge.engine.base import Engine
 from edge.pipeline.arrivals import Arrival, Ending, Note
 from edge.pipeline.batching import Batching

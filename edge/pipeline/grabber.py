@@ -4,7 +4,7 @@ import logging
 import threading
 
 from edge.camera.frame import FrameSource, SourceEnded, SourceNote, SourceTimeout
-from edge.contracts.status import RunOutcome
+from edge.contracts.records import RunOutcome
 from edge.pipeline.arrivals import Ending
 from edge.pipeline.field_queue import FieldQueue
 from edge.pipeline.ledger import Ledger

@@ -5,8 +5,7 @@ from typing import Protocol
 
 from edge.camera.frame import Frame, SourceNote
 from edge.contracts.detections import Image, RawDetections
-from edge.contracts.records import Detection, StageTimes
-from edge.contracts.status import FieldStatus
+from edge.contracts.records import Detection, FieldStatus, StageTimes
 
 
 @dataclass(frozen=True, slots=True)

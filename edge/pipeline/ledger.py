@@ -3,7 +3,7 @@
 import threading
 from collections import Counter
 
-from edge.contracts.status import FieldStatus
+from edge.contracts.records import FieldStatus
 
 
 class Ledger:

@@ -12,8 +12,7 @@ from edge.camera.uri import open_source
 from edge.contracts.bundle import Bundle
 from edge.contracts.errors import LeukoError
 from edge.contracts.messages import RunStartCommand
-from edge.contracts.records import FieldRecord, RunStop
-from edge.contracts.status import RunOutcome
+from edge.contracts.records import FieldRecord, RunOutcome, RunStop
 from edge.engine import open_engine
 from edge.engine.base import Engine
 from edge.pipeline.cell_work import plan_for

@@ -11,8 +11,7 @@ from edge.camera.frame_store import FrameStore, StoringSource
 from edge.camera.resample import FitPlan
 from edge.contracts.errors import ConfigError
 from edge.contracts.messages import RunStartCommand
-from edge.contracts.records import Provenance, Record, SourceStatistics
-from edge.contracts.status import FieldStatus, RunOutcome
+from edge.contracts.records import FieldStatus, Provenance, Record, RunOutcome, SourceStatistics
 from edge.contracts.version import VERSION
 from edge.engine.base import Engine
 from edge.pipeline.arrivals import AdviceNote, Ending, Note

@@ -12,12 +12,12 @@ from edge.contracts.records import (
     FieldRecord,
     Provenance,
     Running,
+    RunOutcome,
     RunStart,
     RunStop,
     SourceStatistics,
     StagePosition,
 )
-from edge.contracts.status import RunOutcome
 from edge.counting import RunningCounts
 from edge.pipeline.arrivals import AdviceNote
 from edge.pipeline.job import Job

@@ -1,7 +1,7 @@
 """The ways a run ends before its source does: someone asks for it, or something breaks."""
 
 from edge.contracts.errors import LeukoError
-from edge.contracts.status import RunOutcome
+from edge.contracts.records import RunOutcome
 
 
 class StopSwitch:

@@ -12,8 +12,7 @@ from typing import Any, get_args
 from pydantic import TypeAdapter
 
 from edge.contracts.base import Wire
-from edge.contracts.messages import FROM_EDGE, TO_EDGE, FromEdge, ToEdge
-from edge.contracts.telemetry import TELEMETRY, Live
+from edge.contracts.messages import FROM_EDGE, TELEMETRY, TO_EDGE, FromEdge, Live, ToEdge
 from edge.published.from_edge import FROM_EDGE_VECTORS
 from edge.published.vectors_telemetry import TELEMETRY_VECTORS
 from edge.published.vectors_to_edge import TO_EDGE_VECTORS

@@ -2,7 +2,7 @@
 
 from edge.contracts.base import Wire
 from edge.contracts.messages import Accepted, Credit, Ping, Pong, Reject, Rejected, RunInfo, State, Welcome
-from edge.contracts.status import FieldStatus
+from edge.contracts.records import FieldStatus
 from edge.published.vectors_from_edge import RECORD_VECTORS
 from edge.published.vectors_to_edge import BEYOND_DOUBLES, EARLIER_RUN, LARGEST_COUNT, LARGEST_INT64, RUN, SMALLEST_INT64
 

@@ -8,14 +8,15 @@ from edge.contracts.records import (
     DifferentialRow,
     Event,
     FieldRecord,
+    FieldStatus,
     Provenance,
     Running,
+    RunOutcome,
     RunStart,
     RunStop,
     StagePosition,
     StageTimes,
 )
-from edge.contracts.status import FieldStatus, RunOutcome
 from edge.published.vectors_to_edge import (
     BEYOND_DOUBLES,
     EARLIER_RUN,

@@ -1,9 +1,8 @@
 """Golden vectors of what the telemetry socket publishes."""
 
 from edge.contracts.base import Wire
-from edge.contracts.records import StageTimes
-from edge.contracts.status import FieldStatus
-from edge.contracts.telemetry import Live, LiveField
+from edge.contracts.messages import Live, LiveField
+from edge.contracts.records import FieldStatus, StageTimes
 from edge.published.vectors_to_edge import LARGEST_COUNT, LARGEST_INT64, RUN
 
 _BOOT = "0d9a3a3e-7c57-4f0a-8f0e-2a0d6a1f9c33"

@@ -7,8 +7,7 @@ from collections.abc import Callable
 
 from edge.contracts.errors import ConfigError, StreamError
 from edge.contracts.messages import Accepted, Rejected, Resume, RunStartCommand, TriggerCommand
-from edge.contracts.records import Record, RunStop, StagePosition
-from edge.contracts.status import RunOutcome
+from edge.contracts.records import Record, RunOutcome, RunStop, StagePosition
 from edge.scanner.notebook import Announced, Notebook, ScannedRun
 from edge.scanner.plan import Dice, ScanPlan
 from edge.stream.client import Controller, refusal

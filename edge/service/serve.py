@@ -6,8 +6,7 @@ from contextlib import ExitStack
 
 from edge.contracts.errors import StreamError
 from edge.contracts.messages import RunStartCommand
-from edge.contracts.records import RunStop
-from edge.contracts.status import RunOutcome
+from edge.contracts.records import RunOutcome, RunStop
 from edge.engine.base import Engine
 from edge.journal.base import Journal
 from edge.pipeline import Opened, Run, StopSwitch

@@ -8,8 +8,8 @@ from typer.models import OptionInfo
 
 from edge.contracts.base import Strict
 from edge.contracts.bundle import Thresholds
+from edge.contracts.choices import Durability
 from edge.engine.base import EngineChoice, Precision
-from edge.journal.sqlite_journal import Durability
 from edge.settings import EdgeSettings, Policy
 
 LogLevel = Literal["debug", "info", "warning", "error"]

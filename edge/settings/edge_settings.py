@@ -13,10 +13,10 @@ from pydantic import Field, ValidationError
 
 from edge.contracts.base import Strict, explain
 from edge.contracts.bundle import MANIFEST, Bundle, Thresholds, load_bundle
+from edge.contracts.choices import Durability
 from edge.contracts.errors import ConfigError
 from edge.contracts.profile import Profile, load_profile
 from edge.engine.base import EngineChoice, Precision
-from edge.journal.sqlite_journal import Durability
 from edge.signing import signers_in
 
 DEFAULT_JOURNAL = Path("~/.local/state/leukostream/journal.sqlite")

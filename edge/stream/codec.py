@@ -19,15 +19,16 @@ from edge.contracts.errors import StreamError
 from edge.contracts.messages import (
     FROM_EDGE,
     PROTOCOL_VERSION,
+    TELEMETRY,
     TO_EDGE,
     AnyHello,
     Encoding,
     FromEdge,
     Hello,
+    Live,
     RejectCode,
     ToEdge,
 )
-from edge.contracts.telemetry import TELEMETRY, Live
 
 MAX_TO_EDGE_BYTES = 64 * 1024
 """A command is a few hundred bytes."""

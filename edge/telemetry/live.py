@@ -2,9 +2,8 @@
 
 from dataclasses import dataclass, field
 
-from edge.contracts.records import FieldRecord, Record, RunStart, RunStop
-from edge.contracts.status import FieldStatus
-from edge.contracts.telemetry import Live, LiveField
+from edge.contracts.messages import Live, LiveField
+from edge.contracts.records import FieldRecord, FieldStatus, Record, RunStart, RunStop
 from edge.telemetry.snapshot import Vitals
 
 

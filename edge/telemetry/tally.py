@@ -4,8 +4,7 @@ import threading
 from bisect import bisect_left
 from dataclasses import dataclass
 
-from edge.contracts.records import FieldRecord, StageTimes
-from edge.contracts.status import FieldStatus
+from edge.contracts.records import FieldRecord, FieldStatus, StageTimes
 from edge.counting import NON_WBC_LABELS, WBC_LABELS
 
 BOUNDS_S = (

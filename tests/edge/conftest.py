@@ -8,7 +8,7 @@ import pytest
 from support.c_client import build_checked
 from support.scripted_run import Edge, ScriptedRun, StartEdge
 
-from edge.contracts.status import RunOutcome
+from edge.contracts.records import RunOutcome
 from edge.journal.memory_journal import MemoryJournal
 from edge.stream.server import EdgeServer
 from edge.stream.settings import StreamSettings

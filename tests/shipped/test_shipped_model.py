@@ -9,8 +9,7 @@ from support.bare_run import records_of_run
 from edge.camera.uri import open_source
 from edge.camera.virtual import VirtualSource
 from edge.contracts.bundle import load_bundle
-from edge.contracts.records import FieldRecord, RunStart, RunStop
-from edge.contracts.status import FieldStatus
+from edge.contracts.records import FieldRecord, FieldStatus, RunStart, RunStop
 from edge.pipeline import engine_for, run_fields
 from edge.settings import SHIPPED_BUNDLE, EdgeSettings
 from trainer.commands.evaluate import measure_split

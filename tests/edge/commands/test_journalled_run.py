@@ -14,8 +14,7 @@ from support.ports import free_endpoint
 from support.tiny_bundle import blob_field, write_tiny_bundle
 
 from edge.contracts.bundle import Bundle
-from edge.contracts.records import FieldRecord, Record, RunStop
-from edge.contracts.status import FieldStatus, RunOutcome
+from edge.contracts.records import FieldRecord, FieldStatus, Record, RunOutcome, RunStop
 from edge.stream.client import Controller
 
 pytestmark = pytest.mark.timeout(60)

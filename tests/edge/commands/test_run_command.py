@@ -17,8 +17,7 @@ from support.tiny_bundle import blob_field, write_tiny_bundle
 from edge.cli import main
 from edge.contracts.bundle import Bundle
 from edge.contracts.errors import StreamError
-from edge.contracts.records import FieldRecord, RunStart, RunStop
-from edge.contracts.status import FieldStatus, RunOutcome
+from edge.contracts.records import FieldRecord, FieldStatus, RunOutcome, RunStart, RunStop
 
 pytestmark = pytest.mark.timeout(40)
 

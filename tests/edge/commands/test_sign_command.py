@@ -13,8 +13,7 @@ from support.tiny_bundle import blob_field, write_tiny_bundle
 
 from edge.cli import main
 from edge.contracts.engine_files import engines_folder
-from edge.contracts.records import RunStart, RunStop
-from edge.contracts.status import RunOutcome
+from edge.contracts.records import RunOutcome, RunStart, RunStop
 
 pytestmark = pytest.mark.timeout(40)
 

@@ -10,7 +10,7 @@ from support.stand_ins import BROKEN, ListSource, StandInEngine, StandInWork, fr
 
 from edge.camera.frame import Frame, SourceNote, SourceTimeout
 from edge.contracts.errors import EngineError, SourceError
-from edge.contracts.status import FieldStatus, RunOutcome
+from edge.contracts.records import FieldStatus, RunOutcome
 from edge.pipeline.batching import Batching
 from edge.pipeline.engine_loop import EngineLoop
 from edge.pipeline.field_queue import FieldQueue

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from support.stand_ins import frame_of
 
 from edge.camera.frame import SourceNote
-from edge.contracts.status import RunOutcome
+from edge.contracts.records import RunOutcome
 from edge.pipeline.arrivals import Arrival, Ending
 from edge.pipeline.field_queue import DROPPED, MAX_DROPPED, REFUSED, FieldQueue
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.contracts.status import FieldStatus
+from edge.contracts.records import FieldStatus
 from edge.pipeline.ledger import Ledger
 
 pytestmark = pytest.mark.timeout(20)

@@ -17,8 +17,7 @@ from edge.contracts.bundle import Bundle
 from edge.contracts.detections import RawDetections
 from edge.contracts.errors import ConfigError, EngineError, LeukoError, SourceError
 from edge.contracts.messages import RunStartCommand
-from edge.contracts.records import Event, FieldRecord, Record, RunStart, RunStop
-from edge.contracts.status import FieldStatus, RunOutcome
+from edge.contracts.records import Event, FieldRecord, FieldStatus, Record, RunOutcome, RunStart, RunStop
 from edge.engine.base import Engine
 from edge.journal.memory_journal import MemoryJournal
 from edge.pipeline import Run, StopSwitch, engine_for, opened, run_fields

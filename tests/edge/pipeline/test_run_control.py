@@ -3,7 +3,7 @@
 import pytest
 
 from edge.contracts.messages import RunStartCommand, RunStopCommand, TriggerCommand
-from edge.contracts.status import FieldStatus
+from edge.contracts.records import FieldStatus
 from edge.journal.memory_journal import MemoryJournal
 from edge.pipeline.ledger import Ledger
 from edge.pipeline.run_control import SingleRun

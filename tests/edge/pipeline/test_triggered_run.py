@@ -17,8 +17,7 @@ from edge.camera.frame_store import FrameStore, StoredFrames
 from edge.contracts.bundle import Bundle
 from edge.contracts.errors import SourceError
 from edge.contracts.messages import RunStartCommand, TriggerCommand
-from edge.contracts.records import Event, FieldRecord, Record, RunStop
-from edge.contracts.status import FieldStatus, RunOutcome
+from edge.contracts.records import Event, FieldRecord, FieldStatus, Record, RunOutcome, RunStop
 from edge.engine.base import Engine
 from edge.journal.memory_journal import MemoryJournal
 from edge.pipeline import Run, StopSwitch, engine_for

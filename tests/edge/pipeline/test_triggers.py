@@ -10,7 +10,7 @@ from support.stand_ins import HEIGHT_PX, WIDTH_PX, frame_of
 from edge.camera.frame import Frame, SourceBase, SourceEnded, SourceInfo, SourceTimeout, Trigger
 from edge.contracts.errors import JournalError
 from edge.contracts.messages import Accepted, Rejected, TriggerCommand
-from edge.contracts.status import FieldStatus
+from edge.contracts.records import FieldStatus
 from edge.journal.memory_journal import MemoryJournal
 from edge.pipeline.arrivals import AdviceNote
 from edge.pipeline.backlog import Backlog

@@ -25,7 +25,7 @@ from support.ports import free_endpoint
 from support.scripted_run import Edge, ScriptedRun, StartEdge
 from support.wire import Cable, RawClient
 
-from edge.contracts.status import RunOutcome
+from edge.contracts.records import RunOutcome
 from edge.journal.memory_journal import MemoryJournal
 from edge.stream.curve_keys import EDGE, AllowList, new_pair
 from edge.stream.server import EdgeServer

@@ -13,9 +13,8 @@ from pydantic import TypeAdapter
 
 from edge.contracts import messages as m
 from edge.contracts.base import Wire
-from edge.contracts.records import FieldRecord, RunStop
-from edge.contracts.status import FieldStatus, RunOutcome
-from edge.contracts.telemetry import TELEMETRY
+from edge.contracts.messages import TELEMETRY
+from edge.contracts.records import FieldRecord, FieldStatus, RunOutcome, RunStop
 from edge.stream.codec import encode
 
 VECTORS = Path(__file__).parents[3] / "docs" / "vectors"

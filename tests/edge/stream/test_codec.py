@@ -13,8 +13,7 @@ from support.scripted_run import field_record, run_start, run_stop
 
 from edge.contracts import messages as m
 from edge.contracts.base import Wire
-from edge.contracts.records import Advice, Event, StagePosition
-from edge.contracts.status import FieldStatus
+from edge.contracts.records import Advice, Event, FieldStatus, StagePosition
 from edge.stream import codec
 
 pytestmark = pytest.mark.timeout(30)

@@ -7,8 +7,7 @@ import pytest
 from support.scripted_run import StartEdge, field_record
 from support.wire import RawClient
 
-from edge.contracts.records import RunStop
-from edge.contracts.status import RunOutcome
+from edge.contracts.records import RunOutcome, RunStop
 from edge.stream.client import Controller
 from edge.stream.settings import ClientSettings, StreamSettings
 

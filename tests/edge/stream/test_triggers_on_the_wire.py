@@ -16,8 +16,7 @@ from support.wire import RawClient
 
 from edge.camera.frame import Frame, SourceBase, SourceInfo, SourceTimeout, Trigger
 from edge.contracts.messages import Accepted, Rejected, RunStartCommand, TriggerCommand
-from edge.contracts.records import Advice, FieldRecord, Record, RunStop
-from edge.contracts.status import FieldStatus
+from edge.contracts.records import Advice, FieldRecord, FieldStatus, Record, RunStop
 from edge.journal.base import Journal
 from edge.journal.interrupted import end_interrupted
 from edge.journal.memory_journal import MemoryJournal

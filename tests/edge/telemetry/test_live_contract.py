@@ -8,8 +8,8 @@ import jsonschema
 from support.scripted_run import field_record
 from support.telemetry_bench import Bench
 
+from edge.contracts.messages import Live, LiveField
 from edge.contracts.records import FieldRecord
-from edge.contracts.telemetry import Live, LiveField
 from edge.stream.codec import encode
 
 DOCS = Path(__file__).parents[3] / "docs"

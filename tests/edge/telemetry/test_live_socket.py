@@ -14,8 +14,8 @@ from support.scripted_run import field_record, run_start, run_stop
 from support.telemetry_bench import CALM, Bench, Subscriber
 
 from edge.contracts.errors import StreamError
-from edge.contracts.status import FieldStatus
-from edge.contracts.telemetry import Live
+from edge.contracts.messages import Live
+from edge.contracts.records import FieldStatus
 from edge.stream.curve_keys import EDGE, client_keys
 from edge.telemetry.publisher import ALIVE_S, Publisher
 

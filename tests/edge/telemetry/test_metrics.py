@@ -13,8 +13,7 @@ from support.scripted_run import field_record, run_start
 from support.telemetry_bench import CALM, Bench
 
 from edge.contracts.errors import StreamError
-from edge.contracts.records import FieldRecord, StageTimes
-from edge.contracts.status import FieldStatus
+from edge.contracts.records import FieldRecord, FieldStatus, StageTimes
 from edge.telemetry.tally import BOUNDS_S, STAGES
 from edge.telemetry.telemetry import Telemetry
 

@@ -10,8 +10,7 @@ from contextlib import contextmanager
 import pytest
 from support.scripted_run import Edge, StartEdge, field_record, run_start
 
-from edge.contracts.records import RunStart
-from edge.contracts.status import FieldStatus, RunOutcome
+from edge.contracts.records import FieldStatus, RunOutcome, RunStart
 from edge.stream.client import Controller
 from edge.watch import record_text
 

@@ -9,13 +9,14 @@ from edge.contracts.records import (
     Differential,
     DifferentialRow,
     FieldRecord,
+    FieldStatus,
     Provenance,
     Running,
+    RunOutcome,
     RunStart,
     RunStop,
     StageTimes,
 )
-from edge.contracts.status import FieldStatus, RunOutcome
 from edge.journal.memory_journal import MemoryJournal
 from edge.pipeline.run_control import SingleRun
 from edge.pipeline.stop import StopSwitch
