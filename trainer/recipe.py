@@ -11,8 +11,8 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from edge.contracts.base import Strict
 from edge.contracts.cells import N_CLASSES
 from edge.contracts.errors import ConfigError
-from trainer.data.augment import AugmentSettings
-from trainer.data.compose import ComposeSettings
+from trainer.data.compose.augment import AugmentSettings
+from trainer.data.compose.composer import ComposeSettings
 from trainer.loop.optimiser import AdamW, Optimiser
 from trainer.models.catalogue import ARCHITECTURES, build_detector
 from trainer.models.detector import Detector

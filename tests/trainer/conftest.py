@@ -5,8 +5,8 @@ from support.small_model import Model, made_model
 from support.small_trainer import Lab, draw_lab
 
 from trainer.commands.fit import training_sets
+from trainer.data.compose.training_set import TrainingSet
 from trainer.data.datasets import load_datasets
-from trainer.data.training_set import TrainingSet
 from trainer.recipe import load_recipe
 
 

@@ -18,16 +18,16 @@ from trainer.checkpoint import load_checkpoint
 from trainer.commands.fit import fit
 from trainer.commands.fold_models import HELP, model_of_fold, parse_models
 from trainer.data.datasets import load_datasets
-from trainer.data.description import load_description
+from trainer.data.files import read_image
 from trainer.data.groups import groups_of
-from trainer.data.image_file import read_image
+from trainer.data.readers.description import load_description
 from trainer.data.split import folds_of
 from trainer.evaluation.bootstrap import ROUNDS
 from trainer.evaluation.detect import results_of
-from trainer.evaluation.report import table_of
 from trainer.evaluation.summarise import EvaluationSettings, summarise_folds
 from trainer.evaluation.summary import Summary
-from trainer.loop.fit import LAST
+from trainer.evaluation.summary_table import table_of
+from trainer.loop.training_loop import LAST
 from trainer.overrides import parse_assignment
 from trainer.recipe import load_recipe
 

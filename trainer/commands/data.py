@@ -11,12 +11,12 @@ from edge.contracts.errors import ConfigError, DataError
 from edge.contracts.label_lines import write_label_lines
 from trainer.commands.fit import DEFAULT_RECIPE
 from trainer.data.annotation import SPLITS
-from trainer.data.check import check as check_data
-from trainer.data.check_table import rendered
+from trainer.data.check.check_data import check as check_data
+from trainer.data.check.check_table import rendered
+from trainer.data.check.class_examples import class_examples
 from trainer.data.datasets import load_datasets
-from trainer.data.description import load_description
-from trainer.data.examples import class_examples
-from trainer.data.label_lines import label_lines
+from trainer.data.label_export import label_lines
+from trainer.data.readers.description import load_description
 from trainer.data.split import HELP, parse_splits
 from trainer.recipe import load_recipe
 

@@ -13,15 +13,15 @@ from edge.contracts.errors import ConfigError
 from edge.engine.base import EngineChoice, Precision
 from trainer.data.annotation import Annotation
 from trainer.data.datasets import load_datasets
-from trainer.data.description import load_description
 from trainer.data.groups import groups_of
+from trainer.data.readers.description import load_description
 from trainer.data.split import HELP, parse_splits
 from trainer.evaluation.bootstrap import ROUNDS
 from trainer.evaluation.detect import results_of
-from trainer.evaluation.report import table_of
 from trainer.evaluation.subsets import DENSE_FROM, SMALL_BELOW_UM
 from trainer.evaluation.summarise import EvaluationSettings, summarise
 from trainer.evaluation.summary import Summary
+from trainer.evaluation.summary_table import table_of
 from trainer.evaluation.target import Target, target_of
 
 DEFAULT_SETTINGS = EvaluationSettings()

@@ -11,7 +11,7 @@ from edge.contracts.errors import ConfigError
 from trainer.checkpoint import load_checkpoint
 from trainer.commands.evaluate import choose, measure
 from trainer.evaluation.target import bundle_target, division_of
-from trainer.export.bundle import Measure, export_checkpoint, export_random
+from trainer.export.export_bundle import Measure, export_checkpoint, export_random
 from trainer.recipe import load_recipe
 
 

@@ -13,15 +13,15 @@ from edge.contracts.errors import ConfigError, DataError
 from trainer.checkpoint import Checkpoint, load_checkpoint, require_same
 from trainer.code_version import code_version
 from trainer.data.annotation import Annotation
-from trainer.data.compose import Composer
-from trainer.data.loading import TrainingImages, load_training_images
+from trainer.data.compose.composer import Composer
+from trainer.data.compose.loading import TrainingImages, load_training_images
+from trainer.data.compose.training_set import TrainingSet
+from trainer.data.image_store import ImageStore
 from trainer.data.provenance import describe, require_origins
 from trainer.data.split import HELP, parse_splits
-from trainer.data.store import ImageStore
-from trainer.data.training_set import TrainingSet
-from trainer.loop.fit import LAST, Outcome
-from trainer.loop.fit import fit as train
 from trainer.loop.ranks import Ranks, choose_device, joined
+from trainer.loop.training_loop import LAST, Outcome
+from trainer.loop.training_loop import fit as train
 from trainer.overrides import parse_assignment
 from trainer.recipe import Recipe, load_recipe
 from trainer.weights.pretrained import pretrained

@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from trainer.reporting.build import write_report
-from trainer.reporting.run import load_runs
+from trainer.reporting.measured_run import load_runs
+from trainer.reporting.report_writer import write_report
 
 
 def report(

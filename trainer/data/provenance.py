@@ -8,8 +8,8 @@ from pathlib import Path
 from edge.contracts.cells import CELLS
 from trainer.data.annotation import UNTYPED_NEUTROPHIL, UNTYPED_WBC, Annotation
 from trainer.data.datasets import data_sha256
-from trainer.data.description import load_description
 from trainer.data.faults import OriginMissing
+from trainer.data.readers.description import load_description
 
 
 def require_origins(description: Path) -> None:

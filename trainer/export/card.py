@@ -3,8 +3,8 @@
 from typing import Any
 
 from edge.contracts.cells import CELLS
-from trainer.evaluation.report import figure, figures_of, remarks
 from trainer.evaluation.summary import ClassFigures, Summary
+from trainer.evaluation.summary_table import figure, figures_of, remarks
 
 NOT_FOR = """\
 Not a medical device. Do not use it to diagnose, to treat, or to report a differential for a patient. Do not use it on other

@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from edge.contracts.detections import Float32, Image, Int32
 from edge.contracts.errors import ConfigError, DataError
-from trainer.data.training_set import TrainingSet
+from trainer.data.compose.training_set import TrainingSet
 from trainer.models.detector import Targets
 from trainer.recipe import Phase, Recipe
 

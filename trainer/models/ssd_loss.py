@@ -14,9 +14,9 @@ from torch.nn import functional
 
 from edge.contracts.cells import CELLS
 from trainer.data.annotation import IGNORE, NEUTROPHILS, UNTYPED_NEUTROPHIL, UNTYPED_WBC
-from trainer.models.boxes import INSIDE_IGNORED, iou, share_inside
 from trainer.models.default_boxes import corners, encode
 from trainer.models.detector import Targets
+from trainer.models.overlap import INSIDE_IGNORED, iou, share_inside
 
 MATCH_IOU = 0.5
 NEGATIVES_PER_POSITIVE = 3

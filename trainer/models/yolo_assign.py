@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from trainer.data.annotation import IGNORE
-from trainer.models.boxes import INSIDE_IGNORED, iou, share_inside
 from trainer.models.detector import Targets
+from trainer.models.overlap import INSIDE_IGNORED, iou, share_inside
 from trainer.models.yolo_head import YoloHead
 
 

@@ -7,8 +7,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from trainer.data.annotation import NEUTROPHILS, UNTYPED_NEUTROPHIL
-from trainer.models.boxes import generalised_iou
 from trainer.models.detector import Targets
+from trainer.models.overlap import generalised_iou
 from trainer.models.yolo_assign import assign, background, together
 from trainer.models.yolo_head import YoloHead
 from trainer.models.yolo_options import YoloOptions

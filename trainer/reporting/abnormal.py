@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from trainer.reporting.page import drawing
+from trainer.reporting.formatting import FEW, figure, in_words, listed
+from trainer.reporting.measured_run import Run
 from trainer.reporting.reference import Reference
-from trainer.reporting.run import Run
+from trainer.reporting.rendering import drawing
 from trainer.reporting.section import Cell, Section, Table
-from trainer.reporting.words import FEW, figure, in_words, listed
 
 
 def abnormal(runs: Sequence[Run], reference: Reference) -> Section:

@@ -4,10 +4,10 @@ from collections.abc import Collection, Sequence
 
 from edge.contracts.cells import CELLS
 from trainer.evaluation.summary import ClassFigures
+from trainer.reporting.formatting import FEW, NONE, figure, in_words
+from trainer.reporting.measured_run import Run
 from trainer.reporting.reference import Reference
-from trainer.reporting.run import Run
 from trainer.reporting.section import Cell, Section, Table
-from trainer.reporting.words import FEW, NONE, figure, in_words
 
 
 def accuracy(runs: Sequence[Run], reference: Reference) -> Section:

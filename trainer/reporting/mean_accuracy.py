@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from trainer.evaluation.summary import Confusion
+from trainer.reporting.formatting import figure, in_words, listed
+from trainer.reporting.measured_run import Run
 from trainer.reporting.reference import Matrix, Reference
-from trainer.reporting.run import Run
 from trainer.reporting.section import Cell, Table
-from trainer.reporting.words import figure, in_words, listed
 
 
 @dataclass(frozen=True, slots=True)

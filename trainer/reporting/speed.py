@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
+from trainer.reporting.formatting import NONE, duration, figure, listed
+from trainer.reporting.measured_run import Run
 from trainer.reporting.reference import Reference, System
-from trainer.reporting.run import Run
 from trainer.reporting.section import Cell, Section, Table
-from trainer.reporting.words import NONE, duration, figure, listed
 
 HEAD = (
     "system",

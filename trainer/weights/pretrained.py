@@ -8,8 +8,8 @@ from edge.contracts.bundle import sha256_of
 from edge.contracts.errors import DataError
 from trainer.models.detector import Detector
 from trainer.recipe import Init
-from trainer.weights.darknet import load_darknet
-from trainer.weights.vgg16 import load_vgg16
+from trainer.weights.darknet_weights import load_darknet
+from trainer.weights.vgg16_weights import load_vgg16
 
 LOADERS: dict[str, Callable[[Detector, Path], list[str]]] = {"darknet": load_darknet, "vgg16": load_vgg16}
 

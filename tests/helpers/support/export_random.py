@@ -7,7 +7,7 @@ runtimes must not.
 import sys
 from pathlib import Path
 
-from trainer.export.bundle import export_random
+from trainer.export.export_bundle import export_random
 from trainer.recipe import load_recipe
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from support.smears import smear, voc, write
 from torch import Tensor, nn
 
 from trainer.cli import main
-from trainer.data.training_set import TrainingSet
+from trainer.data.compose.training_set import TrainingSet
 from trainer.models.catalogue import ARCHITECTURES
 from trainer.models.layers import ConvBlock
 from trainer.models.yolo_detector import YoloDetector, output_layer, start_quiet

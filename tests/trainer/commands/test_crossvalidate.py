@@ -17,8 +17,8 @@ from edge.contracts.bundle import Thresholds, load_bundle
 from edge.settings import SHIPPED_BUNDLE
 from trainer.checkpoint import load_checkpoint, save_checkpoint
 from trainer.commands import crossvalidate
+from trainer.data.compose.training_set import TrainingSet
 from trainer.data.datasets import load_datasets
-from trainer.data.training_set import TrainingSet
 from trainer.evaluation.summary import Summary
 
 pytestmark = pytest.mark.timeout(120)

@@ -16,7 +16,7 @@ from support.small_trainer import RECIPE, Lab, leuko_train
 from edge.contracts.bundle import load_bundle
 from trainer.checkpoint import load_checkpoint
 from trainer.cli import main
-from trainer.data.training_set import TrainingSet
+from trainer.data.compose.training_set import TrainingSet
 from trainer.weights import pretrained
 
 pytestmark = pytest.mark.timeout(120)
@@ -166,7 +166,7 @@ def test_a_training_that_holds_no_image_back_says_so(
 def test_that_there_is_no_image_to_measure_on_is_said_before_the_export(
     lab: Lab, model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("trainer.export.bundle.to_onnx", lambda *_: pytest.fail("it was exported"))
+    monkeypatch.setattr("trainer.export.export_bundle.to_onnx", lambda *_: pytest.fail("it was exported"))
     given = ("--out", tmp_path / "x", "--data", lab.description, "--root", lab.root, "--split", "val")
     assert leuko_train("export", model.last, *given) == 2
     assert "is in split 'val' under --split-by grouped:0.2; choose another split" in capsys.readouterr().err

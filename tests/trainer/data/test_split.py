@@ -13,7 +13,7 @@ from edge.contracts.errors import ConfigError
 from trainer.data import split as split_module
 from trainer.data.annotation import Annotation
 from trainer.data.datasets import each_once, read_dataset
-from trainer.data.description import load_description
+from trainer.data.readers.description import load_description
 from trainer.data.split import divide, folds_of, parse_plan, parse_splits
 
 pytestmark = pytest.mark.timeout(60)

@@ -15,10 +15,10 @@ from edge.contracts.errors import DataError
 from trainer.checkpoint import load_checkpoint
 from trainer.cli import main
 from trainer.data.annotation import Annotation
-from trainer.data.compose import Composer, ComposeSettings
+from trainer.data.compose.composer import Composer, ComposeSettings
 from trainer.data.datasets import load_datasets
 from trainer.data.faults import STRICT, Faults, WithoutUnreadable
-from trainer.data.store import ImageStore
+from trainer.data.image_store import ImageStore
 
 pytestmark = pytest.mark.timeout(20)
 

@@ -18,8 +18,8 @@ from trainer.data.annotation import Annotation
 from trainer.data.datasets import load_datasets
 from trainer.data.provenance import image_key
 from trainer.evaluation.detect import WARM_UP_IMAGES, ImageResult, results_of
-from trainer.evaluation.report import remarks
 from trainer.evaluation.summarise import EvaluationSettings, summarise
+from trainer.evaluation.summary_table import remarks
 from trainer.evaluation.target import Target, bundle_target, checkpoint_target, target_of
 from trainer.evaluation.torch_engine import TorchEngine
 

@@ -9,7 +9,7 @@ from support.agreement import agreement, run
 from support.yolo_cases import spread
 
 from edge.contracts.errors import DataError
-from trainer.export.bundle import export_random
+from trainer.export.export_bundle import export_random
 from trainer.export.graph import to_onnx
 from trainer.export.half_weights import store_weights_as_half
 from trainer.models.detector import Detector
@@ -85,7 +85,7 @@ def test_a_weight_beyond_half_range_is_refused_by_name(exported: onnx.ModelProto
 def test_the_random_bundle_says_that_it_is_untrained(
     exported: onnx.ModelProto, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("trainer.export.bundle.to_onnx", lambda *_: exported)  # one export is enough
+    monkeypatch.setattr("trainer.export.export_bundle.to_onnx", lambda *_: exported)  # one export is enough
     scale = {"network_width_px": 96, "network_height_px": 96}
     recipe = load_recipe("yolov3-tiny-416", {"scale": scale})
     bundle = export_random(recipe, tmp_path / "random")

@@ -12,10 +12,10 @@ from support.small_trainer import Lab, processes, start
 from torch import Tensor
 
 from trainer.checkpoint import load_checkpoint
-from trainer.data.training_set import TrainingSet
+from trainer.data.compose.training_set import TrainingSet
 from trainer.loop.batches import Part
-from trainer.loop.fit import fit
-from trainer.loop.step import Stepper
+from trainer.loop.optimiser_step import Stepper
+from trainer.loop.training_loop import fit
 from trainer.models.detector import Detector
 from trainer.recipe import load_recipe
 

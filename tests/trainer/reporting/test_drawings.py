@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from trainer.evaluation.summary import CurvePoints
-from trainer.reporting.confusion import _tinted
-from trainer.reporting.curves import LEFT, SIDE, TOP, path_of
-from trainer.reporting.cutout import MAX_SIDE_PX, MIN_SIDE_PX, Cutter
+from trainer.reporting.cell_crop import MAX_SIDE_PX, MIN_SIDE_PX, Cutter
+from trainer.reporting.confusion_tables import _tinted
+from trainer.reporting.precision_drawings import LEFT, SIDE, TOP, path_of
 
 
 def points_of(path: str) -> np.ndarray:

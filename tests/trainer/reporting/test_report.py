@@ -16,10 +16,10 @@ from typer.testing import CliRunner
 from edge.contracts.cells import NAMES
 from edge.contracts.errors import ConfigError, DataError
 from trainer.commands.report import report
-from trainer.reporting.build import write_report
+from trainer.reporting.formatting import in_words
+from trainer.reporting.measured_run import load_runs
 from trainer.reporting.reference import load_reference
-from trainer.reporting.run import load_runs
-from trainer.reporting.words import in_words
+from trainer.reporting.report_writer import write_report
 
 app = Typer()
 app.command()(report)

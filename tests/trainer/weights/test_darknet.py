@@ -14,9 +14,9 @@ from support.yolo_cases import spread
 from edge.contracts.errors import ConfigError, DataError
 from trainer.models.catalogue import build_detector
 from trainer.models.yolo_detector import YoloDetector
-from trainer.weights.darknet import load_darknet, write_darknet
 from trainer.weights.darknet_cfg import darknet_cfg
 from trainer.weights.darknet_layout import darknet_sections
+from trainer.weights.darknet_weights import load_darknet, write_darknet
 
 SIZE_PX = WIDTH_PX, HEIGHT_PX = 96, 64
 TINY_CONV_15 = 7_743_344 * 4 + 20

@@ -14,7 +14,7 @@ from edge.contracts.errors import ConfigError, DataError
 from trainer.models.ssd import Ssd300
 from trainer.models.vgg16 import CONVOLUTIONS
 from trainer.models.yolov3_tiny import YoloV3Tiny
-from trainer.weights.vgg16 import load_vgg16
+from trainer.weights.vgg16_weights import load_vgg16
 
 FEATURES = (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28)
 NAMES = [f"trunk.layers.{layer.name}.{part}" for layer in CONVOLUTIONS for part in ("weight", "bias")]

@@ -1,0 +1,1 @@
+"""What can be said about data sets before they are trained on."""

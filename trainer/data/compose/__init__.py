@@ -1,0 +1,1 @@
+"""Training samples: fields composed of annotated images, made different as laboratories are."""

@@ -1,0 +1,47 @@
+"""Samples by number: composed, scaled, augmented."""
+
+import numpy as np
+
+from edge.contracts.detections import Float32, Image, Int32
+from trainer.data.annotation import IGNORE
+from trainer.data.compose.augment import AugmentSettings, augment
+from trainer.data.compose.composer import Composer
+from trainer.data.compose.field import resized, turned
+
+MIN_SIDE_PX = 2.0
+"""Boxes narrower than this at the network's size become `IGNORE`: their centre cell is chance."""
+
+
+class TrainingSet:
+    """Sample `index` depends on (seed, index) only, in whatever process and order it is asked for.
+
+    Fields are composed at `width_px` x `height_px` field pixels over the drawn scale, so that cells change in size and fields
+    stay full, and then stretched to `network_size` (width, height).
+    """
+
+    def __init__(
+        self,
+        composer: Composer,
+        settings: AugmentSettings,
+        seed: int,
+        width_px: int,
+        height_px: int,
+        network_size: tuple[int, int],
+    ) -> None:
+        self._composer, self._settings, self._seed = composer, settings, seed
+        self._width_px, self._height_px, self._network_size = width_px, height_px, network_size
+
+    def sample(self, index: int) -> tuple[Image, Float32, Int32]:
+        """image uint8 [h, w, 3] BGR at the network's size, boxes [n, 4] float32 in its pixels, labels [n] int32."""
+        rng = np.random.default_rng([self._seed, index])
+        settings = self._settings
+        scale = float(np.exp(rng.uniform(np.log(settings.scale_min), np.log(settings.scale_max))))
+        aspect = float(np.exp(rng.normal(0, settings.aspect) / 2))
+        width, height = round(self._width_px / scale / aspect), round(self._height_px / scale * aspect)
+        field = self._composer.compose(rng, width, height)
+        field = turned(field, int(rng.integers(4)))
+        field = resized(field, *self._network_size)
+        um_per_px = self._composer.um_per_px * np.sqrt(width * height / np.prod(self._network_size))
+        field = augment(field, rng, settings, float(um_per_px))
+        narrow = (field.boxes[:, 2:] - field.boxes[:, :2]).min(axis=1, initial=np.inf) < MIN_SIDE_PX
+        return field.image, field.boxes, np.where(narrow, IGNORE, field.labels).astype(np.int32)

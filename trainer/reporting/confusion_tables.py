@@ -1,0 +1,74 @@
+"""Confusion matrices as tables with tinted cells (the reference's Fig. 8)."""
+
+from collections.abc import Sequence
+
+from edge.contracts.cells import CELLS
+from trainer.evaluation.summary import Confusion
+from trainer.reporting.formatting import FEW, NONE, figure, in_words
+from trainer.reporting.mean_accuracy import classes, mean_accuracy
+from trainer.reporting.measured_run import Run
+from trainer.reporting.reference import Matrix, Reference
+from trainer.reporting.section import Cell, Section, Table
+
+SHORT = {cell.name: cell.abbreviation for cell in CELLS} | {
+    "nrbc": "NRBC",
+    "platelet_giant": "giant PLT",
+    "smudge": "smudge",
+    "artefact": "artef.",
+    "unidentified": "unid.",
+}
+
+
+def confusion(runs: Sequence[Run], reference: Reference) -> Section:
+    """The means side by side, single-cell images as the reference tested them, every cell, then the reference's own."""
+    tables = [mean_accuracy(runs, reference)]
+    for run in runs:
+        single, every = run.summary.confusion, run.summary.confusion_all
+        alone = single.counts == every.counts
+        tables.append(_own(f"{run.name}: images with a single cell{', as all typed cells here are' if alone else ''}", single))
+        tables += [] if alone else [_own(f"{run.name}: every typed cell of every image", every)]
+    tables += [_published(matrix, reference) for matrix in reference.confusion]
+    words = (
+        "A row is a true class, a column what it was called; figures are shares of the row. In our mean accuracy a cell that "
+        "was not found, or whose class was not certain, counts as wrong.",
+        "The columns follow the order of the rows, abbreviated as in the reference; unid.: found, its class not certain.",
+    )
+    return Section("What is taken for what (the reference's Fig. 8)", words, tuple(tables))
+
+
+def _own(caption: str, matrix: Confusion) -> Table:
+    rows = []
+    for name, counts, shares in zip(matrix.classes, matrix.counts, matrix.shares, strict=True):
+        n = sum(counts)
+        first = Cell(f"{in_words(name)} ({n})", "weak" if 0 < n < FEW else "")
+        cells = [Cell(NONE, "none")] * len(matrix.columns) if shares is None else [_tinted(share) for share in shares]
+        rows.append((first, *cells))
+    known = sum(shares is not None for shares in matrix.shares)
+    accuracy = (
+        f"mean accuracy {figure(matrix.mean_accuracy)} over {matrix.n} cells of {classes(known)}"
+        if matrix.n
+        else "no such cell"
+    )
+    best = figure(matrix.mean_accuracy_best_class)
+    note = f"With the likeliest class taken even where it is not certain, as the reference did: {best}."
+    head = (Cell("true class (cells)"), *(Cell(SHORT.get(name, in_words(name))) for name in matrix.columns))
+    return Table(f"{caption}: {accuracy}", head, tuple(rows), note if matrix.n else "", "heat")
+
+
+def _published(matrix: Matrix, reference: Reference) -> Table:
+    head = (Cell("true class"), *(Cell(SHORT[name]) for name in reference.classes))
+    rows = zip(reference.classes, matrix.rows, strict=True)
+    return Table(
+        f"{reference.short}, {matrix.name}: mean accuracy {matrix.mean_accuracy:.4f} over {reference.cell_images:,} cells "
+        f"of {classes(len(reference.classes))}",
+        head,
+        tuple((Cell(in_words(name)), *map(_tinted, row)) for name, row in rows),
+        f"Source: {reference.source}.",
+        "heat",
+    )
+
+
+def _tinted(share: float) -> Cell:
+    """Ten steps; a share that is not 0 is never shown as 0."""
+    text = "0" if share == 0 else "<.01" if share < 0.005 else f"{share:.2f}"
+    return Cell(text, f"h{0 if share == 0 else max(1, round(share * 10))}")

@@ -1,0 +1,80 @@
+"""What was measured: model, images, split, engine, and what nobody knows."""
+
+from collections.abc import Sequence
+
+from edge.contracts.errors import ConfigError
+from trainer.data.split import parse_plan
+from trainer.reporting.formatting import listed, unknown, weak
+from trainer.reporting.measured_run import Run
+from trainer.reporting.reference import Reference
+from trainer.reporting.section import Cell, Section, Table
+
+NOT_RECORDED = "not recorded"
+
+
+def what_was_measured(runs: Sequence[Run], reference: Reference) -> Section:
+    """The first section."""
+    facts = [_facts(run) for run in runs]
+    rows = [(Cell(name), *(Cell(row[name]) for row in facts)) for name in facts[0]]
+    table = Table("Model, images and engine", (Cell(""), *(Cell(run.name, "ours") for run in runs)), tuple(rows), kind="facts")
+    caution = (
+        f"These images are not the reference's own. Wang et al. (2019) measured on {reference.test_images:,} fields of its own "
+        "slides. Figures set beside each other here come from different images; a difference between them is not only one "
+        "between models."
+    )
+    return Section("What was measured", (caution, *_limits_of_knowledge(runs)), (table,))
+
+
+def _facts(run: Run) -> dict[str, str]:
+    summary = run.summary
+    models = summary.models
+    return {
+        "Model": listed(list(dict.fromkeys(model.name for model in models))) if models else NOT_RECORDED,
+        "Architecture": listed(list(dict.fromkeys(model.architecture for model in models))) if models else NOT_RECORDED,
+        "Bundle": listed([model.bundle_id[:12] for model in models if model.bundle_id] or [NOT_RECORDED]),
+        "Images": f"{summary.images} ({', '.join(summary.wbc_ap_by_source) or summary.source or NOT_RECORDED})",
+        "Annotated leukocytes": str(summary.wbc.truth),
+        "Split": _split(run),
+        "Engine": summary.engine,
+        "Measured on": summary.date or NOT_RECORDED,
+        "Repeat with": summary.command,
+    }
+
+
+def _split(run: Run) -> str:
+    summary = run.summary
+    if summary.folds:
+        held = f"each image held back once, in {len(summary.folds.map)} folds, whole slides and near-duplicates together"
+        return f"{held} ({summary.split_by})"
+    return f"{summary.split}: {_divided(summary.split_by)}"
+
+
+def _divided(split_by: str) -> str:
+    try:
+        plan = parse_plan(split_by)
+    except ConfigError:
+        return split_by
+    return {
+        "given": "as the data sets themselves divide their images",
+        "random": f"{plan.share:.0%} of the images drawn at random, as the reference did; one slide may be on both sides",
+        "grouped": f"{plan.share:.0%} of the images, whole slides and near-duplicates together",
+        "fold": f"fold {plan.fold} of {plan.folds} (counted from 0), whole slides and near-duplicates together",
+        "source": f"every image of {', '.join(plan.sources)}, as laboratories of their own",
+    }[plan.kind]
+
+
+def _trained_on(run: Run) -> str:
+    """Summaries that were written before `caution` was only know the names of the splits."""
+    if run.held_back or run.summary.caution:
+        return run.summary.caution
+    return "Images of the training split are among these; such figures say nothing about new slides."
+
+
+def _limits_of_knowledge(runs: Sequence[Run]) -> list[str]:
+    """What no figure here speaks about; said once when it holds for every run."""
+    said: dict[str, list[str]] = {}
+    for run in runs:
+        for line in (_trained_on(run), unknown(run.unseen, run.held_back), weak(run.truths)):
+            said.setdefault(line, []).append(run.name)
+    said.pop("", None)
+    return [line if len(names) == len(runs) else f"{listed(names)}: {line}" for line, names in said.items()]
