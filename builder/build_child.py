@@ -12,7 +12,7 @@ import sys
 from builder.trt_build import build_plan
 from edge.contracts.engine_files import BuildRequest
 from edge.contracts.errors import EngineError, LeukoError
-from edge.engine.gpu.driver import find_gpu
+from edge.engine.gpu.nvidia_driver import find_gpu
 
 WARNING = "TensorRT warns"
 """What a line of the log begins with that is more than a diary."""

@@ -23,7 +23,7 @@ from edge.contracts.bundle import MODEL, Bundle
 from edge.contracts.engine_files import BuildRequest, EngineFiles, EngineManifest, GpuRuntime
 from edge.contracts.errors import BundleError, ConfigError, EngineError
 from edge.contracts.version import VERSION
-from edge.engine.gpu.driver import Gpu, find_gpu
+from edge.engine.gpu.nvidia_driver import Gpu, find_gpu
 
 
 @dataclass(frozen=True, slots=True)

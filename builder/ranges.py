@@ -86,7 +86,7 @@ def _session(model: onnx.ModelProto) -> onnxruntime.InferenceSession:
     options.log_severity_level = _ERRORS_ONLY
     # Otherwise it reduces all tensors at the end and keeps them until then: 1.7 GB more for YOLOv3-608, in twice the time.
     options.execution_order = onnxruntime.ExecutionOrder.PRIORITY_BASED
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # see cpu_executor.py
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # see executors.py
     try:
         return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
     except Exception as problem:  # onnxruntime's own classes share no base but this

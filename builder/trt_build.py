@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from builder.progress import BuildWatch
-from builder.trt_api import (
+from builder.trt_builder_api import (
     Builder,
     BuilderModule,
     IBuilderConfig,
@@ -17,7 +17,7 @@ from builder.trt_api import (
 from edge.contracts.engine_files import RUNTIME_NAMES, BuildRequest, GpuRuntime
 from edge.contracts.errors import EngineError
 from edge.engine.outputs import INPUT
-from edge.engine.trt.loading import Messages, load_runtime
+from edge.engine.trt.runtime import Messages, load_runtime
 
 _INSTALL = "compare driver and TensorRT with docs/install-gpu.md."
 _REPORT = "report this with the log of --log-level debug."

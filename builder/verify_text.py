@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from rich.table import Table
 
-from builder.verify import Baseline, Verified
+from builder.parity_gate import Baseline, Verified
 from edge.contracts.engine_files import ParityResult
 
 

@@ -2,7 +2,7 @@
 
 import typer
 
-from calib.pixel_size import pixel_size
+from calib.commands.pixel_size import pixel_size
 from edge.contracts.errors import run_command_line
 
 app = typer.Typer(help="Measures an instrument and writes its profile.", no_args_is_help=True, add_completion=False)

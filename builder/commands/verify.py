@@ -12,7 +12,7 @@ from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 
 from builder.images import read_images
 from builder.limits import GIVE_MORE
-from builder.verify import (
+from builder.parity_gate import (
     Baseline,
     OpenGpuEngine,
     Verified,
@@ -22,7 +22,7 @@ from builder.verify import (
     no_progress,
     verify_engine,
 )
-from builder.verify import Progress as Tell
+from builder.parity_gate import Progress as Tell
 from builder.verify_text import failure_lines, results_table
 from edge.contracts.bundle import Bundle, load_bundle
 from edge.contracts.engine_files import EngineFiles, engines_folder
@@ -94,8 +94,8 @@ def opener(bundle: Bundle, engine_dir: Path | None) -> OpenGpuEngine:
     def open_here(files: EngineFiles) -> Engine:
         # Only a machine with engines to run needs to look for a GPU and its runtimes.
         from edge.engine.choice import open_gpu_engine  # noqa: PLC0415
-        from edge.engine.fitting import why_not  # noqa: PLC0415
         from edge.engine.machine import look_at_machine  # noqa: PLC0415
+        from edge.engine.survey import why_not  # noqa: PLC0415
 
         reason, remedy = why_not(files.manifest.request, bundle, look_at_machine(), None, engine_dir)
         if reason:

@@ -8,8 +8,8 @@ from edge.contracts.engine_files import RUNTIME_NAMES
 from edge.contracts.errors import BundleError, EngineError, LeukoError
 from edge.doctor.facts import OPENVINO, Fact, find_facts
 from edge.engine.choice import Choice, weigh_engines
-from edge.engine.fitting import Verdict, Wanted, survey
 from edge.engine.machine import Machine
+from edge.engine.survey import Verdict, Wanted, survey
 from edge.signing import signers_in
 
 

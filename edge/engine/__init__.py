@@ -39,8 +39,8 @@ def open_engine(
         )
     if engine != "openvino" and precision == "auto":
         from edge.engine.choice import SLOTS, choose_engine, open_gpu_engine  # noqa: PLC0415
-        from edge.engine.fitting import Wanted  # noqa: PLC0415
         from edge.engine.machine import look_at_machine  # noqa: PLC0415
+        from edge.engine.survey import Wanted  # noqa: PLC0415
 
         files = choose_engine(
             bundle,

@@ -9,11 +9,11 @@ from edge.contracts.bundle import Bundle
 from edge.contracts.engine_files import RUNTIME_NAMES, EngineFiles, Gate, GpuRuntime
 from edge.contracts.errors import EngineError
 from edge.engine.base import EngineInfo, Parity
-from edge.engine.fitting import Verdict, Wanted, build_command, survey, verify_command
 from edge.engine.gpu.cuda import CudaDevice
-from edge.engine.gpu.driver import find_gpu
+from edge.engine.gpu.nvidia_driver import find_gpu
 from edge.engine.machine import Machine
 from edge.engine.pipelined import PipelinedEngine
+from edge.engine.survey import Verdict, Wanted, build_command, survey, verify_command
 from edge.engine.trt.network import TrtNetwork
 from edge.signing import Signers
 

@@ -7,8 +7,8 @@ from typing import get_args
 from edge.contracts.engine_files import RUNTIME_NAMES, GpuRuntime
 from edge.contracts.errors import EngineError, first_line
 from edge.engine.gpu.cuda import load_pycuda
-from edge.engine.gpu.driver import Gpu, NoDriver, find_gpu
-from edge.engine.trt.loading import is_installed, load_runtime
+from edge.engine.gpu.nvidia_driver import Gpu, NoDriver, find_gpu
+from edge.engine.trt.runtime import is_installed, load_runtime
 
 
 @dataclass(frozen=True, slots=True)

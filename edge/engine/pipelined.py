@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from edge.contracts.detections import Image, RawDetections
 from edge.contracts.errors import EngineError
 from edge.engine.base import EngineInfo
-from edge.engine.gpu.device import CaptureRefused, Device, Event, Graph, Stream
+from edge.engine.gpu.base import CaptureRefused, Device, Event, Graph, Stream
 from edge.engine.outputs import INPUT, check_values, expected_outputs
 from edge.engine.slots import SlotBook
 

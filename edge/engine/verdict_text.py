@@ -3,7 +3,7 @@
 from typing import Any
 
 from edge.contracts.engine_files import RUNTIME_NAMES, BuildRequest, Gate
-from edge.engine.fitting import Verdict
+from edge.engine.survey import Verdict
 
 GATES: dict[Gate, str] = {
     "passed": "passed",

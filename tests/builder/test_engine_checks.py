@@ -10,7 +10,7 @@ import pytest
 from support.engine_checks import Rig, addresses, first_after_idle_ms, memory_growth, parity_per_batch, random_batches
 from support.host_device import Answer, HostDevice, HostNetwork
 
-from builder.cpu_executor import CpuExecutor
+from builder.executors import CpuExecutor
 from builder.images import FieldImages, read_images
 from builder.inspection import read_graph
 from builder.parity import find_cells

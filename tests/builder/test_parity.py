@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.tiny_bundle import blob_field, tiny_model
 
-from builder.cpu_executor import CpuExecutor
+from builder.executors import CpuExecutor
 from builder.limits import LIMITS, TABLE, share_limits
 from builder.parity import compare, count, find_cells, match
 from edge.contracts.bundle import Thresholds

@@ -15,7 +15,7 @@ import pytest
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
-from builder.cpu_executor import CpuExecutor
+from builder.executors import CpuExecutor
 from builder.half_graph import to_half
 from builder.images import FieldImages, read_images
 from builder.inspection import read_graph

@@ -1,6 +1,6 @@
 """Every name of TensorRT that the source uses is there in each version that leukostream promises to work with.
 
-mypy holds the source against the types in `trt/api.py` and `trt_api.py`; here those types are held against the real bindings.
+mypy holds the source against the types in `runtime_api.py` and `trt_builder_api.py`; here those types are held against the real bindings.
 The bindings are loaded in a process of their own, with libraries that hold nothing but the symbols they ask for: nothing can be
 built or run with them.
 """
@@ -24,9 +24,9 @@ import builder
 import calib
 import edge
 import trainer
-from builder import trt_api
-from edge.engine.trt import api
-from edge.engine.trt.loading import release_of
+from builder import trt_builder_api
+from edge.engine.trt import runtime_api
+from edge.engine.trt.runtime import release_of
 
 Surface = dict[str, dict[str, str] | None]
 SUPPORT = Path(__file__).parents[1] / "helpers" / "support"
@@ -52,7 +52,7 @@ def _types(module: ModuleType) -> dict[str, type]:
     }
 
 
-TYPES = _types(api) | _types(trt_api)
+TYPES = _types(runtime_api) | _types(trt_builder_api)
 
 
 @pytest.fixture(scope="session")

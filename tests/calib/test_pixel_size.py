@@ -13,7 +13,7 @@ from support.micrometer import Micrometer, draw
 
 from calib.cli import main
 from calib.lines import line_centres, regular_spacing
-from calib.micrometer import measure_scale
+from calib.stage_micrometer import measure_scale
 from edge.contracts.bundle import sha256_of
 from edge.contracts.detections import Image
 from edge.contracts.errors import DataError

@@ -10,7 +10,7 @@ import pytest
 from support.engine_checks import Rig
 from support.gpu_engines import build_here, usable_runtimes
 
-from builder.cpu_executor import CpuExecutor
+from builder.executors import CpuExecutor
 from builder.images import FieldImages, read_images
 from builder.inspection import read_graph
 from builder.parity import find_cells

@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "helpers"))
 from support.gpu_engines import build_here, usable_runtimes
 
 from edge.contracts.bundle import load_bundle
-from edge.engine.gpu.driver import find_gpu
+from edge.engine.gpu.nvidia_driver import find_gpu
 
 SYSTEMS = ("yolov3-tiny-416", "yolov3-320", "yolov3-416", "yolov3-608", "ssd300-smin0.2", "ssd512-smin0.2")
 BATCHES = (1, 2, 4, 8)

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from edge.contracts.errors import EngineError
+from edge.engine.gpu.base import Event, Stream
 from edge.engine.gpu.cuda_graph import CudaGraph, CudaGraphs
-from edge.engine.gpu.device import Event, Stream
 
 _NON_BLOCKING = 1
 """CU_STREAM_NON_BLOCKING in cuda.h; PyCUDA has no name for it."""

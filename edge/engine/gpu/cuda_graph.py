@@ -5,8 +5,8 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from edge.contracts.errors import EngineError
-from edge.engine.gpu.device import CaptureRefused, Stream
-from edge.engine.gpu.driver import LIBRARY
+from edge.engine.gpu.base import CaptureRefused, Stream
+from edge.engine.gpu.nvidia_driver import LIBRARY
 
 _THREAD_LOCAL = 1
 """CU_STREAM_CAPTURE_MODE_THREAD_LOCAL: calls of other threads neither join the capture nor break it."""

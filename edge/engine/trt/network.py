@@ -6,8 +6,8 @@ from typing import cast
 from edge.contracts.engine_files import RUNTIME_NAMES, EngineFiles
 from edge.contracts.errors import EngineError
 from edge.engine.outputs import INPUT, check_outputs
-from edge.engine.trt.api import ICudaEngine, IExecutionContext, RtxEngineModule, RtxICudaEngine
-from edge.engine.trt.loading import Messages, load_runtime
+from edge.engine.trt.runtime import Messages, load_runtime
+from edge.engine.trt.runtime_api import ICudaEngine, IExecutionContext, RtxEngineModule, RtxICudaEngine
 
 _INSTALL = "compare driver and TensorRT with docs/install-gpu.md."
 _REBUILD = "build it again on this machine with `leuko-build engine`."

@@ -14,7 +14,7 @@ from edge.contracts.engine_files import ENGINE_MANIFEST, PARITY, PLAN, EngineFil
 from edge.contracts.errors import EngineError
 from edge.contracts.signature import signature_file
 from edge.engine.choice import choose_engine
-from edge.engine.fitting import Wanted
+from edge.engine.survey import Wanted
 from edge.signing import Signers
 
 pytestmark = pytest.mark.timeout(20)

@@ -18,7 +18,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from edge.contracts.detections import RawDetections
 from edge.contracts.errors import EngineError
-from edge.engine.gpu.device import CaptureRefused
+from edge.engine.gpu.base import CaptureRefused
 
 Work = Callable[[], None]
 LOST = "the emulated device was lost; restart the edge."

@@ -18,7 +18,7 @@ from edge.contracts.engine_files import (
     RangeReport,
     load_engine_files,
 )
-from edge.engine.gpu.driver import Gpu
+from edge.engine.gpu.nvidia_driver import Gpu
 from edge.engine.machine import Found, Machine
 
 A4000 = GpuIdentity(name="RTX A4000", compute_capability="8.6", sm_count=48)

@@ -12,11 +12,11 @@ import pytest
 from support.made_up_engine import write_engine
 from support.tiny_bundle import BLOBS, blob_field, tiny_model, write_tiny_bundle
 
-from builder import verify
+from builder import parity_gate
 from builder.cli import main
 from builder.commands import verify as command
-from builder.cpu_executor import CpuExecutor
-from builder.verify import OpenGpuEngine
+from builder.executors import CpuExecutor
+from builder.parity_gate import OpenGpuEngine
 from edge.contracts.bundle import Bundle, sha256_of
 from edge.contracts.detections import Image, RawDetections
 from edge.contracts.engine_files import ENGINE_MANIFEST, PARITY, PLAN, EngineFiles, GpuIdentity, load_engine_files
@@ -313,5 +313,5 @@ def test_this_machine_says_why_it_cannot_run_an_engine_of_another(bundle: Bundle
 
 def test_engines_are_grouped_by_the_frames_they_take(bundle: Bundle) -> None:
     first, second, third = _add_engine(bundle), _add_engine(bundle, name="B"), _add_engine(bundle, width_px=200)
-    sizes = verify.frame_sizes([first, second, third])
+    sizes = parity_gate.frame_sizes([first, second, third])
     assert {size: len(group) for size, group in sizes.items()} == {(160, 128): 2, (200, 128): 1}

@@ -20,7 +20,7 @@ from edge.contracts.engine_files import (
 )
 from edge.contracts.errors import ConfigError, EngineError
 from edge.engine.machine import Machine
-from edge.engine.trt.loading import release_of
+from edge.engine.trt.runtime import release_of
 from edge.signing import Signers
 
 

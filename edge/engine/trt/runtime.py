@@ -10,7 +10,7 @@ from typing import TypeVar, cast
 
 from edge.contracts.engine_files import RUNTIME_NAMES, GpuRuntime
 from edge.contracts.errors import EngineError, first_line
-from edge.engine.trt.api import EngineModule
+from edge.engine.trt.runtime_api import EngineModule
 
 _Thing = TypeVar("_Thing")
 _log = logging.getLogger(__name__)

@@ -16,8 +16,8 @@ from edge.contracts.engine_files import PLAN, EngineFiles
 from edge.contracts.errors import EngineError
 from edge.engine.machine import look_at_machine
 from edge.engine.trt import network
-from edge.engine.trt.loading import load_runtime
 from edge.engine.trt.network import TrtNetwork
+from edge.engine.trt.runtime import load_runtime
 
 ADDRESSES = {"frames": 0x100, "boxes": 0x200, "scores": 0x300, "labels": 0x400}
 

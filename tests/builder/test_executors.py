@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from support.tiny_bundle import blob_field, tiny_model
 
-from builder import cpu_executor
-from builder.cpu_executor import CpuExecutor, rounds_to_half
+from builder import executors
 from builder.emulation import emulated
+from builder.executors import CpuExecutor, rounds_to_half
 from edge.contracts.errors import EngineError
 
 _RNG = np.random.default_rng(20)
@@ -135,7 +135,7 @@ def test_this_onnxruntime_keeps_the_rounding() -> None:
 
 
 def test_an_onnxruntime_that_drops_the_rounding_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cpu_executor, "rounds_to_half", lambda: False)
+    monkeypatch.setattr(executors, "rounds_to_half", lambda: False)
     with pytest.raises(EngineError, match="install another version"):
         CpuExecutor(tiny_model(), is_emulation=True)
     CpuExecutor(tiny_model(), is_emulation=False)

@@ -14,8 +14,8 @@ from edge.contracts.engine_files import ENGINE_MANIFEST, PLAN, engines_folder
 from edge.contracts.errors import ConfigError, EngineError
 from edge.engine import open_engine
 from edge.engine.choice import choose_engine
-from edge.engine.fitting import Wanted, survey
 from edge.engine.machine import Found, Machine, look_at_machine
+from edge.engine.survey import Wanted, survey
 
 WANTED = Wanted(160, 128, 4)
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from calib.micrometer import Scale, measure_scale
+from calib.stage_micrometer import Scale, measure_scale
 from edge.camera.decode import read_image
 from edge.contracts.bundle import sha256_of
 from edge.contracts.errors import ConfigError, ProfileError

@@ -1,13 +1,13 @@
 """All of TensorRT's API that the builder uses, as types: the same in 10.3 to 11.x and in TensorRT for RTX.
 
-Names are TensorRT's own; `edge/engine/trt/api.py` says how this file is held against the real bindings. What only TensorRT for
-RTX has is in the types named Rtx, and is asked for before it is used.
+Names are TensorRT's own; `edge/engine/trt/runtime_api.py` says how this file is held against the real bindings. What only
+TensorRT for RTX has is in the types named Rtx, and is asked for before it is used.
 """
 
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from edge.engine.trt.api import EngineModule
+from edge.engine.trt.runtime_api import EngineModule
 
 
 class NetworkDefinitionCreationFlag(Protocol):

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
-from builder.cpu_executor import CpuExecutor
 from builder.engine_executor import EngineExecutor
+from builder.executors import CpuExecutor
 from builder.half_graph import to_half
 from builder.images import FieldImages
 from builder.inspection import read_graph
@@ -33,7 +33,7 @@ from edge.contracts.engine_files import (
 from edge.contracts.errors import EngineError
 from edge.contracts.version import VERSION
 from edge.engine.base import Engine
-from edge.engine.gpu.driver import find_gpu
+from edge.engine.gpu.nvidia_driver import find_gpu
 
 OpenGpuEngine = Callable[[EngineFiles], Engine]
 """Opens an engine on this machine's GPU; raises `EngineError` with the reason when it cannot be run here."""

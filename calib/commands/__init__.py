@@ -1,0 +1,1 @@
+"""The commands of `leuko-calib`, one per file."""
