@@ -11,7 +11,7 @@ from onnx import TensorProto, helper
 from builder.emulation import emulated
 from edge.contracts.detections import Image, RawDetections
 from edge.contracts.errors import EngineError, first_line
-from edge.engine.outputs import INPUT, check_outputs, check_values, expected_outputs
+from edge.engine.base import INPUT, check_outputs, check_values, expected_outputs
 
 _PROVIDERS = ["CPUExecutionProvider"]
 _KINDS = {"tensor(float)": "float32", "tensor(int32)": "int32"}

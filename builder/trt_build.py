@@ -16,7 +16,7 @@ from builder.trt_builder_api import (
 )
 from edge.contracts.engine_files import RUNTIME_NAMES, BuildRequest, GpuRuntime
 from edge.contracts.errors import EngineError
-from edge.engine.outputs import INPUT
+from edge.engine.base import INPUT
 from edge.engine.trt.runtime import Messages, load_runtime
 
 _INSTALL = "compare driver and TensorRT with docs/install-gpu.md."

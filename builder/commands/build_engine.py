@@ -17,9 +17,8 @@ from builder.images import FieldImages, read_images
 from builder.progress import ProgressWatch
 from edge.contracts.bundle import Bundle, load_bundle
 from edge.contracts.engine_files import RUNTIME_NAMES, EngineFiles, GpuRuntime, engines_folder
-from edge.engine.survey import parse_frame_size, verify_command
+from edge.engine.survey import GATES, parse_frame_size, verify_command
 from edge.engine.trt.runtime import is_installed
-from edge.engine.verdict_text import GATES
 
 _RANGE_IMAGES = 8
 

@@ -12,8 +12,7 @@ from builder.inspection import Inspection, inspect_bundle
 from edge.contracts.engine_files import EngineManifest, engines_folder
 from edge.contracts.errors import BundleError
 from edge.engine.machine import look_at_machine
-from edge.engine.survey import Verdict, survey
-from edge.engine.verdict_text import verdict_as_json, verdict_rows
+from edge.engine.survey import Verdict, survey, verdict_as_json, verdict_rows
 
 
 def inspect(

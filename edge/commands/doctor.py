@@ -12,8 +12,7 @@ from rich.table import Table
 from edge.contracts.engine_files import engines_folder
 from edge.doctor.diagnosis import Diagnosis, Question, diagnose
 from edge.engine.machine import look_at_machine
-from edge.engine.survey import parse_frame_size
-from edge.engine.verdict_text import verdict_as_json, verdict_rows
+from edge.engine.survey import parse_frame_size, verdict_as_json, verdict_rows
 from edge.settings import SHIPPED_BUNDLE
 
 

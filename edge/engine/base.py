@@ -1,9 +1,20 @@
-"""The interface of every engine. One thread owns it: open, submit, collect and close are called from that thread only."""
+"""The interface of every engine, and what all of them keep: what a graph promises, and which slots are in flight.
 
+One thread owns an engine: open, submit, collect and close are called from that thread only. Outputs are checked at opening and
+values on every result: a broken engine must never look like an empty field.
+"""
+
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+import numpy as np
+
+from edge.contracts.cells import N_CLASSES
 from edge.contracts.detections import Image, RawDetections
+from edge.contracts.errors import EngineError
+
+INPUT = "frames"
 
 EngineChoice = Literal["auto", "openvino", "tensorrt", "tensorrt_rtx"]
 Precision = Literal["auto", "bf16", "f32"]
@@ -63,3 +74,64 @@ class Engine(Protocol):
         ...
 
     def close(self) -> None: ...
+
+
+class SlotBook:
+    """Which slots are in flight, and with how many frames.
+
+    Raises ValueError on every call that would mix two batches: these are mistakes of the caller, never of a user."""
+
+    def __init__(self, info: EngineInfo) -> None:
+        self._max_batch = info.max_batch
+        self._running = [0] * info.slots
+
+    def submit(self, index: int, n: int) -> None:
+        if not 1 <= n <= self._max_batch:
+            raise ValueError(f"{n} frames do not fit a slot of {self._max_batch}")
+        if self._running[index]:
+            raise ValueError(f"slot {index} was submitted again before it was collected")
+        self._running[index] = n
+
+    def collect(self, index: int) -> int:
+        """The number of frames that were submitted; the slot is free from now on."""
+        n, self._running[index] = self._running[index], 0
+        if not n:
+            raise ValueError(f"slot {index} was not submitted")
+        return n
+
+    def in_flight(self) -> list[int]:
+        """Slots that were submitted and not collected."""
+        return [index for index, n in enumerate(self._running) if n]
+
+
+def expected_outputs(top_k: int) -> dict[str, tuple[tuple[int, ...], str]]:
+    """Shape of one frame's outputs (without N) and their element type."""
+    return {"boxes": ((top_k, 4), "float32"), "scores": ((top_k,), "float32"), "labels": ((top_k,), "int32")}
+
+
+def check_outputs(found: Mapping[str, tuple[tuple[int, ...], str]], top_k: int, bundle: str) -> None:
+    """Compare a compiled graph's outputs (shape without N, element type) with the contract. Raises `EngineError`."""
+    for name, (shape, kind) in expected_outputs(top_k).items():
+        if name not in found:
+            raise EngineError(
+                f"the graph of bundle {bundle} has no output {name!r}, only {sorted(found)}; "
+                "export it with `leuko-train export`."
+            )
+        if found[name] != (shape, kind):
+            has_shape, has_kind = found[name]
+            raise EngineError(
+                f"output {name!r} of bundle {bundle} is {has_kind} {list(has_shape)} per frame, not {kind} {list(shape)}; "
+                "export it with `leuko-train export`."
+            )
+
+
+def check_values(raw: RawDetections) -> None:
+    """Raises `EngineError` when scores or boxes are not finite or a label names no class."""
+    if not (np.isfinite(raw.scores).all() and np.isfinite(raw.boxes).all()):
+        raise EngineError(
+            "the engine returned scores or boxes that are not finite numbers; do not use this run's model, check its bundle."
+        )
+    if raw.labels.size and not 0 <= int(raw.labels.min()) <= int(raw.labels.max()) < N_CLASSES:
+        raise EngineError(
+            f"the engine returned a label outside 0 to {N_CLASSES - 1}; check that bundle and engine belong together."
+        )

@@ -1,4 +1,4 @@
-"""Which engine a machine runs: the compiled one where there is a GPU and one that fits, else OpenVINO; never one in silence."""
+"""Opens the engine that a machine runs: the compiled one where a GPU has one that fits, else OpenVINO; never in silence."""
 
 import logging
 from dataclasses import dataclass, replace
@@ -7,11 +7,11 @@ from typing import get_args
 
 from edge.contracts.bundle import Bundle
 from edge.contracts.engine_files import RUNTIME_NAMES, EngineFiles, Gate, GpuRuntime
-from edge.contracts.errors import EngineError
-from edge.engine.base import EngineInfo, Parity
+from edge.contracts.errors import ConfigError, EngineError
+from edge.engine.base import Engine, EngineChoice, EngineInfo, Parity, Precision
 from edge.engine.gpu.cuda import CudaDevice
 from edge.engine.gpu.nvidia_driver import find_gpu
-from edge.engine.machine import Machine
+from edge.engine.machine import Machine, look_at_machine
 from edge.engine.pipelined import PipelinedEngine
 from edge.engine.survey import Verdict, Wanted, build_command, survey, verify_command
 from edge.engine.trt.network import TrtNetwork
@@ -40,6 +40,53 @@ class Choice:
     files: EngineFiles | None = None
     reason: str = ""
     refused: bool = False
+
+
+def open_engine(
+    bundle: Bundle,
+    frame_width_px: int,
+    frame_height_px: int,
+    *,
+    max_batch: int = 1,
+    slots: int | None = None,
+    engine: EngineChoice = "auto",
+    engine_dir: Path | None = None,
+    allow_ungated: bool = False,
+    precision: Precision = "auto",
+    threads: int | None = None,
+    signers: Signers | None = None,
+) -> Engine:
+    """Open this machine's engine for frames of one size; warm when it returns.
+
+    "auto" is an engine that was built for this machine's GPU when there is one, else OpenVINO on the CPU. `precision` and
+    `threads` are OpenVINO's, so that asking for a precision asks for OpenVINO. `engine_dir` holds the bundle's engines, which
+    are beside it when None. Two slots on the CPU, three on a GPU, unless given. With `signers` a compiled engine that none of
+    them signed is one that does not fit; the bundle is the caller's to check.
+
+    Raises `EngineError` when graph or engine do not load, do not fit bundle or machine, or the parity gate was not passed, and
+    `ConfigError` when a compiled engine is asked for another precision than its own.
+    """
+    if engine in {"tensorrt", "tensorrt_rtx"} and precision != "auto":
+        raise ConfigError(
+            f"precision {precision} is OpenVINO's; an engine built by {engine} computes in f16: leave it at auto."
+        )
+    if engine != "openvino" and precision == "auto":
+        files = choose_engine(
+            bundle,
+            look_at_machine(),
+            Wanted(frame_width_px, frame_height_px, max_batch),
+            runtime=None if engine == "auto" else engine,
+            engine_dir=engine_dir,
+            allow_ungated=allow_ungated,
+            signers=signers,
+        )
+        if files is not None:
+            return open_gpu_engine(files, max_batch, slots or SLOTS)
+    from edge.engine.openvino import OpenVinoEngine  # noqa: PLC0415 - OpenVINO is loaded where it is chosen
+
+    return OpenVinoEngine(
+        bundle, frame_width_px, frame_height_px, max_batch=max_batch, slots=slots or 2, precision=precision, threads=threads
+    )
 
 
 def weigh_engines(

@@ -4,6 +4,8 @@ The graph is compiled once, for one frame. A batch is so many requests in a row:
 per frame (YOLOv3-tiny-416, two cores), while one graph per batch size costs its memory and compile time again.
 """
 
+import ctypes
+import sys
 from typing import Any
 
 import numpy as np
@@ -13,15 +15,13 @@ from numpy.typing import NDArray
 from edge.contracts.bundle import Bundle
 from edge.contracts.detections import Image, RawDetections
 from edge.contracts.errors import EngineError
-from edge.engine.base import EngineInfo, Precision
-from edge.engine.outputs import INPUT, check_outputs, check_values, expected_outputs
-from edge.engine.signal_stack import use_thread_stack_for_signals
-from edge.engine.slots import SlotBook
+from edge.engine.base import INPUT, EngineInfo, Precision, SlotBook, check_outputs, check_values, expected_outputs
 
 _DEVICE = "CPU"
 _HINT = "INFERENCE_PRECISION_HINT"
 _TYPES = {"bf16": ov.Type.bf16, "f32": ov.Type.f32}
 _NUMPY_NAMES = {"f32": "float32", "i32": "int32"}
+_SS_DISABLE = 2  # signal.h on Linux
 
 
 class OpenVinoEngine:
@@ -186,3 +186,28 @@ def _reason(problem: RuntimeError) -> str:
     """The last line of OpenVINO's message: the ones before it are places in its source."""
     lines = [line.strip() for line in str(problem).splitlines() if line.strip()]
     return lines[-1].rstrip(".") if lines else "no reason given"
+
+
+class _Stack(ctypes.Structure):
+    """`stack_t`."""
+
+    _fields_ = (("start", ctypes.c_void_p), ("flags", ctypes.c_int), ("size", ctypes.c_size_t))
+
+
+def signal_stack_size() -> int:
+    """Bytes of the stack that signal handlers of this thread have for themselves; 0 when they run on the thread's own."""
+    stack = _Stack()
+    ctypes.CDLL(None).sigaltstack(None, ctypes.byref(stack))
+    return 0 if stack.flags & _SS_DISABLE else int(stack.size)
+
+
+def use_thread_stack_for_signals() -> None:
+    """Run signal handlers of this thread on its own stack. Nothing to do on other systems than Linux.
+
+    On a CPU with wide registers OpenVINO gives the thread that compiles a model a stack of its own for signal handlers, and
+    puts the former one back when the model goes. Of two models that overlap, the second puts back the first one's, which is
+    freed by then: the next signal, a SIGTERM that should end a run in order, is a segmentation fault. Python's handlers need
+    no such stack.
+    """
+    if sys.platform.startswith("linux"):
+        ctypes.CDLL(None).sigaltstack(ctypes.byref(_Stack(None, _SS_DISABLE, 0)), None)

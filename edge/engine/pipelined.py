@@ -21,10 +21,8 @@ from numpy.typing import NDArray
 
 from edge.contracts.detections import Image, RawDetections
 from edge.contracts.errors import EngineError
-from edge.engine.base import EngineInfo
+from edge.engine.base import INPUT, EngineInfo, SlotBook, check_values, expected_outputs
 from edge.engine.gpu.base import CaptureRefused, Device, Event, Graph, Stream
-from edge.engine.outputs import INPUT, check_values, expected_outputs
-from edge.engine.slots import SlotBook
 
 KEEP_WARM_S = 1.0
 """After so long without work a frame is run for nothing: GPUs clock down, and the first batch after a pause took 18 to 92 ms

@@ -1,6 +1,6 @@
 """Every name of TensorRT that the source uses is there in each version that leukostream promises to work with.
 
-mypy holds the source against the types in `runtime_api.py` and `trt_builder_api.py`; here those types are held against the real bindings.
+mypy holds the source against `runtime_api.py` and `trt_builder_api.py`; here those types are held against the real bindings.
 The bindings are loaded in a process of their own, with libraries that hold nothing but the symbols they ask for: nothing can be
 built or run with them.
 """

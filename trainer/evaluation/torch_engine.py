@@ -6,9 +6,7 @@ from torch import Tensor
 
 from edge.contracts.detections import Image, RawDetections
 from edge.contracts.errors import EngineError
-from edge.engine.base import EngineInfo
-from edge.engine.outputs import check_values
-from edge.engine.slots import SlotBook
+from edge.engine.base import EngineInfo, SlotBook, check_values
 from trainer.export.graph import FrameGraph
 from trainer.loop.ranks import choose_device
 from trainer.models.detector import Detector

@@ -12,7 +12,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from edge.contracts.errors import EngineError
 from edge.engine.gpu.base import Event, Stream
-from edge.engine.gpu.cuda_graph import CudaGraph, CudaGraphs
+from edge.engine.gpu.nvidia_driver import CudaGraph, CudaGraphs
 
 _NON_BLOCKING = 1
 """CU_STREAM_NON_BLOCKING in cuda.h; PyCUDA has no name for it."""

@@ -5,7 +5,7 @@ from typing import cast
 
 from edge.contracts.engine_files import RUNTIME_NAMES, EngineFiles
 from edge.contracts.errors import EngineError
-from edge.engine.outputs import INPUT, check_outputs
+from edge.engine.base import INPUT, check_outputs
 from edge.engine.trt.runtime import Messages, load_runtime
 from edge.engine.trt.runtime_api import ICudaEngine, IExecutionContext, RtxEngineModule, RtxICudaEngine
 

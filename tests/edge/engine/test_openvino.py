@@ -161,7 +161,7 @@ _TWO_THAT_OVERLAP = """
 import gc, os, signal, sys, time
 from edge.contracts.bundle import load_bundle
 from edge.engine import open_engine
-from edge.engine.signal_stack import signal_stack_size
+from edge.engine.openvino import signal_stack_size
 from edge.settings import SHIPPED_BUNDLE
 
 first = open_engine(load_bundle(SHIPPED_BUNDLE), 732, 574, engine="openvino")

@@ -9,10 +9,9 @@ import pytest
 
 from edge.contracts.errors import EngineError
 from edge.engine.gpu.base import CaptureRefused
-from edge.engine.gpu.cuda_graph import CudaGraphs
-from edge.engine.gpu.nvidia_driver import find_gpu
+from edge.engine.gpu.nvidia_driver import CudaGraphs, find_gpu
 
-SOURCE = Path(__file__).parents[2] / "helpers" / "support" / "fake_driver.c"
+SOURCE = Path(__file__).parents[3] / "helpers" / "support" / "fake_driver.c"
 
 
 @dataclass(frozen=True)
