@@ -18,12 +18,11 @@ from edge.bench.loop_bench import ReplayEngine
 from edge.bench.memory import MemoryTrace
 from edge.camera.frame import Frame, FrameSource, SourceEnded, SourceTimeout, Trigger, TriggeredSource
 from edge.contracts.detections import RawDetections
-from edge.contracts.errors import JournalError, SourceError
+from edge.contracts.errors import JournalError, SourceError, sentence_of
 from edge.contracts.messages import Rejected, RunStartCommand, TriggerCommand
 from edge.contracts.records import Event, FieldRecord, Record, RunOutcome, RunStop
 from edge.journal.base import Journal
-from edge.pipeline import Opened, Run, StopSwitch
-from edge.pipeline.stop import sentence_of
+from edge.pipeline import Parts, Run, StopSwitch
 from edge.pipeline.trigger_desk import TriggerDesk
 from edge.settings import Setup
 
@@ -33,7 +32,7 @@ _NO_CREDIT_S = 0.0005
 _log = logging.getLogger(__name__)
 
 
-def finds_nothing(parts: Opened) -> Opened:
+def finds_nothing(parts: Parts) -> Parts:
     """The same with a stand-in engine: it takes no time and finds nothing, so that only camera and loop are measured."""
     n = parts.plan.n_tiles
     nothing = RawDetections(np.zeros((n, 1, 4), np.float32), np.zeros((n, 1), np.float32), np.zeros((n, 1), np.int32))
@@ -90,12 +89,12 @@ class Bench:
     passed: Callable[[int], None]
 
 
-def soak_run(bench: Bench, parts: Opened, n_fields: int, memory: MemoryTrace | None = None) -> Soaked:
+def soak_run(bench: Bench, parts: Parts, n_fields: int, memory: MemoryTrace | None = None) -> Soaked:
     """One run of `n_fields` over the open source, its triggers announced as fast as there is credit."""
     settings, journal = bench.setup.settings, bench.journal
     order = RunStartCommand(cmd_id="soak", run_id=str(uuid.uuid4()), max_fields=n_fields)
     desk = None if parts.source.info.self_paced else TriggerDesk(journal, settings.trigger_window, n_fields)
-    run = Run(bench.setup, parts.source, parts.engine, parts.plan, order, bench.stop, desk)
+    run = Run(bench.setup, Parts(parts.source, parts.engine, parts.plan), order, bench.stop, desk)
     soaked = Soaked()
     with _announcing(desk, order.run_id, bench.stop):
         for record in run.records():
@@ -174,7 +173,7 @@ class Rates:
         return float(np.median(np.array(self.loop_per_s) / np.array(self.bare_per_s)))
 
 
-def against_bare(bench: Bench, parts: Opened, n_fields: int, rounds: int) -> Rates:
+def against_bare(bench: Bench, parts: Parts, n_fields: int, rounds: int) -> Rates:
     """Both take turns on the same open camera, after one round each that does not count; so does a round that was cut short."""
     rates = Rates()
     stand_in = finds_nothing(parts)

@@ -18,7 +18,7 @@ from edge.contracts.records import FieldRecord
 from edge.engine.base import Engine
 from edge.engine.pipelined import PipelinedEngine
 from edge.journal.memory_journal import MemoryJournal
-from edge.pipeline import Opened, Run, StopSwitch
+from edge.pipeline import Parts, Run, StopSwitch
 from edge.settings import Setup
 
 _READ_S = 10.0
@@ -120,7 +120,7 @@ def images_of(source: FrameSource, n_images: int) -> list[Image]:
     return images
 
 
-def measure(setup: Setup, parts: Opened, images: Sequence[Image], n_fields: int, rounds: int) -> Measured:
+def measure(setup: Setup, parts: Parts, images: Sequence[Image], n_fields: int, rounds: int) -> Measured:
     """Run all three `rounds` times in turn, after one round each that does not count. Raises `EngineError`."""
     measured = Measured(n_fields)
     replay = replace(parts, engine=ReplayEngine(parts.engine, [_found(parts, image) for image in images]))
@@ -141,19 +141,19 @@ def measure(setup: Setup, parts: Opened, images: Sequence[Image], n_fields: int,
     return measured
 
 
-def _alone(parts: Opened, engine: PipelinedEngine) -> float:
+def _alone(parts: Parts, engine: PipelinedEngine) -> float:
     per_batch = engine.info.max_batch // parts.plan.n_tiles
     return engine.inference_only_ms(per_batch * parts.plan.n_tiles, _ALONE_BATCHES) / per_batch
 
 
-def _found(parts: Opened, image: Image) -> RawDetections:
+def _found(parts: Parts, image: Image) -> RawDetections:
     n_tiles = parts.plan.n_tiles
     parts.plan.write(image, list(parts.engine.slot(0)[:n_tiles]))
     parts.engine.submit(0, n_tiles)
     return parts.engine.collect(0)
 
 
-def _bare(parts: Opened, images: Sequence[Image], n_fields: int) -> tuple[float, list[float]]:
+def _bare(parts: Parts, images: Sequence[Image], n_fields: int) -> tuple[float, list[float]]:
     """Slots are written once; then only the engine is called, with every slot in flight. Returns ms per field, ms per call."""
     engine, plan = parts.engine, parts.plan
     per_batch = engine.info.max_batch // plan.n_tiles
@@ -176,10 +176,10 @@ def _bare(parts: Opened, images: Sequence[Image], n_fields: int) -> tuple[float,
     return (ends[-1] - ends[0]) / 1e6 / (n_batches * per_batch), calls_ms.tolist()
 
 
-def _pipeline(setup: Setup, parts: Opened, images: Sequence[Image], n_fields: int) -> tuple[float, list[float]]:
+def _pipeline(setup: Setup, parts: Parts, images: Sequence[Image], n_fields: int) -> tuple[float, list[float]]:
     source = MemorySource(images, parts.source.info, n_fields)
     order = RunStartCommand(cmd_id="bench", run_id=str(uuid.uuid4()))
-    run = Run(setup, source, parts.engine, parts.plan, order, StopSwitch())
+    run = Run(setup, Parts(source, parts.engine, parts.plan), order, StopSwitch())
     journal, total_ms = MemoryJournal(), []
     start_ns = time.monotonic_ns()
     for record in run.records():

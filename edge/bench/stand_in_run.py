@@ -9,9 +9,9 @@ from edge.contracts.cells import CELLS
 from edge.contracts.messages import RunStartCommand
 from edge.contracts.records import Detection, FieldRecord, FieldStatus, Provenance, RunOutcome, RunStart, RunStop
 from edge.contracts.version import VERSION
-from edge.pipeline.job import Findings, Job, Marks
+from edge.pipeline.field_job import FieldJob, Findings, Marks
 from edge.pipeline.ledger import Ledger
-from edge.pipeline.run_account import Recorder
+from edge.pipeline.run_account import RunAccount
 from edge.settings import EdgeSettings
 
 EMPTY_SHARE = 0.85
@@ -30,7 +30,7 @@ class StandInRun:
         self._order = order
         self._n_fields = n_fields
         self._ledger = Ledger()
-        self._recorder = Recorder(order.run_id, self._ledger)
+        self._recorder = RunAccount(order.run_id, self._ledger)
         draw = random.Random(seed)
         self._pool = [_findings(draw) for _ in range(_POOL)]
         self._next = 0
@@ -67,7 +67,7 @@ class StandInRun:
         findings = self._pool[index % _POOL]
         status = FieldStatus.OK if findings.detections else FieldStatus.EMPTY
         marks = Marks(*(now_ns + stage for stage in (0, 300_000, 400_000, 15_300_000, 15_300_000, 15_700_000)))
-        return self._recorder.field(Job(frame, _WIDTH_PX, _HEIGHT_PX, status, findings=findings, marks=marks))
+        return self._recorder.field(FieldJob(frame, _WIDTH_PX, _HEIGHT_PX, status, findings=findings, marks=marks))
 
     def stop(self) -> RunStop:
         return self._recorder.stop(RunOutcome.COMPLETED, "", None)

@@ -19,8 +19,7 @@ from edge.contracts.errors import StreamError
 from edge.contracts.messages import Encoding
 from edge.contracts.records import FieldRecord, Record
 from edge.journal.sqlite_journal import SqliteJournal
-from edge.pipeline.run_control import SingleRun
-from edge.pipeline.stop import StopSwitch
+from edge.pipeline.run_control import SingleRun, StopSwitch
 from edge.stream.server import EdgeServer
 
 BATCH_RECORDS = 64

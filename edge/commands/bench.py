@@ -9,7 +9,7 @@ import typer
 from edge.bench.loop_bench import Measured, images_of, measure, peak_memory_mb
 from edge.commands.run import only_given
 from edge.pipeline import opened
-from edge.service.logs import set_up_logging
+from edge.service.process import set_up_logging
 from edge.settings import command_line as opt
 from edge.settings import resolve
 

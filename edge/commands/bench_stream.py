@@ -18,7 +18,7 @@ from edge.bench.stream_report import table
 from edge.contracts.choices import Durability
 from edge.contracts.errors import ConfigError
 from edge.contracts.messages import Encoding
-from edge.service.logs import set_up_logging
+from edge.service.process import set_up_logging
 
 GOALS = {"single_over_sync_ms": ("<=", 0.5), "records_per_s": (">=", 2000.0), "memory_growth_mb": ("<=", 5.0)}
 """Of the worst row: median of a single record beyond that of a bare sync; records in batches; what either process grows by

@@ -12,8 +12,7 @@ from edge.camera.frame_store import FrameStore
 from edge.camera.uri import open_source
 from edge.contracts.errors import ConfigError, SourceError
 from edge.pipeline import StopSwitch
-from edge.service.logs import set_up_logging
-from edge.service.signals import stop_on_signals
+from edge.service.process import set_up_logging, stop_on_signals
 from edge.watch.progress import field_bar
 
 _READ_S = 0.2

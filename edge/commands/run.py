@@ -7,9 +7,8 @@ from typing import Any
 import typer
 
 from edge.pipeline import StopSwitch, opened
-from edge.service.logs import set_up_logging
+from edge.service.process import set_up_logging, stop_on_signals
 from edge.service.serve import serve_one_run
-from edge.service.signals import stop_on_signals
 from edge.settings import command_line as opt
 from edge.settings import resolve
 

@@ -20,8 +20,7 @@ from edge.contracts.errors import ConfigError
 from edge.contracts.records import RunOutcome
 from edge.journal.sqlite_journal import SqliteJournal
 from edge.pipeline import StopSwitch, opened
-from edge.service.logs import set_up_logging
-from edge.service.signals import stop_on_signals
+from edge.service.process import set_up_logging, stop_on_signals
 from edge.settings import command_line as opt
 from edge.settings import resolve
 from edge.watch.progress import field_bar

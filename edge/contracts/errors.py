@@ -91,3 +91,10 @@ def first_line(problem: Exception) -> str:
     """What a library's exception says first, for a sentence that quotes it; its type when it says nothing."""
     lines = [line.strip() for line in str(problem).splitlines() if line.strip()]
     return lines[0].rstrip(".") if lines else type(problem).__name__
+
+
+def sentence_of(problem: Exception, what: str) -> str:
+    """A known error's own sentence, or one that says that `what` happened by a defect."""
+    if isinstance(problem, LeukoError):
+        return str(problem)
+    return f"{what} ({type(problem).__name__}: {problem}); report this defect with the log of --log-level debug."

@@ -7,7 +7,7 @@ from edge.contracts.bundle import Bundle, Thresholds
 from edge.contracts.detections import Image, RawDetections
 from edge.contracts.errors import FrameError
 from edge.pipeline.crops import CropStore
-from edge.pipeline.job import Findings
+from edge.pipeline.field_job import Findings
 from edge.postprocess import OperatingPoint, field_counts, postprocess, to_detections
 
 

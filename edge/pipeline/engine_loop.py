@@ -1,4 +1,4 @@
-"""The loop that owns the engine: take, run, collect, one field after the other in trigger order."""
+"""The loop that owns the engine, step by step: take what came, run what is due, hand back what has ended."""
 
 import logging
 import time
@@ -6,26 +6,23 @@ from collections import deque
 from collections.abc import Callable, Iterator
 
 from edge.contracts.detections import Image
-from edge.contracts.errors import FrameError
+from edge.contracts.errors import FrameError, sentence_of
 from edge.contracts.records import FieldStatus, RunOutcome
 from edge.engine.base import Engine
-from edge.pipeline.arrivals import Arrival, Ending, Note
-from edge.pipeline.batching import Batching
-from edge.pipeline.field_queue import FieldQueue
-from edge.pipeline.job import Batch, FieldWork, Job, rows_of
-from edge.pipeline.stop import StopSwitch, sentence_of
+from edge.pipeline.field_job import Batch, Batching, FieldJob, FieldWork, rows_of
+from edge.pipeline.intake import Arrival, Ending, FieldQueue, Note
 
 POLL_S = 0.05
-"""How long an idle loop waits before it looks whether a stop was asked for."""
+"""How long an idle loop waits for a frame before whoever turns it may look at something else."""
 
 _log = logging.getLogger(__name__)
 
 
 class EngineLoop:
-    """Runs fields through the engine. All of it, generator included, belongs to the thread that opened the engine.
+    """Runs fields through the engine: `take` and `compute` in turn while it `goes_on`; then `ending` says why it does not.
 
-    After `fields` is exhausted `ending` says why. A source that gives nothing for `silence_limit_s` has failed if `expects`
-    says that a frame is due. A stop closes the queue as soon as `may_close`.
+    Belongs to the thread that opened the engine. Fields leave in the order in which they came, each exactly once, whatever
+    happens to the engine. A source that gives nothing for `silence_limit_s` although a frame is due has failed.
     """
 
     def __init__(
@@ -34,81 +31,98 @@ class EngineLoop:
         work: FieldWork,
         queue: FieldQueue,
         batching: Batching,
-        stop: StopSwitch,
         silence_limit_s: float,
         clock: Callable[[], int] = time.monotonic_ns,
-        expects: Callable[[], bool] = lambda: True,
-        may_close: Callable[[], bool] = lambda: True,
     ) -> None:
         self._engine = engine
         self._work = work
         self._queue = queue
         self._batching = batching
-        self._stop = stop
         self._silence_limit_ns = int(silence_limit_s * 1e9)
         self._clock = clock
-        self._expects = expects
-        self._may_close = may_close
         self._views = [list(engine.slot(index)) for index in range(engine.info.slots)]
         self._free = deque(range(engine.info.slots))
         self._filling: Batch | None = None
-        self._flying: deque[Batch] = deque()
-        self._line: deque[Job] = deque()
+        self._in_flight: deque[Batch] = deque()
+        self._abandoned: list[Batch] = []
+        self._taken: deque[FieldJob] = deque()
         self._heard_ns = clock()
+        self._failure = ""
         self.ending: Ending | None = None
 
-    def fields(self) -> Iterator[Job | Note]:
-        """Every trigger's job, done, in trigger order, with the source's notes between them."""
-        try:
-            yield from self._run()
-        except Exception as problem:  # noqa: BLE001 whatever happened, what the engine held must be accounted for
-            sentence = sentence_of(problem, "the engine loop crashed")
-            _log.error("the run ends: %s", sentence)
-            _log.debug("where it failed", exc_info=problem)
-            yield from self._give_up(sentence)
-        finally:
-            self._land()
+    @property
+    def goes_on(self) -> bool:
+        """Until nothing more comes and all that was taken has ended."""
+        return self.ending is None or self._filling is not None or bool(self._in_flight)
 
-    def _run(self) -> Iterator[Job | Note]:
-        while self.ending is None or self._filling or self._flying:
-            if self._stop.requested and not self._queue.closed and self._may_close():
-                self._queue.close()
-                self._heard_ns = self._clock()
-            note = None
-            took = False
-            if self._has_room():
-                news = self._next_news()
-                took = isinstance(news, Arrival)
-                if isinstance(news, Arrival):
-                    self._take(news)
-                elif isinstance(news, Ending):
-                    self.ending = news
-                else:
-                    note = news
-            if note is not None:
-                yield note
-            elif not took or not self._has_room():  # take all that waits before deciding about the batch
+    def take_no_more(self) -> None:
+        """A stop: what is in the queue is still processed, what comes from now on is not. Safe to repeat."""
+        if not self._queue.closed:
+            self._queue.close()
+            self._heard_ns = self._clock()
+
+    def take(self, *, frame_is_due: bool = True) -> Arrival | Note | None:
+        """The next that came; None when nothing did, when there is no room for more, and once all has come."""
+        if not self._has_room():
+            return None
+        idle = self._is_idle()
+        news = self._queue.get(POLL_S if idle else 0.0)
+        now_ns = self._clock()
+        if news is not None or not idle or not (frame_is_due or self._queue.closed):
+            self._heard_ns = now_ns
+        elif now_ns - self._heard_ns > self._silence_limit_ns:
+            news = self._silence()
+        if isinstance(news, Ending):
+            self.ending = Ending(RunOutcome.FAILED, self._failure) if self._failure else news
+            return None
+        return news
+
+    def compute(self, taken: Arrival | Note | None) -> list[FieldJob | Note]:
+        """Put a frame into the batch, run the batch if it is due or else finish the oldest one that runs.
+
+        Returns the fields that have ended by now, in trigger order, after the note if one was taken. An engine that fails ends
+        the fields that it held as failed and all that still come as skipped.
+        """
+        ended: list[FieldJob | Note] = []
+        try:
+            if isinstance(taken, Arrival):
+                self._start(taken)
+                if not self._has_room():  # take all that waits before deciding about the batch
+                    self._advance()
+            elif taken is not None:
+                ended.append(taken)
+            else:
                 self._advance()
-            yield from self._done()
+        except Exception as problem:  # noqa: BLE001 whatever happened, what the engine held must be accounted for
+            self._give_up(problem)
+        while self._taken and self._taken[0].status is not None:
+            ended.append(self._taken.popleft())
+        return ended
+
+    def refuse_rest(self) -> Iterator[FieldJob | Note]:
+        """End what is still in the closed queue as skipped; waits for nothing."""
+        while (news := self._queue.get(0.0)) is not None and not isinstance(news, Ending):
+            yield self._refused(news) if isinstance(news, Arrival) else news
+
+    def empty_slots(self) -> None:
+        """Leave no slot in flight: the engine may serve another run, and its buffers must not be freed under it."""
+        while batch := self._abandoned.pop() if self._abandoned else self._in_flight.popleft() if self._in_flight else None:
+            try:
+                self._engine.collect(batch.slot)
+            except Exception as problem:  # noqa: BLE001 its fields have ended already, with the failure that led here
+                _log.debug("a batch in flight at the end was lost", exc_info=problem)
+
+    def _is_idle(self) -> bool:
+        return self._filling is None and not self._in_flight
 
     def _has_room(self) -> bool:
         if self.ending is not None:
             return False
+        if self._failure:
+            return True
         if self._filling is None:
             return bool(self._free)
         return len(self._filling.jobs) < self._batching.capacity
-
-    def _next_news(self) -> Arrival | Note | Ending | None:
-        idle = not self._filling and not self._flying
-        if idle:
-            self._engine.keep_warm()
-        news = self._queue.get(POLL_S if idle else 0.0)
-        now_ns = self._clock()
-        if news is not None or not idle or not (self._queue.closed or self._expects()):
-            self._heard_ns = now_ns
-        elif now_ns - self._heard_ns > self._silence_limit_ns:
-            return self._silence()
-        return news
 
     def _silence(self) -> Ending:
         seconds = self._silence_limit_ns / 1e9
@@ -118,10 +132,12 @@ class EngineLoop:
         detail = f"the source gave nothing for {seconds:g} s; check it, or raise `source_timeout_s` if such pauses are normal."
         return Ending(RunOutcome.FAILED, detail)
 
-    def _take(self, arrival: Arrival) -> None:
-        job = Job(arrival.frame)
-        self._line.append(job)
-        image = arrival.frame.image
+    def _start(self, arrival: Arrival) -> None:
+        if self._failure:
+            self._taken.append(self._refused(arrival))
+            return
+        job, image = FieldJob(arrival.frame), arrival.frame.image
+        self._taken.append(job)
         if arrival.skipped:
             job.end(FieldStatus.SKIPPED, arrival.skipped)
         elif arrival.frame.status != "ok" or image is None:
@@ -130,7 +146,12 @@ class EngineLoop:
             job.height_px, job.width_px = image.shape[:2]
             self._fit(job, image)
 
-    def _fit(self, job: Job, image: Image) -> None:
+    def _refused(self, arrival: Arrival) -> FieldJob:
+        job = FieldJob(arrival.frame)
+        job.end(FieldStatus.SKIPPED, arrival.skipped or "the run failed before this field was processed")
+        return job
+
+    def _fit(self, job: FieldJob, image: Image) -> None:
         job.marks.taken = self._clock()
         batch = self._filling or Batch(self._free.popleft())
         self._filling = batch
@@ -150,15 +171,16 @@ class EngineLoop:
         job.marks.fitted = self._clock()
 
     def _advance(self) -> None:
-        """Run the batch being filled if it is due; otherwise finish the oldest one running."""
         batch = self._filling
         if batch is not None:
             waited_ns = self._clock() - batch.oldest_host_ns()
-            if self._batching.is_due(len(batch.jobs), waited_ns, engine_is_idle=not self._flying):
+            if self._batching.is_due(len(batch.jobs), waited_ns, engine_is_idle=not self._in_flight):
                 self._submit(batch)
                 return
-        if self._flying:
+        if self._in_flight:
             self._collect()
+        elif batch is None and self.ending is None and not self._failure:
+            self._engine.keep_warm()
 
     def _submit(self, batch: Batch) -> None:
         now_ns = self._clock()
@@ -166,10 +188,10 @@ class EngineLoop:
             job.marks.submitted = now_ns
         self._engine.submit(batch.slot, batch.rows)
         self._filling = None
-        self._flying.append(batch)
+        self._in_flight.append(batch)
 
     def _collect(self) -> None:
-        batch = self._flying.popleft()
+        batch = self._in_flight.popleft()
         raw = self._engine.collect(batch.slot)
         collected_ns = self._clock()
         self._free.append(batch.slot)
@@ -187,44 +209,24 @@ class EngineLoop:
             job.marks.analysed = self._clock()
             job.end(FieldStatus.OK if job.findings.detections else FieldStatus.EMPTY)
 
-    def _done(self) -> Iterator[Job]:
-        while self._line and self._line[0].status is not None:
-            yield self._line.popleft()
-
-    def _give_up(self, sentence: str) -> Iterator[Job | Note]:
-        """After an engine failure: what the engine held failed with it, what still waited is skipped."""
-        for job in self._line:
+    def _give_up(self, problem: Exception) -> None:
+        """What the engine held failed with it; what still comes is refused until the source has let go."""
+        self._failure = sentence_of(problem, "the engine loop crashed")
+        _log.error("the run ends: %s", self._failure)
+        _log.debug("where it failed", exc_info=problem)
+        for job in self._taken:
             if job.status is None:
-                job.end(FieldStatus.FAILED, sentence)
+                job.end(FieldStatus.FAILED, self._failure)
         self._filling = None
-        yield from self._done()
+        self._abandoned.extend(self._in_flight)
+        self._in_flight.clear()
         self._queue.close()
-        yield from self.refuse_rest(self._silence_limit_ns / 1e9)
-        self.ending = Ending(RunOutcome.FAILED, sentence)
-
-    def _land(self) -> None:
-        """Leave no slot in flight: the engine may serve another run, and its buffers must not be freed under it."""
-        while self._flying:
-            try:
-                self._engine.collect(self._flying.popleft().slot)
-            except Exception as problem:  # noqa: BLE001 its fields have ended already, with the failure that led here
-                _log.debug("a batch in flight at the end was lost", exc_info=problem)
-
-    def refuse_rest(self, wait_s: float) -> Iterator[Job | Note]:
-        """End what is still in the closed queue as skipped; waits up to `wait_s` for the grabbing thread to end it."""
-        deadline_ns = self._clock() + int(wait_s * 1e9)
-        while not isinstance(news := self._queue.get(min(wait_s, POLL_S)), Ending):
-            if isinstance(news, Arrival):
-                job = Job(news.frame)
-                job.end(FieldStatus.SKIPPED, news.skipped or "the run failed before this field was processed")
-                yield job
-            elif news is not None:
-                yield news
-            elif self._clock() >= deadline_ns:
-                return
+        self._heard_ns = self._clock()
+        if self.ending is not None:
+            self.ending = Ending(RunOutcome.FAILED, self._failure)
 
 
-def _fail(job: Job, problem: Exception) -> None:
+def _fail(job: FieldJob, problem: Exception) -> None:
     name = job.frame.source_name or f"trigger {job.frame.trigger_id}"
     sentence = sentence_of(problem, "processing failed")
     level = logging.WARNING if isinstance(problem, FrameError) else logging.ERROR

@@ -1,37 +1,44 @@
-"""Opens what a run needs, so that every mistake in it is known before a controller waits."""
+"""Opens what a run is made of, so that every mistake in it is known before a controller waits."""
 
-import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 
-from edge.camera.frame import FrameSource, SourceInfo
+from edge.camera.frame import FrameSource, SourceInfo, TriggeredSource
 from edge.camera.frame_store import FrameStore
 from edge.camera.resample import FitPlan
 from edge.camera.uri import open_source
 from edge.contracts.bundle import Bundle
-from edge.contracts.errors import LeukoError
-from edge.contracts.messages import RunStartCommand
-from edge.contracts.records import FieldRecord, RunOutcome, RunStop
+from edge.contracts.errors import ConfigError
 from edge.engine import open_engine
 from edge.engine.base import Engine
 from edge.pipeline.cell_work import plan_for
 from edge.pipeline.crops import CropStore
-from edge.pipeline.run import Run
-from edge.pipeline.stop import StopSwitch
 from edge.settings import EdgeSettings, Setup
 from edge.signing import signers_in
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
-    """An open source, and the engine compiled for its frames."""
+class Parts:
+    """An open source, the engine compiled for its frames, and where frames and cells are kept. Raises `ConfigError` for an
+    engine that was opened for other frames.
+    """
 
-    source: FrameSource
+    source: FrameSource | TriggeredSource
     engine: Engine
     plan: FitPlan
     frames: FrameStore | None = None
     crops: CropStore | None = None
+
+    def __post_init__(self) -> None:
+        info, plan = self.engine.info, self.plan
+        have, need = (info.frame_width_px, info.frame_height_px), (plan.engine_width_px, plan.engine_height_px)
+        if have != need:
+            raise ConfigError(f"the engine takes frames of {have} px but this source needs {need} px; open it for this source.")
+        if info.max_batch < plan.n_tiles:
+            raise ConfigError(
+                f"one field takes {plan.n_tiles} engine frames but a batch holds {info.max_batch}; raise `max_batch`."
+            )
 
 
 def engine_for(info: SourceInfo, bundle: Bundle, settings: EdgeSettings) -> tuple[Engine, FitPlan]:
@@ -54,7 +61,7 @@ def engine_for(info: SourceInfo, bundle: Bundle, settings: EdgeSettings) -> tupl
 
 
 @contextmanager
-def opened(setup: Setup) -> Iterator[Opened]:
+def opened(setup: Setup) -> Iterator[Parts]:
     """Open source and engine in this thread, and close both. Raises any `LeukoError` that says what is wrong with them."""
     settings = setup.settings
     with ExitStack() as held:
@@ -66,18 +73,4 @@ def opened(setup: Setup) -> Iterator[Opened]:
             crops = held.enter_context(closing(CropStore(settings.keep_crops, info, settings.keep_frames_mb)))
         engine, plan = engine_for(info, setup.bundle, settings)
         held.callback(engine.close)
-        yield Opened(source, engine, plan, frames, crops)
-
-
-def run_fields(source: FrameSource, engine: Engine, bundle: Bundle, settings: EdgeSettings) -> Iterator[FieldRecord]:
-    """Every field of a source, without a stream: for evaluation, calibration and tests. `engine` is as from `engine_for`.
-
-    Raises `LeukoError` with the run's detail when the run fails; a single field that failed is a record like any other.
-    """
-    order = RunStartCommand(cmd_id="local", run_id=str(uuid.uuid4()))
-    run = Run(Setup(settings, bundle), source, engine, plan_for(source.info, bundle), order, StopSwitch())
-    for record in run.records():
-        if isinstance(record, FieldRecord):
-            yield record
-        elif isinstance(record, RunStop) and record.outcome is RunOutcome.FAILED:
-            raise LeukoError(record.detail)
+        yield Parts(source, engine, plan, frames, crops)

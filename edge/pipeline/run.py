@@ -1,118 +1,162 @@
-"""One run, top to bottom: receive, account for losses, run, hand over the records."""
+"""One run, step by step: take, compute, count, settle. Whoever turns it (`edge.service`, or `records` here) sees every step."""
 
 import logging
-import platform
 import time
+import uuid
 from collections.abc import Iterator
+from types import TracebackType
 from typing import cast
 
 from edge.camera.frame import Frame, FrameSource, TriggeredSource
-from edge.camera.frame_store import FrameStore, StoringSource
-from edge.camera.resample import FitPlan
-from edge.contracts.errors import ConfigError
+from edge.camera.frame_store import StoringSource
+from edge.contracts.bundle import Bundle
+from edge.contracts.errors import ConfigError, JournalError, LeukoError, sentence_of
 from edge.contracts.messages import RunStartCommand
-from edge.contracts.records import FieldStatus, Provenance, Record, RunOutcome, SourceStatistics
-from edge.contracts.version import VERSION
+from edge.contracts.records import FieldRecord, FieldStatus, Record, RunOutcome, RunStart, RunStop, SourceStatistics
 from edge.engine.base import Engine
-from edge.pipeline.arrivals import AdviceNote, Ending, Note
-from edge.pipeline.batching import Batching
-from edge.pipeline.cell_work import CellWork
-from edge.pipeline.crops import CropStore
+from edge.pipeline.cell_work import CellWork, plan_for
 from edge.pipeline.engine_loop import EngineLoop
 from edge.pipeline.exposures import Exposures
-from edge.pipeline.field_queue import FieldQueue
-from edge.pipeline.grabber import Grabber
-from edge.pipeline.job import Job
+from edge.pipeline.field_job import Batching, FieldJob
+from edge.pipeline.intake import AdviceNote, Arrival, Ending, FieldQueue, Grabber, Note
 from edge.pipeline.ledger import Ledger
-from edge.pipeline.run_account import Recorder
-from edge.pipeline.stop import StopSwitch, sentence_of
+from edge.pipeline.parts import Parts
+from edge.pipeline.run_account import RunAccount, provenance_of
+from edge.pipeline.run_control import StopSwitch
 from edge.pipeline.trigger_desk import TriggerDesk
-from edge.settings import Setup
+from edge.settings import EdgeSettings, Setup
 
 _JOIN_S = 2.0
 _log = logging.getLogger(__name__)
 
 
 class Run:
-    """One run over an open source, announced triggers coming from `desk` when the source does not pace itself.
+    """One run over open parts, announced triggers coming from `desk` when the source does not pace itself.
 
-    Belongs to the thread that opened the engine; `ledger` may be looked at from any, and `advise` called.
+    `begin`, then within the run as a context (the source is read there) `take`, `compute` and `count` while it `goes_on`, and
+    `settle`; then `end`. Once begun it has an end: whatever breaks within is its outcome, but for a `JournalError`, after
+    which nothing can be put on record. Belongs to the thread that opened the engine; `ledger` and `waiting` may be looked at
+    from any, and `advise` called.
     """
 
     def __init__(
-        self,
-        setup: Setup,
-        source: FrameSource | TriggeredSource,
-        engine: Engine,
-        plan: FitPlan,
-        order: RunStartCommand,
-        stop: StopSwitch,
-        desk: TriggerDesk | None = None,
-        frames: FrameStore | None = None,
-        crops: CropStore | None = None,
+        self, setup: Setup, parts: Parts, order: RunStartCommand, stop: StopSwitch, desk: TriggerDesk | None = None
     ) -> None:
-        settings, thresholds = setup.settings, setup.settings.thresholds or setup.bundle.manifest.thresholds
-        _check_engine(engine, plan)
-        self._setup = setup
-        self._source = _paced(source, desk, settings.trigger_timeout_s)
-        self._exposures = self._source if isinstance(self._source, Exposures) else None
-        self._source_returned = True
-        if frames is not None:
-            self._source = StoringSource(self._source, frames)
-        self._engine = engine
-        self._order = order
-        self._stop = stop
-        self._desk = desk
-        self._crops = crops
+        settings = setup.settings
         self.ledger = desk.ledger if desk else Ledger()
+        self._setup, self._parts, self._order, self._stop, self._desk = setup, parts, order, stop, desk
+        self._source = _paced(parts.source, desk, settings.trigger_timeout_s)
+        self._exposures = self._source if isinstance(self._source, Exposures) else None
+        if parts.frames is not None:
+            self._source = StoringSource(self._source, parts.frames)
         self._max_fields = _smaller(order.max_fields, settings.max_fields)
         self._queue = FieldQueue(settings.queue_fields, settings.policy)
         self._grabber = Grabber(self._source, self._queue, None if desk else self.ledger, self._max_fields)
-        batching = Batching(engine.info.max_batch // plan.n_tiles, int(settings.max_delay_ms * 1e6))
-        work = CellWork(source.info, plan, thresholds, crops)
-        self.loop = EngineLoop(
-            engine,
-            work,
-            self._queue,
-            batching,
-            stop,
-            settings.source_timeout_s,
-            expects=self._expects,
-            may_close=self._may_close,
-        )
+        self._source_returned = True
+        thresholds = settings.thresholds or setup.bundle.manifest.thresholds
+        work = CellWork(parts.source.info, parts.plan, thresholds, parts.crops)
+        batching = Batching(parts.engine.info.max_batch // parts.plan.n_tiles, int(settings.max_delay_ms * 1e6))
+        self._loop = EngineLoop(parts.engine, work, self._queue, batching, settings.source_timeout_s)
+        self._account = RunAccount(order.run_id, self.ledger)
+        self._ending: Ending | None = None
 
     @property
     def waiting(self) -> int:
         """Fields that wait for the engine; any thread may ask."""
         return self._queue.waiting
 
-    def records(self) -> Iterator[Record]:
-        """`run_start`, every field and event, `run_stop`: once the first was taken, the last always comes."""
-        recorder = Recorder(self._order.run_id, self.ledger)
-        expected = _smaller(self._source.info.n_fields, self._max_fields)
-        yield recorder.start(self._order, self._setup.settings, self._provenance(), expected)
-        try:
-            self._grabber.start()
-            for news in self._news():
-                yield self._record(recorder, news)
-            ending = self.loop.ending or Ending(RunOutcome.FAILED, "the loop ended without a reason; report this defect.")
-        except GeneratorExit:
-            self._queue.close()
-            self._grabber.join(_JOIN_S)  # before the caller closes the source under the thread
-            raise
-        except Exception as problem:  # noqa: BLE001 run_stop must follow run_start, whatever broke
-            ending = Ending(RunOutcome.FAILED, sentence_of(problem, "the run crashed"))
-            _log.error("the run ends: %s", ending.detail)
-            _log.debug("where it failed", exc_info=problem)
-        finally:
-            self._queue.close()
-        if ending.outcome is RunOutcome.STOPPED:
-            ending = Ending(self._stop.outcome, self._stop.requested or ending.detail)
-        yield recorder.stop(ending.outcome, ending.detail, self._source_statistics())
-
     def advise(self, note: AdviceNote) -> None:
         """Put an `advice` among the records. For any thread."""
         self._queue.note(note)
+
+    def begin(self) -> RunStart:
+        """The first record: what the run's results will rest on."""
+        provenance = provenance_of(self._setup, self._parts.engine.info, self._source.info)
+        expected = _smaller(self._source.info.n_fields, self._max_fields)
+        return self._account.start(self._order, self._setup.settings, provenance, expected)
+
+    def __enter__(self) -> "Run":
+        self._grabber.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None) -> bool:
+        self._queue.close()
+        if problem is None:
+            return False
+        self._source_returned = self._grabber.join(_JOIN_S)  # before the caller closes the source under the thread
+        self._loop.empty_slots()
+        if isinstance(problem, JournalError) or not isinstance(problem, Exception):
+            return False
+        self._ending = Ending(RunOutcome.FAILED, sentence_of(problem, "the run crashed"))
+        _log.error("the run ends: %s", self._ending.detail)
+        _log.debug("where it failed", exc_info=problem)
+        return True
+
+    @property
+    def goes_on(self) -> bool:
+        """Until the source has ended, or the run was stopped, and every field that was taken in has ended, too."""
+        return self._loop.goes_on
+
+    def take(self) -> Arrival | Note | None:
+        """A frame, a note, or None: nothing came within a moment, or the engine has no room for more."""
+        if self._stop.requested and self._may_take_no_more():
+            self._loop.take_no_more()
+        # A frame is due at any time, unless it is to be announced first.
+        return self._loop.take(frame_is_due=self._desk is None or self.ledger.open > 0)
+
+    def compute(self, taken: Arrival | Note | None) -> list[FieldJob | Note]:
+        """Fit a frame to the model and run the engine when it is due; the fields that have ended, in trigger order."""
+        return self._loop.compute(taken)
+
+    def count(self, ended: FieldJob | Note) -> Record:
+        """The record of a field or a note: its trigger has its one end in the ledger, and the counts include it."""
+        return self._account.count(ended)
+
+    def settle(self) -> Iterator[FieldJob | Note]:
+        """After the last step: let go of the source, and end what has no end by now. Each must be counted before the next."""
+        self._loop.empty_slots()
+        self._queue.close()
+        self._source_returned = self._grabber.join(_JOIN_S)
+        unexposed = self._desk.close(self._stop.requested or "it has ended") if self._desk else []
+        self.ledger.seal()
+        yield from self._loop.refuse_rest()
+        if self._parts.crops is not None and (note := self._parts.crops.drain()) is not None:
+            yield note
+        skipped = {trigger.trigger_id for trigger in unexposed}
+        for trigger_id, field_index in self.ledger.left():
+            now_ns = time.monotonic_ns()
+            job = FieldJob(Frame(trigger_id, field_index, "lost", None, self._source.info.um_per_px, now_ns, now_ns))
+            if trigger_id in skipped:
+                job.end(FieldStatus.SKIPPED, "the run ended before this field was exposed")
+            else:
+                job.end(FieldStatus.LOST, "the run ended before the frame of this field came")
+            yield job
+
+    def end(self) -> RunStop:
+        """The last record: outcome, sums, differential, and what the source has lost."""
+        ending = self._ending or self._loop.ending
+        if ending is None:
+            ending = Ending(RunOutcome.FAILED, "the loop ended without a reason; report this defect.")
+        if ending.outcome is RunOutcome.STOPPED:
+            ending = Ending(self._stop.outcome, self._stop.requested or ending.detail)
+        return self._account.stop(ending.outcome, ending.detail, self._source_statistics())
+
+    def records(self) -> Iterator[Record]:
+        """All of it for whoever has no controller: `run_start`, every field and note, `run_stop`."""
+        yield self.begin()
+        with self:
+            while self.goes_on:
+                for ended in self.compute(self.take()):
+                    yield self.count(ended)
+            for ended in self.settle():
+                yield self.count(ended)
+        yield self.end()
+
+    def _may_take_no_more(self) -> bool:
+        """A stop lets accepted triggers end as they would have, unless nothing more can be recorded."""
+        if self._desk is None or self._stop.outcome is RunOutcome.FAILED:
+            return True
+        return self._desk.finish(self._stop.requested) and (self._exposures is None or self._exposures.is_certain)
 
     def _source_statistics(self) -> SourceStatistics | None:
         if not self._source_returned:
@@ -123,71 +167,19 @@ class Run:
             _log.warning("%s", sentence_of(problem, "the source could not say what it has lost"))
             return None
 
-    def _expects(self) -> bool:
-        """Whether a frame is due: always, unless it is first to be announced."""
-        return self._desk is None or self.ledger.open > 0
 
-    def _may_close(self) -> bool:
-        """A stop lets accepted triggers end as they would have, unless nothing more can be recorded."""
-        if self._desk is None or self._stop.outcome is RunOutcome.FAILED:
-            return True
-        return self._desk.finish(self._stop.requested) and (self._exposures is None or self._exposures.is_certain)
+def run_fields(source: FrameSource, engine: Engine, bundle: Bundle, settings: EdgeSettings) -> Iterator[FieldRecord]:
+    """Every field of a source, without a stream: for evaluation, calibration and tests. `engine` is as from `engine_for`.
 
-    def _news(self) -> Iterator[Job | Note]:
-        yield from self.loop.fields()
-        self._queue.close()
-        self._source_returned = self._grabber.join(_JOIN_S)
-        unexposed = self._desk.close(self._stop.requested or "it has ended") if self._desk else []
-        self.ledger.seal()
-        yield from self.loop.refuse_rest(0.0)
-        if self._crops is not None and (note := self._crops.drain()) is not None:
-            yield note
-        yield from self._left({trigger.trigger_id for trigger in unexposed})
-
-    def _left(self, unexposed: set[str]) -> Iterator[Job]:
-        """What has no frame by now ends here: each trigger ends once, whatever became of the source."""
-        now_ns = time.monotonic_ns()
-        for trigger_id, field_index in self.ledger.left():
-            job = Job(Frame(trigger_id, field_index, "lost", None, self._source.info.um_per_px, now_ns, now_ns))
-            if trigger_id in unexposed:
-                job.end(FieldStatus.SKIPPED, "the run ended before this field was exposed")
-            else:
-                job.end(FieldStatus.LOST, "the run ended before the frame of this field came")
-            yield job
-
-    def _record(self, recorder: Recorder, news: Job | Note) -> Record:
-        if isinstance(news, Job):
-            return recorder.field(news)
-        if isinstance(news, AdviceNote):
-            _log.warning("advice to the scanner: %s, %s", news.advice, news.reason)
-            return recorder.advice(news)
-        _log.log(logging.WARNING if news.severity == "warning" else logging.INFO, "%s", news.message)
-        return recorder.event(news)
-
-    def _provenance(self) -> Provenance:
-        bundle, source, engine = self._setup.bundle, self._source.info, self._engine.info
-        return Provenance(
-            bundle_id=bundle.bundle_id,
-            bundle_name=bundle.manifest.name,
-            bundle_trained=bundle.manifest.training.trained,
-            bundle_signer=self._setup.bundle_signer,
-            engine=str(engine),
-            engine_precision=engine.precision,
-            engine_key=engine.key,
-            engine_plan_sha256=engine.plan_sha256,
-            engine_parity=engine.parity,
-            profile_sha256=self._setup.profile_sha256,
-            profile_signer=self._setup.profile_signer,
-            configuration_sha256=self._setup.settings.sha256(),
-            leukostream_version=VERSION,
-            host=platform.node(),
-            source=source.uri,
-            um_per_px=source.um_per_px,
-            frame_width_px=source.width_px,
-            frame_height_px=source.height_px,
-            camera=source.camera,
-            is_synthetic=source.is_synthetic,
-        )
+    Raises `LeukoError` with the run's detail when the run fails; a single field that failed is a record like any other.
+    """
+    order = RunStartCommand(cmd_id="local", run_id=str(uuid.uuid4()))
+    parts = Parts(source, engine, plan_for(source.info, bundle))
+    for record in Run(Setup(settings, bundle), parts, order, StopSwitch()).records():
+        if isinstance(record, FieldRecord):
+            yield record
+        elif isinstance(record, RunStop) and record.outcome is RunOutcome.FAILED:
+            raise LeukoError(record.detail)
 
 
 def _paced(source: FrameSource | TriggeredSource, desk: TriggerDesk | None, timeout_s: float) -> FrameSource:
@@ -197,17 +189,6 @@ def _paced(source: FrameSource | TriggeredSource, desk: TriggerDesk | None, time
             "report this defect."
         )
     return Exposures(cast("TriggeredSource", source), desk, timeout_s) if desk else source
-
-
-def _check_engine(engine: Engine, plan: FitPlan) -> None:
-    info = engine.info
-    have, need = (info.frame_width_px, info.frame_height_px), (plan.engine_width_px, plan.engine_height_px)
-    if have != need:
-        raise ConfigError(f"the engine takes frames of {have} px but this source needs {need} px; open it for this source.")
-    if info.max_batch < plan.n_tiles:
-        raise ConfigError(
-            f"one field takes {plan.n_tiles} engine frames but a batch holds {info.max_batch}; raise `max_batch`."
-        )
 
 
 def _smaller(one: int | None, other: int | None) -> int | None:

@@ -1,10 +1,12 @@
-"""From jobs to records: numbers them, keeps the running counts, and closes the ledger's entries."""
+"""The account of one run: every ended field is counted and closed in the ledger, and becomes the next record."""
 
+import logging
+import platform
 import time
 from collections.abc import Callable
 from datetime import datetime, timezone
 
-from edge.camera.frame import SourceNote
+from edge.camera.frame import SourceInfo, SourceNote
 from edge.contracts.messages import RunStartCommand
 from edge.contracts.records import (
     Advice,
@@ -18,14 +20,18 @@ from edge.contracts.records import (
     SourceStatistics,
     StagePosition,
 )
+from edge.contracts.version import VERSION
 from edge.counting import RunningCounts
-from edge.pipeline.arrivals import AdviceNote
-from edge.pipeline.job import Job
+from edge.engine.base import EngineInfo
+from edge.pipeline.field_job import FieldJob
+from edge.pipeline.intake import AdviceNote, Note
 from edge.pipeline.ledger import Ledger
-from edge.settings import EdgeSettings
+from edge.settings import EdgeSettings, Setup
+
+_log = logging.getLogger(__name__)
 
 
-class Recorder:
+class RunAccount:
     """Makes every record of one run, in the order of its calls. Used by the thread that owns the engine."""
 
     def __init__(self, run_id: str, ledger: Ledger, clock: Callable[[], int] = time.monotonic_ns) -> None:
@@ -56,7 +62,17 @@ class Recorder:
             settings=settings.model_dump(mode="json"),
         )
 
-    def field(self, job: Job) -> FieldRecord:
+    def count(self, ended: FieldJob | Note) -> FieldRecord | Event | Advice:
+        """The next record: a field that has ended, with the counts up to it, or a note, which goes to the log, too."""
+        if isinstance(ended, FieldJob):
+            return self.field(ended)
+        if isinstance(ended, AdviceNote):
+            _log.warning("advice to the scanner: %s, %s", ended.advice, ended.reason)
+            return self.advice(ended)
+        _log.log(logging.WARNING if ended.severity == "warning" else logging.INFO, "%s", ended.message)
+        return self.event(ended)
+
+    def field(self, job: FieldJob) -> FieldRecord:
         """The end of one trigger. Raises ValueError when it had ended already."""
         frame, status, findings = job.frame, job.status, job.findings
         if status is None:
@@ -131,3 +147,30 @@ class Recorder:
 
 def _wall_time() -> str:
     return datetime.now(timezone.utc).isoformat(timespec="milliseconds")
+
+
+def provenance_of(setup: Setup, engine: EngineInfo, source: SourceInfo) -> Provenance:
+    """What a run's results rest on: model, engine, calibration, settings, versions, camera."""
+    bundle = setup.bundle
+    return Provenance(
+        bundle_id=bundle.bundle_id,
+        bundle_name=bundle.manifest.name,
+        bundle_trained=bundle.manifest.training.trained,
+        bundle_signer=setup.bundle_signer,
+        engine=str(engine),
+        engine_precision=engine.precision,
+        engine_key=engine.key,
+        engine_plan_sha256=engine.plan_sha256,
+        engine_parity=engine.parity,
+        profile_sha256=setup.profile_sha256,
+        profile_signer=setup.profile_signer,
+        configuration_sha256=setup.settings.sha256(),
+        leukostream_version=VERSION,
+        host=platform.node(),
+        source=source.uri,
+        um_per_px=source.um_per_px,
+        frame_width_px=source.width_px,
+        frame_height_px=source.height_px,
+        camera=source.camera,
+        is_synthetic=source.is_synthetic,
+    )

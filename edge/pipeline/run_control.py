@@ -1,20 +1,130 @@
-"""The `RunControl` of a process that performs one run."""
+"""Who commands a run and who ends it: what the stream may ask of the pipeline, and what the pipeline tells the stream.
+
+The stream's thread calls `RunControl`; no call blocks. In the other direction the only path is the journal: every record of a
+run is appended by one thread, and `Journal.on_append` calls the stream back in that thread.
+"""
 
 import json
 import threading
 from collections import OrderedDict
-from typing import Literal
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
 
 from edge.contracts.messages import Accepted, Rejected, RunStartCommand, RunStopCommand, TriggerCommand
+from edge.contracts.records import FieldStatus, RunOutcome
 from edge.journal.base import Journal
-from edge.pipeline.backlog import Backlog
-from edge.pipeline.control import ControlState, Phase
+from edge.pipeline.intake import AdviceNote
 from edge.pipeline.ledger import Ledger
-from edge.pipeline.stop import StopSwitch
 from edge.pipeline.trigger_desk import TriggerDesk
+
+Phase = Literal["waiting", "running", "stopping", "finished"]
 
 _ANSWERS = 1024
 """Answers remembered, so that a repeated command gets the same one."""
+
+
+class StopSwitch:
+    """Set by a signal handler, the stream's thread or a test; looked at by the loop.
+
+    Plain attributes and no lock: a signal handler may interrupt the very thread that would hold the lock.
+    """
+
+    def __init__(self) -> None:
+        self.requested = ""
+        self.outcome = RunOutcome.STOPPED
+
+    def stop(self, reason: str, outcome: RunOutcome = RunOutcome.STOPPED) -> None:
+        """Ask the run to finish what it took in and to end with `outcome`. The first reason stays; it is never empty."""
+        if not self.requested:
+            self.outcome = outcome
+            self.requested = reason
+
+
+@dataclass(frozen=True, slots=True)
+class ControlState:
+    """A consistent view of the run at one moment.
+
+    `run_id` is None until a run was accepted. `open_triggers` have not ended yet; `fields` counts those that have.
+    `open_trigger_ids` were announced, and `trigger_until` is the credit for more; None when the source paces itself.
+    `queue_fields` wait for the engine.
+    """
+
+    phase: Phase
+    run_id: str | None = None
+    open_triggers: int = 0
+    open_trigger_ids: tuple[str, ...] = ()
+    trigger_until: int | None = None
+    fields: dict[FieldStatus, int] = field(default_factory=dict)
+    queue_fields: int = 0
+
+
+class RunControl(Protocol):
+    """Commands of the controller. Safe to call from one thread that is not the pipeline's.
+
+    Commands are idempotent: a repeated `cmd_id` gets the answer it got the first time, whatever happened in between. They raise
+    `StreamError` when the journal, which knows what happened, cannot be read.
+    """
+
+    def start(self, command: RunStartCommand) -> Accepted | Rejected:
+        """Begin the named run; `run_start` follows through the journal. Rejects `duplicate_run`, `busy` and `state`."""
+        ...
+
+    def trigger(self, command: TriggerCommand) -> Accepted | Rejected | None:
+        """Announce an exposure. None: the answer comes through `answers`, once the journal holds the trigger.
+
+        Rejects `unsupported` when the source paces itself, `credit`, `duplicate_trigger`, `unknown_run` and `state`.
+        """
+        ...
+
+    def answers(self) -> list[Accepted | Rejected]:
+        """Answers to commands that have become due since the last call."""
+        ...
+
+    def trigger_until(self) -> int | None:
+        """How many triggers may be announced in all; None when the source paces itself."""
+        ...
+
+    def waiting(self, run_id: str, n_records: int) -> None:
+        """So many records of a run wait for their acknowledgement."""
+        ...
+
+    def stop(self, command: RunStopCommand) -> Accepted | Rejected:
+        """Finish what was taken in, then end the run. Accepted also once the run has ended; rejects `unknown_run`."""
+        ...
+
+    def state(self) -> ControlState:
+        """Where the run stands; for QUERY, PONG and WELCOME."""
+        ...
+
+
+class Backlog:
+    """Holds the scanner back while too many records wait for their acknowledgement. Safe for two threads.
+
+    Advises `pause` above `limit` of them, and `resume` once half are acknowledged. `hold` stops the credit for triggers; a
+    source that paces itself cannot be held.
+    """
+
+    def __init__(self, limit: int, advise: Callable[[AdviceNote], None], hold: Callable[[bool], None] | None) -> None:
+        self._limit = limit
+        self._advise = advise
+        self._hold = hold
+        self._paused = False
+        self._lock = threading.Lock()
+
+    def look(self, waiting: int) -> None:
+        """So many records of the run are journalled and not acknowledged."""
+        with self._lock:
+            if self._paused == (waiting > (self._limit // 2 if self._paused else self._limit)):
+                return
+            self._paused = not self._paused
+            if self._hold is not None:
+                self._hold(self._paused)
+            if self._paused:
+                reason = f"{waiting} records wait for their acknowledgement; nothing is lost, but expose no further field yet."
+                self._advise(AdviceNote("pause", reason))
+            else:
+                self._advise(AdviceNote("resume", f"{waiting} records wait for their acknowledgement."))
 
 
 class SingleRun:
@@ -32,6 +142,7 @@ class SingleRun:
         self._started = threading.Event()
         self._command: RunStartCommand | None = None
         self._ledger: Ledger | None = None
+        self._queue_fields: Callable[[], int] = lambda: 0
         self._finished = False
         self._answers: OrderedDict[str, Accepted | Rejected] = OrderedDict()
 
@@ -110,7 +221,7 @@ class SingleRun:
             left = self._ledger.left() if self._ledger else []
             ended = self._ledger.ended() if self._ledger else {}
             announced = tuple(trigger_id for trigger_id, _ in left) if self._desk else ()
-            return ControlState(self._phase(), run_id, len(left), announced, self.trigger_until(), ended)
+            return ControlState(self._phase(), run_id, len(left), announced, self.trigger_until(), ended, self._queue_fields())
 
     def _phase(self) -> Phase:
         if self._finished:
@@ -125,11 +236,13 @@ class SingleRun:
         with self._lock:
             return self._command
 
-    def running(self, ledger: Ledger, backlog: Backlog | None = None) -> None:
-        """The run has begun; `ledger` answers for its triggers from now on, `backlog` is told what the controller leaves."""
+    def running(self, ledger: Ledger, backlog: Backlog | None = None, queue_fields: Callable[[], int] = lambda: 0) -> None:
+        """The run has begun; `ledger` answers for its triggers from now on, `backlog` is told what the controller leaves, and
+        `queue_fields` says how many fields wait for the engine."""
         with self._lock:
             self._ledger = ledger
             self._backlog = backlog
+            self._queue_fields = queue_fields
 
     def finished(self) -> None:
         """The run's `run_stop` is in the journal."""

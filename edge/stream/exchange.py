@@ -26,7 +26,7 @@ from edge.contracts.messages import (
 )
 from edge.contracts.version import VERSION
 from edge.journal.base import Journal
-from edge.pipeline.control import RunControl
+from edge.pipeline.run_control import RunControl
 from edge.stream.codec import MessageError, decode_to_edge, encode
 from edge.stream.credit import Cursor
 from edge.stream.lease import Lease

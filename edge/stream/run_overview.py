@@ -2,7 +2,7 @@
 
 from edge.contracts.messages import Query, Rejected, RunInfo, State
 from edge.journal.base import Journal
-from edge.pipeline.control import RunControl
+from edge.pipeline.run_control import RunControl
 
 _NEWEST = 16
 _MOST = 64

@@ -9,7 +9,7 @@ import zmq
 
 from edge.contracts.errors import StreamError
 from edge.journal.base import Journal
-from edge.pipeline.control import RunControl
+from edge.pipeline.run_control import RunControl
 from edge.stream.codec import MAX_TO_EDGE_BYTES
 from edge.stream.delivery import deliver
 from edge.stream.exchange import Exchange, Posted

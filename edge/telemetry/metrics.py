@@ -9,7 +9,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from edge.engine.base import EngineInfo
-from edge.pipeline.control import Phase
+from edge.pipeline.run_control import Phase
 from edge.telemetry.snapshot import Look
 from edge.telemetry.tally import BOUNDS_S, WHOLE, Histogram, Tally
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from edge.journal.base import Journal
-from edge.pipeline.control import Phase, RunControl
+from edge.pipeline.run_control import Phase, RunControl
 from edge.stream.run_overview import Runs
 from edge.stream.server import EdgeServer
 
@@ -31,7 +31,7 @@ Look = Callable[[], Vitals]
 """Safe to call from any thread; waits for nobody but for the short locks of what it looks at."""
 
 
-def look_at(control: RunControl, journal: Journal, server: EdgeServer, queue_fields: Callable[[], int]) -> Look:
+def look_at(control: RunControl, journal: Journal, server: EdgeServer) -> Look:
     """How an edge that serves a run is looked at."""
     runs = Runs(journal, control)
 
@@ -44,7 +44,7 @@ def look_at(control: RunControl, journal: Journal, server: EdgeServer, queue_fie
             open_triggers=state.open_triggers,
             last_seq=last_seq,
             lag=lag,
-            queue_fields=queue_fields(),
+            queue_fields=state.queue_fields,
             sessions=server.sessions,
             refused=server.refused,
             rejects=server.rejects,

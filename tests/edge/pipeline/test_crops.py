@@ -20,9 +20,10 @@ from edge.camera.tiff_store import TiffStore
 from edge.contracts.errors import EngineError, SourceError
 from edge.contracts.messages import RunStartCommand
 from edge.contracts.records import Event, FieldRecord, Record, RunStop
-from edge.pipeline import Run, StopSwitch, crops, opened, parts
+from edge.pipeline import Run, StopSwitch, crops, opened
+from edge.pipeline import parts as pipeline_parts
 from edge.pipeline.crops import INDEX, CropStore, crop_of
-from edge.pipeline.job import Findings
+from edge.pipeline.field_job import Findings
 from edge.settings import Setup, resolve
 
 pytestmark = pytest.mark.timeout(60)
@@ -156,7 +157,7 @@ def test_a_run_that_cannot_begin_leaves_no_folder_in_the_way(
 
     settings = prepared.settings.model_copy(update={"keep_frames": tmp_path / "frames"})
     with monkeypatch.context() as patched:
-        patched.setattr(parts, "engine_for", refuse)
+        patched.setattr(pipeline_parts, "engine_for", refuse)
         with pytest.raises(EngineError), opened(replace(prepared, settings=settings)):
             pass
     assert not {tmp_path / "frames", tmp_path / "crops"} & set(tmp_path.iterdir())
@@ -185,7 +186,7 @@ def prepared(tmp_path: Path) -> Setup:
 def run_with_crops(setup: Setup) -> list[Record]:
     with opened(setup) as parts:
         order = RunStartCommand(cmd_id="c", run_id="r")
-        run = Run(setup, parts.source, parts.engine, parts.plan, order, StopSwitch(), crops=parts.crops)
+        run = Run(setup, parts, order, StopSwitch())
         return list(run.records())
 
 

@@ -8,16 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.stand_ins import BROKEN, ListSource, StandInEngine, StandInWork, frame_of
 
-from edge.camera.frame import Frame, SourceNote, SourceTimeout
+from edge.camera.frame import Frame, SourceTimeout
 from edge.contracts.errors import EngineError, SourceError
 from edge.contracts.records import FieldStatus, RunOutcome
-from edge.pipeline.batching import Batching
 from edge.pipeline.engine_loop import EngineLoop
-from edge.pipeline.field_queue import FieldQueue
-from edge.pipeline.grabber import Grabber
-from edge.pipeline.job import Job
+from edge.pipeline.field_job import Batching, FieldJob
+from edge.pipeline.intake import AdviceNote, FieldQueue, Grabber, Note
 from edge.pipeline.ledger import Ledger
-from edge.pipeline.stop import StopSwitch
+from edge.pipeline.run_control import StopSwitch
 from edge.settings import Policy
 
 pytestmark = pytest.mark.timeout(30)
@@ -56,20 +54,27 @@ class Rig:
         self.queue = FieldQueue(queue_fields, policy)
         engine = engine or StandInEngine(max_batch=capacity * self.work.n_tiles)
         batching = Batching(capacity, max_delay_ns)
-        self.loop = EngineLoop(engine, self.work, self.queue, batching, stop or StopSwitch(), silence_limit_s)
+        self.loop = EngineLoop(engine, self.work, self.queue, batching, silence_limit_s)
         grabber = Grabber(source, self.queue, self.ledger, max_fields)
         grabber.start()
-        self.jobs: list[Job] = []
-        self.notes: list[SourceNote] = []
-        for news in self.loop.fields():
-            if isinstance(news, Job):
-                self.jobs.append(news)
-                assert news.status is not None
-                self.ledger.close(news.frame.trigger_id, news.status)
-            else:
-                self.notes.append(news)
+        self.jobs: list[FieldJob] = []
+        self.notes: list[Note] = []
+        while self.loop.goes_on:
+            if stop is not None and stop.requested:
+                self.loop.take_no_more()
+            for ended in self.loop.compute(self.loop.take()):
+                self._note_down(ended)
+        self.loop.empty_slots()
         self.queue.close()
         assert grabber.join(5)
+
+    def _note_down(self, ended: FieldJob | Note) -> None:
+        if isinstance(ended, FieldJob):
+            self.jobs.append(ended)
+            assert ended.status is not None
+            self.ledger.close(ended.frame.trigger_id, ended.status)
+        else:
+            self.notes.append(ended)
 
     @property
     def ends(self) -> list[FieldStatus | None]:
@@ -178,4 +183,4 @@ def test_slots_keep_their_addresses_and_batches_their_size() -> None:
 def test_a_repeated_frame_is_noted_and_not_counted() -> None:
     rig = Rig(ListSource([frame_of(0), frame_of(1), frame_of(1), frame_of(0), frame_of(2)]))
     assert rig.ends == [OK, OK, OK]
-    assert [note.code for note in rig.notes] == ["repeated_frame"] * 2
+    assert [note.code for note in rig.notes if not isinstance(note, AdviceNote)] == ["repeated_frame"] * 2

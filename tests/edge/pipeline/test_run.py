@@ -20,7 +20,7 @@ from edge.contracts.messages import RunStartCommand
 from edge.contracts.records import Event, FieldRecord, FieldStatus, Record, RunOutcome, RunStart, RunStop
 from edge.engine.base import Engine
 from edge.journal.memory_journal import MemoryJournal
-from edge.pipeline import Run, StopSwitch, engine_for, opened, run_fields
+from edge.pipeline import Parts, Run, StopSwitch, engine_for, opened, run_fields
 from edge.pipeline.cell_work import plan_for
 from edge.settings import EdgeSettings, Setup, resolve
 
@@ -85,7 +85,7 @@ def records_of(bundle: Bundle, engine: Engine, source: ListSource, stop_at: int 
     stop = StopSwitch()
     order = RunStartCommand(cmd_id="c", run_id="r", slide_id="s1")
     records = []
-    for record in Run(setup, source, engine, plan_for(source.info, bundle), order, stop).records():
+    for record in Run(setup, Parts(source, engine, plan_for(source.info, bundle)), order, stop).records():
         records.append(record)
         if len(records) == stop_at:
             stop.stop("asked")
@@ -175,14 +175,7 @@ def test_run_start_says_what_the_results_depend_on(bundle: Bundle, engine: Engin
 def test_an_engine_for_another_camera_is_refused(bundle: Bundle, engine: Engine) -> None:
     source = ListSource([], size_px=(158, 128))
     with pytest.raises(ConfigError, match="open it for this source"):
-        Run(
-            Setup(EdgeSettings(source="list:"), bundle),
-            source,
-            engine,
-            plan_for(source.info, bundle),
-            RunStartCommand(cmd_id="c", run_id="r"),
-            StopSwitch(),
-        )
+        Parts(source, engine, plan_for(source.info, bundle))
 
 
 def test_a_folder_with_a_damaged_file_from_resolve_to_journal(bundle: Bundle, tmp_path: Path) -> None:
@@ -195,7 +188,7 @@ def test_a_folder_with_a_damaged_file_from_resolve_to_journal(bundle: Bundle, tm
     journal = MemoryJournal()
     with opened(setup) as parts:
         order = RunStartCommand(cmd_id="c", run_id="r")
-        for record in Run(setup, parts.source, parts.engine, parts.plan, order, StopSwitch()).records():
+        for record in Run(setup, parts, order, StopSwitch()).records():
             journal.append(record)
     assert journal.finished("r")
     stop = RunStop.model_validate_json(journal.read("r", 0, 100)[-1][1])

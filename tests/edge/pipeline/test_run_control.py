@@ -6,8 +6,7 @@ from edge.contracts.messages import RunStartCommand, RunStopCommand, TriggerComm
 from edge.contracts.records import FieldStatus
 from edge.journal.memory_journal import MemoryJournal
 from edge.pipeline.ledger import Ledger
-from edge.pipeline.run_control import SingleRun
-from edge.pipeline.stop import StopSwitch
+from edge.pipeline.run_control import SingleRun, StopSwitch
 
 pytestmark = pytest.mark.timeout(10)
 

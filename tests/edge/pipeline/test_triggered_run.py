@@ -20,7 +20,7 @@ from edge.contracts.messages import RunStartCommand, TriggerCommand
 from edge.contracts.records import Event, FieldRecord, FieldStatus, Record, RunOutcome, RunStop
 from edge.engine.base import Engine
 from edge.journal.memory_journal import MemoryJournal
-from edge.pipeline import Run, StopSwitch, engine_for
+from edge.pipeline import Parts, Run, StopSwitch, engine_for
 from edge.pipeline.cell_work import plan_for
 from edge.pipeline.trigger_desk import TriggerDesk
 from edge.settings import EdgeSettings, Setup
@@ -90,7 +90,7 @@ def perform(
     setup = Setup(EdgeSettings.model_validate(given), bundle)
     order = RunStartCommand(cmd_id="c", run_id="r")
     records: list[Record] = []
-    for record in Run(setup, camera, engine, plan_for(INFO, bundle), order, stop, desk, frames).records():
+    for record in Run(setup, Parts(camera, engine, plan_for(INFO, bundle), frames), order, stop, desk).records():
         journal.append(record)
         if not records:
             for index in range(n):

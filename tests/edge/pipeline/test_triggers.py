@@ -12,9 +12,9 @@ from edge.contracts.errors import JournalError
 from edge.contracts.messages import Accepted, Rejected, TriggerCommand
 from edge.contracts.records import FieldStatus
 from edge.journal.memory_journal import MemoryJournal
-from edge.pipeline.arrivals import AdviceNote
-from edge.pipeline.backlog import Backlog
 from edge.pipeline.exposures import Exposures
+from edge.pipeline.intake import AdviceNote
+from edge.pipeline.run_control import Backlog
 from edge.pipeline.trigger_desk import TriggerDesk
 
 

@@ -16,8 +16,7 @@ from edge.contracts.messages import TriggerCommand
 from edge.journal.base import Journal
 from edge.journal.memory_journal import MemoryJournal
 from edge.journal.sqlite_journal import SqliteJournal
-from edge.pipeline.run_control import SingleRun
-from edge.pipeline.stop import StopSwitch
+from edge.pipeline.run_control import SingleRun, StopSwitch
 from edge.stream.client import Controller
 from edge.stream.codec import MAX_TO_EDGE_BYTES
 from edge.stream.curve_keys import EDGE, new_pair

@@ -10,8 +10,7 @@ from edge.contracts.errors import StreamError
 from edge.contracts.messages import Accepted, Resume, RunStartCommand
 from edge.contracts.records import RunStart
 from edge.journal.memory_journal import MemoryJournal
-from edge.pipeline.run_control import SingleRun
-from edge.pipeline.stop import StopSwitch
+from edge.pipeline.run_control import SingleRun, StopSwitch
 from edge.stream.client import Controller
 from edge.stream.server import EdgeServer
 from edge.stream.settings import ClientSettings, StreamSettings

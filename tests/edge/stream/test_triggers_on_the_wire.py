@@ -21,13 +21,11 @@ from edge.journal.base import Journal
 from edge.journal.interrupted import end_interrupted
 from edge.journal.memory_journal import MemoryJournal
 from edge.journal.sqlite_journal import SqliteJournal
-from edge.pipeline.arrivals import AdviceNote
-from edge.pipeline.backlog import Backlog
 from edge.pipeline.exposures import Exposures
-from edge.pipeline.job import Job
-from edge.pipeline.run_account import Recorder
-from edge.pipeline.run_control import SingleRun
-from edge.pipeline.stop import StopSwitch
+from edge.pipeline.field_job import FieldJob
+from edge.pipeline.intake import AdviceNote
+from edge.pipeline.run_account import RunAccount
+from edge.pipeline.run_control import Backlog, SingleRun, StopSwitch
 from edge.pipeline.trigger_desk import TriggerDesk
 from edge.stream.client import Controller
 from edge.stream.server import EdgeServer
@@ -89,7 +87,7 @@ class TriggeredRun:
         while (order := self.control.wait_for_start(0.02)) is None:
             if self.stop.requested:
                 return
-        recorder = Recorder(order.run_id, self.desk.ledger)
+        recorder = RunAccount(order.run_id, self.desk.ledger)
         recorder._next_seq = 1
         self._append(run_start(order.run_id).model_copy(update={"cmd_id": order.cmd_id}))
         self.control.running(self.desk.ledger, self.backlog)
@@ -99,7 +97,7 @@ class TriggeredRun:
             while self.advice:
                 self._append(recorder.advice(self.advice.pop(0)))
             try:
-                job = Job(exposures.read(0.02))
+                job = FieldJob(exposures.read(0.02))
             except SourceTimeout:
                 continue
             job.end(FieldStatus.EMPTY)

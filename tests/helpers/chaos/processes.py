@@ -12,12 +12,12 @@ from chaos.broken import DoubleNotebook, break_journal
 from chaos.chaos_plan import ChaosPlan
 from chaos.faulty_camera import BUNDLE, FaultyCamera, MadeUpEngine
 from edge.contracts.errors import LeukoError
-from edge.pipeline import Opened, StopSwitch
+from edge.pipeline import Parts, StopSwitch
 from edge.pipeline.cell_work import plan_for
 from edge.scanner.notebook import Notebook
 from edge.scanner.plan import ScanPlan
 from edge.scanner.scanner import Scanner
-from edge.service.logs import set_up_logging
+from edge.service.process import set_up_logging
 from edge.service.serve import serve_one_run
 from edge.settings import EdgeSettings, Setup
 
@@ -85,7 +85,7 @@ def _edge(plan: ChaosPlan, folder: Path, endpoint: str, boot: int) -> None:
     )
     if plan.broken == "forgetful edge":
         break_journal()
-    parts = Opened(camera, MadeUpEngine(plan.max_batch), plan_for(camera.info, BUNDLE))
+    parts = Parts(camera, MadeUpEngine(plan.max_batch), plan_for(camera.info, BUNDLE))
     _ends(lambda: serve_one_run(Setup(settings, BUNDLE), parts, StopSwitch()).exit_code)
 
 

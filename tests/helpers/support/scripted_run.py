@@ -18,8 +18,7 @@ from edge.contracts.records import (
     StageTimes,
 )
 from edge.journal.memory_journal import MemoryJournal
-from edge.pipeline.run_control import SingleRun
-from edge.pipeline.stop import StopSwitch
+from edge.pipeline.run_control import SingleRun, StopSwitch
 from edge.stream.server import EdgeServer
 
 WALL = "2030-01-02T03:04:05Z"

@@ -56,7 +56,7 @@ class Marks:
 
 
 @dataclass(slots=True)
-class Job:
+class FieldJob:
     """A field taken in; it is done once `status` is set, and then its image is gone."""
 
     frame: Frame
@@ -102,7 +102,7 @@ class Batch:
     """Fields that share one slot, each with the first of its rows."""
 
     slot: int
-    jobs: list[tuple[Job, int]] = field(default_factory=list)
+    jobs: list[tuple[FieldJob, int]] = field(default_factory=list)
     rows: int = 0
 
     def oldest_host_ns(self) -> int:
@@ -113,3 +113,21 @@ def rows_of(raw: RawDetections, first: int, n: int) -> RawDetections:
     """The outputs of one field: `n` rows from `first` on."""
     rows = slice(first, first + n)
     return RawDetections(raw.boxes[rows], raw.scores[rows], raw.labels[rows])
+
+
+@dataclass(frozen=True, slots=True)
+class Batching:
+    """`capacity` fields of one batch at most; a field waits `max_delay_ns` at most while the engine is busy."""
+
+    capacity: int
+    max_delay_ns: int
+
+    def is_due(self, n_fields: int, oldest_wait_ns: int, engine_is_idle: bool) -> bool:
+        """Whether to run a batch of `n_fields` whose oldest has been in memory for `oldest_wait_ns`.
+
+        An idle engine runs at once. Behind a running batch, a full one is queued so that the engine never pauses between the
+        two; a partial one may still fill up until its oldest field's deadline, or until the engine is idle.
+        """
+        if n_fields == 0:
+            return False
+        return n_fields >= self.capacity or engine_is_idle or oldest_wait_ns >= self.max_delay_ns

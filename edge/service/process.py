@@ -1,0 +1,50 @@
+"""What every serving process has around its main function: a log, and signals that end it in good order.
+
+The log is one line per message on standard error, and in a file if asked for. The first SIGINT or SIGTERM ends the run, the
+second one the process.
+"""
+
+import logging
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+from edge.contracts.errors import ConfigError
+from edge.pipeline.run_control import StopSwitch
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+def set_up_logging(level: str, file: Path | None) -> None:
+    """Send this process's log where the user wants it. Raises `ConfigError` when the file cannot be written."""
+    handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
+    if file is not None:
+        try:
+            handlers.append(logging.FileHandler(file, encoding="utf-8"))
+        except OSError as problem:
+            raise ConfigError(
+                f"log file {file} cannot be written ({problem.strerror}); give a path in a folder that exists."
+            ) from problem
+    logging.basicConfig(
+        level=level.upper(), handlers=handlers, force=True, format="%(asctime)s %(levelname)s %(threadName)s: %(message)s"
+    )
+
+
+@contextmanager
+def stop_on_signals(stop: StopSwitch) -> Iterator[None]:
+    """Within, a first signal throws the switch and gives the signals their default meaning back. Main thread only."""
+
+    def handle(number: int, _: FrameType | None) -> None:
+        stop.stop(f"{signal.Signals(number).name} was received")
+        for each in _SIGNALS:
+            signal.signal(each, signal.SIG_DFL)
+
+    before = [signal.signal(each, handle) for each in _SIGNALS]
+    try:
+        yield
+    finally:
+        for each, handler in zip(_SIGNALS, before, strict=True):
+            signal.signal(each, handler)
