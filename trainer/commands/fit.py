@@ -11,17 +11,14 @@ from rich.console import Console
 
 from edge.contracts.errors import ConfigError, DataError
 from trainer.checkpoint import Checkpoint, load_checkpoint, require_same
-from trainer.code_version import code_version
 from trainer.data.annotation import Annotation
 from trainer.data.compose.composer import Composer
-from trainer.data.compose.loading import TrainingImages, load_training_images
-from trainer.data.compose.training_set import TrainingSet
+from trainer.data.compose.training_set import TrainingImages, TrainingSet, load_training_images
 from trainer.data.image_store import ImageStore
-from trainer.data.provenance import describe, require_origins
+from trainer.data.provenance import code_version, describe, require_origins
 from trainer.data.split import HELP, parse_splits
 from trainer.loop.ranks import Ranks, choose_device, joined
-from trainer.loop.training_loop import LAST, Outcome
-from trainer.loop.training_loop import fit as train
+from trainer.loop.training_loop import LAST, Outcome, train
 from trainer.overrides import parse_assignment
 from trainer.recipe import Recipe, load_recipe
 from trainer.weights.pretrained import pretrained

@@ -10,7 +10,7 @@ from edge.contracts.bundle import Thresholds
 from edge.contracts.errors import ConfigError, DataError
 from trainer.checkpoint import require_same
 from trainer.data.annotation import Annotation
-from trainer.data.datasets import data_sha256
+from trainer.data.provenance import data_sha256
 from trainer.data.split import parse_plan
 from trainer.evaluation.target import Target, target_of
 from trainer.overrides import complaint

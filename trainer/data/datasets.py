@@ -1,6 +1,5 @@
 """A description of data sets (YAML) to annotations whose splits hold by original image."""
 
-import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -78,12 +77,3 @@ def load_datasets(description: Path, root: Path, split_by: str = "given", faults
     rows = divide(once, plan, content.group_patterns, faults)
     faults.within_limit(len(rows))
     return rows
-
-
-def data_sha256(annotations: list[Annotation]) -> str:
-    """Hex SHA-256 over names, splits, boxes, labels and image bytes, for a bundle's provenance."""
-    digest = hashlib.sha256()
-    for item in sorted(annotations, key=lambda a: (a.source, a.original)):
-        digest.update(f"{item.source}/{item.original}/{item.split}/{item.um_per_px}".encode())
-        digest.update(item.boxes_px.tobytes() + item.labels.tobytes() + item.path.read_bytes())
-    return digest.hexdigest()

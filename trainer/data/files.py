@@ -1,4 +1,4 @@
-"""Image files of data sets, read exactly as the edge reads them."""
+"""Files that others wrote: images, read exactly as the edge reads them, and texts."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -65,3 +65,13 @@ def originals(paths: Sequence[Path], folder: Path) -> list[str]:
     """A name for each image of a data set: its file's, without suffix; with its folder where several images share it."""
     stems = Counter(path.stem for path in paths)
     return [path.stem if stems[path.stem] == 1 else path.relative_to(folder).with_suffix("").as_posix() for path in paths]
+
+
+def read_text(path: Path) -> str:
+    """UTF-8 text, with or without the byte order mark that Windows tools put first. Raises `DataError`."""
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as problem:
+        raise DataError(f"{path} is not UTF-8 text (byte {problem.start}); save it again as UTF-8.") from problem
+    except OSError as problem:
+        raise DataError(f"{path} cannot be read ({problem.strerror}); correct its permissions or copy it again.") from problem

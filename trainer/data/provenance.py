@@ -1,13 +1,14 @@
-"""What a model was trained on, for its bundle and card."""
+"""What a model was made from, for its bundle and card: images, annotations and code."""
 
+import subprocess
 from collections import Counter
 from collections.abc import Iterable
 from hashlib import sha256
 from pathlib import Path
 
 from edge.contracts.cells import CELLS
+from edge.contracts.version import VERSION
 from trainer.data.annotation import UNTYPED_NEUTROPHIL, UNTYPED_WBC, Annotation
-from trainer.data.datasets import data_sha256
 from trainer.data.faults import OriginMissing
 from trainer.data.readers.description import load_description
 
@@ -42,6 +43,15 @@ def describe(description: Path, annotations: list[Annotation], left_out: Iterabl
     }
 
 
+def data_sha256(annotations: list[Annotation]) -> str:
+    """Hex SHA-256 over names, splits, boxes, labels and image bytes, for a bundle's provenance."""
+    digest = sha256()
+    for item in sorted(annotations, key=lambda a: (a.source, a.original)):
+        digest.update(f"{item.source}/{item.original}/{item.split}/{item.um_per_px}".encode())
+        digest.update(item.boxes_px.tobytes() + item.labels.tobytes() + item.path.read_bytes())
+    return digest.hexdigest()
+
+
 KEY_LENGTH = 8
 
 
@@ -53,3 +63,19 @@ def image_key(path: Path) -> str:
 def keys_of(joined: str) -> set[str]:
     """The image keys that `describe` wrote as one string."""
     return {joined[start : start + KEY_LENGTH] for start in range(0, len(joined), KEY_LENGTH)}
+
+
+def code_version() -> str:
+    """Version and, in a checkout, the commit (with a + when files differ from it)."""
+    root = Path(__file__).parents[2]
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(root), "describe", "--always", "--dirty=+", "--abbrev=12"],
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=True,
+        )
+        return f"{VERSION} ({done.stdout.strip()})"
+    except (OSError, subprocess.SubprocessError):
+        return VERSION

@@ -10,22 +10,23 @@ from edge.contracts.cells import INDEX, NAMES
 from trainer.evaluation.average_precision import Curve, class_curve, leukocyte_curve, mean_of_known
 from trainer.evaluation.bootstrap import bootstrap
 from trainer.evaluation.confusion import confusion_of, shows_one_typed_cell
-from trainer.evaluation.curves import curve_points
-from trainer.evaluation.detect import ImageResult, true_wbc
-from trainer.evaluation.operating_point import exact_limits, hits_of_class, truth_rows
+from trainer.evaluation.detect import WARM_UP_IMAGES, ImageResult, true_wbc
+from trainer.evaluation.operating_point import exact_limits, hits_of_class, truth_rows, worst_errors
 from trainer.evaluation.subsets import DENSE_FROM, SMALL_BELOW_UM, subsets_of
 from trainer.evaluation.summary import (
+    MAX_CURVE_POINTS,
     Abnormal,
     BootstrapLimits,
     ClassFigures,
     Counting,
+    CurvePoints,
     Figure,
     Figures,
     FoldFigures,
     LeukocyteFigures,
+    Spread,
+    Times,
 )
-from trainer.evaluation.timing import times_of
-from trainer.evaluation.worst import worst_errors
 
 ABNORMAL = ("blast", "promyelocyte", "myelocyte", "metamyelocyte", "lymphocyte_reactive")
 """The classes of which the reference reports a mean AP of their own: 0.899 (SSD300), 0.882 (YOLOv3-320)."""
@@ -159,3 +160,46 @@ def _limits(
 
 def _share(part: int, whole: int) -> Figure:
     return part / whole if whole else None
+
+
+def curve_points(curve: Curve) -> CurvePoints | None:
+    """Where the curve turns: at each hit and just before the next; evenly thinned when that is over `MAX_CURVE_POINTS`.
+
+    None without truth.
+    """
+    if not curve.n_truth:
+        return None
+    hits, n = np.flatnonzero(curve.is_true), len(curve.is_true)
+    turns = np.unique(np.concatenate((hits, hits[hits > 0] - 1, [n - 1] if n else []))).astype(np.int64)
+    if len(turns) > MAX_CURVE_POINTS:
+        turns = turns[np.linspace(0, len(turns) - 1, MAX_CURVE_POINTS).round().astype(np.int64)]
+    found = np.cumsum(curve.is_true)[turns]
+    return CurvePoints(
+        recall=_rounded(found / curve.n_truth),
+        precision=_rounded(found / (turns + 1)),
+        score=_rounded(curve.scores[turns]),
+    )
+
+
+def _rounded(values: np.ndarray[tuple[int], np.dtype[np.floating]]) -> tuple[float, ...]:
+    return tuple(np.round(values.astype(np.float64), 5).tolist())
+
+
+def times_of(results: Sequence[ImageResult]) -> Times:
+    """Median and percentiles over all images that were not warm-up."""
+    outside = f"without the first {WARM_UP_IMAGES} images of each engine"
+    engine = [result.engine_ms for result in results if result.engine_ms is not None]
+    whole = [result.whole_ms for result in results if result.whole_ms is not None]
+    return Times(
+        engine=spread_of(engine, f"the engine alone, batch 1, from its filled slot to its boxes; {outside}"),
+        whole=spread_of(whole, f"fit, engine and post-processing, from the decoded image to its cells; {outside}"),
+        on=tuple(sorted({result.engine for result in results})),
+    )
+
+
+def spread_of(times_ms: Sequence[float], timed: str) -> Spread:
+    """Percentiles by linear interpolation (numpy's default); null without a time."""
+    if not times_ms:
+        return Spread(median=None, p95=None, p99=None, n=0, timed=timed)
+    median, p95, p99 = (float(value) for value in np.percentile(times_ms, (50, 95, 99)))
+    return Spread(median=median, p95=p95, p99=p99, n=len(times_ms), timed=timed)

@@ -26,7 +26,7 @@ def division_of(data: Mapping[str, Any]) -> str:
 class Target:
     """A model, its scale and its thresholds. `open` gives an engine of one slot and one frame for a width and height in px.
 
-    `recipe` is what it was trained by, `data` what its training said of its images: see `fit`.
+    `recipe` is what it was trained by, `data` what its training said of its images: see `describe` in `data.provenance`.
     """
 
     model: MeasuredModel

@@ -7,10 +7,9 @@ from typing import Any
 
 from edge.contracts.bundle import CARD, MODEL, Bundle, Thresholds, class_table, write_bundle
 from trainer.checkpoint import Checkpoint
-from trainer.code_version import code_version
+from trainer.data.provenance import code_version
 from trainer.export.card import card
-from trainer.export.graph import to_onnx
-from trainer.export.half_weights import store_weights_as_half
+from trainer.export.graph import store_weights_as_half, to_onnx
 from trainer.models.detector import Detector
 from trainer.recipe import Recipe
 

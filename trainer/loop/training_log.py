@@ -59,7 +59,7 @@ class Clock:
         return self.images / max(1e-9, self.seconds - self.start_up_s)
 
 
-class Record:
+class TrainingLog:
     """Writes `losses.jsonl` and `tensorboard/` in the training's folder; only the first process has one."""
 
     def __init__(self, folder: Path, recipe: Recipe, step: int) -> None:
@@ -75,7 +75,7 @@ class Record:
         every = 2.0 if sys.stderr.isatty() else 60.0
         self._bar = tqdm(total=recipe.total_steps, initial=step, unit="step", desc=recipe.name, mininterval=every)
 
-    def __enter__(self) -> "Record":
+    def __enter__(self) -> "TrainingLog":
         return self
 
     def __exit__(self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None) -> None:

@@ -1,9 +1,11 @@
-"""The training loop."""
+"""The training loop, and how Ctrl-C and SIGTERM end it after the step at hand."""
 
-from collections.abc import Sequence
-from contextlib import ExitStack
+import signal
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 
 import torch
 
@@ -11,11 +13,10 @@ from edge.contracts.errors import DataError
 from trainer.checkpoint import Checkpoint, reason, save_checkpoint
 from trainer.data.compose.training_set import TrainingSet
 from trainer.loop.batches import Batch, Part, batches
-from trainer.loop.interrupt import stop_request
 from trainer.loop.optimiser_step import NotFinite
 from trainer.loop.ranks import Ranks
-from trainer.loop.training_log import Clock, Record
-from trainer.loop.training_state import Pretrain, Training
+from trainer.loop.training_log import Clock, TrainingLog
+from trainer.loop.training_state import Pretrain, TrainingState
 from trainer.recipe import Recipe
 
 LAST = "last.pt"
@@ -41,7 +42,7 @@ class Outcome:
         return self.checkpoint.finished
 
 
-def fit(
+def train(
     recipe: Recipe,
     training_sets: Sequence[TrainingSet],
     folder: Path,
@@ -57,12 +58,12 @@ def fit(
     `data` describes the data sets and is kept in the checkpoint. SIGINT and SIGTERM end it after the step at hand, with a
     checkpoint. Raises `DataError` when the loss stops being finite; the last checkpoint is then as it was.
     """
-    training = Training(recipe, data, ranks, resume, start_from, pretrain)
+    training = TrainingState(recipe, data, ranks, resume, start_from, pretrain)
     saved = training.step if resume else None
     clock = Clock()
     loss: list[float] = []
     with ExitStack() as stack:
-        record = stack.enter_context(Record(folder, recipe, training.step)) if ranks.first else None
+        log = stack.enter_context(TrainingLog(folder, recipe, training.step)) if ranks.first else None
         request = stack.enter_context(stop_request())
         stream = batches(recipe, training_sets, training.step, ranks.rank, ranks.count, ranks.device.type == "cuda")
         for batch in clock.timed(stream):
@@ -70,8 +71,8 @@ def fit(
             losses = _step(training, batch, folder)
             loss.append(sum(losses.values()))
             clock.images += recipe.phases[batch.phase].batch_size
-            if record:
-                record.step(training.step, batch, losses, rate, clock)
+            if log:
+                log.step(training.step, batch, losses, rate, clock)
             stopping = ranks.total([float(request.asked)])[0] > 0
             if stopping or training.step % recipe.checkpoint_every_steps == 0:
                 saved = _save(training, folder, clock)
@@ -82,7 +83,7 @@ def fit(
     return Outcome(training.snapshot(clock.seconds), loss, clock.images_per_s, clock.waiting_share, clock.start_up_s)
 
 
-def _step(training: Training, batch: Batch, folder: Path) -> dict[str, float]:
+def _step(training: TrainingState, batch: Batch, folder: Path) -> dict[str, float]:
     # Whatever a network draws at random follows from the seed and the step, so that a resumed run draws the same.
     torch.manual_seed((training.recipe.seed * 1_000_003 + training.step) * 1024 + training.ranks.rank)
     try:
@@ -97,7 +98,7 @@ def _step(training: Training, batch: Batch, folder: Path) -> dict[str, float]:
     return losses
 
 
-def _keep(parts: Sequence[Part], training: Training, folder: Path) -> str:
+def _keep(parts: Sequence[Part], training: TrainingState, folder: Path) -> str:
     """Write the images and cells that gave no finite loss; returns a phrase that names file and samples."""
     rank = training.ranks.rank
     path = folder / (f"bad_batch_{rank}.pt" if rank else "bad_batch.pt")
@@ -121,7 +122,33 @@ def _keep(parts: Sequence[Part], training: Training, folder: Path) -> str:
     return f"{named}, kept in {path}"
 
 
-def _save(training: Training, folder: Path, clock: Clock) -> int:
+def _save(training: TrainingState, folder: Path, clock: Clock) -> int:
     if training.ranks.first:
         save_checkpoint(folder / LAST, training.snapshot(clock.seconds))
     return training.step
+
+
+@dataclass(slots=True)
+class Request:
+    """Whether somebody asked to stop."""
+
+    asked: bool = False
+
+
+@contextmanager
+def stop_request() -> Iterator[Request]:
+    """Catch the first signal; the second one ends the process at once, as if nothing had caught it."""
+    request = Request()
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        request.asked = True
+        signal.signal(number, before[signal.Signals(number)])
+
+    for number in before:
+        signal.signal(number, ask)
+    try:
+        yield request
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

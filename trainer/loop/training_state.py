@@ -20,7 +20,7 @@ Pretrain = Callable[[Detector], dict[str, Any]]
 """Sets pretrained weights and says whose they are."""
 
 
-class Training:
+class TrainingState:
     """Model, averaged weights, optimiser and the number of steps done.
 
     `resume` continues a training of the same recipe; `start_from` only gives its weights, `pretrain` those of the trunk.

@@ -1,10 +1,15 @@
-"""The interface of a detector."""
+"""The interface of a detector, and how it reads the key `options` of a recipe."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
+from pydantic import ValidationError
 from torch import Tensor, nn
+
+from edge.contracts.base import Strict, explain
+from edge.contracts.errors import ConfigError
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,3 +53,14 @@ class Detector(nn.Module, ABC):
 
         A sum, so that a batch may be cut into parts (gradient accumulation, several processes) without changing the result.
         """
+
+
+Options = TypeVar("Options", bound=Strict)
+
+
+def validated(kind: type[Options], options: Mapping[str, object]) -> Options:
+    """`options` as a `kind`. Raises `ConfigError` for an unknown key or a value out of range."""
+    try:
+        return kind.model_validate(dict(options))
+    except ValidationError as problem:
+        raise ConfigError(f"`options` cannot be used: {explain(problem)}; correct the recipe.") from problem

@@ -8,10 +8,8 @@ from torch import Tensor, nn
 
 from edge.contracts.errors import ConfigError
 from trainer.models.detector import Detector, Targets
-from trainer.models.yolo_assign import assign
-from trainer.models.yolo_head import YoloHead
-from trainer.models.yolo_loss import yolo_loss
-from trainer.models.yolo_options import read_options, scaled_anchors
+from trainer.models.yolo_head import YoloHead, read_options, scaled_anchors
+from trainer.models.yolo_loss import assign, yolo_loss
 
 ANCHORS_PER_HEAD = 3
 

@@ -3,9 +3,47 @@
 import torch
 from torch import Tensor, nn
 
-from trainer.models.darknet53 import Darknet53
 from trainer.models.layers import ConvBlock
 from trainer.models.yolo_detector import YoloDetector, output_layer, start_quiet
+
+STAGES: tuple[tuple[int, int], ...] = ((64, 1), (128, 2), (256, 8), (512, 8), (1024, 4))
+"""Channels and residual blocks of each stage; every stage begins by halving the map."""
+
+
+class Residual(nn.Module):
+    """1x1 to half the channels, 3x3 back, and the input added."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.reduce = ConvBlock(channels, channels // 2, 1)
+        self.expand = ConvBlock(channels // 2, channels, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[N, C, H, W] -> [N, C, H, W]."""
+        out: Tensor = x + self.expand(self.reduce(x))
+        return out
+
+
+class Darknet53(nn.Module):
+    """The maps at strides 8, 16 and 32."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = ConvBlock(3, 32, 3)
+        self.stages = nn.ModuleList(
+            nn.Sequential(ConvBlock(channels // 2, channels, 3, 2), *(Residual(channels) for _ in range(blocks)))
+            for channels, blocks in STAGES
+        )
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """[N, 3, h, w] -> [N, 256, h/8, w/8], [N, 512, h/16, w/16], [N, 1024, h/32, w/32]."""
+        x = self.stem(images)
+        maps = []
+        for stage in self.stages:
+            x = stage(x)
+            maps.append(x)
+        return maps[2], maps[3], maps[4]
+
 
 # Round cells of nine diameters in equal ratios, 6 um (a giant platelet) to 21 um (the largest monocytes and smudges), as they
 # look in a 732 x 574 field at 0.13 um/px stretched to 416 x 416; smallest at stride 8. Neighbours differ by a sixth, so a round

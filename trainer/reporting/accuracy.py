@@ -5,12 +5,12 @@ from collections.abc import Collection, Sequence
 from edge.contracts.cells import CELLS
 from trainer.evaluation.summary import ClassFigures
 from trainer.reporting.formatting import FEW, NONE, figure, in_words
-from trainer.reporting.measured_run import Run
+from trainer.reporting.measured_run import MeasuredRun
 from trainer.reporting.reference import Reference
 from trainer.reporting.section import Cell, Section, Table
 
 
-def accuracy(runs: Sequence[Run], reference: Reference) -> Section:
+def accuracy(runs: Sequence[MeasuredRun], reference: Reference) -> Section:
     """Average precision per class and its means."""
     names = [*reference.classes, *(cell.name for cell in CELLS if cell.name not in reference.classes)]
     head = [Cell("class")]
@@ -69,7 +69,7 @@ def _published(reference: Reference, name: str) -> list[Cell]:
     return [Cell(figure(system.ap[column])) for system in reference.systems]
 
 
-def _common(runs: Sequence[Run], reference: Reference) -> tuple[Cell, ...]:
+def _common(runs: Sequence[MeasuredRun], reference: Reference) -> tuple[Cell, ...]:
     """The only means that are over the same classes."""
     own = [{name: row for name, row in run.summary.classes.items() if row.ap is not None} for run in runs]
     shared = [name for name in reference.classes if all(name in rows for rows in own)]
@@ -89,7 +89,7 @@ def _mean_of(values: Sequence[float | None]) -> float | None:
     return sum(known) / len(known) if known and len(known) == len(values) else None
 
 
-def _mean(runs: Sequence[Run], reference: Reference) -> tuple[Cell, ...]:
+def _mean(runs: Sequence[MeasuredRun], reference: Reference) -> tuple[Cell, ...]:
     cells = [Cell("mAP over each column's own classes")]
     for run in runs:
         cells += [Cell(str(sum(n for _, n in run.truths)), "ours")]
@@ -97,7 +97,7 @@ def _mean(runs: Sequence[Run], reference: Reference) -> tuple[Cell, ...]:
     return (*cells, *(Cell(figure(system.map)) for system in reference.systems))
 
 
-def _words(run: Run) -> str:
+def _words(run: MeasuredRun) -> str:
     summary = run.summary
     known = sum(n > 0 for _, n in run.truths)
     parts = [f"{run.name}: mAP {figure(summary.map)} over the {known} of {len(summary.classes)} classes with cells"]

@@ -1,12 +1,13 @@
-"""Confusion matrices as tables with tinted cells (the reference's Fig. 8)."""
+"""What is taken for what (the reference's Fig. 8): confusion matrices with tinted cells, and their mean accuracies."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
 
 from edge.contracts.cells import CELLS
 from trainer.evaluation.summary import Confusion
-from trainer.reporting.formatting import FEW, NONE, figure, in_words
-from trainer.reporting.mean_accuracy import classes, mean_accuracy
-from trainer.reporting.measured_run import Run
+from trainer.reporting.formatting import FEW, NONE, figure, in_words, listed
+from trainer.reporting.measured_run import MeasuredRun
 from trainer.reporting.reference import Matrix, Reference
 from trainer.reporting.section import Cell, Section, Table
 
@@ -19,7 +20,7 @@ SHORT = {cell.name: cell.abbreviation for cell in CELLS} | {
 }
 
 
-def confusion(runs: Sequence[Run], reference: Reference) -> Section:
+def confusion(runs: Sequence[MeasuredRun], reference: Reference) -> Section:
     """The means side by side, single-cell images as the reference tested them, every cell, then the reference's own."""
     tables = [mean_accuracy(runs, reference)]
     for run in runs:
@@ -72,3 +73,59 @@ def _tinted(share: float) -> Cell:
     """Ten steps; a share that is not 0 is never shown as 0."""
     text = "0" if share == 0 else "<.01" if share < 0.005 else f"{share:.2f}"
     return Cell(text, f"h{0 if share == 0 else max(1, round(share * 10))}")
+
+
+@dataclass(frozen=True, slots=True)
+class _System:
+    """`shares` is the diagonal: of each class with truth, the share called so."""
+
+    name: str
+    shares: Mapping[str, float]
+    mean: float | None
+    cells: int
+    look: str
+
+
+def mean_accuracy(runs: Sequence[MeasuredRun], reference: Reference) -> Table:
+    """Ours first. A model that met no single-cell image has dashes and takes no class from the others."""
+    systems = [_own_system(run.name, run.summary.confusion) for run in runs]
+    systems += [_published_system(matrix, reference) for matrix in reference.confusion]
+    shared = [name for name in reference.classes if all(name in one.shares for one in systems if one.shares)]
+    head = ("system", f"over the {classes(len(shared))} all have", "over its own classes", "own classes", "single cells")
+    rows = [
+        (
+            Cell(one.name, one.look),
+            Cell(figure(fmean(one.shares[name] for name in shared) if shared and one.shares else None), one.look),
+            Cell(figure(one.mean), one.look),
+            Cell(str(len(one.shares)), one.look),
+            Cell(f"{one.cells:,}", one.look),
+        )
+        for one in systems
+    ]
+    caption = "Mean accuracy on images with a single cell, over the same classes"
+    return Table(caption, tuple(map(Cell, head)), tuple(rows), _left_out(systems, shared, reference))
+
+
+def classes(n: int) -> str:
+    """`1 class`, `4 classes`."""
+    return f"{n} class{'' if n == 1 else 'es'}"
+
+
+def _own_system(name: str, matrix: Confusion) -> _System:
+    rows = zip(matrix.classes, matrix.shares, strict=True)
+    shares = {true: row[matrix.columns.index(true)] for true, row in rows if row is not None}
+    return _System(name, shares, matrix.mean_accuracy, matrix.n, "ours")
+
+
+def _published_system(matrix: Matrix, reference: Reference) -> _System:
+    shares = {name: matrix.rows[k][k] for k, name in enumerate(reference.classes)}
+    return _System(f"{reference.short}: {matrix.name}", shares, matrix.mean_accuracy, reference.cell_images, "")
+
+
+def _left_out(systems: Sequence[_System], shared: Sequence[str], reference: Reference) -> str:
+    """Which classes the common mean lacks and why; empty when it has them all."""
+    unseen = [in_words(name) for name in reference.classes if name not in shared]
+    foreign = dict.fromkeys(in_words(name) for one in systems for name in one.shares if name not in reference.classes)
+    parts = [f"{listed(unseen)}, for want of single-cell images"] if unseen else []
+    parts += [f"{listed(list(foreign))}, which the reference does not have"] if foreign else []
+    return f"Left out of the mean over the classes all have: {'; '.join(parts)}." if parts else ""

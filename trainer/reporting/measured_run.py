@@ -11,7 +11,7 @@ from trainer.evaluation.summary import Confusion, Summary
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class MeasuredRun:
     """One summary; `name` is its column in every table."""
 
     name: str
@@ -33,7 +33,7 @@ class Run:
         return [name for name, truth in self.truths if not truth]
 
 
-def load_runs(paths: Sequence[Path]) -> list[Run]:
+def load_runs(paths: Sequence[Path]) -> list[MeasuredRun]:
     """Raises `DataError` for a file that is missing or no summary of `leuko-train evaluate --json`."""
     summaries = [_load(path) for path in paths]
     names = [_name(path, summary) for path, summary in zip(paths, summaries, strict=True)]
@@ -41,7 +41,7 @@ def load_runs(paths: Sequence[Path]) -> list[Run]:
     names = [f"{name} ({path.stem})" if known[name] > 1 else name for name, path in zip(names, paths, strict=True)]
     if repeated := [path for path, name in zip(paths, names, strict=True) if names.count(name) > 1]:
         raise DataError(f"{repeated[1]} cannot be told from {repeated[0]}; give each summary once, or its file another name.")
-    return [Run(name, summary) for name, summary in zip(names, summaries, strict=True)]
+    return [MeasuredRun(name, summary) for name, summary in zip(names, summaries, strict=True)]
 
 
 def _load(path: Path) -> Summary:

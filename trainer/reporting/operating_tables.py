@@ -4,19 +4,19 @@ from collections.abc import Sequence
 
 from trainer.evaluation.summary import ClassFigures, LeukocyteFigures, Subset
 from trainer.reporting.formatting import FEW, NONE, figure, in_words
-from trainer.reporting.measured_run import Run
+from trainer.reporting.measured_run import MeasuredRun
 from trainer.reporting.section import Cell, Section, Table
 
 LIMITS = "Limits are exact binomial ones (Clopper and Pearson 1934), 95 %. An uncertain cell is not found as its class."
 
 
-def operating(runs: Sequence[Run]) -> Section:
+def operating(runs: Sequence[MeasuredRun]) -> Section:
     """One table of classes per run."""
     tables = [_by_class(run) for run in runs]
     return Section("Recall at the model's thresholds", (LIMITS,), tuple(tables))
 
 
-def leukocytes(runs: Sequence[Run]) -> Section:
+def leukocytes(runs: Sequence[MeasuredRun]) -> Section:
     """Any leukocyte: average precision, also by source, and counting."""
     sources = list(dict.fromkeys(name for run in runs for name in run.summary.wbc_ap_by_source))
     rows = [(Cell("all images"), *(Cell(_with_limits(run), "ours") for run in runs))]
@@ -32,7 +32,7 @@ def leukocytes(runs: Sequence[Run]) -> Section:
     return Section("Finding and counting leukocytes", (), (by_source, counting))
 
 
-def subsets(runs: Sequence[Run]) -> Section:
+def subsets(runs: Sequence[MeasuredRun]) -> Section:
     """Small cells and dense scenes, which the reference tests apart."""
     rows = []
     for run in runs:
@@ -42,7 +42,7 @@ def subsets(runs: Sequence[Run]) -> Section:
     return Section("Small cells and dense scenes", (), (Table("The two hard subsets", head, tuple(rows)),))
 
 
-def _by_class(run: Run) -> Table:
+def _by_class(run: MeasuredRun) -> Table:
     summary = run.summary
     rows = [_row("any leukocyte", summary.wbc)]
     rows += [_row(in_words(name), row) for name, row in summary.classes.items()]
@@ -62,13 +62,13 @@ def _row(name: str, row: ClassFigures | LeukocyteFigures) -> tuple[Cell, ...]:
     )
 
 
-def _with_limits(run: Run) -> str:
+def _with_limits(run: MeasuredRun) -> str:
     summary = run.summary
     limits = summary.limits.wbc_ap if summary.limits else None
     return figure(summary.wbc.ap) + (f" ({limits[0]:.3f} to {limits[1]:.3f})" if limits else "")
 
 
-def _counted(run: Run) -> tuple[Cell, ...]:
+def _counted(run: MeasuredRun) -> tuple[Cell, ...]:
     count = run.summary.counting
     figures = (run.name, count.true, count.counted, f"{count.counted - count.true:+d}", f"{count.mean_absolute_error:.3f}")
     return tuple(Cell(str(value)) for value in figures)

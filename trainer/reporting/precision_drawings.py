@@ -1,4 +1,4 @@
-"""Precision-recall curves, one small drawing per class (the reference's Fig. 7)."""
+"""Average precision drawn: curves by class (the reference's Fig. 7), bars over the abnormal classes (its Fig. 10)."""
 
 from collections.abc import Sequence
 
@@ -8,10 +8,11 @@ from markupsafe import Markup
 
 from edge.contracts.cells import CELLS
 from trainer.evaluation.summary import ClassFigures, CurvePoints
-from trainer.reporting.formatting import FEW, figure, in_words, unknown
-from trainer.reporting.measured_run import Run
+from trainer.reporting.formatting import FEW, figure, in_words, listed, unknown
+from trainer.reporting.measured_run import MeasuredRun
+from trainer.reporting.reference import Reference
 from trainer.reporting.rendering import drawing
-from trainer.reporting.section import Section
+from trainer.reporting.section import Cell, Section, Table
 
 LEFT, TOP, SIDE = 26.0, 34.0, 160.0
 """Where the unit square lies in the drawing, in its own units."""
@@ -23,7 +24,7 @@ N_COLOURS = 8
 """Colours, each with a dash of its own, in the style sheet."""
 
 
-def curves(runs: Sequence[Run]) -> Section:
+def curves(runs: Sequence[MeasuredRun]) -> Section:
     """One drawing per class that any run knows. The circle is where the model works, at its thresholds."""
     truths = {cell.name: sum(dict(run.truths).get(cell.name, 0) for run in runs) for cell in CELLS}
     legend = [{"name": run.name, "colour": k % N_COLOURS} for k, run in enumerate(runs)]
@@ -40,7 +41,7 @@ def curves(runs: Sequence[Run]) -> Section:
     return Section(title, tuple(filter(None, words)), (), tuple(map(Markup, drawings)))
 
 
-def _panel(name: str, runs: Sequence[Run]) -> str:
+def _panel(name: str, runs: Sequence[MeasuredRun]) -> str:
     lines, notes, truths = [], [], set()
     for k, run in enumerate(runs):
         row = run.summary.classes.get(name)
@@ -72,3 +73,39 @@ def _point(row: ClassFigures) -> tuple[float, float] | None:
     if row.recall is None or row.precision is None:
         return None
     return LEFT + SIDE * row.recall, TOP + SIDE * (1 - row.precision)
+
+
+def abnormal(runs: Sequence[MeasuredRun], reference: Reference) -> Section:
+    """Mean AP over the abnormal classes."""
+    rows = [
+        {"name": _name(run), "value": run.summary.abnormal.map, "text": _text(run.summary.abnormal.map), "look": "ours"}
+        for run in runs
+    ] + [
+        {"name": f"{reference.short}, {name}", "value": value, "text": _text(value), "look": ""}
+        for name, value in reference.abnormal.mean_ap.items()
+    ]
+    alt = "Bars of mean average precision: " + "; ".join(f"{row['name']} {row['text']}" for row in rows)
+    table = Table(
+        "Mean AP over the abnormal classes",
+        (Cell("system"), Cell("mean AP")),
+        tuple((Cell(str(row["name"]), str(row["look"])), Cell(str(row["text"]))) for row in rows),
+    )
+    words = f"The mean is over {listed([in_words(name) for name in reference.abnormal.classes])}."
+    own = [f"{run.name}: {run.summary.abnormal.words}" for run in runs if run.summary.abnormal.words]
+    return Section(
+        "Abnormal cells (the reference's Fig. 10)", (words, *own), (table,), (Markup(drawing("bars.svg", rows=rows, alt=alt)),)
+    )
+
+
+def _text(value: float | None) -> str:
+    return "nothing known" if value is None else figure(value)
+
+
+def _name(run: MeasuredRun) -> str:
+    """With what its mean is over: behind the bar there is no room for it."""
+    own = run.summary.abnormal
+    if own.map is None:
+        return run.name
+    known = [truth for name, truth in run.truths if own.ap.get(name) is not None]
+    cells = f"{sum(known)} cells{', weak' if min(known, default=0) < FEW else ''}"
+    return f"{run.name} ({len(known)} of {len(own.classes)} classes, {cells})"

@@ -4,17 +4,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edge.contracts.errors import ConfigError
-from trainer.reporting.abnormal import abnormal
 from trainer.reporting.accuracy import accuracy
 from trainer.reporting.confusion_tables import confusion
-from trainer.reporting.error_gallery import misses
+from trainer.reporting.error_gallery import worst_errors_section
 from trainer.reporting.formatting import listed
-from trainer.reporting.markdown import markdown
-from trainer.reporting.measured_run import Run
+from trainer.reporting.measured_run import MeasuredRun
 from trainer.reporting.operating_tables import leukocytes, operating, subsets
-from trainer.reporting.precision_drawings import curves
+from trainer.reporting.precision_drawings import abnormal, curves
 from trainer.reporting.reference import load_reference
-from trainer.reporting.rendering import page
+from trainer.reporting.rendering import html_page, markdown
 from trainer.reporting.section import Section
 from trainer.reporting.speed import speed
 from trainer.reporting.what_was_measured import what_was_measured
@@ -23,7 +21,7 @@ MAX_NAMED = 3
 """Models in the title; more are counted."""
 
 
-def sections_of(runs: Sequence[Run], root: Path | None) -> tuple[Section, ...]:
+def sections_of(runs: Sequence[MeasuredRun], root: Path | None) -> tuple[Section, ...]:
     """The whole report in reading order. Raises `DataError` for a picture that cannot be cut from under `root`."""
     reference = load_reference()
     return (
@@ -36,11 +34,11 @@ def sections_of(runs: Sequence[Run], root: Path | None) -> tuple[Section, ...]:
         confusion(runs, reference),
         abnormal(runs, reference),
         subsets(runs),
-        misses(runs, root),
+        worst_errors_section(runs, root),
     )
 
 
-def write_report(runs: Sequence[Run], folder: Path, root: Path | None) -> tuple[Path, Path]:
+def write_report(runs: Sequence[MeasuredRun], folder: Path, root: Path | None) -> tuple[Path, Path]:
     """`report.html` and `report.md` in `folder`, which is made; older ones are replaced. Raises `ConfigError` when they cannot
     be written there."""
     names = listed([run.name for run in runs]) if len(runs) <= MAX_NAMED else f"{len(runs)} models"
@@ -49,7 +47,7 @@ def write_report(runs: Sequence[Run], folder: Path, root: Path | None) -> tuple[
     html, text = folder / "report.html", folder / "report.md"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        html.write_text(page(title, sections), encoding="utf-8")
+        html.write_text(html_page(title, sections), encoding="utf-8")
         text.write_text(markdown(title, sections), encoding="utf-8")
     except OSError as problem:
         raise ConfigError(f"the report cannot be written to {folder} ({problem.strerror}); choose another --out.") from problem

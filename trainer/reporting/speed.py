@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from trainer.reporting.formatting import NONE, duration, figure, listed
-from trainer.reporting.measured_run import Run
+from trainer.reporting.measured_run import MeasuredRun
 from trainer.reporting.reference import Reference, System
 from trainer.reporting.section import Cell, Section, Table
 
@@ -20,7 +20,7 @@ HEAD = (
 )
 
 
-def speed(runs: Sequence[Run], reference: Reference) -> Section:
+def speed(runs: Sequence[MeasuredRun], reference: Reference) -> Section:
     """Ours first. What nobody recorded is a dash."""
     rows = [_own(run) for run in runs]
     rows += [_published(system, reference) for system in reference.systems]
@@ -35,7 +35,7 @@ def speed(runs: Sequence[Run], reference: Reference) -> Section:
     return Section("Speed (the reference's Table 2)", (words, *timed), (table,))
 
 
-def _own(run: Run) -> tuple[Cell, ...]:
+def _own(run: MeasuredRun) -> tuple[Cell, ...]:
     summary = run.summary
     seconds = [model.training_s for model in summary.models if model.training_s is not None]
     rates = [model.training_images_per_s for model in summary.models if model.training_images_per_s is not None]

@@ -5,14 +5,14 @@ from collections.abc import Sequence
 from edge.contracts.errors import ConfigError
 from trainer.data.split import parse_plan
 from trainer.reporting.formatting import listed, unknown, weak
-from trainer.reporting.measured_run import Run
+from trainer.reporting.measured_run import MeasuredRun
 from trainer.reporting.reference import Reference
 from trainer.reporting.section import Cell, Section, Table
 
-NOT_RECORDED = "not recorded"
+NOT_KNOWN = "not recorded"
 
 
-def what_was_measured(runs: Sequence[Run], reference: Reference) -> Section:
+def what_was_measured(runs: Sequence[MeasuredRun], reference: Reference) -> Section:
     """The first section."""
     facts = [_facts(run) for run in runs]
     rows = [(Cell(name), *(Cell(row[name]) for row in facts)) for name in facts[0]]
@@ -25,23 +25,23 @@ def what_was_measured(runs: Sequence[Run], reference: Reference) -> Section:
     return Section("What was measured", (caution, *_limits_of_knowledge(runs)), (table,))
 
 
-def _facts(run: Run) -> dict[str, str]:
+def _facts(run: MeasuredRun) -> dict[str, str]:
     summary = run.summary
     models = summary.models
     return {
-        "Model": listed(list(dict.fromkeys(model.name for model in models))) if models else NOT_RECORDED,
-        "Architecture": listed(list(dict.fromkeys(model.architecture for model in models))) if models else NOT_RECORDED,
-        "Bundle": listed([model.bundle_id[:12] for model in models if model.bundle_id] or [NOT_RECORDED]),
-        "Images": f"{summary.images} ({', '.join(summary.wbc_ap_by_source) or summary.source or NOT_RECORDED})",
+        "Model": listed(list(dict.fromkeys(model.name for model in models))) if models else NOT_KNOWN,
+        "Architecture": listed(list(dict.fromkeys(model.architecture for model in models))) if models else NOT_KNOWN,
+        "Bundle": listed([model.bundle_id[:12] for model in models if model.bundle_id] or [NOT_KNOWN]),
+        "Images": f"{summary.images} ({', '.join(summary.wbc_ap_by_source) or summary.source or NOT_KNOWN})",
         "Annotated leukocytes": str(summary.wbc.truth),
         "Split": _split(run),
         "Engine": summary.engine,
-        "Measured on": summary.date or NOT_RECORDED,
+        "Measured on": summary.date or NOT_KNOWN,
         "Repeat with": summary.command,
     }
 
 
-def _split(run: Run) -> str:
+def _split(run: MeasuredRun) -> str:
     summary = run.summary
     if summary.folds:
         held = f"each image held back once, in {len(summary.folds.map)} folds, whole slides and near-duplicates together"
@@ -63,14 +63,14 @@ def _divided(split_by: str) -> str:
     }[plan.kind]
 
 
-def _trained_on(run: Run) -> str:
+def _trained_on(run: MeasuredRun) -> str:
     """Summaries that were written before `caution` was only know the names of the splits."""
     if run.held_back or run.summary.caution:
         return run.summary.caution
     return "Images of the training split are among these; such figures say nothing about new slides."
 
 
-def _limits_of_knowledge(runs: Sequence[Run]) -> list[str]:
+def _limits_of_knowledge(runs: Sequence[MeasuredRun]) -> list[str]:
     """What no figure here speaks about; said once when it holds for every run."""
     said: dict[str, list[str]] = {}
     for run in runs:

@@ -1,6 +1,6 @@
-"""Our YOLO detectors as Darknet lists them: the sections of yolov3-tiny.cfg and yolov3.cfg, in their order.
+"""Our YOLO detectors as Darknet lists them: the sections of yolov3-tiny.cfg and yolov3.cfg, in their order, and the cfg itself.
 
-A Darknet file has no names. Which number belongs where follows from this order alone.
+A .weights file has no names. Which number belongs where follows from this order alone.
 """
 
 from dataclasses import dataclass
@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from torch import nn
 
 from edge.contracts.errors import ConfigError
-from trainer.models.darknet53 import Residual
 from trainer.models.detector import Detector
 from trainer.models.layers import ConvBlock, SamePool
 from trainer.models.yolo_detector import ANCHORS_PER_HEAD, YoloDetector
-from trainer.models.yolov3 import YoloV3
+from trainer.models.yolov3 import Residual, YoloV3
 from trainer.models.yolov3_tiny import YoloV3Tiny
 
 Convolution = ConvBlock | nn.Conv2d
@@ -104,3 +103,16 @@ def _add_head(detector: YoloDetector, branch: nn.Sequential, scale: int, section
 def _add_lateral(lateral: nn.Sequential, joined: int, sections: list[Section]) -> None:
     _add(lateral, sections)
     sections.append(Section("route", {"layers": f"-1,{joined}"}))
+
+
+def darknet_cfg(detector: Detector) -> str:
+    """`detector` as the text of a cfg, for inference; the network takes RGB in 0..1 at the size it says.
+
+    Raises `ConfigError` for a detector that Darknet does not have.
+    """
+    size = {"width": detector.network_width_px, "height": detector.network_height_px, "channels": 3}
+    blocks: list[tuple[str, dict[str, int] | dict[str, int | str]]] = [("net", {"batch": 1, **size})]
+    blocks += [(section.kind, section.settings) for section in darknet_sections(detector)]
+    return "\n".join(
+        f"[{kind}]\n" + "".join(f"{key}={value}\n" for key, value in settings.items()) for kind, settings in blocks
+    )

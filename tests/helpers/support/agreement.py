@@ -12,8 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from trainer.export.graph import FrameGraph
-from trainer.export.half_weights import SMALLEST_STORED
+from trainer.export.graph import SMALLEST_STORED, FrameGraph
 from trainer.models.detector import Detector
 
 Frames = NDArray[np.uint8]

@@ -4,9 +4,9 @@ import torch
 
 from trainer.models.catalogue import build_detector
 from trainer.models.detector import Targets
-from trainer.models.yolo_assign import assign
 from trainer.models.yolo_detector import YoloDetector
 from trainer.models.yolo_head import YoloHead
+from trainer.models.yolo_loss import assign
 from trainer.weights.darknet_layout import darknet_sections
 
 HEADS = [YoloHead(16, [(20.0, 20.0), (40.0, 40.0), (60.0, 60.0)], 3), YoloHead(32, [(80.0, 80.0), (160.0, 160.0)], 3)]

@@ -9,15 +9,15 @@ from support.full_disk import files_limited_to
 
 from edge.contracts.detections import Image
 from edge.contracts.errors import DataError
-from trainer.data import pixel_file
-from trainer.data.pixel_file import PixelFile
+from trainer.data import image_store
+from trainer.data.image_store import PixelFile
 
 SEGMENT = 1 << 16
 
 
 @pytest.fixture(autouse=True)
 def small_segments(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pixel_file, "SEGMENT_BYTES", SEGMENT)
+    monkeypatch.setattr(image_store, "SEGMENT_BYTES", SEGMENT)
 
 
 def noise(height: int, width: int, seed: int = 0) -> Image:

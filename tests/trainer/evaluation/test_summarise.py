@@ -13,13 +13,11 @@ from edge.contracts.cells import INDEX
 from trainer.data.annotation import UNTYPED_WBC
 from trainer.evaluation.average_precision import Curve, class_curve, interpolated_ap
 from trainer.evaluation.bootstrap import bootstrap, draw, weighted_ap
-from trainer.evaluation.curves import curve_points
 from trainer.evaluation.detect import ImageResult
 from trainer.evaluation.subsets import dense, small_cells
-from trainer.evaluation.summarise import EvaluationSettings, summarise, summarise_folds
+from trainer.evaluation.summarise import EvaluationSettings, curve_points, summarise, summarise_folds, times_of
 from trainer.evaluation.summary import MAX_CURVE_POINTS, Summary
 from trainer.evaluation.summary_table import remarks, table_of
-from trainer.evaluation.timing import times_of
 
 LYM, MON, NRBC, MYE = INDEX["lymphocyte"], INDEX["monocyte"], INDEX["nrbc"], INDEX["myelocyte"]
 BIG = (0, 0, 100, 100)

@@ -6,8 +6,7 @@ from support.agreement import agreement
 from support.smears import smear
 from support.yolo_cases import spread
 
-from trainer.export.graph import to_onnx
-from trainer.export.half_weights import store_weights_as_half
+from trainer.export.graph import store_weights_as_half, to_onnx
 from trainer.models.catalogue import build_detector
 from trainer.models.detector import Detector
 

@@ -10,8 +10,7 @@ from support.yolo_cases import spread
 
 from edge.contracts.errors import DataError
 from trainer.export.export_bundle import export_random
-from trainer.export.graph import to_onnx
-from trainer.export.half_weights import store_weights_as_half
+from trainer.export.graph import store_weights_as_half, to_onnx
 from trainer.models.detector import Detector
 from trainer.recipe import load_recipe
 

@@ -15,7 +15,7 @@ from trainer.checkpoint import load_checkpoint
 from trainer.data.compose.training_set import TrainingSet
 from trainer.loop.batches import Part
 from trainer.loop.optimiser_step import Stepper
-from trainer.loop.training_loop import fit
+from trainer.loop.training_loop import train
 from trainer.models.detector import Detector
 from trainer.recipe import load_recipe
 
@@ -70,13 +70,13 @@ def test_a_training_killed_between_checkpoints_goes_on_with_the_same_samples_and
     # The network draws at random too, so that its draws have to be repeated as well.
     changes = {"options": {"dropout": 0.2}, "checkpoint_every_steps": 3, "phases.0.steps": 1, "phases.1.steps": 7}
     recipe = load_recipe(str(lab.recipe), changes)
-    whole = fit(recipe, sets, tmp_path / "whole", {})
+    whole = train(recipe, sets, tmp_path / "whole", {})
     out = tmp_path / "killed"
     given = tuple(f"{key}={json.dumps(value)}" for key, value in changes.items())
     assert launch(lab, out, killed_at={0: 9}, changes=given) == [-9], Path(f"{out}.0").read_text()
     last = load_checkpoint(out / "last.pt")
     assert last.step == 3 and len(losses(out)) == 5, "it must die with steps that no checkpoint has"
-    resumed = fit(recipe, sets, out, {}, resume=last)
+    resumed = train(recipe, sets, out, {}, resume=last)
     rows, expected = losses(out), losses(tmp_path / "whole")
     assert [(row["step"], row["phase"], row["first_sample"]) for row in rows] == [
         (row["step"], row["phase"], row["first_sample"]) for row in expected
@@ -91,7 +91,7 @@ def test_two_processes_train_as_one_with_the_same_batch(
     halves = {"phases.0.subdivisions": 2, "phases.1.subdivisions": 2}
     with monkeypatch.context() as patch:
         patch.setattr(Stepper, "step", with_mean_statistics)
-        alone = fit(load_recipe(str(lab.recipe), halves), sets, tmp_path / "alone", {}).checkpoint
+        alone = train(load_recipe(str(lab.recipe), halves), sets, tmp_path / "alone", {}).checkpoint
     assert launch(lab, tmp_path / "two", 2) == [0, 0], Path(tmp_path / "two.0").read_text()
     expected, rows = losses(tmp_path / "alone"), losses(tmp_path / "two")
     assert [row["first_sample"] for row in rows] == [row["first_sample"] for row in expected]

@@ -11,7 +11,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from trainer.loop import training_log
 from trainer.loop.batches import Batch
-from trainer.loop.training_log import Clock, Record
+from trainer.loop.training_log import Clock, TrainingLog
 from trainer.recipe import Recipe
 
 
@@ -64,7 +64,7 @@ def test_time_is_start_up_waiting_or_work(
 def test_losses_and_tensorboard_hold_the_same_figures(hand: Hand, tmp_path: Path) -> None:
     clock = Clock()
     stream = clock.timed(awaited(hand, [(0, 5.0), (0, 1.0)]))
-    with Record(tmp_path, Recipe.model_validate(RECIPE), 0) as told:
+    with TrainingLog(tmp_path, Recipe.model_validate(RECIPE), 0) as told:
         for step, losses, rate in ((1, {"box": 1.5, "class": 0.25}, 5e-4), (2, {"box": 1.0, "class": 0.125}, 1e-3)):
             batch = next(stream)
             hand.now_s += 1.5

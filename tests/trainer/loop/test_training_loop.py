@@ -16,7 +16,7 @@ from edge.contracts.errors import ConfigError, DataError
 from trainer.checkpoint import load_checkpoint
 from trainer.data.compose.training_set import TrainingSet
 from trainer.loop.batches import batches, cut, part_numbers
-from trainer.loop.training_loop import Outcome, fit
+from trainer.loop.training_loop import Outcome, train
 from trainer.recipe import Phase, Recipe, load_recipe
 
 pytestmark = pytest.mark.timeout(120)
@@ -55,7 +55,7 @@ def assert_same(one: Outcome, other: Outcome) -> None:
 
 @pytest.fixture(scope="module")
 def whole(lab: Lab, sets: list[TrainingSet], tmp_path_factory: pytest.TempPathFactory) -> Outcome:
-    return fit(load_recipe(str(lab.recipe)), sets, tmp_path_factory.mktemp("whole"), {})
+    return train(load_recipe(str(lab.recipe)), sets, tmp_path_factory.mktemp("whole"), {})
 
 
 @pytest.mark.parametrize("at", [pytest.param((0, 9), id="in-the-first-phase"), pytest.param((1, 3), id="in-the-second-phase")])
@@ -64,10 +64,10 @@ def test_a_resumed_training_ends_with_the_very_weights_of_an_uninterrupted_one(
 ) -> None:
     recipe = load_recipe(str(lab.recipe))
     with pytest.raises(KeyboardInterrupt):
-        fit(recipe, with_event(sets, *at, lose_power), tmp_path, {})
+        train(recipe, with_event(sets, *at, lose_power), tmp_path, {})
     half = load_checkpoint(tmp_path / "last.pt")
     assert 0 < half.step < recipe.total_steps
-    resumed = fit(recipe, sets, tmp_path, {}, resume=half)
+    resumed = train(recipe, sets, tmp_path, {}, resume=half)
     assert_same(resumed, whole)
     assert [row["step"] for row in losses(tmp_path)] == [1, 2, 3, 4, 5, 6]
     assert resumed.checkpoint.seconds > half.seconds > 0
@@ -79,15 +79,15 @@ def test_a_signal_ends_after_the_step_with_a_checkpoint_to_go_on_from(
 ) -> None:
     recipe = load_recipe(str(lab.recipe), {"checkpoint_every_steps": 100})
     before = signal.getsignal(number)
-    stopped = fit(recipe, with_event(sets, 0, 9, lambda: os.kill(os.getpid(), number)), tmp_path, {})
+    stopped = train(recipe, with_event(sets, 0, 9, lambda: os.kill(os.getpid(), number)), tmp_path, {})
     assert not stopped.finished and stopped.checkpoint.step == 3 and signal.getsignal(number) == before
-    assert_same(fit(recipe, sets, tmp_path, {}, resume=load_checkpoint(tmp_path / "last.pt")), whole)
+    assert_same(train(recipe, sets, tmp_path, {}, resume=load_checkpoint(tmp_path / "last.pt")), whole)
 
 
 def test_samples_prepared_by_worker_processes_give_the_same_weights(
     lab: Lab, sets: list[TrainingSet], whole: Outcome, tmp_path: Path
 ) -> None:
-    assert_same(fit(load_recipe(str(lab.recipe), {"workers": 2}), sets, tmp_path, {}), whole)
+    assert_same(train(load_recipe(str(lab.recipe), {"workers": 2}), sets, tmp_path, {}), whole)
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_the_loss_falls(sets: list[TrainingSet], tmp_path: Path, optimiser: str,
     settings = {"name": optimiser, "peak_learning_rate": rate, "warm_up_steps": 0}
     phases = [{"steps": 25, "batch_size": 4, "subdivisions": 2}]
     content = {**RECIPE, "optimiser": settings, "phases": phases, "precision": precision, "checkpoint_every_steps": 100}
-    fit(Recipe.model_validate(content), [Repeats(sets[1], 4)], tmp_path, {})  # type: ignore[list-item]
+    train(Recipe.model_validate(content), [Repeats(sets[1], 4)], tmp_path, {})  # type: ignore[list-item]
     totals = [row["loss"] for row in losses(tmp_path)]
     assert np.mean(totals[-3:]) < 0.7 * np.mean(totals[:3])
 
@@ -122,7 +122,7 @@ def test_a_loss_that_is_not_finite_keeps_the_batch_and_the_last_checkpoint(sets:
     phases = [{"steps": 6, "batch_size": 4, "subdivisions": 2}]
     recipe = Recipe.model_validate({**RECIPE, "optimiser": diverging, "phases": phases, "checkpoint_every_steps": 1})
     with pytest.raises(DataError, match=r"no longer finite .* in step 2, .* samples 4 to 7, kept in .*bad_batch\.pt"):
-        fit(recipe, sets[1:], tmp_path, {})
+        train(recipe, sets[1:], tmp_path, {})
     last = load_checkpoint(tmp_path / "last.pt")
     assert last.step == 1 and all(value.isfinite().all() for value in last.model.values())
     kept = torch.load(tmp_path / "bad_batch.pt", weights_only=True)
@@ -137,7 +137,7 @@ def test_a_batch_that_cannot_be_kept_does_not_hide_why_the_training_ended(sets: 
     diverging = {"name": "sgd", "peak_learning_rate": 1e25}
     recipe = Recipe.model_validate({**RECIPE, "optimiser": diverging, "phases": [{"steps": 3, "batch_size": 2}]})
     with pytest.raises(DataError, match=r"no longer finite .* samples 2 to 3, which could not be kept in .*\(Is a directory\)"):
-        fit(recipe, sets[1:], tmp_path, {})
+        train(recipe, sets[1:], tmp_path, {})
 
 
 # TensorBoard writes in a thread of its own, which says what it met there too.
@@ -153,25 +153,25 @@ def test_a_batch_that_cannot_be_kept_does_not_hide_why_the_training_ended(sets: 
 def test_a_full_disk_is_one_sentence(lab: Lab, sets: list[TrainingSet], tmp_path: Path, room: int, says: str) -> None:
     recipe = load_recipe(str(lab.recipe), {"checkpoint_every_steps": 100})
     with files_limited_to(room), pytest.raises(DataError, match=f"^{says}"):
-        fit(recipe, sets, tmp_path, {})
+        train(recipe, sets, tmp_path, {})
 
 
 def test_an_out_that_is_a_file_is_said(sets: list[TrainingSet], tmp_path: Path) -> None:
     (tmp_path / "out").touch()
     with pytest.raises(DataError, match=r"could not be written .File exists.; free the disk or correct --out"):
-        fit(Recipe.model_validate(RECIPE), sets, tmp_path / "out", {})
+        train(Recipe.model_validate(RECIPE), sets, tmp_path / "out", {})
 
 
 def test_weights_of_another_architecture_are_refused_by_name(sets: list[TrainingSet], whole: Outcome, tmp_path: Path) -> None:
     recipe = Recipe.model_validate({**RECIPE, "architecture": "yolov3-tiny"})
     with pytest.raises(DataError, match=r"recipe `small` does not fit YoloV3Tiny: .* first `coarse"):
-        fit(recipe, sets, tmp_path, {}, start_from=whole.checkpoint)
+        train(recipe, sets, tmp_path, {}, start_from=whole.checkpoint)
     assert not list(tmp_path.iterdir())
 
 
 def test_float16_on_a_cpu_is_refused(sets: list[TrainingSet], tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="use bfloat16 or float32"):
-        fit(Recipe.model_validate({**RECIPE, "precision": "float16"}), sets, tmp_path, {})
+        train(Recipe.model_validate({**RECIPE, "precision": "float16"}), sets, tmp_path, {})
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from trainer.checkpoint import load_checkpoint, save_checkpoint
 from trainer.data.compose.training_set import TrainingSet
 from trainer.loop.batches import batches
 from trainer.loop.ranks import Ranks
-from trainer.loop.training_state import Training
+from trainer.loop.training_state import TrainingState
 from trainer.recipe import Recipe
 
 ALONE = Ranks(torch.device("cpu"))
@@ -28,7 +28,7 @@ ALONE = Ranks(torch.device("cpu"))
     ],
 )
 def test_the_average_follows_the_weights_closely_at_first(step: int, ema_decay: float, decay: float) -> None:
-    training = Training(Recipe.model_validate({**RECIPE, "optimiser": {"ema_decay": ema_decay}}), {}, ALONE)
+    training = TrainingState(Recipe.model_validate({**RECIPE, "optimiser": {"ema_decay": ema_decay}}), {}, ALONE)
     training.step = step
     before = copy.deepcopy(training.average)
     with torch.no_grad():
@@ -47,7 +47,7 @@ def test_the_loss_scale_of_a_checkpoint_goes_on(
     scaler = torch.amp.GradScaler
     monkeypatch.setattr(torch.amp, "GradScaler", lambda device, enabled: scaler(device))
     recipe = Recipe.model_validate({**RECIPE, "phases": [{"steps": 5, "batch_size": 2}]})
-    training = Training(recipe, {}, ALONE)
+    training = TrainingState(recipe, {}, ALONE)
     factor = torch.tensor(torch.inf)
     next(training.model.parameters()).register_hook(lambda gradient: gradient * factor)
     for number, batch in enumerate(batches(recipe, sets[1:], 0)):
@@ -55,6 +55,6 @@ def test_the_loss_scale_of_a_checkpoint_goes_on(
         training.stepper.step(batch.parts)
         training.count_step()
     save_checkpoint(tmp_path / "last.pt", training.snapshot(1.0))
-    resumed = Training(recipe, {}, ALONE, resume=load_checkpoint(tmp_path / "last.pt")).stepper.scaler
+    resumed = TrainingState(recipe, {}, ALONE, resume=load_checkpoint(tmp_path / "last.pt")).stepper.scaler
     assert (resumed.get_scale(), resumed.state_dict()["_growth_tracker"]) == (2.0**14, 3), "two steps skipped, three done"
     assert resumed.state_dict() == training.stepper.scaler.state_dict()

@@ -9,11 +9,9 @@ import torch
 from support.agreement import agreement
 
 from edge.contracts.errors import ConfigError
-from trainer.export.graph import to_onnx
-from trainer.export.half_weights import store_weights_as_half
+from trainer.export.graph import store_weights_as_half, to_onnx
 from trainer.models.catalogue import build_detector
-from trainer.models.ssd import Ssd300, Ssd512
-from trainer.models.ssd_layers import L2Norm
+from trainer.models.ssd import L2Norm, Ssd300, Ssd512
 
 TOP_K = 64
 

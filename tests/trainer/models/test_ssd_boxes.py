@@ -8,8 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trainer.models.default_boxes import corners, decode, default_boxes, encode, scales
-from trainer.models.ssd import Ssd, Ssd300, Ssd512
-from trainer.models.ssd_layers import per_prior
+from trainer.models.ssd import Ssd, Ssd300, Ssd512, per_prior
 
 
 def boxes_of(ssd: type[Ssd], s_min: float = 0.2) -> torch.Tensor:

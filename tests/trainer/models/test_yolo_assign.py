@@ -8,7 +8,7 @@ from support.yolo_cases import GRIDS, HEADS, cells, place_of
 
 from trainer.data.annotation import IGNORE
 from trainer.models.detector import Targets
-from trainer.models.yolo_assign import assign, background, shape_iou
+from trainer.models.yolo_loss import assign, background, shape_iou
 
 Row = tuple[float, float, float, float, int]
 Place = tuple[int, int, int, int]

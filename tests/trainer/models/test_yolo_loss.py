@@ -8,9 +8,8 @@ from edge.contracts.cells import INDEX
 from trainer.data.annotation import UNTYPED_NEUTROPHIL
 from trainer.models.catalogue import build_detector
 from trainer.models.detector import Targets
-from trainer.models.yolo_head import YoloHead
+from trainer.models.yolo_head import YoloHead, YoloOptions
 from trainer.models.yolo_loss import class_loss, squared_loss, yolo_loss
-from trainer.models.yolo_options import YoloOptions
 
 PAPER = YoloOptions()
 OVERLAP = YoloOptions(box_loss="giou", box_weight=3.0)

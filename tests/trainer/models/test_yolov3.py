@@ -7,9 +7,8 @@ from support.agreement import agreement
 from support.yolo_cases import spread
 
 from edge.contracts.errors import ConfigError
-from trainer.export.graph import to_onnx
-from trainer.export.half_weights import store_weights_as_half
-from trainer.models import darknet53
+from trainer.export.graph import store_weights_as_half, to_onnx
+from trainer.models import yolov3
 from trainer.models.layers import ConvBlock
 from trainer.models.yolov3 import ANCHORS_PX, YoloV3
 
@@ -58,8 +57,8 @@ def test_a_size_that_is_no_multiple_of_32_is_refused() -> None:
 
 def test_the_exported_graph_agrees_with_torch(monkeypatch: pytest.MonkeyPatch) -> None:
     # One residual block in all: every kind of node at half of the exporter's cost. `make soak` does the whole network.
-    stages = [(channels, int(number == 0)) for number, (channels, _) in enumerate(darknet53.STAGES)]
-    monkeypatch.setattr(darknet53, "STAGES", tuple(stages))
+    stages = [(channels, int(number == 0)) for number, (channels, _) in enumerate(yolov3.STAGES)]
+    monkeypatch.setattr(yolov3, "STAGES", tuple(stages))
     model = spread("yolov3", (64, 64), seed=3)
     frames = np.random.default_rng(0).integers(0, 256, (1, 80, 96, 3), dtype=np.uint8)
     found = agreement(model, store_weights_as_half(to_onnx(model, 32, 96, 80)), frames)

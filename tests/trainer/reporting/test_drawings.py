@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from trainer.evaluation.summary import CurvePoints
-from trainer.reporting.cell_crop import MAX_SIDE_PX, MIN_SIDE_PX, Cutter
 from trainer.reporting.confusion_tables import _tinted
+from trainer.reporting.error_gallery import MAX_SIDE_PX, MIN_SIDE_PX, Cropper
 from trainer.reporting.precision_drawings import LEFT, SIDE, TOP, path_of
 
 
@@ -63,7 +63,7 @@ def test_a_cut_holds_its_box(tmp_path: Path, box: tuple[float, float, float, flo
     x1, y1, x2, y2 = (round(side) for side in box)
     field[y1:y2, x1:x2] = (120, 40, 90)
     assert cv2.imwrite(str(tmp_path / "f.png"), field)
-    cut = Cutter(tmp_path).cut("f.png", box)
+    cut = Cropper(tmp_path).cut("f.png", box)
     assert (cut.width_px, cut.height_px) == size
     coded = np.frombuffer(base64.b64decode(cut.jpeg.split(",")[1]), np.uint8)
     pixels = cv2.imdecode(coded, cv2.IMREAD_COLOR)

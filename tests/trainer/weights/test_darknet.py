@@ -14,8 +14,7 @@ from support.yolo_cases import spread
 from edge.contracts.errors import ConfigError, DataError
 from trainer.models.catalogue import build_detector
 from trainer.models.yolo_detector import YoloDetector
-from trainer.weights.darknet_cfg import darknet_cfg
-from trainer.weights.darknet_layout import darknet_sections
+from trainer.weights.darknet_layout import darknet_cfg, darknet_sections
 from trainer.weights.darknet_weights import load_darknet, write_darknet
 
 SIZE_PX = WIDTH_PX, HEIGHT_PX = 96, 64

@@ -1,4 +1,4 @@
-"""Examples of every class, cut out at one scale, to look at before training."""
+"""Examples of every class, cut out at one scale and drawn on one sheet, to look at before training."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -6,10 +6,10 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
+from edge.contracts.cells import CELLS
 from edge.contracts.detections import Image
 from edge.contracts.errors import DataError
-from trainer.data.annotation import IGNORE, Annotation
-from trainer.data.check.contact_sheet import contact_sheet
+from trainer.data.annotation import IGNORE, UNTYPED_NEUTROPHIL, UNTYPED_WBC, Annotation
 from trainer.data.compose.field import Field, cut_boxes
 from trainer.data.image_store import ImageStore
 
@@ -55,3 +55,22 @@ def _around(store: ImageStore, row: Annotation, cell: int, side_px: int) -> Fiel
     padded = cv2.copyMakeBorder(image, *(side_px,) * 4, cv2.BORDER_CONSTANT, value=PAPER)
     part = padded[top + side_px : top + 2 * side_px, left + side_px : left + 2 * side_px]
     return Field(np.asarray(part, np.uint8), *cut_boxes(boxes, labels, (left, top, left + side_px, top + side_px)))
+
+
+_SPECIAL = {UNTYPED_WBC: ("WBC", (0, 160, 0)), UNTYPED_NEUTROPHIL: ("NEU", (0, 160, 0)), IGNORE: ("ignore", (128, 128, 128))}
+
+
+def contact_sheet(fields: Sequence[Field], columns: int = 4) -> Image:
+    """Fields of one size in rows of `columns`, boxes and labels drawn; uint8 BGR."""
+    height, width = fields[0].image.shape[:2]
+    rows = -(-len(fields) // columns)
+    sheet = np.full((rows * height, columns * width, 3), 255, np.uint8)
+    for number, field in enumerate(fields):
+        drawn = field.image.copy()
+        for (x1, y1, x2, y2), label in zip(field.boxes.round().astype(int).tolist(), field.labels.tolist(), strict=True):
+            text, colour = _SPECIAL[label] if label in _SPECIAL else (CELLS[label].abbreviation, (200, 0, 0))
+            cv2.rectangle(drawn, (x1, y1), (x2 - 1, y2 - 1), colour, 1)
+            cv2.putText(drawn, text, (x1 + 1, y1 + 11), cv2.FONT_HERSHEY_SIMPLEX, 0.38, colour, 1, cv2.LINE_AA)
+        top, left = number // columns * height, number % columns * width
+        sheet[top : top + height, left : left + width] = drawn
+    return sheet

@@ -3,23 +3,16 @@
 import numpy as np
 from pydantic import Field as Setting
 
-from edge.camera.resample import background_of
 from edge.contracts.base import Fraction, Strict
 from edge.contracts.detections import Float32, Int32
 from edge.contracts.errors import DataError
 from trainer.data.annotation import IGNORE, Annotation
-from trainer.data.compose.balance import CellPicker
-from trainer.data.compose.field import Field, cut_boxes, turned
+from trainer.data.compose.field import Field, cut_boxes, on_plain_ground, place, soft_ellipse, turned
 from trainer.data.compose.mosaic import cells_set_close, tiles_side_by_side
 from trainer.data.compose.painter import Painter, without_photographs
 from trainer.data.compose.palette import Palette, palette_of, repainted, varied
-from trainer.data.compose.paste import blend, soft_ellipse
 from trainer.data.compose.scenery import Scenery, free_rectangles
-from trainer.data.faults import TooSmall
-from trainer.data.image_store import ImageStore, scaled_size
-
-__all__ = ["ComposeSettings", "Composer", "Field"]
-
+from trainer.data.image_store import ImageStore, require_room
 
 HALO = (1.04, 1.22)
 """Size of the ellipse cut out around a cell, against the one inscribed in its box."""
@@ -28,20 +21,6 @@ FEATHER_PX = (3.0, 9.0)
 
 SURROUNDINGS_PX = 40
 """Kept around a cell that is set close to others, to be cut as its row needs."""
-
-
-MIN_IMAGE_PX = 48
-"""No leukocyte is smaller at 0.13 um/px, and scenery cannot be sewn of less."""
-
-
-def require_room(row: Annotation, um_per_px: float) -> None:
-    """Raises `TooSmall` for an image that holds no cell at `um_per_px`, by its header alone."""
-    width_px, height_px = scaled_size(row.width_px, row.height_px, row.um_per_px / um_per_px)
-    if min(width_px, height_px) < MIN_IMAGE_PX:
-        raise TooSmall(
-            f"{row.path} is only {width_px}x{height_px} px at {um_per_px:g} um/px, too small for a cell; "
-            f"correct the um_per_px of {row.source} ({row.um_per_px:g}) or strike the image."
-        )
 
 
 class ComposeSettings(Strict):
@@ -59,6 +38,43 @@ class ComposeSettings(Strict):
     cells_pasted: tuple[float, ...] = Setting((0.2, 0.36, 0.22, 0.14, 0.08), description="weights of 0, 1, 2 ... leukocytes")
     balance: Fraction = Setting(0.7, description="0: classes as frequent as in the data; 1: all equally often")
     seed: int = Setting(1, ge=0, description="of what is prepared once: covers, painted cells")
+
+
+RARE_LIMIT = 6.0
+"""A class is drawn at most this many times as often as its share: a dozen images repeated endlessly are learnt by heart."""
+
+
+class CellPicker:
+    """Draws (image number, cell number): first the class, then the source, then one of its cells."""
+
+    def __init__(self, labels: list[Int32], sources: list[str], balance: float) -> None:
+        groups: dict[int, dict[str, list[tuple[int, int]]]] = {}
+        for number, (row, source) in enumerate(zip(labels, sources, strict=True)):
+            for cell, label in enumerate(row.tolist()):
+                if label != IGNORE:
+                    groups.setdefault(label, {}).setdefault(source, []).append((number, cell))
+        self._groups = [[by_source[name] for name in sorted(by_source)] for _, by_source in sorted(groups.items())]
+        counts = np.array([sum(len(cells) for cells in group) for group in self._groups], np.float64)
+        share = counts / max(1.0, counts.sum())
+        even = 1.0 / max(1, len(counts))
+        weights = np.minimum((1 - balance) * share + balance * even, RARE_LIMIT * share)
+        self._classes = np.cumsum(weights / max(1e-9, weights.sum()))
+        # Square roots: a small source is seen more often than its size, a large one still most.
+        self._within = [
+            np.cumsum(np.sqrt([len(cells) for cells in group]) / np.sqrt([len(cells) for cells in group]).sum())
+            for group in self._groups
+        ]
+
+    def __bool__(self) -> bool:
+        return bool(self._groups)
+
+    def draw(self, rng: np.random.Generator) -> tuple[int, int]:
+        """(image number, cell number). Only when the picker is not empty."""
+        first, second = rng.random(2)
+        k = min(int(np.searchsorted(self._classes, first, side="right")), len(self._groups) - 1)
+        s = min(int(np.searchsorted(self._within[k], second, side="right")), len(self._groups[k]) - 1)
+        cells = self._groups[k][s]
+        return cells[int(rng.integers(len(cells)))]
 
 
 class Composer:
@@ -209,35 +225,3 @@ def _uncut(labels: Int32, boxes: Float32, shape: tuple[int, ...]) -> Int32:
         return labels
     inside = (boxes[:, :2] > 3).all(axis=1) & (boxes[:, 2] < shape[1] - 3) & (boxes[:, 3] < shape[0] - 3)
     return np.where(inside, labels, IGNORE).astype(np.int32)
-
-
-def on_plain_ground(image: Field, width_px: int, height_px: int, share_x: float, share_y: float) -> Field:
-    """A field of that size with the image on it, or as much of a larger one as it shows.
-
-    What is over, of the field or of the image, lies left of and above it by `share_x` and `share_y` (0.5: it is centred).
-    """
-    canvas = np.empty((height_px, width_px, 3), np.uint8)
-    canvas[:] = background_of(image.image)
-    h, w = min(height_px, image.image.shape[0]), min(width_px, image.image.shape[1])
-    from_x, from_y = int((image.image.shape[1] - w) * share_x), int((image.image.shape[0] - h) * share_y)
-    left, top = int((width_px - w) * share_x), int((height_px - h) * share_y)
-    canvas[top : top + h, left : left + w] = image.image[from_y : from_y + h, from_x : from_x + w]
-    boxes, labels = cut_boxes(image.boxes, image.labels, (from_x, from_y, from_x + w, from_y + h))
-    return Field(canvas, boxes + np.array([left, top, left, top], np.float32), labels)
-
-
-def place(rng: np.random.Generator, field: Field, cell: Field, alpha: Float32) -> None:
-    """Blend a cell (one box) into the field where it hides no other; gives up after a few tries on a crowded field."""
-    height, width = field.image.shape[:2]
-    for _ in range(6):
-        centre = rng.uniform((0, 0), (width, height))
-        left, top = (centre - np.array(cell.image.shape[1::-1]) / 2).astype(int).tolist()
-        box = cell.boxes + np.array([left, top, left, top], np.float32)
-        overlap = np.minimum(field.boxes[:, 2:], box[:, 2:]) - np.maximum(field.boxes[:, :2], box[:, :2])
-        if (overlap > 4).all(axis=1).any():
-            continue
-        blend(field.image, cell.image, alpha, left, top)
-        seen, labels = cut_boxes(box, cell.labels, (0, 0, width, height))
-        field.boxes = np.concatenate([field.boxes, seen])
-        field.labels = np.concatenate([field.labels, labels])
-        return

@@ -10,9 +10,8 @@ import cv2
 import numpy as np
 
 from edge.contracts.detections import Float32, Image
-from trainer.data.compose.field import Field, turned
+from trainer.data.compose.field import Field, blend, soft_ellipse, turned
 from trainer.data.compose.palette import Palette, palette_distance, repainted
-from trainer.data.compose.paste import blend, soft_ellipse
 
 CLEARANCE_PX = 5
 """Kept free around an annotated cell: boxes are drawn by hand."""

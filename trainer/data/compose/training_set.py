@@ -1,12 +1,20 @@
-"""Samples by number: composed, scaled, augmented."""
+"""What is trained on: images, decoded before a training begins, and samples by number: composed, scaled, augmented."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from edge.contracts.detections import Float32, Image, Int32
-from trainer.data.annotation import IGNORE
+from trainer.data.annotation import IGNORE, Annotation
 from trainer.data.compose.augment import AugmentSettings, augment
 from trainer.data.compose.composer import Composer
 from trainer.data.compose.field import resized, turned
+from trainer.data.datasets import load_datasets
+from trainer.data.faults import WithoutUnreadable
+from trainer.data.image_store import ImageStore
+from trainer.data.readers.description import load_description
 
 MIN_SIDE_PX = 2.0
 """Boxes narrower than this at the network's size become `IGNORE`: their centre cell is chance."""
@@ -45,3 +53,31 @@ class TrainingSet:
         field = augment(field, rng, settings, float(um_per_px))
         narrow = (field.boxes[:, 2:] - field.boxes[:, :2]).min(axis=1, initial=np.inf) < MIN_SIDE_PX
         return field.image, field.boxes, np.where(narrow, IGNORE, field.labels).astype(np.int32)
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingImages:
+    """What can be trained on, all of it in `store`; `left_out` are the images that could not be read, each with a sentence.
+
+    `held_back` is how many images are in no split that is trained on.
+    """
+
+    annotations: list[Annotation]
+    store: ImageStore
+    left_out: dict[Path, str]
+    held_back: int
+
+
+def load_training_images(
+    description: Path, root: Path, split_by: str, splits: Collection[str], um_per_px: float, folder: Path
+) -> TrainingImages:
+    """The images of `splits`, decoded at `um_per_px`, so that a file damaged during the training does no harm.
+
+    They are kept in a file of `folder` that goes with the process. Raises `DataError` for whatever `load_datasets` raises it
+    for, but for damaged images only above the description's `max_unreadable`, and when there is no room for the file.
+    """
+    faults = WithoutUnreadable(load_description(description).max_unreadable)
+    store = ImageStore(um_per_px, folder)
+    all_rows = load_datasets(description, root, split_by, faults)
+    rows = [row for row in all_rows if row.split in splits]
+    return TrainingImages(store.load(rows, faults), store, faults.left_out, len(all_rows) - len(rows))

@@ -12,16 +12,15 @@ from support.smears import CYTOPLASM, smear, write
 
 from edge.contracts.errors import DataError
 from trainer.data.annotation import IGNORE, UNTYPED_NEUTROPHIL, UNTYPED_WBC, Annotation
-from trainer.data.check.contact_sheet import contact_sheet
+from trainer.data.check.class_examples import contact_sheet
 from trainer.data.compose.augment import AugmentSettings, augment
-from trainer.data.compose.balance import CellPicker
-from trainer.data.compose.composer import MIN_IMAGE_PX, Composer, ComposeSettings
+from trainer.data.compose.composer import CellPicker, Composer, ComposeSettings
 from trainer.data.compose.field import Field, cut_boxes, resized, turned
 from trainer.data.compose.painter import without_photographs
 from trainer.data.compose.palette import palette_of, repainted
 from trainer.data.compose.scenery import free_rectangles
 from trainer.data.compose.training_set import TrainingSet
-from trainer.data.image_store import ImageStore
+from trainer.data.image_store import MIN_IMAGE_PX, ImageStore
 
 pytestmark = pytest.mark.timeout(60)
 

@@ -9,8 +9,8 @@ from support.made_up_summary import made_up
 from edge.contracts.base import parse_json
 from edge.contracts.errors import DataError
 from trainer.evaluation.summary import Summary
-from trainer.reporting.mean_accuracy import mean_accuracy
-from trainer.reporting.measured_run import Run
+from trainer.reporting.confusion_tables import mean_accuracy
+from trainer.reporting.measured_run import MeasuredRun
 from trainer.reporting.reference import load_reference
 
 COLUMNS = ["lymphocyte", "monocyte", "smudge", "unidentified", "missed"]
@@ -21,7 +21,7 @@ UNSEEN = (
 )
 
 
-def run_with(name: str, *classes: str) -> Run:
+def run_with(name: str, *classes: str) -> MeasuredRun:
     """A model that was measured on single cells of these classes only."""
     counts = [COUNTS[one] if one in classes else [0] * 5 for one in COUNTS]
     shares = [[n / sum(row) for n in row] if any(row) else None for row in counts]
@@ -36,7 +36,7 @@ def run_with(name: str, *classes: str) -> Run:
         "n": sum(map(sum, counts)),
     }
     text = json.dumps(made_up(confusion=matrix)).encode()
-    return Run(name, parse_json(Summary, text, "summary", DataError))
+    return MeasuredRun(name, parse_json(Summary, text, "summary", DataError))
 
 
 @pytest.mark.parametrize(
