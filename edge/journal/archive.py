@@ -3,12 +3,12 @@
 import json
 import sqlite3
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from edge.contracts.errors import JournalError, first_line
-from edge.journal.chain import broken_at
+from edge.journal.tables import first_link, next_link
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ class Archive:
 
     def _broken_chain(self, run: StoredRun) -> str:
         rows = self._select("SELECT seq, CAST(content AS BLOB), link FROM records WHERE run = ? ORDER BY seq", run.number)
-        return broken_at(run.run_id, rows)
+        return _broken_at(run.run_id, rows)
 
     def close(self) -> None:
         """Give the file back."""
@@ -93,3 +93,16 @@ class Archive:
             raise JournalError(
                 f"{self._path} cannot be read as a journal ({first_line(problem)}); give the file that --journal named."
             ) from problem
+
+
+def _broken_at(run_id: str, records: Iterable[tuple[int, bytes, bytes]]) -> str:
+    """What is wrong with (seq, content, link) of a whole run, in order of seq, in one sentence part; empty when nothing is."""
+    expected, link = 0, first_link(run_id)
+    for seq, content, kept in records:
+        if seq != expected:
+            return f"records {expected} to {seq - 1} are missing"
+        link = next_link(link, content)
+        if link != kept:
+            return f"record {seq} is not what was written"
+        expected += 1
+    return "" if expected else "it has no record"

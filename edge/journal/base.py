@@ -1,10 +1,12 @@
 """The journal between the pipeline (writes) and the stream (reads): a record has its place here before it is sent."""
 
+import threading
 from collections.abc import Callable
-from typing import Protocol
+from dataclasses import dataclass, field
+from typing import Generic, Protocol, TypeVar
 
 from edge.contracts.messages import TriggerCommand
-from edge.contracts.records import Record
+from edge.contracts.records import FieldRecord, Record
 
 
 class Journal(Protocol):
@@ -76,3 +78,69 @@ class Journal(Protocol):
         So the callback may own a socket that it opens at its first call.
         """
         ...
+
+
+@dataclass(slots=True, kw_only=True)
+class HeldRun:
+    """A run as a journal knows it, with every record that was appended so far."""
+
+    next_seq: int = 0
+    acknowledged: int = -1
+    finished: bool = False
+    n_announced: int = 0
+    open: dict[str, TriggerCommand] = field(default_factory=dict)
+    """announced triggers whose field was not appended yet, in the order of their announcement"""
+
+    def enter(self, record: Record) -> TriggerCommand | None:
+        """Count `record` in; returns the announced trigger that ends with it. Raises ValueError when another one is due."""
+        if record.seq != self.next_seq or self.finished:
+            state = "is finished" if self.finished else f"expects seq {self.next_seq}"
+            raise ValueError(f"run {record.run_id} {state}; it cannot take a {record.type} with seq {record.seq}")
+        self.next_seq += 1
+        self.finished = record.type == "run_stop"
+        return self.open.pop(record.trigger_id, None) if isinstance(record, FieldRecord) else None
+
+
+_Run = TypeVar("_Run", bound=HeldRun)
+
+
+class JournalBase(Generic[_Run]):
+    """What every journal answers from memory: the runs it holds, by id and oldest first, under one lock."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._runs: dict[str, _Run] = {}
+        self._callbacks: list[Callable[[], None]] = []
+
+    def next_seq(self, run_id: str) -> int:
+        with self._lock:
+            run = self._runs.get(run_id)
+            return run.next_seq if run else 0
+
+    def open_triggers(self, run_id: str) -> list[TriggerCommand]:
+        with self._lock:
+            run = self._runs.get(run_id)
+            return list(run.open.values()) if run else []
+
+    def n_announced(self, run_id: str) -> int:
+        with self._lock:
+            run = self._runs.get(run_id)
+            return run.n_announced if run else 0
+
+    def acknowledged(self, run_id: str) -> int:
+        with self._lock:
+            run = self._runs.get(run_id)
+            return run.acknowledged if run else -1
+
+    def runs(self) -> list[str]:
+        with self._lock:
+            return list(self._runs)
+
+    def finished(self, run_id: str) -> bool:
+        with self._lock:
+            run = self._runs.get(run_id)
+            return run is not None and run.finished
+
+    def on_append(self, callback: Callable[[], None]) -> None:
+        with self._lock:
+            self._callbacks.append(callback)

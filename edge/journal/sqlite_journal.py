@@ -2,15 +2,17 @@
 
 Records are appended by the thread that counts and committed by a thread of this journal, several at a time when they come fast:
 the counting never waits for the disk, and the stream is woken only by what is committed. Each record carries a hash over all
-records of its run so far (`chain.py`).
+records of its run so far (`tables.py`).
 """
 
 import fcntl
+import json
 import os
 import sqlite3
 import threading
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import IO, Any
@@ -18,32 +20,42 @@ from typing import IO, Any
 from edge.contracts.choices import Durability
 from edge.contracts.errors import JournalError, StreamError, first_line
 from edge.contracts.messages import TriggerCommand
-from edge.contracts.records import FieldRecord, Record
-from edge.journal.batch import HeldRun, WaitingRecord, WaitingTrigger, load, write
-from edge.journal.chain import first_link, next_link
-from edge.journal.retention import Retention, forget
-from edge.journal.tables import SCHEMA, connect
+from edge.contracts.records import Record
+from edge.journal.base import JournalBase
+from edge.journal.tables import SCHEMA, RunOnDisk, WaitingRecord, WaitingTrigger, connect, first_link, load, next_link, write
 
 _BATCH_RECORDS = 64
 _ACKNOWLEDGED_WITHIN_S = 0.05
 _MAX_WAITING = 4096
 _RESERVE_BYTES = 4 * 2**20
 """Given up when the disk is full, so that the run can still be ended and say why."""
+_FORGETTABLE = (
+    "SELECT number, name, (SELECT content FROM records WHERE run = number ORDER BY seq DESC LIMIT 1), "
+    "(SELECT sum(length(content) + length(link)) FROM records WHERE run = number) FROM runs "
+    "WHERE acknowledged = (SELECT max(seq) FROM records WHERE run = number) ORDER BY number"
+)
 
 
-class SqliteJournal:
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """Acknowledged runs are kept for `keep_days`, and the newest of them while all records together are within `keep_mb`."""
+
+    keep_days: float
+    keep_mb: float
+
+
+class SqliteJournal(JournalBase[RunOnDisk]):
     """Implements `Journal` in the file `path`; one process at a time. Raises `JournalError` when it cannot be opened.
 
     `append` raises `JournalError` once records can no longer be committed; `trouble` says when the run should end.
     """
 
     def __init__(self, path: Path, durability: Durability = "full", retention: Retention | None = None) -> None:
+        super().__init__()
         self._path = path
-        self._lock = threading.Lock()
-        self._news = threading.Condition(self._lock)
+        self._changed = threading.Condition(self._lock)
         self._waiting: deque[WaitingRecord | WaitingTrigger] = deque()
         self._acknowledgements: dict[int, int] = {}
-        self._callbacks: list[Callable[[], None]] = []
         self._trouble, self._failure = "", ""
         self._closing = False
         try:
@@ -53,9 +65,9 @@ class SqliteJournal:
             self._writer.executescript(SCHEMA)
             self._writer.execute(f"PRAGMA synchronous={durability}")
             _reserve(self._reserve_path)
-            self.forgotten = forget(self._writer, retention, datetime.now(timezone.utc)) if retention else []
+            self.forgotten = _forget(self._writer, retention, datetime.now(timezone.utc)) if retention else []
             """runs that were deleted on opening, as `retention` allows"""
-            self._runs = load(self._writer, first_link)
+            self._runs = load(self._writer)
         except (OSError, sqlite3.Error) as problem:
             raise JournalError(
                 f"journal {path} cannot be opened ({first_line(problem)}); check the path given to --journal and its disk."
@@ -68,39 +80,30 @@ class SqliteJournal:
         """Why the run that writes should end, in one sentence; empty while all is well."""
         return self._failure or self._trouble
 
-    def next_seq(self, run_id: str) -> int:
-        with self._lock:
-            run = self._runs.get(run_id)
-            return run.next_seq if run else 0
-
     def append(self, record: Record) -> None:
         content = record.model_dump_json().encode()
-        with self._news:
+        with self._changed:
             self._await_room()
             run = self._runs.get(record.run_id)
             if run is None:
                 number = 1 + max((known.number for known in self._runs.values()), default=-1)
-                run = self._runs[record.run_id] = HeldRun(number, record.run_id, first_link(record.run_id))
-            if record.seq != run.next_seq or run.finished:
-                state = "is finished" if run.finished else f"expects seq {run.next_seq}"
-                raise ValueError(f"run {record.run_id} {state}; it cannot take a {record.type} with seq {record.seq}")
+                link = first_link(record.run_id)
+                run = self._runs[record.run_id] = RunOnDisk(number=number, name=record.run_id, link=link)
+            ended = run.enter(record)
             run.link = next_link(run.link, content)
-            run.next_seq += 1
-            run.finished = record.type == "run_stop"
-            ended = run.open.pop(record.trigger_id, None) if isinstance(record, FieldRecord) else None
             self._waiting.append(WaitingRecord(run, record.seq, content, run.link, ended.trigger_id if ended else None))
-            self._news.notify_all()
+            self._changed.notify_all()
 
     def announce(self, command: TriggerCommand, done: Callable[[], None]) -> None:
         if self.announced(command.run_id, command.trigger_id) is not None:
             raise ValueError(f"run {command.run_id} has a trigger {command.trigger_id!r} already")
-        with self._news:
+        with self._changed:
             self._await_room()
             run = self._runs[command.run_id]
             run.open[command.trigger_id] = command
             self._waiting.append(WaitingTrigger(run, run.n_announced, command, done))
             run.n_announced += 1
-            self._news.notify_all()
+            self._changed.notify_all()
 
     def announced(self, run_id: str, trigger_id: str) -> TriggerCommand | None:
         with self._lock:
@@ -111,16 +114,6 @@ class SqliteJournal:
                 return run.open[trigger_id]
             row = self._select("SELECT command FROM triggers WHERE run = ? AND name = ?", (run.number, trigger_id))
             return TriggerCommand.model_validate_json(row[0][0]) if row else None
-
-    def open_triggers(self, run_id: str) -> list[TriggerCommand]:
-        with self._lock:
-            run = self._runs.get(run_id)
-            return list(run.open.values()) if run else []
-
-    def n_announced(self, run_id: str) -> int:
-        with self._lock:
-            run = self._runs.get(run_id)
-            return run.n_announced if run else 0
 
     def read(self, run_id: str, from_seq: int, limit: int) -> list[tuple[int, bytes]]:
         with self._lock:
@@ -142,38 +135,20 @@ class SqliteJournal:
             return rows
 
     def acknowledge(self, run_id: str, upto_seq: int) -> None:
-        with self._news:
+        with self._changed:
             run = self._runs.get(run_id)
             if run is None or upto_seq >= run.committed:
                 raise ValueError(f"run {run_id} has no record {upto_seq} to acknowledge")
             if upto_seq > run.acknowledged:
                 run.acknowledged = upto_seq
                 self._acknowledgements[run.number] = upto_seq
-                self._news.notify_all()
-
-    def acknowledged(self, run_id: str) -> int:
-        with self._lock:
-            run = self._runs.get(run_id)
-            return run.acknowledged if run else -1
-
-    def runs(self) -> list[str]:
-        with self._lock:
-            return list(self._runs)
-
-    def finished(self, run_id: str) -> bool:
-        with self._lock:
-            run = self._runs.get(run_id)
-            return run is not None and run.finished
-
-    def on_append(self, callback: Callable[[], None]) -> None:
-        with self._lock:
-            self._callbacks.append(callback)
+                self._changed.notify_all()
 
     def close(self) -> None:
         """Commit what waits, then give the file to others. Safe to repeat."""
-        with self._news:
+        with self._changed:
             self._closing = True
-            self._news.notify_all()
+            self._changed.notify_all()
         self._thread.join()
         for connection in (self._reader, self._writer):
             connection.close()
@@ -184,7 +159,7 @@ class SqliteJournal:
         return self._path.with_name(f"{self._path.name}.reserve")
 
     def _await_room(self) -> None:
-        self._news.wait_for(lambda: len(self._waiting) < _MAX_WAITING or self._failure)
+        self._changed.wait_for(lambda: len(self._waiting) < _MAX_WAITING or self._failure)
         if self._failure:
             raise JournalError(self._failure)
 
@@ -196,10 +171,10 @@ class SqliteJournal:
 
     def _commit_all(self) -> None:
         while True:
-            with self._news:
-                self._news.wait_for(lambda: self._waiting or self._acknowledgements or self._closing)
+            with self._changed:
+                self._changed.wait_for(lambda: self._waiting or self._acknowledgements or self._closing)
                 # An acknowledgement rides with the next records: losing one costs nothing but sending again.
-                self._news.wait_for(lambda: self._waiting or self._closing, _ACKNOWLEDGED_WITHIN_S)
+                self._changed.wait_for(lambda: self._waiting or self._closing, _ACKNOWLEDGED_WITHIN_S)
                 batch = [self._waiting[k] for k in range(min(len(self._waiting), _BATCH_RECORDS))]
                 acknowledgements, self._acknowledgements = self._acknowledgements, {}
                 if not batch and not acknowledgements:
@@ -209,13 +184,13 @@ class SqliteJournal:
             except sqlite3.Error as problem:
                 self._fail(problem)
                 return
-            with self._news:
+            with self._changed:
                 for each in batch:
                     self._waiting.popleft()
                     if isinstance(each, WaitingRecord):
                         each.run.committed = each.seq + 1
                         each.run.newest.append(each.content)
-                self._news.notify_all()
+                self._changed.notify_all()
                 callbacks = tuple(self._callbacks) if batch else ()
             for each in batch:
                 if isinstance(each, WaitingTrigger):
@@ -237,12 +212,12 @@ class SqliteJournal:
             write(self._writer, batch, acknowledgements)
 
     def _fail(self, problem: sqlite3.Error) -> None:
-        with self._news:
+        with self._changed:
             self._failure = (
                 f"journal {self._path} can no longer be written ({first_line(problem)}), and the last {len(self._waiting)} "
                 "records are not in it; check its disk, then start a new run."
             )
-            self._news.notify_all()
+            self._changed.notify_all()
             callbacks = tuple(self._callbacks)
         for callback in callbacks:
             callback()
@@ -265,3 +240,21 @@ def _reserve(path: Path) -> None:
     if not path.exists():
         with path.open("wb") as stream:
             os.posix_fallocate(stream.fileno(), 0, _RESERVE_BYTES)
+
+
+def _forget(connection: sqlite3.Connection, retention: Retention, now: datetime) -> list[str]:
+    """Delete what may be forgotten, oldest first; returns the ids. What is open or not acknowledged stays, however old."""
+    (stored,) = connection.execute("SELECT coalesce(sum(length(content) + length(link)), 0) FROM records").fetchone()
+    forgotten = []
+    with connection:
+        for number, name, last, size in connection.execute(_FORGETTABLE).fetchall():
+            end = json.loads(last)
+            age_days = (now - datetime.fromisoformat(end["wall_time"])).total_seconds() / 86400
+            if end["type"] != "run_stop" or (age_days <= retention.keep_days and stored <= retention.keep_mb * 1e6):
+                continue
+            connection.execute("DELETE FROM records WHERE run = ?", (number,))
+            connection.execute("DELETE FROM triggers WHERE run = ?", (number,))
+            connection.execute("DELETE FROM runs WHERE number = ?", (number,))
+            stored -= size
+            forgotten.append(name)
+    return forgotten

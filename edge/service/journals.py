@@ -9,8 +9,7 @@ from edge.contracts.errors import JournalError
 from edge.journal.base import Journal
 from edge.journal.interrupted import end_interrupted
 from edge.journal.memory_journal import MemoryJournal
-from edge.journal.retention import Retention
-from edge.journal.sqlite_journal import SqliteJournal
+from edge.journal.sqlite_journal import Retention, SqliteJournal
 from edge.settings import IN_MEMORY, EdgeSettings
 
 _log = logging.getLogger(__name__)

@@ -14,7 +14,7 @@ from edge.service.journals import opened_journal
 from edge.settings import IN_MEMORY, EdgeSettings, Setup
 from edge.stream.server import EdgeServer
 from edge.stream.settings import StreamSettings
-from edge.telemetry.snapshot import Look, look_at
+from edge.telemetry.snapshot import TakeSnapshot, snapshots_of
 from edge.telemetry.telemetry import Telemetry
 
 _WAIT_S = 0.1
@@ -35,7 +35,7 @@ def serve_one_run(setup: Setup, parts: Parts, stop: StopSwitch) -> RunOutcome:
         control, boot_id = SingleRun(stop, journal, desk), str(uuid.uuid4())
         pace = StreamSettings(ping_every_s=settings.ping_every_s, silent_after_s=settings.silent_after_s)
         server = held.enter_context(EdgeServer(settings.bind, journal, control, boot_id, pace, settings.keys))
-        look = look_at(control, journal, server)
+        look = snapshots_of(control, journal, server)
         telemetry = held.enter_context(_telemetry(settings, boot_id, engine.info, look))
         _log.info("%s reads %s", engine.info, source.uri)
 
@@ -87,7 +87,7 @@ def serve_one_run(setup: Setup, parts: Parts, stop: StopSwitch) -> RunOutcome:
     return last.outcome
 
 
-def _telemetry(settings: EdgeSettings, boot_id: str, engine: EngineInfo, look: Look) -> Telemetry:
+def _telemetry(settings: EdgeSettings, boot_id: str, engine: EngineInfo, look: TakeSnapshot) -> Telemetry:
     return Telemetry(
         boot_id,
         engine,

@@ -38,7 +38,7 @@ Command = RunStartCommand | TriggerCommand | RunStopCommand | Query
 
 
 @dataclass(slots=True)
-class _Reading:
+class _RunPosition:
     """Where this client stands in a run: `next_seq` is due on the wire, everything below `handed` was given to the caller,
     and everything below `taken` is safe with it. `acknowledged_s` is when it last said so."""
 
@@ -70,7 +70,7 @@ class Controller:
         self._encodings = encodings
         self._settings = settings or ClientSettings()
         self._link = Link(endpoint, self._settings, keys)
-        self._reading: _Reading | None = None
+        self._reading: _RunPosition | None = None
         self._inbox: deque[Record] = deque()
         self._awaited_cmd_id = ""
         self._answers: deque[Accepted | Rejected | State] = deque()
@@ -159,7 +159,7 @@ class Controller:
             self._send(command)
             retry_s = min(deadline_s, time.monotonic() + self._settings.command_retry_s)
             while (left_s := retry_s - time.monotonic()) > 0:
-                self._take_in(left_s)
+                self._receive(left_s)
                 if self._answers:
                     answer = self._answers.popleft()
                     if isinstance(answer, Accepted) and isinstance(command, RunStartCommand | TriggerCommand):
@@ -182,7 +182,7 @@ class Controller:
         """
         if run_id is not None and (from_seq is not None or self._reading is None or self._reading.run_id != run_id):
             self.follow(run_id, from_seq or 0)
-        reading = self._followed()
+        reading = self._require_run()
         while True:
             if self._stop.is_set():
                 self._stop.clear()
@@ -202,16 +202,16 @@ class Controller:
 
         Asking says that all records before are safe: they are acknowledged, at the latest when nothing else is to be read.
         """
-        reading = self._followed()
+        reading = self._require_run()
         reading.taken = reading.handed
         if reading.taken - reading.acknowledged > self._settings.window // 4:
             self._acknowledge(reading)
-        if not self._inbox and not self._take_in(0.0):
+        if not self._inbox and not self._receive(0.0):
             # Said again now and then: the edge may have dropped it, for too many messages, and would wait for credit for ever.
             silent_s = time.monotonic() - reading.acknowledged_s
             if reading.taken > reading.acknowledged or silent_s > self._settings.ping_every_s:
                 self._acknowledge(reading)
-            self._take_in(wait_s)
+            self._receive(wait_s)
         if not self._inbox:
             return None
         record = self._inbox.popleft()
@@ -220,7 +220,7 @@ class Controller:
 
     def follow(self, run_id: str, from_seq: int) -> None:
         """Read this run from `from_seq` on; all before are safe here."""
-        self._reading = _Reading(run_id, from_seq, from_seq, from_seq, from_seq)
+        self._reading = _RunPosition(run_id, from_seq, from_seq, from_seq, from_seq)
         self._inbox.clear()
         self._acknowledge(self._reading)
 
@@ -231,12 +231,12 @@ class Controller:
     def _hello(self, resume: Resume | None) -> Hello:
         return Hello(encodings=self._encodings, role=self.role, client_id=self.client_id, resume=resume)
 
-    def _followed(self) -> _Reading:
+    def _require_run(self) -> _RunPosition:
         if self._reading is None:
             raise StreamError("there is no run to read; start one, or name one that the edge lists in WELCOME.")
         return self._reading
 
-    def _acknowledge(self, reading: _Reading) -> None:
+    def _acknowledge(self, reading: _RunPosition) -> None:
         reading.acknowledged, reading.acknowledged_s = reading.taken, time.monotonic()
         until_seq = reading.taken + self._settings.window
         self._send(Ack(run_id=reading.run_id, upto_seq=reading.taken - 1, send_until_seq=until_seq))
@@ -261,7 +261,7 @@ class Controller:
         if trigger_until is not None:
             self.trigger_until[run_id] = max(trigger_until, self.trigger_until.get(run_id, 0))
 
-    def _take_in(self, wait_s: float) -> bool:
+    def _receive(self, wait_s: float) -> bool:
         """Receive at most one message and put it where it belongs; whether one came."""
         try:
             message = self._link.receive(wait_s)
@@ -269,10 +269,10 @@ class Controller:
             self._reopen(loss)
             return False
         if message is not None:
-            self._sort(message)
+            self._dispatch(message)
         return message is not None
 
-    def _sort(self, message: FromEdge) -> None:
+    def _dispatch(self, message: FromEdge) -> None:
         match message:
             case Accepted() | Rejected() | State():
                 if message.cmd_id == self._awaited_cmd_id:
@@ -284,11 +284,11 @@ class Controller:
                 if self._reading is not None:
                     self._acknowledge(self._reading)
             case RunStart() | FieldRecord() | Advice() | Event() | RunStop():
-                self._sort_record(message)
+                self._take_record(message)
             case _:
                 pass  # heartbeats and refusals ended in the link
 
-    def _sort_record(self, record: Record) -> None:
+    def _take_record(self, record: Record) -> None:
         reading = self._reading
         if reading is None or record.run_id != reading.run_id or record.seq < reading.next_seq:
             return  # another run's, or sent again after a reconnect

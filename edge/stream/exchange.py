@@ -1,7 +1,6 @@
 """What the edge does with each message: sessions, lease, commands, credit. No socket and no thread in here."""
 
-from collections.abc import Callable
-from typing import Literal, get_args
+from typing import get_args
 
 from edge.contracts.base import Wire
 from edge.contracts.errors import StreamError
@@ -28,16 +27,9 @@ from edge.contracts.version import VERSION
 from edge.journal.base import Journal
 from edge.pipeline.run_control import RunControl
 from edge.stream.codec import MessageError, decode_to_edge, encode
-from edge.stream.credit import Cursor
-from edge.stream.lease import Lease
-from edge.stream.limits import MessageBudget
-from edge.stream.run_overview import Runs
-from edge.stream.sessions import Session
+from edge.stream.run_overview import RunOverview
+from edge.stream.sessions import Cursor, Lease, MessageBudget, Post, Session
 from edge.stream.settings import StreamSettings
-
-Posted = Literal["sent", "full", "gone"]
-Post = Callable[[bytes, bytes], Posted]
-"""Send (identity, payload) without waiting: sent, no room at the moment, or no such peer."""
 
 ENCODINGS: dict[str, Encoding] = {"json": "json", "msgpack": "msgpack"}
 
@@ -58,7 +50,7 @@ class Exchange:
         self.sessions: dict[bytes, Session] = {}
         self.rejects: dict[str, int] = dict.fromkeys(get_args(RejectCode), 0)
         """REJECTs so far, by code; every code is there from the start, so that another thread may look at any time"""
-        self._runs = Runs(journal, control)
+        self._runs = RunOverview(journal, control)
         self._journal = journal
         self._control = control
         self._boot_id = boot_id

@@ -63,7 +63,7 @@ class Guard:
         if self._monitor is not None:
             poller.register(self._monitor, zmq.POLLIN)
 
-    def look(self) -> None:
+    def log_refusals(self) -> None:
         """Log and count who was turned away since the last call."""
         while self._monitor is not None and self._monitor.poll(0):
             event = zmq.Event(recv_monitor_message(self._monitor)["event"])
@@ -72,11 +72,11 @@ class Guard:
                 _log.warning("%s was turned away (number %d): %s", self._who, self.refused, _FAILURES[event])
 
     @property
-    def asks(self) -> bool:
+    def needs_keys(self) -> bool:
         """Whether clients need a key."""
         return self._allow_list is not None
 
-    def lets_in(self, key: bytes) -> bool:
+    def allows(self, key: bytes) -> bool:
         """Whether a client whose connection is open may still be served: its key may have been revoked since."""
         if self._allow_list is None:
             return True

@@ -8,7 +8,7 @@ _NEWEST = 16
 _MOST = 64
 
 
-class Runs:
+class RunOverview:
     """Reads journal and control; changes neither."""
 
     def __init__(self, journal: Journal, control: RunControl) -> None:

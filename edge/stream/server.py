@@ -11,12 +11,11 @@ from edge.contracts.errors import StreamError
 from edge.journal.base import Journal
 from edge.pipeline.run_control import RunControl
 from edge.stream.codec import MAX_TO_EDGE_BYTES
-from edge.stream.delivery import deliver
-from edge.stream.exchange import Exchange, Posted
+from edge.stream.exchange import Exchange
 from edge.stream.guard import Guard
+from edge.stream.sessions import Posted, deliver
 from edge.stream.settings import StreamSettings
-from edge.stream.sockets import bound, check_endpoint, check_guarded
-from edge.stream.waker import Waker
+from edge.stream.sockets import Waker, bound, check_endpoint, check_guarded
 
 _RECEIVE_BATCH = 256
 _RETRY_FULL_MS = 10
@@ -127,7 +126,7 @@ class EdgeServer:
             ready = dict(poller.poll(wait_ms))
             if self._waker.fileno() in ready:
                 self._waker.drain()
-            self._guard.look()
+            self._guard.log_refusals()
             if self._router in ready:
                 self._receive()
             self._exchange.tick(time.monotonic_ns())
@@ -144,11 +143,11 @@ class EdgeServer:
     def _receive(self) -> None:
         for _ in range(_RECEIVE_BATCH):
             try:
-                frames = self._router.recv_multipart(zmq.NOBLOCK, copy=not self._guard.asks)
+                frames = self._router.recv_multipart(zmq.NOBLOCK, copy=not self._guard.needs_keys)
             except zmq.Again:
                 return
             identity, *parts = (frame if isinstance(frame, bytes) else frame.bytes for frame in frames)
-            if self._guard.asks and not self._guard.lets_in(_key_of(frames[-1])):
+            if self._guard.needs_keys and not self._guard.allows(_key_of(frames[-1])):
                 self._exchange.forget(identity)
                 continue
             self._exchange.receive(identity, parts, time.monotonic_ns())

@@ -1,6 +1,12 @@
-"""Checks an endpoint before ZeroMQ sees it: libzmq takes port 99999 and silently uses 34463."""
+"""What every socket of the edge needs: its address checked and bound, and a way to wake the thread that polls it.
 
+An address is checked before ZeroMQ sees it, because libzmq takes port 99999 and silently uses 34463.
+"""
+
+import contextlib
 import re
+import socket
+import threading
 from pathlib import Path
 
 import zmq
@@ -11,9 +17,17 @@ _TCP = re.compile(r"tcp://(?P<host>[^/]+):(?P<port>\*|\d{1,6})")
 _LOOPBACK = re.compile(r"127(\.\d{1,3}){3}|localhost|\[::1\]")
 
 
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach what listens at `host`."""
-    return _LOOPBACK.fullmatch(host) is not None
+def check_endpoint(endpoint: str) -> str:
+    """Return `endpoint` if it is tcp://HOST:PORT (or ipc://PATH). Raises `StreamError`."""
+    match = _TCP.fullmatch(endpoint)
+    if match and (match["port"] == "*" or int(match["port"]) <= 65535):
+        return endpoint
+    if re.fullmatch(r"ipc://.+", endpoint):
+        return endpoint
+    raise StreamError(
+        f"{endpoint!r} is not an address that can be used; write tcp://HOST:PORT with a port up to 65535, "
+        "such as tcp://127.0.0.1:5570."
+    )
 
 
 def check_guarded(endpoint: str, keys: Path | None, could: str = "command this edge") -> None:
@@ -29,10 +43,15 @@ def check_guarded(endpoint: str, keys: Path | None, could: str = "command this e
         )
 
 
-def bound(socket: "zmq.Socket[bytes]", endpoint: str, option: str) -> str:
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach what listens at `host`."""
+    return _LOOPBACK.fullmatch(host) is not None
+
+
+def bound(unbound: "zmq.Socket[bytes]", endpoint: str, option: str) -> str:
     """Bind; returns the address with the port that was taken. Raises `StreamError` with the option that chooses another."""
     try:
-        socket.bind(endpoint)
+        unbound.bind(endpoint)
     except zmq.ZMQError as problem:
         if problem.errno == zmq.EADDRINUSE:
             raise StreamError(
@@ -42,17 +61,38 @@ def bound(socket: "zmq.Socket[bytes]", endpoint: str, option: str) -> str:
             f"{endpoint} cannot be bound ({problem.strerror}); give {option} an address of this machine, such as "
             "tcp://127.0.0.1:5570."
         ) from problem
-    return socket.getsockopt_string(zmq.LAST_ENDPOINT)
+    return unbound.getsockopt_string(zmq.LAST_ENDPOINT)
 
 
-def check_endpoint(endpoint: str) -> str:
-    """Return `endpoint` if it is tcp://HOST:PORT (or ipc://PATH). Raises `StreamError`."""
-    match = _TCP.fullmatch(endpoint)
-    if match and (match["port"] == "*" or int(match["port"]) <= 65535):
-        return endpoint
-    if re.fullmatch(r"ipc://.+", endpoint):
-        return endpoint
-    raise StreamError(
-        f"{endpoint!r} is not an address that can be used; write tcp://HOST:PORT with a port up to 65535, "
-        "such as tcp://127.0.0.1:5570."
-    )
+class Waker:
+    """Wakes a poll from another thread, so that nothing has to poll the journal.
+
+    It is a socket pair: `wake` from any thread, `fileno` for the poller, `drain` from the polling thread."""
+
+    def __init__(self) -> None:
+        self._receiver, self._sender = socket.socketpair()
+        self._receiver.setblocking(False)
+        self._sender.setblocking(False)
+        self._lock = threading.Lock()
+        self._open = True
+
+    def fileno(self) -> int:
+        return self._receiver.fileno()
+
+    def wake(self) -> None:
+        """Make the poll return. Never blocks; after `close` it does nothing, because the journal may outlive the server."""
+        with self._lock, contextlib.suppress(BlockingIOError):  # a full buffer wakes as well as one byte more
+            if self._open:
+                self._sender.send(b"w")
+
+    def drain(self) -> None:
+        """Forget the wake-ups so far."""
+        with contextlib.suppress(BlockingIOError):
+            while len(self._receiver.recv(4096)) == 4096:
+                pass
+
+    def close(self) -> None:
+        with self._lock:
+            self._open = False
+            self._sender.close()
+            self._receiver.close()

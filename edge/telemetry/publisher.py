@@ -15,22 +15,21 @@ import zmq
 
 from edge.contracts.errors import StreamError
 from edge.stream.guard import Guard
-from edge.stream.sockets import bound, check_endpoint, check_guarded
-from edge.stream.waker import Waker
+from edge.stream.sockets import Waker, bound, check_endpoint, check_guarded
 
 ALIVE_S = 1.0
 """Something is published at least so often, whether or not anything happened."""
 
 _QUEUE = 2
 _KERNEL_BYTES = 16 * 1024
-"""Old news in the system's buffer would reach a subscriber that was stalled before the new ones do."""
+"""Old states in the system's buffer would reach a subscriber that was stalled before the new ones do."""
 _SUBSCRIPTION_BYTES = 1024
 _LINGER_MS = 500
 _log = logging.getLogger(__name__)
 
 
 class Publisher:
-    """Publishes what `compose(telemetry_seq)` gives, from `start` to `close`: at once when `news()` is another object than
+    """Publishes what `compose(telemetry_seq)` gives, from `start` to `close`: at once when `newest()` is another object than
     before, but at most `hz` times a second; otherwise every `alive_s`. Both are called by the publisher's thread.
 
     `bind` and `keys` are as in `EdgeServer`. Raises `StreamError` when they cannot be used.
@@ -40,7 +39,7 @@ class Publisher:
         self,
         bind: str,
         compose: Callable[[int], bytes],
-        news: Callable[[], object],
+        newest: Callable[[], object],
         hz: float,
         alive_s: float = ALIVE_S,
         keys: Path | None = None,
@@ -49,7 +48,7 @@ class Publisher:
         check_guarded(bind, keys, "read its counts")
         self.sent = 0
         """messages so far, whoever was there to receive them"""
-        self._compose, self._news = compose, news
+        self._compose, self._newest = compose, newest
         self._period_ns, self._alive_ns = int(1e9 / hz), int(alive_s * 1e9)
         self._waker = Waker()
         self._context = zmq.Context()
@@ -111,14 +110,14 @@ class Publisher:
         look_ns = alive_ns = time.monotonic_ns()
         while not self._closing:
             poller.poll(max(0, (look_ns - time.monotonic_ns()) // 1_000_000 + 1))
-            self._guard.look()
+            self._guard.log_refusals()
             now_ns = time.monotonic_ns()
             if now_ns < look_ns:
                 continue
             look_ns = now_ns + self._period_ns
-            news = self._news()
-            if news is not shown or now_ns >= alive_ns:
-                shown, alive_ns = news, now_ns + self._alive_ns
+            newest = self._newest()
+            if newest is not shown or now_ns >= alive_ns:
+                shown, alive_ns = newest, now_ns + self._alive_ns
                 self._publish()
         self._publish()
 

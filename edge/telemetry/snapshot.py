@@ -1,16 +1,18 @@
-"""What nobody records and is looked up when somebody wants to know: phase, lag, queue, sessions."""
+"""How the edge stands at one moment: the sums of the newest records, and what nobody records (phase, lag, queue, sessions)."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from edge.contracts.messages import Live, LiveField
+from edge.contracts.records import FieldRecord, FieldStatus, Record, RunStart, RunStop
 from edge.journal.base import Journal
 from edge.pipeline.run_control import Phase, RunControl
-from edge.stream.run_overview import Runs
+from edge.stream.run_overview import RunOverview
 from edge.stream.server import EdgeServer
 
 
 @dataclass(frozen=True, slots=True)
-class Vitals:
+class Snapshot:
     """The state of the edge at one moment. `last_seq` and `lag` are of the newest run, as in PONG.
 
     `refused` are clients of the controllers' socket without an allowed key; `rejects` counts REJECT by code.
@@ -27,18 +29,18 @@ class Vitals:
     rejects: Mapping[str, int]
 
 
-Look = Callable[[], Vitals]
+TakeSnapshot = Callable[[], Snapshot]
 """Safe to call from any thread; waits for nobody but for the short locks of what it looks at."""
 
 
-def look_at(control: RunControl, journal: Journal, server: EdgeServer) -> Look:
+def snapshots_of(control: RunControl, journal: Journal, server: EdgeServer) -> TakeSnapshot:
     """How an edge that serves a run is looked at."""
-    runs = Runs(journal, control)
+    runs = RunOverview(journal, control)
 
-    def look() -> Vitals:
+    def take() -> Snapshot:
         state = control.state()
         last_seq, lag = runs.last_seq_and_lag()
-        return Vitals(
+        return Snapshot(
             phase=state.phase,
             run_id=state.run_id,
             open_triggers=state.open_triggers,
@@ -50,4 +52,62 @@ def look_at(control: RunControl, journal: Journal, server: EdgeServer) -> Look:
             rejects=server.rejects,
         )
 
-    return look
+    return take
+
+
+@dataclass(frozen=True, slots=True)
+class Latest:
+    """What the newest records say. Never changed, only replaced: any thread may hold one without a lock."""
+
+    fields: dict[FieldStatus, int] = field(default_factory=dict)
+    cells: dict[str, int] = field(default_factory=dict)
+    wbc_total: int = 0
+    last_field: FieldRecord | None = None
+
+    def after(self, record: Record) -> "Latest":
+        """What holds once `record` has followed. Records without counts change nothing."""
+        match record:
+            case FieldRecord():
+                running = record.running
+                return Latest(running.fields, running.cells, running.wbc_total, record)
+            case RunStart():
+                return Latest()
+            case RunStop():
+                return Latest(record.fields, record.cells, record.differential.wbc_total, self.last_field)
+            case _:
+                return self
+
+
+def live(latest: Latest, now: Snapshot, *, telemetry_seq: int, boot_id: str, t_ns: int, engine: str, refused: int) -> Live:
+    """The message. `refused` are the clients turned away from the telemetry socket itself."""
+    return Live(
+        telemetry_seq=telemetry_seq,
+        boot_id=boot_id,
+        t_ns=t_ns,
+        phase=now.phase,
+        run_id=now.run_id,
+        last_seq=now.last_seq,
+        lag=now.lag,
+        fields=latest.fields,
+        cells=latest.cells,
+        wbc_total=latest.wbc_total,
+        open_triggers=now.open_triggers,
+        last_field=latest.last_field and _live_field(latest.last_field),
+        queue_fields=now.queue_fields,
+        engine=engine,
+        sessions=now.sessions,
+        refused=now.refused + refused,
+    )
+
+
+def _live_field(record: FieldRecord) -> LiveField:
+    return LiveField(
+        seq=record.seq,
+        trigger_id=record.trigger_id,
+        field_index=record.field_index,
+        status=record.status,
+        counts=record.counts,
+        overflow=record.overflow,
+        t_host_ns=record.t_host_ns,
+        times=record.times,
+    )

@@ -8,12 +8,10 @@ from types import TracebackType
 from edge.contracts.records import FieldRecord, Record
 from edge.engine.base import EngineInfo
 from edge.stream.codec import encode
-from edge.telemetry.live import Latest, live
-from edge.telemetry.metrics import EdgeCollector, Published
+from edge.telemetry.metrics import EdgeCollector, Published, Tally
 from edge.telemetry.metrics_page import MetricsPage
 from edge.telemetry.publisher import ALIVE_S, Publisher
-from edge.telemetry.snapshot import Look
-from edge.telemetry.tally import Tally
+from edge.telemetry.snapshot import Latest, TakeSnapshot, live
 
 _log = logging.getLogger(__name__)
 
@@ -21,7 +19,7 @@ _log = logging.getLogger(__name__)
 class Telemetry:
     """The telemetry socket at `bind` and the metrics page at `metrics`, from `start` to `close`; None leaves either out.
 
-    `record` belongs to the thread that counts and takes microseconds; `look` is called by the threads of the two. Raises
+    `record` belongs to the thread that counts and takes microseconds; `snapshot` is called by the threads of the two. Raises
     `StreamError` for addresses and keys that cannot be used.
     """
 
@@ -29,7 +27,7 @@ class Telemetry:
         self,
         boot_id: str,
         engine: EngineInfo,
-        look: Look,
+        snapshot: TakeSnapshot,
         *,
         bind: str | None = None,
         hz: float = 10.0,
@@ -37,10 +35,10 @@ class Telemetry:
         keys: Path | None = None,
         metrics: str | None = None,
     ) -> None:
-        self._boot_id, self._engine, self._look = boot_id, engine, look
+        self._boot_id, self._engine, self._snapshot = boot_id, engine, snapshot
         self._latest = Latest()
         self._tally = Tally()
-        self.page = MetricsPage(metrics, EdgeCollector(self._tally, look, engine, self._published)) if metrics else None
+        self.page = MetricsPage(metrics, EdgeCollector(self._tally, snapshot, engine, self._published)) if metrics else None
         self.publisher = Publisher(bind, self._compose, lambda: self._latest, hz, alive_s, keys) if bind else None
 
     def start(self) -> "Telemetry":
@@ -82,7 +80,7 @@ class Telemetry:
     def _compose(self, telemetry_seq: int) -> bytes:
         message = live(
             self._latest,
-            self._look(),
+            self._snapshot(),
             telemetry_seq=telemetry_seq,
             boot_id=self._boot_id,
             t_ns=time.monotonic_ns(),

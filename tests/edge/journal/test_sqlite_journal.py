@@ -19,9 +19,8 @@ from support.scripted_run import WALL, field_record, run_start, run_stop
 
 from edge.contracts.errors import JournalError
 from edge.journal.archive import Archive
-from edge.journal.batch import write
-from edge.journal.retention import Retention
-from edge.journal.sqlite_journal import SqliteJournal
+from edge.journal.sqlite_journal import Retention, SqliteJournal
+from edge.journal.tables import write
 
 pytestmark = pytest.mark.timeout(40)
 

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.timeout(30)
 def test_records_and_state_arrive_as_one_message(bench: Bench) -> None:
     telemetry, subscriber = bench.subscribed()
     with subscriber:
-        bench.vitals = replace(
+        bench.snapshot = replace(
             CALM, phase="running", run_id="r", open_triggers=2, last_seq=9, lag=4, queue_fields=3, sessions=1
         )
         telemetry.record(run_start("r"))
@@ -121,7 +121,7 @@ def test_the_last_state_is_published_before_it_closes(bench: Bench) -> None:
     telemetry, subscriber = bench.subscribed()
     with subscriber:
         subscriber.next()
-        bench.vitals = replace(CALM, phase="finished")
+        bench.snapshot = replace(CALM, phase="finished")
         telemetry.close()
         telemetry.close()
         seqs = [message["telemetry_seq"] for message in _rest(subscriber, lambda message: message["phase"] == "finished")]
@@ -149,7 +149,7 @@ def test_a_defect_of_the_telemetry_is_logged_and_ends_the_telemetry_alone(caplog
 def test_with_keys_strangers_get_nothing_and_are_counted(
     bench: Bench, keys: Path, caplog: pytest.LogCaptureFixture, name: str | None
 ) -> None:
-    bench.vitals = replace(CALM, refused=40)
+    bench.snapshot = replace(CALM, refused=40)
     publisher = bench.start(keys=keys).publisher
     assert publisher is not None
     with Subscriber(publisher.endpoint, **of("dashboard", keys)) as allowed:

@@ -14,7 +14,7 @@ from support.telemetry_bench import CALM, Bench
 
 from edge.contracts.errors import StreamError
 from edge.contracts.records import FieldRecord, FieldStatus, StageTimes
-from edge.telemetry.tally import BOUNDS_S, STAGES
+from edge.telemetry.metrics import BOUNDS_S, STAGES
 from edge.telemetry.telemetry import Telemetry
 
 pytestmark = pytest.mark.timeout(30)
@@ -96,7 +96,7 @@ def test_cells_of_a_field_that_is_not_counted_are_in_no_sum(bench: Bench) -> Non
 def test_state_is_looked_up_at_each_scrape(bench: Bench) -> None:
     telemetry = bench.start("tcp://127.0.0.1:*", metrics=HERE)
     scraped(telemetry)
-    bench.vitals = replace(
+    bench.snapshot = replace(
         CALM, phase="stopping", lag=7, queue_fields=3, open_triggers=5, sessions=2, refused=6, rejects={"busy": 1, "rate": 8}
     )
     samples = scraped(telemetry)

@@ -6,8 +6,7 @@ from functools import lru_cache
 from typing import Any
 
 from edge.journal import sqlite_journal as journal
-from edge.journal.batch import WaitingRecord, WaitingTrigger, write
-from edge.journal.tables import connect
+from edge.journal.tables import WaitingRecord, WaitingTrigger, connect, write
 from edge.scanner.notebook import Notebook
 
 _COMMIT_EVERY = 20

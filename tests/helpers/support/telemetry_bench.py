@@ -9,11 +9,11 @@ from typing import Any
 import zmq
 
 from edge.engine.base import EngineInfo
-from edge.telemetry.snapshot import Vitals
+from edge.telemetry.snapshot import Snapshot
 from edge.telemetry.telemetry import Telemetry
 
 ENGINE = EngineInfo("OpenVINO", "2026.4.1", 'Intel "Xeon" \\ 2.5 GHz', "bf16", 732, 574, max_batch=2, slots=2, top_k=256)
-CALM = Vitals("waiting", None, 0, None, None, 0, 0, 0, {"busy": 0, "malformed": 0})
+CALM = Snapshot("waiting", None, 0, None, None, 0, 0, 0, {"busy": 0, "malformed": 0})
 
 
 class Subscriber:
@@ -53,9 +53,9 @@ class Subscriber:
 
 @dataclass
 class Bench:
-    """`vitals` is what the telemetry sees when it looks."""
+    """`snapshot` is what the telemetry sees."""
 
-    vitals: Vitals = CALM
+    snapshot: Snapshot = CALM
     started: list[Telemetry] = field(default_factory=list)
 
     def start(
@@ -67,7 +67,7 @@ class Bench:
         metrics: str | None = None,
     ) -> Telemetry:
         telemetry = Telemetry(
-            "boot-1", ENGINE, lambda: self.vitals, bind=bind, hz=100.0, alive_s=alive_s, keys=keys, metrics=metrics
+            "boot-1", ENGINE, lambda: self.snapshot, bind=bind, hz=100.0, alive_s=alive_s, keys=keys, metrics=metrics
         )
         self.started.append(telemetry)
         return telemetry.start()
