@@ -52,7 +52,7 @@ class Ending:
 
 
 Note = SourceNote | AdviceNote
-News = Arrival | Note | Ending
+Incoming = Arrival | Note | Ending
 
 
 class FieldQueue:
@@ -116,16 +116,16 @@ class FieldQueue:
     def closed(self) -> bool:
         return self._closed
 
-    def get(self, timeout_s: float) -> News | None:
+    def get(self, timeout_s: float) -> Incoming | None:
         """The next in order, the ending once all is out (every time), or None when nothing came in time."""
         with self._changed:
-            self._changed.wait_for(self._has_news, timeout_s)
+            self._changed.wait_for(self._has_any, timeout_s)
             return self._next()
 
-    def _has_news(self) -> bool:
+    def _has_any(self) -> bool:
         return bool(self._notes or self._dropped or self._waiting or self._refused or self._ending)
 
-    def _next(self) -> News | None:
+    def _next(self) -> Incoming | None:
         if self._notes:
             return self._notes.popleft()
         if self._dropped:

@@ -13,7 +13,7 @@ from edge.contracts.errors import EngineError, SourceError
 from edge.contracts.records import FieldStatus, RunOutcome
 from edge.pipeline.engine_loop import EngineLoop
 from edge.pipeline.field_job import Batching, FieldJob
-from edge.pipeline.intake import AdviceNote, FieldQueue, Grabber, Note
+from edge.pipeline.intake import AdviceNote, Ending, FieldQueue, Grabber, Note
 from edge.pipeline.ledger import Ledger
 from edge.pipeline.run_control import StopSwitch
 from edge.settings import Policy
@@ -184,3 +184,13 @@ def test_a_repeated_frame_is_noted_and_not_counted() -> None:
     rig = Rig(ListSource([frame_of(0), frame_of(1), frame_of(1), frame_of(0), frame_of(2)]))
     assert rig.ends == [OK, OK, OK]
     assert [note.code for note in rig.notes if not isinstance(note, AdviceNote)] == ["repeated_frame"] * 2
+
+
+def test_an_engine_that_fails_after_the_source_has_ended_fails_the_run_all_the_same() -> None:
+    queue = FieldQueue(3, "lossless")
+    queue.put(frame_of(0))
+    queue.end(Ending(RunOutcome.COMPLETED, "the source ended"))
+    loop = EngineLoop(StandInEngine(fail_collect=(0, EngineError("device gone."))), StandInWork(), queue, Batching(2, 0), 10)
+    jobs = [ended for _ in iter(lambda: loop.goes_on, False) for ended in loop.compute(loop.take())]
+    assert [job.status for job in jobs if isinstance(job, FieldJob)] == [FAILED]
+    assert loop.ending == Ending(RunOutcome.FAILED, "device gone.")

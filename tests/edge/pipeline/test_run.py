@@ -15,7 +15,7 @@ from edge.camera.frame import Frame, SourceNote
 from edge.camera.uri import open_source
 from edge.contracts.bundle import Bundle
 from edge.contracts.detections import RawDetections
-from edge.contracts.errors import ConfigError, EngineError, LeukoError, SourceError
+from edge.contracts.errors import ConfigError, EngineError, JournalError, LeukoError, SourceError
 from edge.contracts.messages import RunStartCommand
 from edge.contracts.records import Event, FieldRecord, FieldStatus, Record, RunOutcome, RunStart, RunStop
 from edge.engine.base import Engine
@@ -220,6 +220,46 @@ def test_an_abandoned_run_leaves_the_engine_usable(bundle: Bundle, engine: Engin
     next(fields)
     fields.close()  # type: ignore[attr-defined]
     assert len(list(run_fields(source_of(frames_of(["one"] * 3)), engine, bundle, settings_))) == 3
+
+
+def broken_after(n_records: int, problem: BaseException, bundle: Bundle, engine: Engine) -> list[Record]:
+    """A run whose caller breaks in mid-step, after so many records."""
+    source = source_of(frames_of(["one"] * 9))
+    parts = Parts(source, engine, plan_for(source.info, bundle))
+    order = RunStartCommand(cmd_id="c", run_id="r")
+    run = Run(Setup(EdgeSettings(source="list:"), bundle), parts, order, StopSwitch())
+    records: list[Record] = [run.begin()]
+    with run:
+        while run.goes_on:
+            for ended in run.compute(run.take()):
+                if len(records) == n_records:
+                    raise problem
+                records.append(run.count(ended))
+    return [*records, run.end()]
+
+
+def test_whatever_breaks_between_two_steps_becomes_the_outcome(bundle: Bundle, engine: Engine) -> None:
+    records = broken_after(3, ZeroDivisionError("boom"), bundle, engine)
+    last = records[-1]
+    assert isinstance(last, RunStop)
+    assert last.outcome is RunOutcome.FAILED
+    assert last.detail.startswith("the run crashed (ZeroDivisionError: boom)")
+    assert [record.seq for record in records] == list(range(4))
+    assert not last.sums_match
+    assert len(list(run_fields(source_of(frames_of(["one"] * 3)), engine, bundle, EdgeSettings(source="list:")))) == 3
+
+
+@pytest.mark.parametrize(
+    "problem",
+    [
+        pytest.param(JournalError("the disk is full."), id="nothing can be put on record any more"),
+        pytest.param(KeyboardInterrupt(), id="the process is asked to end at once"),
+    ],
+)
+def test_what_no_record_can_follow_is_passed_on(bundle: Bundle, engine: Engine, problem: BaseException) -> None:
+    with pytest.raises(type(problem)):
+        broken_after(2, problem, bundle, engine)
+    assert len(list(run_fields(source_of(frames_of(["one"] * 3)), engine, bundle, EdgeSettings(source="list:")))) == 3
 
 
 def test_run_fields_reads_any_source(bundle: Bundle, engine: Engine, tmp_path: Path) -> None:
