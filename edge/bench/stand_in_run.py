@@ -9,9 +9,10 @@ from edge.contracts.cells import CELLS
 from edge.contracts.messages import RunStartCommand
 from edge.contracts.records import Detection, FieldRecord, FieldStatus, Provenance, RunOutcome, RunStart, RunStop
 from edge.contracts.version import VERSION
-from edge.pipeline.field_job import FieldJob, Findings, Marks
+from edge.pipeline.field_work import FieldJob, Marks
 from edge.pipeline.ledger import Ledger
 from edge.pipeline.run_account import RunAccount
+from edge.postprocess import Findings
 from edge.settings import EdgeSettings
 
 EMPTY_SHARE = 0.85

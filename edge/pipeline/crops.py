@@ -13,7 +13,7 @@ from edge.camera.pixels import bgr_of
 from edge.camera.tiff_store import TiffStore
 from edge.contracts.detections import Image
 from edge.contracts.records import Detection
-from edge.pipeline.field_job import Findings
+from edge.postprocess import Findings
 
 INDEX = "crops.jsonl"
 _VERSION = 1

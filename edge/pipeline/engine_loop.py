@@ -9,7 +9,7 @@ from edge.contracts.detections import Image
 from edge.contracts.errors import FrameError, sentence_of
 from edge.contracts.records import FieldStatus, RunOutcome
 from edge.engine.base import Engine
-from edge.pipeline.field_job import Batch, Batching, FieldJob, FieldWork, rows_of
+from edge.pipeline.field_work import Batch, Batching, FieldJob, FieldWork, rows_of
 from edge.pipeline.intake import Arrival, Ending, FieldQueue, Note
 
 POLL_S = 0.05

@@ -12,8 +12,8 @@ from edge.contracts.bundle import Bundle
 from edge.contracts.errors import ConfigError
 from edge.engine import open_engine
 from edge.engine.base import Engine
-from edge.pipeline.cell_work import plan_for
 from edge.pipeline.crops import CropStore
+from edge.pipeline.field_work import plan_for
 from edge.settings import EdgeSettings, Setup
 from edge.signing import signers_in
 

@@ -14,10 +14,9 @@ from edge.contracts.errors import ConfigError, JournalError, LeukoError, sentenc
 from edge.contracts.messages import RunStartCommand
 from edge.contracts.records import FieldRecord, FieldStatus, Record, RunOutcome, RunStart, RunStop, SourceStatistics
 from edge.engine.base import Engine
-from edge.pipeline.cell_work import CellWork, plan_for
 from edge.pipeline.engine_loop import EngineLoop
 from edge.pipeline.exposures import Exposures
-from edge.pipeline.field_job import Batching, FieldJob
+from edge.pipeline.field_work import Batching, CellWork, FieldJob, plan_for
 from edge.pipeline.intake import AdviceNote, Arrival, Ending, FieldQueue, Grabber, Note
 from edge.pipeline.ledger import Ledger
 from edge.pipeline.parts import Parts

@@ -23,7 +23,7 @@ from edge.contracts.records import (
 from edge.contracts.version import VERSION
 from edge.counting import RunningCounts
 from edge.engine.base import EngineInfo
-from edge.pipeline.field_job import FieldJob
+from edge.pipeline.field_work import FieldJob
 from edge.pipeline.intake import AdviceNote, Note
 from edge.pipeline.ledger import Ledger
 from edge.settings import EdgeSettings, Setup

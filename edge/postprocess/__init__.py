@@ -1,7 +1,7 @@
 """From the graph's candidates to cells: one cell, one label."""
 
-from edge.postprocess.cell_labels import field_counts, label_of, to_detections
+from edge.postprocess.findings import Findings, field_counts, label_of, to_detections
 from edge.postprocess.operating_point import OperatingPoint
 from edge.postprocess.suppression import ious, postprocess
 
-__all__ = ["OperatingPoint", "field_counts", "ious", "label_of", "postprocess", "to_detections"]
+__all__ = ["Findings", "OperatingPoint", "field_counts", "ious", "label_of", "postprocess", "to_detections"]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from edge.pipeline.field_job import Batching
+from edge.pipeline.field_work import Batching
 
 MS = 1_000_000
 

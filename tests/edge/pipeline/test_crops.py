@@ -23,7 +23,7 @@ from edge.contracts.records import Event, FieldRecord, Record, RunStop
 from edge.pipeline import Run, StopSwitch, crops, opened
 from edge.pipeline import parts as pipeline_parts
 from edge.pipeline.crops import INDEX, CropStore, crop_of
-from edge.pipeline.field_job import Findings
+from edge.postprocess import Findings
 from edge.settings import Setup, resolve
 
 pytestmark = pytest.mark.timeout(60)

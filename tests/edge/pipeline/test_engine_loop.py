@@ -12,7 +12,7 @@ from edge.camera.frame import Frame, SourceTimeout
 from edge.contracts.errors import EngineError, SourceError
 from edge.contracts.records import FieldStatus, RunOutcome
 from edge.pipeline.engine_loop import EngineLoop
-from edge.pipeline.field_job import Batching, FieldJob
+from edge.pipeline.field_work import Batching, FieldJob
 from edge.pipeline.intake import AdviceNote, Ending, FieldQueue, Grabber, Note
 from edge.pipeline.ledger import Ledger
 from edge.pipeline.run_control import StopSwitch

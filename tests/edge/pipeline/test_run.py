@@ -21,7 +21,7 @@ from edge.contracts.records import Event, FieldRecord, FieldStatus, Record, RunO
 from edge.engine.base import Engine
 from edge.journal.memory_journal import MemoryJournal
 from edge.pipeline import Parts, Run, StopSwitch, engine_for, opened, run_fields
-from edge.pipeline.cell_work import plan_for
+from edge.pipeline.field_work import plan_for
 from edge.settings import EdgeSettings, Setup, resolve
 
 pytestmark = pytest.mark.timeout(40)

@@ -22,7 +22,7 @@ from edge.journal.interrupted import end_interrupted
 from edge.journal.memory_journal import MemoryJournal
 from edge.journal.sqlite_journal import SqliteJournal
 from edge.pipeline.exposures import Exposures
-from edge.pipeline.field_job import FieldJob
+from edge.pipeline.field_work import FieldJob
 from edge.pipeline.intake import AdviceNote
 from edge.pipeline.run_account import RunAccount
 from edge.pipeline.run_control import Backlog, SingleRun, StopSwitch

@@ -13,7 +13,7 @@ from chaos.chaos_plan import ChaosPlan
 from chaos.faulty_camera import BUNDLE, FaultyCamera, MadeUpEngine
 from edge.contracts.errors import LeukoError
 from edge.pipeline import Parts, StopSwitch
-from edge.pipeline.cell_work import plan_for
+from edge.pipeline.field_work import plan_for
 from edge.scanner.notebook import Notebook
 from edge.scanner.plan import ScanPlan
 from edge.scanner.scanner import Scanner

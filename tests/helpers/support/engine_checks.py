@@ -15,7 +15,7 @@ from edge.contracts.bundle import Bundle
 from edge.contracts.detections import Cells
 from edge.contracts.engine_files import ParityResult
 from edge.engine.pipelined import PipelinedEngine
-from edge.pipeline.field_job import rows_of
+from edge.pipeline.field_work import rows_of
 from edge.postprocess import OperatingPoint, ious, postprocess
 
 CERTAIN = 0.1

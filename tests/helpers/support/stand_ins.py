@@ -11,7 +11,7 @@ from edge.contracts.detections import Image, RawDetections
 from edge.contracts.errors import FrameError
 from edge.contracts.records import Detection
 from edge.engine.base import EngineInfo
-from edge.pipeline.field_job import Findings
+from edge.postprocess import Findings
 
 WIDTH_PX, HEIGHT_PX = 8, 4
 CELL = Detection(

@@ -1,6 +1,7 @@
 """The label a cell is counted under, and the cells of one field as the wire's detections."""
 
 from collections import Counter
+from dataclasses import dataclass
 
 from edge.contracts.cells import CELLS, UNIDENTIFIED, UNIDENTIFIED_NON_WBC
 from edge.contracts.detections import Cells
@@ -8,6 +9,20 @@ from edge.contracts.records import Detection
 
 BORDER_PX = 1.0
 """A box that ends within this of the frame's edge may be a cell cut by the field."""
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What a processed field holds; no detection is a finding, too."""
+
+    detections: tuple[Detection, ...]
+    counts: dict[str, int]
+    overflow: bool
+
+    @classmethod
+    def of(cls, cells: Cells, um_per_px: float, width_px: int, height_px: int) -> "Findings":
+        """The cells of a field of that size, as records carry them."""
+        return cls(to_detections(cells, um_per_px, width_px, height_px), field_counts(cells), cells.overflow)
 
 
 def label_of(cells: Cells, index: int) -> str:
