@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 
 from edge.camera.frame import Capabilities, FrameSource
-from edge.camera.industrial.camera_device import CameraFault, Grabbed
+from edge.camera.industrial.camera_device import CameraFault, Grabbed, is_credible_age
 from edge.camera.industrial.camera_options import CameraOptions, parse_options
 from edge.camera.industrial.source import CameraSource
 from edge.camera.pixels import quiet_opencv
@@ -17,8 +17,6 @@ OPEN_TIMEOUT_MS = 5000
 GIVE_UP_AFTER_S = 2.0
 """A camera that fails this long without one frame is gone; shorter gaps happen on USB."""
 RETRY_S = 0.02
-_CREDIBLE_AGE_MS = 60_000.0
-"""A driver's time stamp that is further away is not of this machine's monotonic clock."""
 
 quiet_opencv()
 
@@ -124,7 +122,7 @@ class OpenCvDevice:
         now_ns = time.monotonic_ns()
         stamp_ns = round(self._capture.get(cv2.CAP_PROP_POS_MSEC) * 1e6) if self._stamped else 0
         age_ms = (now_ns - stamp_ns) / 1e6
-        credible = self._stamped and 0.0 <= age_ms < _CREDIBLE_AGE_MS
+        credible = self._stamped and is_credible_age(age_ms)
         size = image.shape[1], image.shape[0]
         fault = "" if size == self._size else f"its frame size changed from {self._size} to {size}; fix it and start again"
         with self._fresh:

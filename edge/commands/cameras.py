@@ -9,8 +9,8 @@ from typing import Annotated
 
 import typer
 
-from edge.camera.aravis.discovery import discovered
-from edge.camera.pylon.device import discovered_pylon
+from edge.camera.aravis.library import discovered_aravis
+from edge.camera.pylon.library import discovered_pylon
 from edge.contracts.errors import SourceError
 from edge.doctor.camera_facts import NO_FRAME, facts_of, text_of
 
@@ -60,7 +60,7 @@ def _found(network: bool) -> list[dict[str, str]]:
     """What the drivers find. Of one that cannot look, the reason goes to standard error, and the others look all the same."""
     looks: list[Callable[[], list[dict[str, str]]]] = [_video_devices, lambda: discovered_pylon(network), _producers]
     if network:
-        looks.append(discovered)
+        looks.append(discovered_aravis)
     found = []
     for look in looks:
         try:

@@ -1,4 +1,4 @@
-"""The functions of libaravis 0.8 that are used, with their types, through ctypes: no compiler, no bindings package."""
+"""libaravis 0.8 through ctypes, without a compiler or a bindings package: loaded, asked for cameras and for their features."""
 
 import ctypes as c
 from functools import lru_cache
@@ -11,6 +11,10 @@ _NAMES = ("libaravis-0.8.so.0", "libaravis-0.8.dylib")
 _P, _STR, _INT, _U64 = c.c_void_p, c.c_char_p, c.c_int, c.c_uint64
 _STRS = c.POINTER(_STR)
 _U64S = c.POINTER(c.c_uint64)
+
+_READ_ONLY, _WRITE_ONLY = 0, 1
+"""libaravis's access modes; what is neither can be read and written."""
+_WHAT = ("id", "address", "model", "serial_nbr")
 
 MAY_FAIL: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "arv_camera_new": (_P, (_STR,)),
@@ -110,3 +114,79 @@ def aravis() -> Aravis:
         except AttributeError as problem:
             raise SourceError(f"{name} is too old ({problem}); install libaravis 0.8.20 or newer.") from problem
     raise SourceError("libaravis 0.8 is not installed; on Debian and Ubuntu: apt install libaravis-0.8-0.")
+
+
+def discovered_aravis() -> list[dict[str, str]]:
+    """Source and description of each camera that libaravis finds. Sends broadcasts; raises `SourceError` without libaravis."""
+    lib = aravis()
+    lib("arv_update_device_list")
+    found = []
+    for index in range(lib("arv_get_n_devices")):
+        said = {what: (lib(f"arv_get_device_{what}", index) or b"").decode(errors="replace") for what in _WHAT}
+        if said["model"] == "Fake" and not said["address"]:
+            continue  # libaravis's own stand-in, which is no camera
+        found.append(
+            {
+                "source": f"aravis:{said['address'] or said['id']}",
+                "what": f"{said['model']}, serial number {said['serial_nbr']}, {said['id']}",
+            }
+        )
+    return found
+
+
+class AravisFeatures:
+    """Implements `Features` over the camera's description, by which every kind of feature can be told and set as text."""
+
+    def __init__(self, library: Aravis, camera: int) -> None:
+        self._lib = library
+        self._camera = camera
+        self._device = library("arv_camera_get_device", camera)
+
+    def can_read(self, name: str) -> bool:
+        return self._access(name) not in {None, _WRITE_ONLY}
+
+    def can_write(self, name: str) -> bool:
+        return self._access(name) not in {None, _READ_ONLY}
+
+    def text(self, name: str) -> str:
+        said: bytes | None = self._lib("arv_gc_feature_node_get_value_as_string", self._node(name))
+        return (said or b"").decode(errors="replace")
+
+    def number(self, name: str) -> float:
+        text = self.text(name)
+        try:
+            return float(text)
+        except ValueError as problem:
+            raise CameraFault(f"its feature {name} is {text!r}, which is no number") from problem
+
+    def choices(self, name: str) -> tuple[str, ...]:
+        if self._access(name) is None:
+            return ()
+        n = c.c_uint()
+        texts = self._lib("arv_camera_dup_available_enumerations_as_strings", self._camera, name.encode(), c.byref(n))
+        found = tuple(texts[at].decode(errors="replace") for at in range(n.value)) if texts else ()
+        self._lib("g_free", texts)
+        return found
+
+    def write(self, name: str, value: str) -> None:
+        try:
+            self._lib("arv_gc_feature_node_set_value_from_string", self._node(name), value.encode())
+        except CameraFault as problem:
+            raise CameraFault(f"{name}={value}: {problem}") from problem
+
+    def _access(self, name: str) -> int | None:
+        """None for a feature that is not there, or not now."""
+        if not self._lib("arv_device_get_feature", self._device, name.encode()):
+            return None
+        try:
+            if not self._lib("arv_camera_is_feature_available", self._camera, name.encode()):
+                return None
+        except CameraFault:
+            return None
+        return int(self._lib("arv_gc_feature_node_get_actual_access_mode", self._node(name)))
+
+    def _node(self, name: str) -> int:
+        node: int | None = self._lib("arv_device_get_feature", self._device, name.encode())
+        if not node:
+            raise CameraFault(f"its feature {name} is not there")
+        return node

@@ -7,6 +7,8 @@ from edge.camera.frame import Capabilities
 from edge.contracts.detections import Image
 from edge.contracts.errors import SourceError
 
+_CREDIBLE_AGE_MS = 60_000.0
+
 
 class CameraFault(SourceError):
     """The camera or its driver refused a call, or what it gives cannot be trusted."""
@@ -40,6 +42,11 @@ class Grabbed:
     def arrived_ns(self) -> int | None:
         """When it began to arrive, on the host's monotonic clock; None when nobody can tell."""
         return None if self.age_ms is None else self.t_host_ns - round(self.age_ms * 1e6)
+
+
+def is_credible_age(age_ms: float) -> bool:
+    """Whether a frame can be so old; with any other age its stamp is of another clock, or the clock was set meanwhile."""
+    return 0.0 <= age_ms < _CREDIBLE_AGE_MS
 
 
 class CameraDevice(Protocol):

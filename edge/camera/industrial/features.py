@@ -1,6 +1,7 @@
 """A camera's GenICam features, set and read back by name, whatever library reaches them."""
 
 import contextlib
+from abc import ABC, abstractmethod
 from typing import Protocol
 
 from edge.camera.frame import Capabilities
@@ -32,6 +33,44 @@ class Features(Protocol):
         ...
 
     def write(self, name: str, value: str) -> None: ...
+
+
+class NodeFeatures(ABC):
+    """Implements `Features` for libraries that give each feature as an object, a node, and raise something of their own.
+
+    A library's subclass makes `CameraFault` of that.
+    """
+
+    @abstractmethod
+    def can_read(self, name: str) -> bool: ...
+
+    @abstractmethod
+    def can_write(self, name: str) -> bool: ...
+
+    @abstractmethod
+    def text(self, name: str) -> str: ...
+
+    @abstractmethod
+    def number(self, name: str) -> float: ...
+
+    def choices(self, name: str) -> tuple[str, ...]:
+        """Entries of an enumeration; none when it is not there."""
+        return self._entries(name) if self.can_read(name) else ()
+
+    def write(self, name: str, value: str) -> None:
+        """Raises `CameraFault`, which names the feature and what was asked of it."""
+        if not self.can_write(name):
+            raise CameraFault(f"its feature {name} {'cannot be set' if self.can_read(name) else 'is not there'}")
+        try:
+            self._write(name, value)
+        except CameraFault as problem:
+            raise CameraFault(f"{name}={value}: {problem}") from problem
+
+    @abstractmethod
+    def _entries(self, name: str) -> tuple[str, ...]: ...
+
+    @abstractmethod
+    def _write(self, name: str, value: str) -> None: ...
 
 
 def configure(features: Features, options: GenicamOptions) -> None:

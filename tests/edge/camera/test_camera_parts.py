@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from edge.camera.frame import Frame, PixelFormat
 from edge.camera.industrial.camera_options import CameraOptions, parse_options
-from edge.camera.industrial.lending import Lender
+from edge.camera.industrial.genicam_device import Lender
 from edge.camera.industrial.watchdog import FrameIds
 from edge.camera.pixels import bgr_of, to_bgr
 from edge.camera.uri import open_source

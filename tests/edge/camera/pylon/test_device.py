@@ -19,8 +19,9 @@ from edge.camera.industrial.camera_device import CameraFault
 from edge.camera.industrial.camera_options import GenicamOptions, parse_options
 from edge.camera.industrial.source import CameraSource
 from edge.camera.pixels import bgr_of
-from edge.camera.pylon import device as module
-from edge.camera.pylon.device import PylonDevice, discovered_pylon, id_of, open_pylon
+from edge.camera.pylon import library as module
+from edge.camera.pylon.device import PylonDevice, id_of, open_pylon
+from edge.camera.pylon.library import discovered_pylon
 from edge.cli import app
 from edge.contracts.errors import ConfigError, SourceError
 
