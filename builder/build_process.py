@@ -2,6 +2,11 @@
 
 It is also what makes the bytes of a plan the same every time. They depend on addresses in memory, so the process begins from
 nothing but the request, and TensorRT for RTX, which builds within seconds, builds until two plans agree.
+
+Both sides of the pipe are here: the command's, and `main`, which is the program that it starts. That program takes a request
+and a graph on standard input and gives a plan on standard output, each as one line of JSON and then bytes, in the order that
+the line names. Phases go to standard error, one JSON object a line, among what TensorRT says. No path and no setting reaches
+it otherwise: the bytes of a plan depend on what lies where in memory.
 """
 
 import json
@@ -15,20 +20,21 @@ from collections import deque
 from dataclasses import replace
 from hashlib import sha256
 
-from builder.build_child import WARNING
-from builder.progress import BuildWatch
-from builder.trt_build import Built
+from builder.trt_build import BuildWatch, Built, build_plan
 from edge.contracts.engine_files import RUNTIME_NAMES, BuildRequest
-from edge.contracts.errors import EngineError
+from edge.contracts.errors import EngineError, LeukoError
+from edge.engine.gpu.nvidia_driver import find_gpu
 
 _log = logging.getLogger(__name__)
 
-_CHILD = "builder.build_child"
+_PROGRAM = "builder.build_process"
 _KEPT_VARIABLES = ("LD_LIBRARY_PATH", "PYTHONPATH", "CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER", "CUDA_HOME", "HOME")
 _SAME_EVERY_TIME = {"PYTHONHASHSEED": "0", "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 """Random hashes and the threads that numpy starts on import would change what lies where."""
 _ATTEMPTS = 6
 _LAST_WORDS = 3
+_WARNING = "TensorRT warns"
+"""What a line of the log begins with that is more than a diary."""
 
 _SETTLE = """
 import ctypes, os, signal, sys
@@ -72,7 +78,7 @@ def _build(graph: bytes, request: BuildRequest, watch: BuildWatch, timing_cache:
         given.write(json.dumps(head).encode() + b"\n" + graph + timing_cache)
         given.seek(0)
         process = subprocess.Popen(
-            [sys.executable, "-S", "-c", _SETTLE, _CHILD, request.runtime],
+            [sys.executable, "-S", "-c", _SETTLE, _PROGRAM, request.runtime],
             stdin=given,
             stdout=answer,
             stderr=subprocess.PIPE,
@@ -120,7 +126,7 @@ def _follow(process: "subprocess.Popen[str]", watch: BuildWatch) -> list[str]:
                 watch.stepped(phase, step)
             case _:
                 said.append(line.strip())
-                _log.log(logging.WARNING if line.startswith(WARNING) else logging.DEBUG, "%s", line.strip())
+                _log.log(logging.WARNING if line.startswith(_WARNING) else logging.DEBUG, "%s", line.strip())
     process.wait()
     return [line for line in said if line]
 
@@ -139,3 +145,57 @@ def _died(code: int, request: BuildRequest, said: list[str]) -> EngineError:
     words = f"; it said last: {' / '.join(said)}" if said else ""
     hint = "the machine may be out of memory" if -code == signal.SIGKILL else "this is a defect of it or of its installation"
     return EngineError(f"the build process of {name} ended {how}{words}; {hint}, see the kernel's log, then build again.")
+
+
+class _LineWatch:
+    """Tells phases as JSON lines."""
+
+    def started(self, phase: str, parent: str | None, n_steps: int) -> None:
+        _tell({"started": phase, "n_steps": n_steps})
+
+    def finished(self, phase: str) -> None:
+        _tell({"finished": phase})
+
+    def stepped(self, phase: str, step: int) -> None:
+        _tell({"stepped": phase, "step": step})
+
+
+def _tell(news: dict[str, object]) -> None:
+    print(json.dumps(news), file=sys.stderr, flush=True)
+
+
+def _check_gpu(request: BuildRequest) -> None:
+    """The engine will say that it was built on that GPU: which one is the first depends on the environment."""
+    if request.gpu is not None and (here := find_gpu().identity) != request.gpu:
+        raise EngineError(
+            f"the engine was to be built on {request.gpu.name}, but the build process sees {here.name} as its first GPU; "
+            "choose one with CUDA_VISIBLE_DEVICES."
+        )
+
+
+def main() -> None:
+    """Read, build, write; a refusal becomes the line's `error`."""
+    logging.addLevelName(logging.WARNING, _WARNING)
+    logging.basicConfig(level=logging.DEBUG, format="%(levelname)s: %(message)s", stream=sys.stderr)
+    given = sys.stdin.buffer.read()
+    line, _, rest = given.partition(b"\n")
+    head = json.loads(line)
+    graph, times = rest[: head["graph_bytes"]], rest[head["graph_bytes"] :]
+    try:
+        request = BuildRequest.model_validate(head["request"])
+        _check_gpu(request)
+        built = build_plan(graph, request, _LineWatch(), times)
+    except LeukoError as problem:
+        print(json.dumps({"error": str(problem)}))
+        return
+    answer = {
+        "plan_bytes": len(built.plan),
+        "layer_precisions": built.layer_precisions,
+        "convolutions": built.convolutions,
+        "convolutions_half": built.convolutions_half,
+    }
+    sys.stdout.buffer.write(json.dumps(answer).encode() + b"\n" + built.plan + built.timing_cache)
+
+
+if __name__ == "__main__":
+    main()

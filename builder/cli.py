@@ -2,7 +2,7 @@
 
 import typer
 
-from builder.commands.build_engine import engine
+from builder.commands.engine import engine
 from builder.commands.inspect import inspect
 from builder.commands.verify import verify
 from edge.contracts.errors import run_command_line

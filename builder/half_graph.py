@@ -1,6 +1,12 @@
 """The mixed FP16 graph that an engine is built from, derived from a bundle's FP32 graph.
 
-The trunk (`trunk.py`) takes and gives FP16, everything else FP32, and the graph's own inputs and outputs keep their types.
+The trunk is the convolutions and what lies between them; it takes and gives FP16, everything else FP32, and the graph's own
+inputs and outputs keep their types. Only the trunk gains from FP16. What comes before the first convolution (pre-processing) or
+after the last one (decoding boxes and scores) is a small part of the work and loses accuracy, and so does SSD's normalisation
+between two convolutions: its sum of 512 squares is beyond FP16's range. So an operator is of the trunk when it only selects,
+moves or adds up values, and when convolutions are both upstream and downstream of it; every other operator stays FP32, whatever
+it is.
+
 All operands of a node have one type and a Cast stands wherever FP16 and FP32 meet: TensorRT's strongly typed networks ask for
 it, and they are the only kind that every TensorRT version in use can build with FP16 in it.
 """
@@ -10,12 +16,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import count
 
+import numpy as np
 import onnx
+from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from builder.half_values import as_half, constants_of
-from builder.trunk import CONVOLUTIONS, element_types, layer_name, operands, trunk_of
 from edge.contracts.errors import EngineError
+
+LARGEST_HALF = 65504.0
+"""The largest finite FP16 value (IEEE 754 binary16)."""
+
+CONVOLUTIONS = frozenset({"Conv", "ConvTranspose"})
+
+BETWEEN = frozenset(
+    {"Relu", "LeakyRelu", "PRelu", "Clip", "MaxPool", "AveragePool", "Resize", "Concat", "Add", "Pad", "Identity"}
+)
+"""Operators that may stand between two convolutions in FP16: none of them multiplies activations or sums up many."""
 
 _SUFFIXES = {int(TensorProto.FLOAT): "fp32", int(TensorProto.FLOAT16): "fp16"}
 
@@ -182,3 +198,73 @@ def _retyped(value: onnx.ValueInfoProto, name: str, element_type: int) -> onnx.V
     new.name = name
     new.type.tensor_type.elem_type = element_type
     return new
+
+
+def element_types(model: onnx.ModelProto) -> dict[str, int]:
+    """Tensor name to its `TensorProto` element type, for every tensor whose type can be known."""
+    graph = onnx.shape_inference.infer_shapes(model).graph
+    types = {value.name: value.type.tensor_type.elem_type for value in (*graph.input, *graph.output, *graph.value_info)}
+    return types | {tensor.name: tensor.data_type for tensor in graph.initializer}
+
+
+def trunk_of(graph: onnx.GraphProto, types: dict[str, int]) -> set[int]:
+    """Positions in `graph.node` of the nodes that may compute in FP16."""
+    behind: set[str] = set()
+    for node in graph.node:
+        if node.op_type in CONVOLUTIONS or not behind.isdisjoint(node.input):
+            behind.update(node.output)
+    trunk: set[int] = set()
+    wanted: set[str] = set()
+    for at in range(len(graph.node) - 1, -1, -1):
+        node = graph.node[at]
+        is_between = node.op_type in BETWEEN and types.get(node.output[0]) == TensorProto.FLOAT
+        if node.op_type in CONVOLUTIONS or (is_between and node.output[0] in wanted and node.output[0] in behind):
+            trunk.add(at)
+            wanted.update(operands(node, types))
+    return trunk
+
+
+def operands(node: onnx.NodeProto, types: dict[str, int]) -> list[str]:
+    """The FP32 inputs of a trunk node that have the type it computes in: all but the scales of a Resize."""
+    inputs = node.input[:1] if node.op_type == "Resize" else node.input
+    return [name for name in inputs if types.get(name) == TensorProto.FLOAT]
+
+
+def layer_name(node: onnx.NodeProto) -> str:
+    """The node's name; an unnamed node is called after its first output."""
+    return node.name or str(node.output[0])
+
+
+def constants_of(graph: onnx.GraphProto) -> dict[str, onnx.TensorProto]:
+    """Tensor name to the constant that it is: an initialiser, a Constant node, or a Cast to FP32 of one stored as FP16."""
+    found = {tensor.name: tensor for tensor in graph.initializer}
+    for node in graph.node:
+        if node.op_type == "Constant" and node.attribute and node.attribute[0].name == "value":
+            found[node.output[0]] = node.attribute[0].t
+        elif node.op_type == "Cast" and node.attribute[0].i == TensorProto.FLOAT and node.input[0] in found:
+            stored = found[node.input[0]]
+            if stored.data_type == TensorProto.FLOAT16:
+                found[node.output[0]] = stored
+    return found
+
+
+def as_half(constant: onnx.TensorProto, name: str, layer: str) -> NDArray[np.float16]:
+    """The values of a constant, FP32 or already FP16, as FP16.
+
+    `name` is the tensor's in the graph, `layer` the node that takes it. Raises `EngineError` when a value is not finite or
+    beyond `LARGEST_HALF`.
+    """
+    values = numpy_helper.to_array(constant)
+    if not np.isfinite(values).all():
+        raise EngineError(
+            f"tensor {name} of layer {layer} holds values that are not finite, so no FP16 engine can be built; "
+            "the training has diverged: train anew with a lower learning rate and export again."
+        )
+    # Compared as float32: FP16 has no number just above its largest.
+    largest = float(np.abs(values.astype(np.float32)).max(initial=0.0))
+    if largest > LARGEST_HALF:
+        raise EngineError(
+            f"tensor {name} of layer {layer} holds {largest:.6g}, beyond FP16's largest value ({LARGEST_HALF:.0f}), so no FP16 "
+            "engine can be built; train anew with a lower learning rate or more weight decay, and export again."
+        )
+    return np.asarray(values, np.float16)

@@ -1,4 +1,7 @@
-"""The parity gate: reference, FP16 emulation and engines of one bundle on the same images, a report beside each engine."""
+"""The parity gate: reference, FP16 emulation and engines of one bundle on the same images, a report beside each engine.
+
+`run_gate` is all of it, in the order in which it happens; what it gives says how it ended, in one sentence and as plain values.
+"""
 
 import hashlib
 import os
@@ -8,13 +11,11 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
-from builder.engine_executor import EngineExecutor
-from builder.executors import CpuExecutor
+from builder.executors import CpuExecutor, EngineExecutor
 from builder.half_graph import to_half
-from builder.images import FieldImages
+from builder.images import FieldImages, read_images
 from builder.inspection import read_graph
-from builder.limits import LIMITS
-from builder.parity import compare, count, find_cells
+from builder.parity import GIVE_MORE, LIMITS, compare, count, find_cells
 from edge.contracts.base import parse_json
 from edge.contracts.bundle import Bundle
 from edge.contracts.detections import Cells
@@ -34,6 +35,8 @@ from edge.contracts.errors import EngineError
 from edge.contracts.version import VERSION
 from edge.engine.base import Engine
 from edge.engine.gpu.nvidia_driver import find_gpu
+
+_AGAIN = "build with another version of TensorRT, or export the bundle again, and verify anew"
 
 OpenGpuEngine = Callable[[EngineFiles], Engine]
 """Opens an engine on this machine's GPU; raises `EngineError` with the reason when it cannot be run here."""
@@ -101,6 +104,118 @@ class Verified:
         return self.report.passed
 
 
+@dataclass(frozen=True, slots=True)
+class SizeOutcome:
+    """Of one frame size: what its engines were compared with, and they."""
+
+    baseline: Baseline
+    engines: list[Verified]
+
+
+@dataclass(frozen=True, slots=True)
+class GateOutcome:
+    """Of a bundle: every frame size, and what cannot be read in `folder`, a sentence each."""
+
+    bundle: Bundle
+    folder: Path
+    sizes: list[SizeOutcome]
+    unreadable: list[str]
+    emulation_only: bool
+
+    @property
+    def engines(self) -> list[Verified]:
+        """All that were verified."""
+        return [verified for size in self.sizes for verified in size.engines]
+
+    @property
+    def emulation_passed(self) -> bool:
+        return all(size.baseline.emulation.passed for size in self.sizes)
+
+    @property
+    def failure(self) -> str:
+        """Why the gate was not passed, or with `emulation_only` the emulation failed, in one sentence; empty when it was."""
+        emulation = "passed" if self.emulation_passed else "failed"
+        failures = [failure for size in self.sizes for failure in size.baseline.emulation.failures]
+        if self.emulation_only:
+            return f"the FP16 emulation of bundle {self.bundle.path} failed: {_remedied(failures[0])}" if failures else ""
+        if self.unreadable:
+            first = self.unreadable[0]
+            return f"{len(self.unreadable)} engines in {self.folder} cannot be read, so they are not verified: {first}"
+        engines = self.engines
+        if not engines:
+            return (
+                f"bundle {self.bundle.path} has no engine in {self.folder}, so nothing passed the parity gate (its FP16 "
+                f"emulation {emulation}); build one with `leuko-build engine`, or ask for --emulation-only."
+            )
+        not_passed = [verified for verified in engines if not verified.passed]
+        if not not_passed:
+            return ""
+        report = not_passed[0].report
+        if report.agrees:
+            return (
+                f"{len(not_passed)} of {len(engines)} engines agree on drawn fields, which show nothing about photographed "
+                "ones; give --images DIR to pass the gate."
+            )
+        failures = [*(report.engine.failures if report.engine else ()), *failures]
+        reason = report.engine_not_run or _remedied(failures[0])
+        return (
+            f"{len(not_passed)} of {len(engines)} engines did not pass the parity gate (FP16 emulation: {emulation}), "
+            f"{not_passed[0].files.manifest.key}: {reason}"
+        )
+
+    def as_json(self) -> dict[str, object]:
+        """The same as plain values, with every report."""
+        engines = [
+            {
+                "key": verified.files.manifest.key,
+                "folder": str(verified.files.path),
+                "passed": verified.passed,
+                "earlier_report_kept": verified.kept,
+                "report": verified.report.model_dump(mode="json"),
+            }
+            for verified in self.engines
+        ]
+        return {
+            "bundle_id": self.bundle.bundle_id,
+            "passed": bool(engines) and not self.unreadable and all(engine["passed"] for engine in engines),
+            "emulation_passed": self.emulation_passed,
+            "baselines": [size.baseline.report().model_dump(mode="json") for size in self.sizes],
+            "engines": engines,
+            "unreadable": self.unreadable,
+        }
+
+
+def run_gate(
+    bundle: Bundle,
+    images: Path | None,
+    *,
+    limit: int,
+    um_per_px: float | None = None,
+    engine_dir: Path | None = None,
+    key: str | None = None,
+    emulation_only: bool = False,
+    progress: Progress = no_progress,
+) -> GateOutcome:
+    """Verify every engine of a bundle, or the one called `key`, on the first `limit` images of a folder, drawn ones when None.
+
+    Reference and emulation are run once per frame size. Without an engine, and with `emulation_only`, they are run on frames of
+    the bundle's field. Raises `SourceError` for images that cannot be used and `EngineError` when there is no `key`, the
+    reference cannot be run, or a report cannot be written.
+    """
+    found: list[EngineFiles] = []
+    problems: list[str] = []
+    if not emulation_only:
+        found, problems = find_engines(bundle, engine_dir, key)
+    sizes = frame_sizes(found) or {(bundle.manifest.field_width_px, bundle.manifest.field_height_px): []}
+    open_here = opener(bundle, engine_dir)
+    outcomes: list[SizeOutcome] = []
+    for (width_px, height_px), engines in sizes.items():
+        frames = read_images(images, bundle, width_px, height_px, limit, um_per_px)
+        baseline = measure_baseline(bundle, frames, progress)
+        outcomes.append(SizeOutcome(baseline, [verify_engine(files, baseline, open_here, progress) for files in engines]))
+    return GateOutcome(bundle, engines_folder(bundle, engine_dir), outcomes, problems, emulation_only)
+
+
 def find_engines(bundle: Bundle, engine_dir: Path | None, key: str | None = None) -> tuple[list[EngineFiles], list[str]]:
     """The engines that were built from this bundle, all of them or the one called `key`, and what cannot be read, a sentence
     each. A report that cannot be read counts as none: it will be written anew. Raises `EngineError` when there is no `key`."""
@@ -160,6 +275,23 @@ def verify_engine(
     return _written(files, baseline.report(plan, result, gpu=gpu))
 
 
+def opener(bundle: Bundle, engine_dir: Path | None) -> OpenGpuEngine:
+    """What opens this bundle's engines on this machine."""
+
+    def open_here(files: EngineFiles) -> Engine:
+        # Only a machine with engines to run needs to look for a GPU and its runtimes.
+        from edge.engine.choice import open_gpu_engine  # noqa: PLC0415
+        from edge.engine.machine import look_at_machine  # noqa: PLC0415
+        from edge.engine.survey import why_not  # noqa: PLC0415
+
+        reason, remedy = why_not(files.manifest.request, bundle, look_at_machine(), None, engine_dir)
+        if reason:
+            raise EngineError(f"{reason} Remedy: {remedy}.")
+        return open_gpu_engine(files)
+
+    return open_here
+
+
 def this_gpu() -> GpuIdentity | None:
     """The GPU that a report is about; None where there is none."""
     try:
@@ -175,6 +307,11 @@ def frame_sizes(engines: Sequence[EngineFiles]) -> dict[tuple[int, int], list[En
         request = files.manifest.request
         sizes.setdefault((request.frame_width_px, request.frame_height_px), []).append(files)
     return sizes
+
+
+def _remedied(failure: str) -> str:
+    """A limit that was not kept, as the end of a sentence that says what to do."""
+    return f"{failure}." if failure.endswith(GIVE_MORE) else f"{failure}; {_AGAIN}."
 
 
 def _read(folder: Path) -> EngineFiles:

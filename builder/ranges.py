@@ -14,8 +14,7 @@ import onnxruntime
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
-from builder.half_graph import HalfGraph
-from builder.half_values import LARGEST_HALF
+from builder.half_graph import LARGEST_HALF, HalfGraph
 from edge.contracts.detections import Image
 from edge.contracts.engine_files import RangeReport
 from edge.contracts.errors import EngineError, first_line

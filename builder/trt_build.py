@@ -3,9 +3,8 @@
 import warnings
 from collections import Counter
 from dataclasses import dataclass
-from typing import cast
+from typing import Protocol, cast
 
-from builder.progress import BuildWatch
 from builder.trt_builder_api import (
     Builder,
     BuilderModule,
@@ -21,6 +20,16 @@ from edge.engine.trt.runtime import Messages, load_runtime
 
 _INSTALL = "compare driver and TensorRT with docs/install-gpu.md."
 _REPORT = "report this with the log of --log-level debug."
+
+
+class BuildWatch(Protocol):
+    """Hears of a build's phases; they nest, and each has a number of steps."""
+
+    def started(self, phase: str, parent: str | None, n_steps: int) -> None: ...
+
+    def finished(self, phase: str) -> None: ...
+
+    def stepped(self, phase: str, step: int) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,8 +23,7 @@ from support.tiny_bundle import write_tiny_bundle
 
 from builder import build_process, engine_build
 from builder.cli import main
-from builder.engine_build import BuildOptions, build_engine, prepare
-from builder.engine_folder import find_built, keep_timing_cache, read_timing_cache
+from builder.engine_build import BuildOptions, build_engine, find_built, keep_timing_cache, prepare, read_timing_cache
 from builder.images import FieldImages, read_images
 from edge.contracts.bundle import MODEL, Bundle, load_bundle, write_bundle
 from edge.contracts.engine_files import ENGINE_MANIFEST, PLAN, EngineFiles
@@ -199,7 +198,7 @@ def test_a_damaged_engine_is_built_again(small: Bundle, tmp_path: Path) -> None:
 def _crash_child() -> None:
     """Read from /proc at once: a build takes half a second."""
     pids = [pid for task in Path("/proc/self/task").iterdir() for pid in (task / "children").read_text().split()]
-    (child,) = (int(pid) for pid in pids if b"build_child" in Path(f"/proc/{pid}/cmdline").read_bytes())
+    (child,) = (int(pid) for pid in pids if b"builder.build_process" in Path(f"/proc/{pid}/cmdline").read_bytes())
     os.kill(child, signal.SIGSEGV)
 
 

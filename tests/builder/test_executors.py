@@ -6,13 +6,13 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+from builder.emulation import emulated
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from support.tiny_bundle import blob_field, tiny_model
 
 from builder import executors
-from builder.emulation import emulated
 from builder.executors import CpuExecutor, rounds_to_half
 from edge.contracts.errors import EngineError
 

@@ -16,9 +16,8 @@ from onnx import TensorProto, numpy_helper
 
 import edge
 from builder.graph_contract import check_graph
-from builder.half_graph import HalfGraph, to_half
+from builder.half_graph import HalfGraph, element_types, to_half
 from builder.images import read_images
-from builder.trunk import element_types
 from edge.contracts.bundle import Bundle, load_bundle
 from edge.contracts.detections import Image
 from edge.contracts.errors import EngineError

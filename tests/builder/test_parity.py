@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 from support.tiny_bundle import blob_field, tiny_model
 
 from builder.executors import CpuExecutor
-from builder.limits import LIMITS, TABLE, share_limits
-from builder.parity import compare, count, find_cells, match
+from builder.parity import LIMITS, TABLE, compare, count, find_cells, match, share_limits
 from edge.contracts.bundle import Thresholds
 from edge.contracts.cells import INDEX
 from edge.contracts.detections import Cells, Float32

@@ -14,7 +14,6 @@ from support.tiny_bundle import BLOBS, blob_field, tiny_model, write_tiny_bundle
 
 from builder import parity_gate
 from builder.cli import main
-from builder.commands import verify as command
 from builder.executors import CpuExecutor
 from builder.parity_gate import OpenGpuEngine
 from edge.contracts.bundle import Bundle, sha256_of
@@ -121,7 +120,7 @@ def leuko_build_verify(
         def opener(*_: object) -> OpenGpuEngine:
             return opened
 
-        monkeypatch.setattr(command, "opener", opener)
+        monkeypatch.setattr(parity_gate, "opener", opener)
         monkeypatch.setattr(sys, "argv", ["leuko-build", "verify", str(bundle.path), "--images", str(images), *arguments])
         with pytest.raises(SystemExit) as ended:
             main()
@@ -308,7 +307,7 @@ def test_a_report_is_whole_or_not_there(bundle: Bundle, leuko_build_verify: Call
 def test_this_machine_says_why_it_cannot_run_an_engine_of_another(bundle: Bundle) -> None:
     files = _add_engine(bundle)
     with pytest.raises(EngineError, match="Remedy: "):
-        command.opener(bundle, None)(files)
+        parity_gate.opener(bundle, None)(files)
 
 
 def test_engines_are_grouped_by_the_frames_they_take(bundle: Bundle) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from builder.engine_executor import EngineExecutor
+from builder.executors import EngineExecutor
 from builder.images import FieldImages
 from builder.parity import compare, find_cells
 from edge.camera.resample import plan_fit

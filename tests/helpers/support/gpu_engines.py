@@ -4,7 +4,7 @@ from pathlib import Path
 
 from builder.engine_build import BuildOptions, build_engine, prepare
 from builder.images import read_images
-from builder.progress import ProgressWatch
+from builder.progress_bars import ProgressWatch
 from edge.contracts.bundle import Bundle
 from edge.contracts.engine_files import EngineFiles, GpuRuntime
 from edge.engine.machine import look_at_machine

@@ -3,22 +3,19 @@
 import json
 import logging
 import sys
-from collections import Counter
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
-from builder.engine_build import BuildOptions, Prepared, build_engine, prepare
-from builder.engine_folder import find_built
+from builder.display import built_rows, grid
+from builder.engine_build import BuildOptions, build_engine, find_built, installed_runtime, prepare
 from builder.images import FieldImages, read_images
-from builder.progress import ProgressWatch
-from edge.contracts.bundle import Bundle, load_bundle
-from edge.contracts.engine_files import RUNTIME_NAMES, EngineFiles, GpuRuntime, engines_folder
-from edge.engine.survey import GATES, parse_frame_size, verify_command
-from edge.engine.trt.runtime import is_installed
+from builder.progress_bars import ProgressWatch
+from edge.contracts.bundle import load_bundle
+from edge.contracts.engine_files import GpuRuntime, engines_folder
+from edge.engine.survey import parse_frame_size
 
 _RANGE_IMAGES = 8
 
@@ -58,10 +55,11 @@ def engine(
     """
     logging.basicConfig(level=log_level.upper(), format="%(levelname)s %(message)s", stream=sys.stderr)
     opened = load_bundle(bundle)
-    width_px, height_px = _frame_size(frame, opened)
-    options = BuildOptions(runtime or _installed(), width_px, height_px, max_batch, workspace_mib, tuple(target or ()))
+    field_px = (opened.manifest.field_width_px, opened.manifest.field_height_px)
+    width_px, height_px = field_px if frame is None else parse_frame_size(frame)
+    asked = runtime or installed_runtime()
+    prepared = prepare(opened, BuildOptions(asked, width_px, height_px, max_batch, workspace_mib, tuple(target or ())))
     engines = engines_folder(opened, engine_dir)
-    prepared = prepare(opened, options)
     there = find_built(engines, prepared.request.key())
 
     def read() -> FieldImages:
@@ -70,47 +68,8 @@ def engine(
     with ProgressWatch() as watch:
         built = there or build_engine(prepared, engines, read, watch)
     if as_json:
-        print(json.dumps(_as_json(built, reused=there is not None)))
+        manifest = built.manifest.model_dump(mode="json")
+        print(json.dumps({"directory": str(built.path), "reused": there is not None, "gate": built.gate, "manifest": manifest}))
     else:
-        Console(highlight=False, soft_wrap=True).print(_table(built, prepared, engine_dir, reused=there is not None))
-
-
-def _frame_size(frame: str | None, bundle: Bundle) -> tuple[int, int]:
-    if frame is None:
-        return bundle.manifest.field_width_px, bundle.manifest.field_height_px
-    return parse_frame_size(frame)
-
-
-def _installed() -> GpuRuntime:
-    """TensorRT where it is installed; TensorRT for RTX otherwise, whose loading then says what is missing."""
-    return "tensorrt" if is_installed("tensorrt") else "tensorrt_rtx"
-
-
-def _as_json(built: EngineFiles, *, reused: bool) -> dict[str, Any]:
-    manifest = built.manifest.model_dump(mode="json")
-    return {"directory": str(built.path), "reused": reused, "gate": built.gate, "manifest": manifest}
-
-
-def _table(built: EngineFiles, prepared: Prepared, engine_dir: Path | None, *, reused: bool) -> Table:
-    manifest, request, ranges = built.manifest, built.manifest.request, built.manifest.ranges
-    made_for = ", ".join(request.targets) or (f"{request.gpu.name} ({request.gpu.target})" if request.gpu else "")
-    kinds = Counter(manifest.layer_precisions.values())
-    synthetic = "drawn " if ranges.images_are_synthetic else ""
-    next_step = verify_command(prepared.bundle, engine_dir)
-    rows = {
-        "engine": f"{built.path}{' (was there already)' if reused else ''}",
-        "built by": f"{RUNTIME_NAMES[request.runtime]} {request.runtime_version} in {manifest.build_s:.1f} s",
-        "for": f"{made_for}; frames of {request.frame_width_px} x {request.frame_height_px} px",
-        "batches": "up to {2}, fastest at {1}".format(*manifest.batch_profile),
-        "FP16": f"all {manifest.convolutions} convolutions; layers: "
-        + ", ".join(f"{n} {kind}" for kind, n in kinds.most_common()),
-        "largest value": f"{ranges.largest_activation:.4g} of 65504 at {ranges.at_layer}, on {ranges.images} {synthetic}images",
-        "plan": f"{manifest.plan_bytes / 1e6:.1f} MB, SHA-256 {manifest.plan_sha256}",
-        "gate": GATES[built.gate] + ("" if built.gate == "passed" else f"; next: {next_step}"),
-    }
-    table = Table.grid(padding=(0, 2))
-    table.add_column(no_wrap=True)
-    table.add_column(overflow="fold")
-    for name, value in rows.items():
-        table.add_row(name, value)
-    return table
+        rows = built_rows(built, opened, engine_dir, reused=there is not None)
+        Console(highlight=False, soft_wrap=True).print(grid(rows))

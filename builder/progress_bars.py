@@ -1,24 +1,27 @@
-"""What a build is doing, for people."""
+"""Bars on standard error: the phases of a build, and the frames of a parity gate."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import TracebackType
-from typing import Protocol
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
-
-class BuildWatch(Protocol):
-    """Hears of a build's phases; they nest, and each has a number of steps."""
-
-    def started(self, phase: str, parent: str | None, n_steps: int) -> None: ...
-
-    def finished(self, phase: str) -> None: ...
-
-    def stepped(self, phase: str, step: int) -> None: ...
+from builder.parity_gate import Progress as GateProgress
+from builder.parity_gate import no_progress
 
 
 class ProgressWatch:
-    """A bar per running phase on standard error; nothing where it is no terminal."""
+    """`BuildWatch`: a bar per running phase on standard error; nothing where it is no terminal."""
 
     def __init__(self, console: Console | None = None) -> None:
         self._progress = Progress(
@@ -49,3 +52,19 @@ class ProgressWatch:
     def stepped(self, phase: str, step: int) -> None:
         if running := self._tasks.get(phase):
             self._progress.update(running[-1], completed=step + 1)
+
+
+@contextmanager
+def gate_bars(*, quiet: bool) -> Iterator[GateProgress]:
+    """A bar per executor while it runs; none when `quiet`."""
+    if quiet:
+        yield no_progress
+        return
+    columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+
+        def begin(what: str, total: int) -> Callable[[int], object]:
+            task = bars.add_task(what, total=total)
+            return lambda n: bars.advance(task, n)
+
+        yield begin
