@@ -22,7 +22,7 @@ from edge.contracts.errors import JournalError, SourceError, sentence_of
 from edge.contracts.messages import Rejected, RunStartCommand, TriggerCommand
 from edge.contracts.records import Event, FieldRecord, Record, RunOutcome, RunStop
 from edge.journal.base import Journal
-from edge.pipeline import Parts, Run, StopSwitch
+from edge.pipeline import Parts, Run, StopSwitch, records_of
 from edge.pipeline.trigger_desk import TriggerDesk
 from edge.settings import Setup
 
@@ -97,7 +97,7 @@ def soak_run(bench: Bench, parts: Parts, n_fields: int, memory: MemoryTrace | No
     run = Run(bench.setup, Parts(parts.source, parts.engine, parts.plan), order, bench.stop, desk)
     soaked = Soaked()
     with _announcing(desk, order.run_id, bench.stop):
-        for record in run.records():
+        for record in records_of(run):
             _append(journal, record, bench.stop)
             if isinstance(record, FieldRecord):
                 soaked.add(record)

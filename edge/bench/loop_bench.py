@@ -18,7 +18,7 @@ from edge.contracts.records import FieldRecord
 from edge.engine.base import Engine
 from edge.engine.pipelined import PipelinedEngine
 from edge.journal.memory_journal import MemoryJournal
-from edge.pipeline import Parts, Run, StopSwitch
+from edge.pipeline import Parts, Run, StopSwitch, records_of
 from edge.settings import Setup
 
 _READ_S = 10.0
@@ -182,7 +182,7 @@ def _pipeline(setup: Setup, parts: Parts, images: Sequence[Image], n_fields: int
     run = Run(setup, Parts(source, parts.engine, parts.plan), order, StopSwitch())
     journal, total_ms = MemoryJournal(), []
     start_ns = time.monotonic_ns()
-    for record in run.records():
+    for record in records_of(run):
         journal.append(record)
         if isinstance(record, FieldRecord):
             if record.times is None:

@@ -3,9 +3,11 @@
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable
+from typing import cast
 
 from edge.camera.frame import (
     Frame,
+    FrameSource,
     FrameStatus,
     SourceEnded,
     SourceInfo,
@@ -14,7 +16,7 @@ from edge.camera.frame import (
     Trigger,
     TriggeredSource,
 )
-from edge.contracts.errors import SourceError
+from edge.contracts.errors import ConfigError, SourceError
 from edge.contracts.records import SourceStatistics
 from edge.pipeline.trigger_desk import TriggerDesk
 
@@ -164,3 +166,13 @@ class Exposures:
         else:
             text = f"frame {frame.frame_id} came and no trigger was announced for it; it was not counted."
             self._notes.append(SourceNote("unannounced_frame", text, "warning"))
+
+
+def exposures_of(source: FrameSource | TriggeredSource, desk: TriggerDesk | None, timeout_s: float) -> Exposures | None:
+    """The desk's triggers on a source that takes them, None for one that paces itself. Raises `ConfigError` for a mismatch."""
+    if source.info.self_paced != (desk is None):
+        raise ConfigError(
+            f"{source.info.uri} {'paces itself and takes' if desk else 'waits to be triggered and got'} no triggers; "
+            "report this defect."
+        )
+    return Exposures(cast("TriggeredSource", source), desk, timeout_s) if desk else None

@@ -1,5 +1,6 @@
 """One field on its way through the loop: what is done to it before and after the engine, when, and with which others."""
 
+import time
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -102,6 +103,12 @@ class FieldJob:
     detail: str = ""
     findings: Findings | None = None
     marks: Marks = field(default_factory=Marks)
+
+    @classmethod
+    def without_frame(cls, trigger_id: str, field_index: int, um_per_px: float) -> "FieldJob":
+        """A field whose frame has not come; how it ends is still to be said."""
+        now_ns = time.monotonic_ns()
+        return cls(Frame(trigger_id, field_index, "lost", None, um_per_px, now_ns, now_ns))
 
     def end(self, status: FieldStatus, detail: str = "") -> None:
         self.status = status

@@ -1,29 +1,24 @@
-"""One run, step by step: take, compute, count, settle. Whoever turns it (`edge.service`, or `records` here) sees every step."""
+"""One run, step by step: begin, take, compute, count, settle, end. `edge/service/serve.py` turns it."""
 
 import logging
-import time
-import uuid
 from collections.abc import Iterator
 from types import TracebackType
-from typing import cast
 
-from edge.camera.frame import Frame, FrameSource, TriggeredSource
+from edge.camera.frame import FrameSource
 from edge.camera.frame_store import StoringSource
-from edge.contracts.bundle import Bundle
-from edge.contracts.errors import ConfigError, JournalError, LeukoError, sentence_of
+from edge.contracts.errors import JournalError, sentence_of
 from edge.contracts.messages import RunStartCommand
-from edge.contracts.records import FieldRecord, FieldStatus, Record, RunOutcome, RunStart, RunStop, SourceStatistics
-from edge.engine.base import Engine
+from edge.contracts.records import FieldStatus, Record, RunOutcome, RunStart, RunStop, SourceStatistics
 from edge.pipeline.engine_loop import EngineLoop
-from edge.pipeline.exposures import Exposures
-from edge.pipeline.field_work import Batching, CellWork, FieldJob, plan_for
+from edge.pipeline.exposures import exposures_of
+from edge.pipeline.field_work import Batching, CellWork, FieldJob
 from edge.pipeline.intake import AdviceNote, Arrival, Ending, FieldQueue, Grabber, Note
 from edge.pipeline.ledger import Ledger
 from edge.pipeline.parts import Parts
 from edge.pipeline.run_account import RunAccount, provenance_of
 from edge.pipeline.run_control import StopSwitch
 from edge.pipeline.trigger_desk import TriggerDesk
-from edge.settings import EdgeSettings, Setup
+from edge.settings import Setup
 
 _JOIN_S = 2.0
 _log = logging.getLogger(__name__)
@@ -44,8 +39,9 @@ class Run:
         settings = setup.settings
         self.ledger = desk.ledger if desk else Ledger()
         self._setup, self._parts, self._order, self._stop, self._desk = setup, parts, order, stop, desk
-        self._source = _paced(parts.source, desk, settings.trigger_timeout_s)
-        self._exposures = self._source if isinstance(self._source, Exposures) else None
+        self._source: FrameSource
+        self._exposures = exposures_of(parts.source, desk, settings.trigger_timeout_s)
+        self._source = self._exposures or parts.source
         if parts.frames is not None:
             self._source = StoringSource(self._source, parts.frames)
         self._max_fields = _smaller(order.max_fields, settings.max_fields)
@@ -123,8 +119,7 @@ class Run:
             yield note
         skipped = {trigger.trigger_id for trigger in unexposed}
         for trigger_id, field_index in self.ledger.left():
-            now_ns = time.monotonic_ns()
-            job = FieldJob(Frame(trigger_id, field_index, "lost", None, self._source.info.um_per_px, now_ns, now_ns))
+            job = FieldJob.without_frame(trigger_id, field_index, self._source.info.um_per_px)
             if trigger_id in skipped:
                 job.end(FieldStatus.SKIPPED, "the run ended before this field was exposed")
             else:
@@ -140,17 +135,6 @@ class Run:
             ending = Ending(self._stop.outcome, self._stop.requested or ending.detail)
         return self._account.stop(ending.outcome, ending.detail, self._source_statistics())
 
-    def records(self) -> Iterator[Record]:
-        """All of it for whoever has no controller: `run_start`, every field and note, `run_stop`."""
-        yield self.begin()
-        with self:
-            while self.goes_on:
-                for ended in self.compute(self.take()):
-                    yield self.count(ended)
-            for ended in self.settle():
-                yield self.count(ended)
-        yield self.end()
-
     def _may_take_no_more(self) -> bool:
         """A stop lets accepted triggers end as they would have, unless nothing more can be recorded."""
         if self._desk is None or self._stop.outcome is RunOutcome.FAILED:
@@ -165,29 +149,6 @@ class Run:
         except Exception as problem:  # noqa: BLE001 a driver that fails even here must not take run_stop with it
             _log.warning("%s", sentence_of(problem, "the source could not say what it has lost"))
             return None
-
-
-def run_fields(source: FrameSource, engine: Engine, bundle: Bundle, settings: EdgeSettings) -> Iterator[FieldRecord]:
-    """Every field of a source, without a stream: for evaluation, calibration and tests. `engine` is as from `engine_for`.
-
-    Raises `LeukoError` with the run's detail when the run fails; a single field that failed is a record like any other.
-    """
-    order = RunStartCommand(cmd_id="local", run_id=str(uuid.uuid4()))
-    parts = Parts(source, engine, plan_for(source.info, bundle))
-    for record in Run(Setup(settings, bundle), parts, order, StopSwitch()).records():
-        if isinstance(record, FieldRecord):
-            yield record
-        elif isinstance(record, RunStop) and record.outcome is RunOutcome.FAILED:
-            raise LeukoError(record.detail)
-
-
-def _paced(source: FrameSource | TriggeredSource, desk: TriggerDesk | None, timeout_s: float) -> FrameSource:
-    if source.info.self_paced != (desk is None):
-        raise ConfigError(
-            f"{source.info.uri} {'paces itself and takes' if desk else 'waits to be triggered and got'} no triggers; "
-            "report this defect."
-        )
-    return Exposures(cast("TriggeredSource", source), desk, timeout_s) if desk else source
 
 
 def _smaller(one: int | None, other: int | None) -> int | None:

@@ -20,7 +20,7 @@ from edge.camera.tiff_store import TiffStore
 from edge.contracts.errors import EngineError, SourceError
 from edge.contracts.messages import RunStartCommand
 from edge.contracts.records import Event, FieldRecord, Record, RunStop
-from edge.pipeline import Run, StopSwitch, crops, opened
+from edge.pipeline import Run, StopSwitch, crops, opened, records_of
 from edge.pipeline import parts as pipeline_parts
 from edge.pipeline.crops import INDEX, CropStore, crop_of
 from edge.postprocess import Findings
@@ -187,7 +187,7 @@ def run_with_crops(setup: Setup) -> list[Record]:
     with opened(setup) as parts:
         order = RunStartCommand(cmd_id="c", run_id="r")
         run = Run(setup, parts, order, StopSwitch())
-        return list(run.records())
+        return list(records_of(run))
 
 
 def test_a_run_keeps_a_crop_of_every_cell_that_it_counts(prepared: Setup, tmp_path: Path) -> None:

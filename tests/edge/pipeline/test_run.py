@@ -21,6 +21,7 @@ from edge.contracts.records import Event, FieldRecord, FieldStatus, Record, RunO
 from edge.engine.base import Engine
 from edge.journal.memory_journal import MemoryJournal
 from edge.pipeline import Parts, Run, StopSwitch, engine_for, opened, run_fields
+from edge.pipeline import records_of as turned
 from edge.pipeline.field_work import plan_for
 from edge.settings import EdgeSettings, Setup, resolve
 
@@ -85,7 +86,7 @@ def records_of(bundle: Bundle, engine: Engine, source: ListSource, stop_at: int 
     stop = StopSwitch()
     order = RunStartCommand(cmd_id="c", run_id="r", slide_id="s1")
     records = []
-    for record in Run(setup, Parts(source, engine, plan_for(source.info, bundle)), order, stop).records():
+    for record in turned(Run(setup, Parts(source, engine, plan_for(source.info, bundle)), order, stop)):
         records.append(record)
         if len(records) == stop_at:
             stop.stop("asked")
@@ -188,7 +189,7 @@ def test_a_folder_with_a_damaged_file_from_resolve_to_journal(bundle: Bundle, tm
     journal = MemoryJournal()
     with opened(setup) as parts:
         order = RunStartCommand(cmd_id="c", run_id="r")
-        for record in Run(setup, parts, order, StopSwitch()).records():
+        for record in turned(Run(setup, parts, order, StopSwitch())):
             journal.append(record)
     assert journal.finished("r")
     stop = RunStop.model_validate_json(journal.read("r", 0, 100)[-1][1])

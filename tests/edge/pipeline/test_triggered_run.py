@@ -21,6 +21,7 @@ from edge.contracts.records import Event, FieldRecord, FieldStatus, Record, RunO
 from edge.engine.base import Engine
 from edge.journal.memory_journal import MemoryJournal
 from edge.pipeline import Parts, Run, StopSwitch, engine_for
+from edge.pipeline import records_of as turned
 from edge.pipeline.field_work import plan_for
 from edge.pipeline.trigger_desk import TriggerDesk
 from edge.settings import EdgeSettings, Setup
@@ -90,7 +91,7 @@ def perform(
     setup = Setup(EdgeSettings.model_validate(given), bundle)
     order = RunStartCommand(cmd_id="c", run_id="r")
     records: list[Record] = []
-    for record in Run(setup, Parts(camera, engine, plan_for(INFO, bundle), frames), order, stop, desk).records():
+    for record in turned(Run(setup, Parts(camera, engine, plan_for(INFO, bundle), frames), order, stop, desk)):
         journal.append(record)
         if not records:
             for index in range(n):
