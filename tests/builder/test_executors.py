@@ -6,14 +6,13 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from builder.emulation import emulated
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from support.tiny_bundle import blob_field, tiny_model
 
 from builder import executors
-from builder.executors import CpuExecutor, rounds_to_half
+from builder.executors import CpuExecutor, emulated, rounds_to_half
 from edge.contracts.errors import EngineError
 
 _RNG = np.random.default_rng(20)
