@@ -12,8 +12,8 @@ from edge.contracts.bundle import load_bundle
 from edge.contracts.records import FieldRecord, FieldStatus, RunStart, RunStop
 from edge.pipeline import engine_for, run_fields
 from edge.settings import SHIPPED_BUNDLE, EdgeSettings
-from trainer.commands.evaluate import measure_split
 from trainer.evaluation.average_precision import pairwise_iou
+from trainer.evaluation.measure import measure_split
 from trainer.evaluation.target import bundle_target
 from trainer.recipe import RECIPES
 

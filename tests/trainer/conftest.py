@@ -4,9 +4,9 @@ import pytest
 from support.small_model import Model, made_model
 from support.small_trainer import Lab, draw_lab
 
-from trainer.commands.fit import training_sets
 from trainer.data.compose.training_set import TrainingSet
 from trainer.data.datasets import load_datasets
+from trainer.loop.training_run import training_sets
 from trainer.recipe import load_recipe
 
 

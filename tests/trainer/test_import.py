@@ -7,7 +7,7 @@ FORKED = """
 import os, signal, sys
 import cv2
 cv2.setNumThreads(4)   # also where the machine has one core
-import trainer.cli
+import trainer.cli, trainer.loop.training_run, trainer.evaluation.crossvalidation
 child = os.fork()
 if not child:
     signal.alarm(20)   # SIGALRM is not caught: it ends a process that hangs in native code, too

@@ -1,18 +1,13 @@
 """`leuko-train export`."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from edge.contracts.bundle import Bundle, Thresholds, require_new
+from edge.contracts.bundle import Thresholds, require_new
 from edge.contracts.errors import ConfigError
-from trainer.checkpoint import load_checkpoint
-from trainer.commands.evaluate import choose, measure
-from trainer.evaluation.target import bundle_target, division_of
-from trainer.export.export_bundle import Measure, export_checkpoint, export_random
-from trainer.recipe import load_recipe
 
 
 def export(
@@ -38,6 +33,12 @@ def export(
 
     leuko-train export --random-weights --out /tmp/random
     """
+    from trainer.checkpoint import load_checkpoint  # noqa: PLC0415 - torch and onnx take seconds to load
+    from trainer.evaluation.measure import draft_measure  # noqa: PLC0415
+    from trainer.evaluation.target import division_of  # noqa: PLC0415
+    from trainer.export.export_bundle import export_checkpoint, export_random  # noqa: PLC0415
+    from trainer.recipe import load_recipe  # noqa: PLC0415
+
     if random_weights == (checkpoint is not None):
         raise ConfigError("give either a checkpoint to export or --random-weights, not both and not neither.")
     require_new(out)  # before an export and a measurement that take minutes
@@ -46,18 +47,6 @@ def export(
     else:
         trained = load_checkpoint(checkpoint)
         thresholds = Thresholds(detect=detect, identify=identify, margin=margin)
-        measured = _measurement(data, root, split, division_of(trained.data)) if data else None
+        measured = draft_measure(data, root, split, division_of(trained.data)) if data else None
         bundle = export_checkpoint(trained, out, name or trained.recipe.name, thresholds, measured)
     Console(stderr=True).print(f"bundle {bundle.path} written, id {bundle.bundle_id}")
-
-
-def _measurement(data: Path, root: Path | None, split: str, split_by: str) -> Measure:
-    """What measures a draft on `split`. Its images are chosen now: that there is none is said before the export."""
-    if root is None:
-        raise ConfigError("to measure the bundle give both --data and --root.")
-    images = choose(data, root, split, split_by)
-
-    def measured(draft: Bundle) -> dict[str, Any]:
-        return measure(bundle_target(draft), images).reduced()
-
-    return measured

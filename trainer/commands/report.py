@@ -5,9 +5,6 @@ from typing import Annotated
 
 import typer
 
-from trainer.reporting.measured_run import load_runs
-from trainer.reporting.report_writer import write_report
-
 
 def report(
     summaries: Annotated[list[Path], typer.Argument(help="what leuko-train evaluate --json printed; one file per model")],
@@ -19,5 +16,8 @@ def report(
     leuko-train evaluate bundles/tiny --data datasets.yaml --root DIR --json > tiny.json
     leuko-train report tiny.json --out report --root DIR
     """
+    from trainer.reporting.measured_run import load_runs  # noqa: PLC0415 - no other command needs them
+    from trainer.reporting.report_writer import write_report  # noqa: PLC0415
+
     for path in write_report(load_runs(summaries), out, root):
         print(path)

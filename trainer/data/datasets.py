@@ -14,7 +14,8 @@ from trainer.data.readers.coco import read_coco
 from trainer.data.readers.description import ClassFoldersDataset, CocoDataset, Dataset, VocDataset, load_description
 from trainer.data.readers.voc import read_voc
 from trainer.data.readers.yolo import read_yolo
-from trainer.data.split import divide, parse_plan
+from trainer.data.split import divide
+from trainer.data.split_plan import parse_plan
 
 
 def read_dataset(dataset: Dataset, description: Path, root: Path, faults: Faults = STRICT) -> list[Annotation]:
@@ -63,7 +64,7 @@ def _require_free_name(row: Annotation, known: list[Annotation]) -> None:
 
 
 def load_datasets(description: Path, root: Path, split_by: str = "given", faults: Faults = STRICT) -> list[Annotation]:
-    """All annotations of the described data sets, each original image once, divided as `split_by` says (see `split.HELP`).
+    """All annotations of the described data sets, each original image once, divided as `split_by` says (see `split_plan.HELP`).
 
     An original that several data sets hold is taken from the first one described, with its annotation and its split, so that
     no image is trained on in one guise and tested on in another. Sizes are read from the headers; pixels are not decoded

@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainer.evaluation.average_precision import Curve
+from trainer.evaluation.settings import ROUNDS
 from trainer.evaluation.summary import BootstrapLimits, Limits
 
-ROUNDS = 1000
 AT_ONCE = 100
 """Rounds computed together: bounds the memory, not the result."""
 

@@ -16,13 +16,8 @@ from trainer.evaluation.average_precision import (
     pairwise_iou,
 )
 from trainer.evaluation.detect import ImageResult
+from trainer.evaluation.settings import DENSE_FROM, SMALL_BELOW_UM
 from trainer.evaluation.summary import Subset, Subsets
-
-SMALL_BELOW_UM = 10.0
-"""The reference's small cells are nucleated red cells of 8.5 um; this takes in the smallest lymphocytes too."""
-
-DENSE_FROM = 2
-"""The reference names no number; its images hold 1.3 annotated cells on average."""
 
 NRBC = INDEX["nrbc"]
 

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import numpy as np
 
-from edge.contracts.base import Strict
 from edge.contracts.cells import INDEX, NAMES
 from trainer.evaluation.average_precision import Curve, class_curve, leukocyte_curve, mean_of_known
 from trainer.evaluation.bootstrap import bootstrap
 from trainer.evaluation.confusion import confusion_of, shows_one_typed_cell
 from trainer.evaluation.detect import WARM_UP_IMAGES, ImageResult, true_wbc
 from trainer.evaluation.operating_point import exact_limits, hits_of_class, truth_rows, worst_errors
-from trainer.evaluation.subsets import DENSE_FROM, SMALL_BELOW_UM, subsets_of
+from trainer.evaluation.settings import EvaluationSettings
+from trainer.evaluation.subsets import subsets_of
 from trainer.evaluation.summary import (
     MAX_CURVE_POINTS,
     Abnormal,
@@ -30,15 +30,6 @@ from trainer.evaluation.summary import (
 
 ABNORMAL = ("blast", "promyelocyte", "myelocyte", "metamyelocyte", "lymphocyte_reactive")
 """The classes of which the reference reports a mean AP of their own: 0.899 (SSD300), 0.882 (YOLOv3-320)."""
-
-
-class EvaluationSettings(Strict):
-    """What a caller may choose; `bootstrap_rounds` 0 leaves the limits out."""
-
-    small_below_um: float = SMALL_BELOW_UM
-    dense_from: int = DENSE_FROM
-    bootstrap_rounds: int = 0
-    seed: int = 0
 
 
 def summarise(

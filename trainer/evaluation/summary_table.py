@@ -1,8 +1,17 @@
 """The figures of one evaluation as a table for a terminal."""
 
+from rich.console import Console
 from rich.table import Table
 
 from trainer.evaluation.summary import ClassFigures, Figure, Subset, Summary
+
+
+def show(summary: Summary, as_json: bool) -> None:
+    """Print it: as one JSON document, or as a table."""
+    if as_json:
+        print(summary.model_dump_json(indent=1), flush=True)
+    else:
+        Console().print(table_of(summary))
 
 
 def table_of(summary: Summary) -> Table:

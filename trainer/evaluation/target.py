@@ -18,7 +18,7 @@ OF_NO_USE = "such figures say nothing about new slides."
 
 
 def division_of(data: Mapping[str, Any]) -> str:
-    """How the images were divided for a training that says `data` of them: see `split.HELP`."""
+    """How the images were divided for a training that says `data` of them: see `split_plan.HELP`."""
     return str(data.get("split_by", "given"))
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from edge.contracts.errors import ConfigError
-from trainer.data.split import parse_plan
+from trainer.data.split_plan import parse_plan
 from trainer.reporting.formatting import listed, unknown, weak
 from trainer.reporting.measured_run import MeasuredRun
 from trainer.reporting.reference import Reference

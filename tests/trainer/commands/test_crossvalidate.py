@@ -16,9 +16,9 @@ from support.small_trainer import Lab, leuko_train
 from edge.contracts.bundle import Thresholds, load_bundle
 from edge.settings import SHIPPED_BUNDLE
 from trainer.checkpoint import load_checkpoint, save_checkpoint
-from trainer.commands import crossvalidate
 from trainer.data.compose.training_set import TrainingSet
 from trainer.data.datasets import load_datasets
+from trainer.evaluation import crossvalidation
 from trainer.evaluation.summary import Summary
 
 pytestmark = pytest.mark.timeout(120)
@@ -122,7 +122,7 @@ def test_each_image_is_judged_once_and_the_command_goes_on_where_it_stopped(
 def test_an_out_that_cannot_be_is_said_before_the_images_are_read(
     lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(crossvalidate, "load_datasets", lambda *_: pytest.fail("the images were looked at"))
+    monkeypatch.setattr(crossvalidation, "load_datasets", lambda *_: pytest.fail("the images were looked at"))
     (tmp_path / "out").touch()
     assert run(lab, tmp_path / "out") == 7
     assert "could not be written (File exists)" in capsys.readouterr().err

@@ -14,7 +14,8 @@ from trainer.data import split as split_module
 from trainer.data.annotation import Annotation
 from trainer.data.datasets import each_once, read_dataset
 from trainer.data.readers.description import load_description
-from trainer.data.split import divide, folds_of, parse_plan, parse_splits
+from trainer.data.split import divide, folds_of
+from trainer.data.split_plan import parse_plan, parse_splits
 
 pytestmark = pytest.mark.timeout(60)
 

@@ -14,8 +14,9 @@ from trainer.data.annotation import UNTYPED_WBC
 from trainer.evaluation.average_precision import Curve, class_curve, interpolated_ap
 from trainer.evaluation.bootstrap import bootstrap, draw, weighted_ap
 from trainer.evaluation.detect import ImageResult
+from trainer.evaluation.settings import EvaluationSettings
 from trainer.evaluation.subsets import dense, small_cells
-from trainer.evaluation.summarise import EvaluationSettings, curve_points, summarise, summarise_folds, times_of
+from trainer.evaluation.summarise import curve_points, summarise, summarise_folds, times_of
 from trainer.evaluation.summary import MAX_CURVE_POINTS, Summary
 from trainer.evaluation.summary_table import remarks, table_of
 

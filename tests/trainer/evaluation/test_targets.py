@@ -13,12 +13,13 @@ from support.small_trainer import Lab, leuko_train
 from edge.contracts.bundle import Thresholds, load_bundle
 from edge.contracts.errors import ConfigError, DataError, EngineError
 from trainer.checkpoint import Checkpoint
-from trainer.commands.evaluate import measure_split
 from trainer.data.annotation import Annotation
 from trainer.data.datasets import load_datasets
 from trainer.data.provenance import image_key
 from trainer.evaluation.detect import WARM_UP_IMAGES, ImageResult, results_of
-from trainer.evaluation.summarise import EvaluationSettings, summarise
+from trainer.evaluation.measure import measure_split
+from trainer.evaluation.settings import EvaluationSettings
+from trainer.evaluation.summarise import summarise
 from trainer.evaluation.summary_table import remarks
 from trainer.evaluation.target import Target, bundle_target, checkpoint_target, target_of
 from trainer.evaluation.torch_engine import TorchEngine

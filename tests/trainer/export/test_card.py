@@ -6,7 +6,8 @@ import pytest
 from support.evaluated import A, result
 
 from edge.contracts.cells import INDEX
-from trainer.evaluation.summarise import EvaluationSettings, summarise
+from trainer.evaluation.settings import EvaluationSettings
+from trainer.evaluation.summarise import summarise
 from trainer.evaluation.summary import Summary
 from trainer.export.card import card
 

@@ -17,7 +17,8 @@ from trainer.data.image_store import require_room
 from trainer.data.provenance import require_origins
 from trainer.data.readers.class_map import LABEL_NAMES
 from trainer.data.readers.description import load_description
-from trainer.data.split import divide, parse_plan
+from trainer.data.split import divide
+from trainer.data.split_plan import parse_plan
 
 FindingKind = Literal[
     "image", "labels", "class", "box", "name", "origin", "duplicate", "near_duplicate", "group", "scale", "size"
@@ -57,7 +58,7 @@ class CheckReport(Strict):
         return sum(finding.severity == severity for finding in self.findings)
 
 
-def check(
+def check_data(
     description: Path, root: Path, split_by: str = "given", um_per_px: float = 0.13
 ) -> tuple[CheckReport, list[Annotation]]:
     """Read everything, to the end, and look at every pixel; the report, and the annotations of what could be read.

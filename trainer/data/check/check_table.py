@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 
-from rich.console import RenderableType
+from rich.console import Console, RenderableType
 from rich.markup import escape
 from rich.table import Table
 
@@ -13,6 +13,16 @@ from trainer.data.readers.class_map import LABEL_NAMES
 
 SHOWN = 10
 """Sentences of one kind; the JSON document has them all."""
+
+
+def show(report: CheckReport, as_json: bool) -> None:
+    """Print it: as one JSON document, or as tables and sentences."""
+    if as_json:
+        print(report.model_dump_json(indent=1))
+        return
+    console = Console()
+    for part in rendered(report):
+        console.print(part, soft_wrap=isinstance(part, str), highlight=False)
 
 
 def rendered(report: CheckReport) -> Iterator[RenderableType]:

@@ -2,13 +2,14 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
+from pathlib import Path
 
 import cv2
 import numpy as np
 
 from edge.contracts.cells import CELLS
 from edge.contracts.detections import Image
-from edge.contracts.errors import DataError
+from edge.contracts.errors import ConfigError, DataError
 from trainer.data.annotation import IGNORE, UNTYPED_NEUTROPHIL, UNTYPED_WBC, Annotation
 from trainer.data.compose.field import Field, cut_boxes
 from trainer.data.image_store import ImageStore
@@ -17,6 +18,25 @@ SIDE_UM = 24.0
 """The largest leukocytes measure 20 um."""
 
 PAPER = (255, 255, 255)
+
+PICTURES = (".png", ".jpg")
+
+_SPECIAL = {UNTYPED_WBC: ("WBC", (0, 160, 0)), UNTYPED_NEUTROPHIL: ("NEU", (0, 160, 0)), IGNORE: ("ignore", (128, 128, 128))}
+
+
+def require_picture(path: Path) -> None:
+    """Raises `ConfigError` for a file whose name is none of a picture that can be written."""
+    if path.suffix.lower() not in PICTURES:
+        raise ConfigError(f"a sheet cannot be written as {path.name!r}; use {' or '.join(PICTURES)}.")
+
+
+def write_examples(path: Path, annotations: Sequence[Annotation]) -> None:
+    """`class_examples` as a picture. Raises `ConfigError` when it cannot be written, `DataError` without a cell."""
+    _, encoded = cv2.imencode(path.suffix, class_examples(annotations))
+    try:
+        path.write_bytes(encoded.tobytes())
+    except OSError as problem:
+        raise ConfigError(f"{path} cannot be written ({problem.strerror}); choose another --sheet.") from problem
 
 
 def class_examples(annotations: Sequence[Annotation], um_per_px: float = 0.13, per_class: int = 10) -> Image:
@@ -55,9 +75,6 @@ def _around(store: ImageStore, row: Annotation, cell: int, side_px: int) -> Fiel
     padded = cv2.copyMakeBorder(image, *(side_px,) * 4, cv2.BORDER_CONSTANT, value=PAPER)
     part = padded[top + side_px : top + 2 * side_px, left + side_px : left + 2 * side_px]
     return Field(np.asarray(part, np.uint8), *cut_boxes(boxes, labels, (left, top, left + side_px, top + side_px)))
-
-
-_SPECIAL = {UNTYPED_WBC: ("WBC", (0, 160, 0)), UNTYPED_NEUTROPHIL: ("NEU", (0, 160, 0)), IGNORE: ("ignore", (128, 128, 128))}
 
 
 def contact_sheet(fields: Sequence[Field], columns: int = 4) -> Image:

@@ -11,12 +11,10 @@ from edge.contracts.errors import ConfigError, DataError
 from trainer.checkpoint import require_same
 from trainer.data.annotation import Annotation
 from trainer.data.provenance import data_sha256
-from trainer.data.split import parse_plan
+from trainer.data.split_plan import parse_plan
 from trainer.evaluation.target import Target, target_of
 from trainer.overrides import complaint
 from trainer.recipe import Recipe
-
-HELP = "K=PATH: measure this bundle or checkpoint for fold K (from 0) instead of training one; repeat"
 
 
 def parse_models(words: Sequence[str], folds: int) -> dict[int, Path]:

@@ -1,0 +1,161 @@
+"""Cross-validation: each fold of the images held back once, measured by a model that never saw it."""
+
+import os
+import shlex
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+
+import torch
+from rich.console import Console
+
+from edge.contracts.bundle import Thresholds
+from edge.contracts.errors import ConfigError, DataError
+from trainer.checkpoint import load_checkpoint
+from trainer.data.annotation import Annotation
+from trainer.data.datasets import load_datasets
+from trainer.data.files import read_image
+from trainer.data.groups import groups_of
+from trainer.data.readers.description import load_description
+from trainer.data.split import folds_of
+from trainer.evaluation.detect import ImageResult, results_of
+from trainer.evaluation.fold_models import model_of_fold, parse_models
+from trainer.evaluation.settings import EvaluationSettings
+from trainer.evaluation.summarise import summarise_folds
+from trainer.evaluation.summary import Summary
+from trainer.evaluation.target import Target
+from trainer.loop.training_loop import LAST
+from trainer.loop.training_run import run_training
+from trainer.overrides import parse_assignment
+from trainer.recipe import load_recipe
+
+
+@dataclass(frozen=True, slots=True)
+class Folds:
+    """The images, the group of each, and row numbers: what each fold holds back, and what of that is measured."""
+
+    rows: list[Annotation]
+    groups: list[int]
+    held_back: list[list[int]]
+    measured: list[list[int]]
+
+
+def measure_folds(
+    data: Path,
+    root: Path,
+    out: Path,
+    recipe: str,
+    changes: Sequence[str],
+    folds: int,
+    seed: int,
+    source: str | None,
+    models: Sequence[str],
+    rounds: int,
+    *,
+    device: str,
+    threads: int | None,
+) -> Summary | None:
+    """Figures over all images, each judged by the model of the fold that held it back; None when a training was stopped.
+
+    Arguments as on the command line. Raises `ConfigError`, and `DataError` also for an image that cannot be read: an
+    evaluation leaves none out.
+    """
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise ConfigError(
+            "crossvalidate is one process; train with torchrun and `fit --split-by fold:K/N:SEED --out OUT/foldK`, then let "
+            "crossvalidate measure those folds."
+        )
+    if threads:
+        torch.set_num_threads(threads)  # of the measurements, too: a fold that is there is not trained
+    say = Console(stderr=True).print
+    there = parse_models(models, folds)
+    # Before the images and the trainings, which take hours.
+    with writing(summary_file(out, source)):
+        out.mkdir(parents=True, exist_ok=True)
+    images = _divided(data, root, folds, seed, source)
+    plans = [f"fold:{fold}/{folds}:{seed}" for fold in range(folds)]
+    chosen = load_recipe(recipe, dict(parse_assignment(change) for change in changes))
+    last = [out / f"fold{fold}" / LAST for fold in range(folds)]
+
+    def model(fold: int, path: Path) -> Target:
+        return model_of_fold(path, plans[fold], chosen, images.rows, images.held_back[fold], device)
+
+    own = {fold: path for fold, path in enumerate(last) if fold not in there and path.exists()}
+    ready = there | {fold: path for fold, path in own.items() if load_checkpoint(path).finished}
+    known = {fold: model(fold, path) for fold, path in ready.items()}
+    targets: list[Target] = []
+    parts: list[list[ImageResult]] = []
+    for fold, path in enumerate(last):
+        say(f"fold {fold + 1} of {folds}")
+        if fold not in known:
+            begun = path.exists()
+            outcome = run_training(
+                data, root, path.parent, recipe, changes, split_by=plans[fold], resume=begun, device=device, threads=threads
+            )
+            if outcome and not outcome.finished:
+                say("the folds that are done are kept; the same crossvalidate command goes on here.")
+                return None
+        targets.append(known.get(fold) or model(fold, path))
+        parts.append(list(results_of(targets[-1], [images.rows[number] for number in images.measured[fold]])))
+    figures = summarise_folds(
+        parts,
+        Thresholds().detect,  # that of every target: see `model_of_fold`
+        EvaluationSettings(bootstrap_rounds=rounds),
+        root=root,
+        groups=[images.groups[number] for part in images.measured for number in part],
+    )
+    given = ["--recipe", recipe, *(word for change in changes for word in ("--set", change))]
+    given += [word for fold, path in there.items() for word in ("--model", f"{fold}={path.name}")]
+    given += ["--device", device] if device != "auto" else []
+    given += ["--source", source] if source else []
+    words = [*given, "--folds", str(folds), "--seed", str(seed), "--rounds", str(rounds)]
+    return Summary(
+        **dict(figures),
+        models=tuple(target.model for target in targets),
+        date=datetime.now(timezone.utc).date().isoformat(),
+        split="test",
+        split_by=f"fold:0..{folds - 1}/{folds}:{seed}",
+        source=source,
+        engine=", ".join(figures.time_ms.on),
+        command=shlex.join(["leuko-train", "crossvalidate", "--data", data.name, "--root", "DIR", *words]),
+    )
+
+
+def _divided(data: Path, root: Path, folds: int, seed: int, source: str | None) -> Folds:
+    rows = load_datasets(data, root)
+    # Better to meet a damaged image now than after hours of training.
+    for row in rows:
+        read_image(row.path)
+    groups = groups_of(rows, load_description(data).group_patterns)
+    held_back = folds_of(rows, groups, folds, seed)
+    measured = [[number for number in held if source in {None, rows[number].source}] for held in held_back]
+    if not all(measured):
+        known = ", ".join(sorted({row.source for row in rows}))
+        raise ConfigError(f"a fold holds no image of the source {source!r}; the sources are {known}, or use fewer folds.")
+    return Folds(rows, groups, held_back, measured)
+
+
+def write_summary(summary: Summary, out: Path) -> None:
+    """Into the file that `summary_file` names. Raises `DataError`."""
+    path = summary_file(out, summary.source)
+    with writing(path):
+        path.write_text(summary.model_dump_json(indent=1), encoding="utf-8")
+
+
+def summary_file(out: Path, source: str | None) -> Path:
+    """Where the summary of all images, or of one source's, is kept."""
+    return out / (f"summary_{source}.json" if source else "summary.json")
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Raises `DataError` for what the operating system says against `path`."""
+    try:
+        yield
+    except OSError as problem:
+        raise DataError(
+            f"{path} could not be written ({problem.strerror}); free the disk or correct --out, then repeat the "
+            "command: folds that are done are only measured again."
+        ) from problem

@@ -1,0 +1,123 @@
+"""A model measured on the images of a split: which images, its figures, and the command that repeats them."""
+
+import shlex
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from edge.contracts.bundle import Bundle
+from edge.contracts.errors import ConfigError
+from edge.engine.base import Precision
+from trainer.data.annotation import Annotation
+from trainer.data.datasets import load_datasets
+from trainer.data.groups import groups_of
+from trainer.data.readers.description import load_description
+from trainer.data.split_plan import parse_splits
+from trainer.evaluation.detect import results_of
+from trainer.evaluation.settings import DENSE_FROM, SMALL_BELOW_UM, EvaluationSettings
+from trainer.evaluation.summarise import summarise
+from trainer.evaluation.summary import Summary
+from trainer.evaluation.target import Target, bundle_target
+
+DEFAULT_SETTINGS = EvaluationSettings()
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """Images to measure a model on, and by what they were chosen."""
+
+    rows: list[Annotation]
+    data: Path
+    root: Path
+    split: str
+    split_by: str
+    source: str | None = None
+
+
+def measure_split(
+    target: Target,
+    data: Path,
+    root: Path,
+    split: str,
+    source: str | None = None,
+    split_by: str | None = None,
+    settings: EvaluationSettings = DEFAULT_SETTINGS,
+    precision: Precision = "auto",
+) -> Summary:
+    """Figures of a model on one split, divided as for its training when `split_by` does not say otherwise.
+
+    `precision` is what `target` was opened with. Raises `ConfigError` when the split holds no image.
+    """
+    return measure(target, choose(data, root, split, split_by or target.split_by, source), settings, precision)
+
+
+def choose(data: Path, root: Path, split: str, split_by: str, source: str | None = None) -> Chosen:
+    """The images of a split under the division `split_by`. Raises `ConfigError` when there is none."""
+    wanted = parse_splits(split)
+    rows = [row for row in load_datasets(data, root, split_by) if row.split in wanted and source in (None, row.source)]
+    if not rows:
+        whose = f" from {source!r}" if source else ""
+        raise ConfigError(f"no image of {data} is in split {split!r}{whose} under --split-by {split_by}; choose another split.")
+    return Chosen(rows, data, root, split, split_by, source)
+
+
+def measure(
+    target: Target, images: Chosen, settings: EvaluationSettings = DEFAULT_SETTINGS, precision: Precision = "auto"
+) -> Summary:
+    """Figures of a model on the images chosen; `precision` is what `target` was opened with."""
+    rows = images.rows
+    results = list(results_of(target, rows))
+    groups = groups_of(rows, load_description(images.data).group_patterns) if settings.bootstrap_rounds else None
+    figures = summarise(results, target.thresholds.detect, settings, root=images.root, groups=groups)
+    return Summary(
+        **dict(figures),
+        models=(target.model,),
+        date=datetime.now(timezone.utc).date().isoformat(),
+        split=images.split,
+        split_by=images.split_by,
+        source=images.source,
+        engine=", ".join(sorted({result.engine for result in results})),
+        command=_command(images, settings, precision, target.engine_options),
+        caution=target.caution([row.path for row in rows], images.split_by, parse_splits(images.split)),
+    )
+
+
+def draft_measure(data: Path, root: Path | None, split: str, split_by: str) -> Callable[[Bundle], dict[str, Any]]:
+    """What measures a draft of a bundle on `split`. Its images are chosen now: that there is none is said before the export.
+
+    Raises `ConfigError`, also without a `root`.
+    """
+    if root is None:
+        raise ConfigError("to measure the bundle give both --data and --root.")
+    images = choose(data, root, split, split_by)
+
+    def measured(draft: Bundle) -> dict[str, Any]:
+        return measure(bundle_target(draft), images).reduced()
+
+    return measured
+
+
+def _command(images: Chosen, settings: EvaluationSettings, precision: Precision, engine_options: tuple[str, ...]) -> str:
+    """What repeats these figures."""
+    words = [
+        "leuko-train",
+        "evaluate",
+        "TARGET",
+        "--data",
+        images.data.name,
+        "--root",
+        "DIR",
+        "--split-by",
+        images.split_by,
+        "--split",
+        images.split,
+    ]
+    words += ["--source", images.source] if images.source else []
+    words += ["--small-um", f"{settings.small_below_um:g}"] if settings.small_below_um != SMALL_BELOW_UM else []
+    words += ["--dense-from", str(settings.dense_from)] if settings.dense_from != DENSE_FROM else []
+    words += ["--bootstrap", "--rounds", str(settings.bootstrap_rounds)] if settings.bootstrap_rounds else []
+    words += ["--precision", precision] if precision != "auto" else []
+    words += engine_options
+    return shlex.join(words)
