@@ -18,8 +18,7 @@ from edge.contracts.errors import ConfigError
 from edge.contracts.records import FieldRecord, Record
 from edge.scanner.audit import Audit, audit
 from edge.scanner.notebook import Notebook
-from edge.scanner.plan import ScanPlan
-from edge.scanner.scanner import Scanner
+from edge.scanner.scanner import Scanner, ScanPlan
 from edge.watch.progress import field_bar
 
 _DEFAULT = ScanPlan()

@@ -1,7 +1,7 @@
 """What is published, in one table: each direction of the wire, the models that cross it, and their golden vectors.
 
 A new message goes into its union in `contracts/messages.py` and gets a vector; a new socket gets a row here, and a channel with
-its operations in `operations.py`. Everything else of the published protocol follows.
+its operations in `asyncapi.py`. Everything else of the published protocol follows.
 """
 
 import inspect
@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 
 from edge.contracts.base import Wire
 from edge.contracts.messages import FROM_EDGE, TELEMETRY, TO_EDGE, FromEdge, Live, ToEdge
-from edge.published.from_edge import FROM_EDGE_VECTORS
+from edge.published.vectors_from_edge import FROM_EDGE_VECTORS
 from edge.published.vectors_telemetry import TELEMETRY_VECTORS
 from edge.published.vectors_to_edge import TO_EDGE_VECTORS
 from edge.stream.codec import decode_from_edge, decode_telemetry, decode_to_edge

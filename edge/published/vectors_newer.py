@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from edge.contracts.base import Wire
-from edge.published.from_edge import FROM_EDGE_VECTORS
+from edge.published.vectors_from_edge import FROM_EDGE_VECTORS
 from edge.published.vectors_to_edge import RUN, TO_EDGE_VECTORS
 
 

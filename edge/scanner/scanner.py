@@ -1,15 +1,22 @@
-"""A scanner's side of runs: announce under credit, pulse after ACCEPTED, keep every record, come back after anything."""
+"""A scanner's side of runs: announce under credit, pulse after ACCEPTED, keep every record, come back after anything.
 
+What it is to do, and what is to go wrong with it, is drawn from one seed.
+"""
+
+import random
 import time
 import uuid
 from collections import Counter, deque
 from collections.abc import Callable
+from typing import Literal
 
+from pydantic import Field
+
+from edge.contracts.base import Strict
 from edge.contracts.errors import ConfigError, StreamError
 from edge.contracts.messages import Accepted, Rejected, Resume, RunStartCommand, TriggerCommand
 from edge.contracts.records import Record, RunOutcome, RunStop, StagePosition
 from edge.scanner.notebook import Announced, Notebook, ScannedRun
-from edge.scanner.plan import Dice, ScanPlan
 from edge.stream.client import Controller, refusal
 from edge.stream.curve_keys import ClientKeys
 from edge.stream.settings import ClientSettings
@@ -19,8 +26,28 @@ _REPEATED = {"lost", "timeout", "skipped"}
 """Fields of an interrupted run that are exposed again in the next one."""
 
 
+Mishap = Literal["disconnect", "stall", "restart"]
+
+
+class ScanPlan(Strict):
+    """`*_every` is the mean number of steps (announcements and records) between two mishaps of a kind; 0: never."""
+
+    fields: int = Field(100, ge=1, le=10**6, description="fields to expose")
+    rate: float = Field(0.0, ge=0, le=1000, description="fields per second; 0: as fast as there is credit")
+    seed: int = Field(0, ge=0, description="of the mishaps")
+    window: int = Field(64, ge=1, le=100_000, description="records the edge may send ahead of what was read")
+    disconnect_every: float = Field(0.0, ge=0, description="the connection is closed without a word and opened anew")
+    stall_every: float = Field(0.0, ge=0, description="nothing is read for stall_s")
+    stall_s: float = Field(0.5, ge=0, le=600, description="length of a stall")
+    restart_every: float = Field(0.0, ge=0, description="the scanner forgets all but its notebook")
+    max_runs: int = Field(50, ge=1, description="runs to continue with when the edge was interrupted")
+    patience_s: float = Field(30.0, gt=0, le=3600, description="how long to look for an edge that is gone")
+    dead_after_s: float = Field(5.0, gt=0, le=600, description="an edge not heard for so long is looked for anew")
+    stage_step_um: float = Field(95.0, ge=0, description="way of the stage from field to field")
+
+
 class Scanner:
-    """Plays `plan` against the edge at `endpoint`; `told` is called with each new record.
+    """Plays `plan` against the edge at `endpoint`; `on_record` is called with each new record.
 
     With a notebook that a former scanner has left, it goes on where that one was. Raises `ConfigError` when the edge cannot be
     triggered, and `StreamError` when it refuses, or stays away for longer than the plan's patience.
@@ -33,15 +60,15 @@ class Scanner:
         plan: ScanPlan,
         client_id: str = "simulated-scanner",
         keys: ClientKeys | None = None,
-        told: Callable[[Record], None] = lambda record: None,
+        on_record: Callable[[Record], None] = lambda record: None,
     ) -> None:
         self._endpoint = endpoint
         self._open_notebook = open_notebook
         self._plan = plan
         self._client_id = client_id
         self._keys = keys
-        self._told = told
-        self._dice = Dice(plan)
+        self._on_record = on_record
+        self._drawn = _Mishaps(plan)
         often_s = min(1.0, plan.dead_after_s / 5)
         self._settings = ClientSettings(
             window=plan.window,
@@ -103,7 +130,7 @@ class Scanner:
         if record is not None:
             self._progress_s = time.monotonic()
             self.notebook.record(record.model_dump(mode="json"))
-            self._told(record)
+            self._on_record(record)
             if isinstance(record, RunStop):
                 controller.poll(0.0)  # this says that it is safe here
                 return run
@@ -117,7 +144,7 @@ class Scanner:
             raise StreamError(f"the edge at {self._endpoint} gave no record for {self._plan.patience_s:g} s; look at its log.")
         else:
             return run
-        return self._suffer(run)
+        return self._perhaps_fail(run)
 
     def _next_field(self, run: ScannedRun) -> int | None:
         """The next field to announce, when it is its turn and there is credit."""
@@ -169,8 +196,8 @@ class Scanner:
             else:
                 self._stopped = True
 
-    def _suffer(self, run: ScannedRun) -> ScannedRun:
-        mishap = self._dice.roll()
+    def _perhaps_fail(self, run: ScannedRun) -> ScannedRun:
+        mishap = self._drawn.next()
         if mishap is None:
             return run
         self.mishaps[mishap] += 1
@@ -218,3 +245,23 @@ class Scanner:
         if self._controller is not None:
             self._controller.close()
             self._controller = None
+
+
+class _Mishaps:
+    """Decides at every step whether something goes wrong."""
+
+    def __init__(self, plan: ScanPlan) -> None:
+        self._plan = plan
+        self._random = random.Random(plan.seed)
+
+    def next(self) -> Mishap | None:
+        """The mishap of this step, if any."""
+        chances: tuple[tuple[Mishap, float], ...] = (
+            ("disconnect", self._plan.disconnect_every),
+            ("stall", self._plan.stall_every),
+            ("restart", self._plan.restart_every),
+        )
+        for mishap, every in chances:
+            if every and self._random.random() < 1 / every:
+                return mishap
+        return None

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from chaos.accounts import Account, account
-from chaos.chaos_plan import WEIGHTS, Blow, ChaosPlan, plan_of
+from chaos.chaos_plan import WEIGHTS, ChaosPlan, Fault, plan_of
 from chaos.processes import JOURNAL, NOTEBOOK, context
 from chaos.scans import Scan, perform, scans
 
@@ -47,8 +47,8 @@ def test_nothing_is_lost_reordered_or_counted_twice(performed: list[Scan]) -> No
 )
 @pytest.mark.timeout(60)
 def test_a_broken_side_is_found_out(tmp_path: Path, broken: str, shows: str) -> None:
-    blows = (Blow("edge killed", 0.3, 0.0), Blow("edge killed", 0.3, 0.0))
-    plan = ChaosPlan(7, 40, 8, 4, 1, 10_000, 0.002, 0.0, "without a relay", 0.0, blows, broken)  # type: ignore[arg-type]
+    faults = (Fault("edge killed", 0.3, 0.0), Fault("edge killed", 0.3, 0.0))
+    plan = ChaosPlan(7, 40, 8, 4, 1, 10_000, 0.002, 0.0, "without a relay", 0.0, faults, broken)  # type: ignore[arg-type]
     found = perform(context(), plan, tmp_path / "scan", patience_s=1.0).account
     assert any(shows in problem for problem in found.problems), found.problems
     assert (found.invented if broken == "forgetful edge" else found.twice) > 0

@@ -12,7 +12,7 @@ from edge.contracts.base import Int64, Wire
 from edge.contracts.messages import FROM_EDGE, TO_EDGE, Ping, Reject
 from edge.contracts.records import Differential, StagePosition
 from edge.published.directions import DIRECTIONS
-from edge.published.from_edge import FROM_EDGE_VECTORS
+from edge.published.vectors_from_edge import FROM_EDGE_VECTORS
 
 INT64: TypeAdapter[int] = TypeAdapter(Int64)
 

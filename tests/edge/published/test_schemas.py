@@ -8,7 +8,7 @@ import pytest
 
 from edge.contracts.base import Wire
 from edge.published.directions import DIRECTIONS
-from edge.published.schemas import schemas
+from edge.published.files import schemas
 
 
 @pytest.mark.parametrize("name", sorted(schemas()))

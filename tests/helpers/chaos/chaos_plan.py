@@ -35,7 +35,7 @@ Broken = Literal["", "forgetful edge", "double scanner"]
 
 
 @dataclass(frozen=True, slots=True)
-class Blow:
+class Fault:
     """One thing that is done when the scanner has got on by `progress`, a share of the scan, since the one before, and then
     `late_s` later. What lasts, lasts for `lasts_s`.
     """
@@ -63,7 +63,7 @@ class ChaosPlan:
     camera_faults: float
     cable: Cable
     duplicated: float
-    blows: tuple[Blow, ...]
+    faults: tuple[Fault, ...]
     broken: Broken = ""
 
 
@@ -84,21 +84,21 @@ def plan_of(seed: int) -> ChaosPlan:
         camera_faults=draw.choice([0.0, 0.05, 0.15]),
         cable=draw.choice(["without a relay", "without a relay", "before the relay", "behind the relay"]),
         duplicated=draw.choice([0.1, 0.4]),
-        blows=tuple(_blow(draw, kind, 0.9 / len(kinds)) for kind in kinds),
+        faults=tuple(_fault(draw, kind, 0.9 / len(kinds)) for kind in kinds),
     )
 
 
-def _blow(draw: random.Random, kind: Kind, share: float) -> Blow:
+def _fault(draw: random.Random, kind: Kind, share: float) -> Fault:
     # Some fall right after the one before: on a process that is only starting, on a handshake.
     progress = draw.choice([0.0, draw.uniform(0.0, 2 * share), draw.uniform(0.0, 2 * share)])
     late_s = draw.uniform(0.0, 0.03)
     direction: Direction = draw.choice(["up", "down", "both"])
     match kind:
         case "delay":
-            return Blow(kind, progress, late_s, direction, draw.uniform(0.05, 0.4), latency_s=draw.uniform(0.002, 0.05))
+            return Fault(kind, progress, late_s, direction, draw.uniform(0.05, 0.4), latency_s=draw.uniform(0.002, 0.05))
         case "half-open, healed" | "half-open, cut":
-            return Blow(kind, progress, late_s, direction, draw.uniform(0.1, 0.9))
+            return Fault(kind, progress, late_s, direction, draw.uniform(0.1, 0.9))
         case "slow reader":
-            return Blow(kind, progress, late_s, direction, draw.uniform(0.1, 0.4), bytes_per_s=draw.uniform(1_000, 30_000))
+            return Fault(kind, progress, late_s, direction, draw.uniform(0.1, 0.4), bytes_per_s=draw.uniform(1_000, 30_000))
         case _:
-            return Blow(kind, progress, late_s)
+            return Fault(kind, progress, late_s)

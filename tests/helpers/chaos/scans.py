@@ -18,13 +18,13 @@ from support.duplicating_relay import RECORDS, DuplicatingRelay
 from support.fault_proxy import FaultProxy
 
 from chaos.accounts import Account, account
-from chaos.chaos_plan import Blow, ChaosPlan, plan_of
+from chaos.chaos_plan import ChaosPlan, Fault, plan_of
 from chaos.processes import EDGE_LOG, NOTEBOOK, SCANNER_LOG, context, start_edge, start_scanner
 
 DEADLINE_S = 60.0
 PATIENCE_S = 20.0
 _STILL_S = 0.4
-"""A blow does not wait for progress any longer than that: there may be none before it."""
+"""A fault does not wait for progress any longer than that: there may be none before it."""
 _BYTES_PER_FIELD = 1500
 """About what a field takes in the notebook: announcement, pulse and record."""
 
@@ -60,13 +60,13 @@ def perform(forks: ForkServerContext, plan: ChaosPlan, folder: Path, patience_s:
         near, cable, relay = _between(plan, edge_at, held)
         sides = _Sides(forks, plan, folder, (f"tcp://{edge_at[0]}:{edge_at[1]}", near), patience_s)
         held.callback(sides.end)
-        for blow in plan.blows:
-            sides.watch(lambda progress=sides.progress + blow.progress: sides.progress >= progress, _STILL_S)
-            sides.watch(lambda: False, blow.late_s)
+        for fault in plan.faults:
+            sides.watch(lambda progress=sides.progress + fault.progress: sides.progress >= progress, _STILL_S)
+            sides.watch(lambda: False, fault.late_s)
             if sides.over:
                 break
-            scan.injected[blow.kind] += 1
-            _strike(blow, sides, cable, random.Random(f"{plan.seed} {blow}"))
+            scan.injected[fault.kind] += 1
+            _inject(fault, sides, cable, random.Random(f"{plan.seed} {fault}"))
         sides.watch(lambda: False, DEADLINE_S - (time.monotonic() - began_s))
         if relay is not None:
             scan.resent = relay.resent
@@ -159,9 +159,9 @@ class _Sides:
             self.kill_edge()
 
 
-def _strike(blow: Blow, sides: _Sides, cable: FaultProxy, draw: random.Random) -> None:
-    ways = {"up", "down"} if blow.direction == "both" else {blow.direction}
-    match blow.kind:
+def _inject(fault: Fault, sides: _Sides, cable: FaultProxy, draw: random.Random) -> None:
+    ways = {"up", "down"} if fault.direction == "both" else {fault.direction}
+    match fault.kind:
         case "edge killed":
             sides.kill_edge()
         case "scanner killed":
@@ -169,18 +169,18 @@ def _strike(blow: Blow, sides: _Sides, cable: FaultProxy, draw: random.Random) -
         case "both killed":
             sides.kill_both()
         case "cut (FIN)" | "cut (RST)":
-            cable.cut(reset=blow.kind == "cut (RST)")
+            cable.cut(reset=fault.kind == "cut (RST)")
         case "delay":
-            cable.weather(latency_s=blow.latency_s, jitter_s=blow.latency_s)
-            sides.later(blow.lasts_s, cable.clear)
+            cable.weather(latency_s=fault.latency_s, jitter_s=fault.latency_s)
+            sides.later(fault.lasts_s, cable.clear)
         case "slow reader":
-            cable.weather(**{f"{way}_bytes_per_s": blow.bytes_per_s for way in ways})
-            sides.later(blow.lasts_s, cable.clear)
+            cable.weather(**{f"{way}_bytes_per_s": fault.bytes_per_s for way in ways})
+            sides.later(fault.lasts_s, cable.clear)
         case "half-open, healed" | "half-open, cut":
             cable.weather(**{f"{way}_stopped": True for way in ways})
-            if blow.kind == "half-open, cut":
-                sides.later(blow.lasts_s, lambda: cable.cut(reset=draw.random() < 0.5))
-            sides.later(blow.lasts_s, cable.clear)
+            if fault.kind == "half-open, cut":
+                sides.later(fault.lasts_s, lambda: cable.cut(reset=draw.random() < 0.5))
+            sides.later(fault.lasts_s, cable.clear)
 
 
 def _address_of_its_own(seed: int) -> tuple[str, int]:
