@@ -4,8 +4,8 @@ Schemas are of everything that crosses a room's or the edge's border. Wire messa
 a reader must ignore keys it does not know.
 
 A vector, `<folder>/<name>.json` or `.msgpack`, is what is put into one ZeroMQ part, byte for byte; no line end follows it.
-There is a folder for each direction, then `newer` (a later minor version wrote it, and it must be read) and `refused` (the edge must
-answer it with REJECT); `index.json` lists them all, to drive a test from.
+There is a folder for each direction, then `newer` (a later minor version wrote it, and it must be read) and `refused` (the edge
+must answer it with REJECT); `index.json` lists them all, to drive a test from.
 """
 
 import json

@@ -2,11 +2,13 @@
 
 import json
 import logging
+import re
 import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import jsonschema
 import pytest
 import zmq
 from support.ports import free_endpoint
@@ -14,10 +16,13 @@ from support.scripted_run import field_record, run_start, run_stop
 from support.telemetry_bench import CALM, Bench, Subscriber
 
 from edge.contracts.errors import StreamError
-from edge.contracts.messages import Live
-from edge.contracts.records import FieldStatus
+from edge.contracts.messages import Live, LiveField
+from edge.contracts.records import FieldRecord, FieldStatus
+from edge.stream.codec import encode
 from edge.stream.curve_keys import EDGE, client_keys
 from edge.telemetry.publisher import ALIVE_S, Publisher
+
+DOCS = Path(__file__).parents[3] / "docs"
 
 pytestmark = pytest.mark.timeout(30)
 
@@ -193,3 +198,21 @@ def test_a_port_in_use_is_one_sentence(bench: Bench) -> None:
         other.bind(endpoint)
         with pytest.raises(StreamError, match=f"{endpoint} is already in use; .* with --telemetry"):
             bench.start(endpoint)
+
+
+def test_the_protocol_page_shows_it_as_the_code_writes_it() -> None:
+    section = (DOCS / "protocol.md").read_text(encoding="utf-8").split("\n## Telemetry\n")[1].split("\n## ")[0]
+    (shown,) = re.findall(r"```json\n(.*)\n```", section)
+    assert shown == encode(Live.model_validate_json(shown), "json").decode()
+
+
+def test_a_live_message_is_what_the_schema_says(bench: Bench) -> None:
+    telemetry, subscriber = bench.subscribed()
+    telemetry.record(field_record("r", 1))
+    with subscriber:
+        message = subscriber.until(lambda message: message["last_field"] is not None)
+    jsonschema.validate(message, json.loads((DOCS / "schemas" / "telemetry.schema.json").read_text()))
+
+
+def test_the_last_field_has_the_names_of_a_field_record() -> None:
+    assert LiveField.model_fields.keys() <= FieldRecord.model_fields.keys()
