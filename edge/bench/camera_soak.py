@@ -1,82 +1,33 @@
-"""What `leuko-edge soak` measures: a camera through the whole loop, and the same camera read by hardly anything."""
+"""What `leuko-edge soak` measures: a camera through the whole loop, and in turn the same camera read by hardly anything."""
 
 import logging
-import re
+import tempfile
 import threading
-import time
 import uuid
-from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
 from itertools import count
-from typing import cast
+from pathlib import Path
+from typing import Any
 
-import numpy as np
-
-from edge.bench.loop_bench import ReplayEngine
+from edge.bench.bare_client import read_bare
+from edge.bench.camera_soak_report import Rates, Soaked, summary, waits_for_pulses
 from edge.bench.memory import MemoryTrace
-from edge.camera.frame import Frame, FrameSource, SourceEnded, SourceTimeout, Trigger, TriggeredSource
-from edge.contracts.detections import RawDetections
-from edge.contracts.errors import JournalError, SourceError, sentence_of
+from edge.bench.substitutes import finds_nothing
+from edge.contracts.errors import ConfigError, JournalError, SourceError, sentence_of
 from edge.contracts.messages import Rejected, RunStartCommand, TriggerCommand
 from edge.contracts.records import Event, FieldRecord, Record, RunOutcome, RunStop
 from edge.journal.base import Journal
-from edge.pipeline import Parts, Run, StopSwitch, records_of
+from edge.journal.sqlite_journal import SqliteJournal
+from edge.pipeline import Parts, Run, StopSwitch, opened, records_of
 from edge.pipeline.trigger_desk import TriggerDesk
+from edge.service.process import stop_on_signals
 from edge.settings import Setup
+from edge.watch.progress_bars import field_bar
 
-_READ_S = 0.02
-_PATIENCE_S = 10.0
 _NO_CREDIT_S = 0.0005
 _log = logging.getLogger(__name__)
-
-
-def finds_nothing(parts: Parts) -> Parts:
-    """The same with a stand-in engine: it takes no time and finds nothing, so that only camera and loop are measured."""
-    n = parts.plan.n_tiles
-    nothing = RawDetections(np.zeros((n, 1, 4), np.float32), np.zeros((n, 1), np.float32), np.zeros((n, 1), np.int32))
-    engine = ReplayEngine(parts.engine, [nothing])
-    engine.info = replace(
-        parts.engine.info, runtime="stand-in", version="that finds nothing", device="CPU", precision="no arithmetic"
-    )
-    return replace(parts, engine=engine)
-
-
-@dataclass
-class Soaked:
-    """What became of the fields of one run. Times in ms of those that were processed; `losses` by status and cause."""
-
-    statuses: Counter[str] = field(default_factory=Counter)
-    losses: Counter[str] = field(default_factory=Counter)
-    events: Counter[str] = field(default_factory=Counter)
-    trigger_to_frame_ms: list[float] = field(default_factory=list)
-    frame_to_record_ms: list[float] = field(default_factory=list)
-    age_ms: list[float] = field(default_factory=list)
-    moments_s: list[float] = field(default_factory=list)
-    """when each field's record was handed over"""
-    stop: RunStop | None = None
-
-    def per_s(self) -> float:
-        """Fields per second from the first record to the last."""
-        return rate_of(self.moments_s)
-
-    def add(self, record: FieldRecord) -> None:
-        self.moments_s.append(time.monotonic())
-        self.statuses[record.status.value] += 1
-        if record.times is not None:
-            self.trigger_to_frame_ms.append(record.times.acquire_ms)
-            self.frame_to_record_ms.append(record.times.total_ms)
-        else:
-            # Causes are told apart by their words, not by the numbers in them.
-            self.losses[re.sub(r"\d+", "N", f"{record.status.value}: {record.detail}")] += 1
-        if record.age_ms is not None:
-            self.age_ms.append(record.age_ms)
-
-
-def rate_of(moments_s: list[float]) -> float:
-    """Steps per second between the first and the last of these moments; 0 for fewer than two."""
-    return (len(moments_s) - 1) / (moments_s[-1] - moments_s[0]) if len(moments_s) > 1 else 0.0
 
 
 @dataclass
@@ -87,6 +38,37 @@ class Bench:
     journal: Journal
     stop: StopSwitch
     passed: Callable[[int], None]
+
+
+def soak_camera(setup: Setup, fields: int, rounds: int, round_fields: int, *, stand_in: bool) -> dict[str, Any]:
+    """Run `fields` through the loop and a journal on disk, then so many `rounds` of both; the figures of `summary`.
+
+    `stand_in`: with an engine that finds nothing instead of the model. Raises `ConfigError` when the source ends by itself and
+    there are rounds, and what opening raises.
+    """
+    stop = StopSwitch()
+    with stop_on_signals(stop), opened(setup) as parts, ExitStack() as held:
+        info = parts.source.info
+        if rounds and info.self_paced and info.n_fields is not None:
+            raise ConfigError(f"{info.uri} ends by itself and cannot be read in rounds; leave --rounds out.")
+        if waits_for_pulses(info):
+            _log.warning("the scanner must pulse the trigger line of %s for every field; this command only waits.", info.uri)
+        if stand_in:
+            parts = finds_nothing(parts)  # noqa: PLW2901
+        progress = held.enter_context(field_bar())  # after what is said above: it draws over its line
+        memory = MemoryTrace(fields)
+        due = min(fields, info.n_fields) if info.self_paced and info.n_fields is not None else fields
+        task = progress.add_task("fields", total=due + 2 * round_fields * (rounds + 1) * bool(rounds))
+
+        def passed(n: int) -> None:
+            progress.advance(task, n)
+
+        folder = held.enter_context(tempfile.TemporaryDirectory(prefix="leuko-soak-"))
+        journal = held.enter_context(closing(SqliteJournal(Path(folder) / "journal.sqlite", setup.settings.journal_durability)))
+        bench = Bench(setup, journal, stop, passed)
+        soaked = soak_run(bench, parts, fields, memory)
+        rates = against_bare(bench, parts, round_fields, rounds) if rounds else None
+        return summary(soaked, memory, rates, info, str(parts.engine.info))
 
 
 def soak_run(bench: Bench, parts: Parts, n_fields: int, memory: MemoryTrace | None = None) -> Soaked:
@@ -109,6 +91,29 @@ def soak_run(bench: Bench, parts: Parts, n_fields: int, memory: MemoryTrace | No
             elif isinstance(record, RunStop):
                 soaked.stop = record
     return soaked
+
+
+def against_bare(bench: Bench, parts: Parts, n_fields: int, rounds: int) -> Rates:
+    """Both take turns on the same open camera, after one round each that does not count; so does a round that was cut short."""
+    rates = Rates()
+    stand_in, timeout_s = finds_nothing(parts), bench.setup.settings.trigger_timeout_s
+    for number in range(rounds + 1):
+        try:
+            bare, bare_lost = read_bare(parts.source, n_fields, timeout_s, bench.stop, bench.passed)
+        except SourceError as problem:
+            rates.ended_early = str(problem)
+            break
+        parts.source.notes()  # they are none of the next run's
+        looped = soak_run(bench, stand_in, n_fields)
+        if looped.stop is None or looped.stop.outcome is not RunOutcome.COMPLETED:
+            rates.ended_early = looped.stop.detail if looped.stop else "a run ended without a word; report this defect."
+            break
+        if number:
+            rates.bare_per_s.append(bare)
+            rates.loop_per_s.append(looped.per_s())
+            rates.bare_lost += bare_lost
+            rates.loop_lost += sum(looped.losses.values())
+    return rates
 
 
 def _append(journal: Journal, record: Record, stop: StopSwitch) -> None:
@@ -155,82 +160,3 @@ def _announcing(desk: TriggerDesk | None, run_id: str, stop: StopSwitch) -> Iter
     finally:
         over.set()
         thread.join()
-
-
-@dataclass
-class Rates:
-    """Fields per second of the bare client and of the loop, one per round; the two of a round ran one after the other."""
-
-    bare_per_s: list[float] = field(default_factory=list)
-    loop_per_s: list[float] = field(default_factory=list)
-    loop_lost: int = 0
-    bare_lost: int = 0
-    ended_early: str = ""
-    """Why there were fewer rounds than asked for; empty when there were not."""
-
-    def ratio(self) -> float:
-        """Median over the rounds of loop / bare."""
-        return float(np.median(np.array(self.loop_per_s) / np.array(self.bare_per_s)))
-
-
-def against_bare(bench: Bench, parts: Parts, n_fields: int, rounds: int) -> Rates:
-    """Both take turns on the same open camera, after one round each that does not count; so does a round that was cut short."""
-    rates = Rates()
-    stand_in = finds_nothing(parts)
-    for number in range(rounds + 1):
-        try:
-            bare, bare_lost = _bare(bench, parts.source, n_fields)
-        except SourceError as problem:
-            rates.ended_early = str(problem)
-            break
-        parts.source.notes()  # they are none of the next run's
-        looped = soak_run(bench, stand_in, n_fields)
-        if looped.stop is None or looped.stop.outcome is not RunOutcome.COMPLETED:
-            rates.ended_early = looped.stop.detail if looped.stop else "a run ended without a word; report this defect."
-            break
-        if number:
-            rates.bare_per_s.append(bare)
-            rates.loop_per_s.append(looped.per_s())
-            rates.bare_lost += bare_lost
-            rates.loop_lost += sum(looped.losses.values())
-    return rates
-
-
-def _bare(bench: Bench, source: FrameSource, n_fields: int) -> tuple[float, int]:
-    """Read and forget. Returns fields per second, and how many of their frames were not whole.
-
-    A trigger without a frame counts for both: the loop, too, waits for it as long and goes on.
-    """
-    source.start()
-    triggered = None if source.info.self_paced else cast("TriggeredSource", source)
-    moments_s, lost = list[float](), 0
-    while len(moments_s) < n_fields and not bench.stop.requested:
-        if triggered is None:
-            frame = _next(source, "", _PATIENCE_S)
-            if frame is None:
-                raise SourceError(f"{source.info.uri} gave nothing for {_PATIENCE_S:g} s; check it.")
-        else:
-            trigger = Trigger(f"bare-{len(moments_s)}", len(moments_s), None)
-            triggered.expect(trigger)
-            frame = _next(source, trigger.trigger_id, bench.setup.settings.trigger_timeout_s)
-            if frame is None:
-                triggered.give_up(trigger.trigger_id)
-        moments_s.append(time.monotonic())
-        lost += frame is None or frame.status != "ok"
-        bench.passed(1)
-    return rate_of(moments_s), lost
-
-
-def _next(source: FrameSource, trigger_id: str, patience_s: float) -> Frame | None:
-    """The frame of this trigger, or any when none is named; None when it does not come in time."""
-    until_s = time.monotonic() + patience_s
-    while time.monotonic() < until_s:
-        try:
-            frame = source.read(min(_READ_S, patience_s))
-        except SourceTimeout:
-            continue
-        except SourceEnded:
-            raise SourceError(f"{source.info.uri} ended by itself and cannot be read in rounds; leave --rounds out.") from None
-        if not trigger_id or frame.trigger_id == trigger_id:
-            return frame
-    return None

@@ -1,26 +1,27 @@
 """What `leuko-edge bench` measures: the whole pipeline against the same compiled engine in a bare loop, interleaved."""
 
-import itertools
-import platform
 import time
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
-from edge.camera.frame import Frame, FrameSource, SourceBase, SourceEnded, SourceInfo
+from edge.bench.loop_report import Measured, summary
+from edge.bench.substitutes import MemorySource, ReplayEngine
+from edge.camera.frame import FrameSource, SourceEnded
 from edge.camera.pixels import bgr_of
 from edge.contracts.detections import Image, RawDetections
 from edge.contracts.errors import EngineError, SourceError
 from edge.contracts.messages import RunStartCommand
 from edge.contracts.records import FieldRecord
-from edge.engine.base import Engine
 from edge.engine.pipelined import PipelinedEngine
 from edge.journal.memory_journal import MemoryJournal
-from edge.pipeline import Parts, Run, StopSwitch, records_of
+from edge.pipeline import Parts, Run, StopSwitch, opened, records_of
 from edge.settings import Setup
 
+_IMAGES = 16
 _READ_S = 10.0
 _ALONE_BATCHES = 100
 _RUN_FIELDS = 200
@@ -28,79 +29,10 @@ _RUN_FIELDS = 200
 of 200 leukocytes takes."""
 
 
-class MemorySource(SourceBase):
-    """Gives `n_fields` frames that are in memory already, in turn."""
-
-    def __init__(self, images: Sequence[Image], info: SourceInfo, n_fields: int) -> None:
-        super().__init__()
-        self._images = images
-        self._n_fields = n_fields
-        self._next = 0
-        self.info = info
-
-    def read(self, timeout_s: float) -> Frame:
-        if self._next == self._n_fields:
-            raise SourceEnded
-        index, self._next = self._next, self._next + 1
-        now_ns = time.monotonic_ns()
-        return Frame(str(index), index, "ok", self._images[index % len(self._images)], self.info.um_per_px, now_ns, now_ns)
-
-    def close(self) -> None:
-        self._images = ()
-
-
-class ReplayEngine:
-    """Answers at once with what the real engine found before, so that a run over it costs everything but inference."""
-
-    def __init__(self, engine: Engine, found: Sequence[RawDetections]) -> None:
-        self.info = engine.info
-        self._engine = engine
-        self._found = itertools.cycle(found)
-        self._n_tiles = len(found[0].scores)
-        self._rows = [0] * engine.info.slots
-
-    def slot(self, index: int) -> Image:
-        return self._engine.slot(index)
-
-    def submit(self, index: int, n: int) -> None:
-        self._rows[index] = n
-
-    def collect(self, index: int) -> RawDetections:
-        fields = [next(self._found) for _ in range(self._rows[index] // self._n_tiles)]
-        return RawDetections(
-            np.concatenate([each.boxes for each in fields]),
-            np.concatenate([each.scores for each in fields]),
-            np.concatenate([each.labels for each in fields]),
-        )
-
-    def keep_warm(self) -> None:
-        """There is nothing to warm."""
-
-    def close(self) -> None:
-        self._rows.clear()
-
-
-@dataclass
-class Measured:
-    """ms per field of the bare loop, the pipeline, and the pipeline without inference, one per round of `n_fields`; then the ms
-    of every single call of the engine and of every field."""
-
-    n_fields: int
-    bare_ms: list[float] = field(default_factory=list)
-    pipeline_ms: list[float] = field(default_factory=list)
-    outside_ms: list[float] = field(default_factory=list)
-    engine_ms: list[float] = field(default_factory=list)
-    total_ms: list[float] = field(default_factory=list)
-    alone_ms: list[float] = field(default_factory=list)
-    """ms per field of a GPU's inference alone, without copies, one per round; empty on a CPU"""
-
-    def throughput_ratio(self) -> float:
-        """Median over the rounds of pipeline throughput / bare throughput; the two of one pair ran one after the other."""
-        return float(np.median(np.array(self.bare_ms) / np.array(self.pipeline_ms)))
-
-    def share_of_inference(self) -> float | None:
-        """Median of pipeline throughput / that of inference alone; None on a CPU."""
-        return float(np.median(np.array(self.alone_ms) / np.array(self.pipeline_ms))) if self.alone_ms else None
+def bench_loop(setup: Setup, n_fields: int, rounds: int) -> dict[str, Any]:
+    """Open what a run needs, measure, and give the figures of `summary`. Raises what opening does, and `EngineError`."""
+    with opened(setup) as parts:
+        return summary(measure(setup, parts, images_of(parts.source, _IMAGES), n_fields, rounds), str(parts.engine.info))
 
 
 def images_of(source: FrameSource, n_images: int) -> list[Image]:
@@ -189,11 +121,3 @@ def _pipeline(setup: Setup, parts: Parts, images: Sequence[Image], n_fields: int
                 raise EngineError(f"a field that is measured failed, so that its time means nothing: {record.detail}")
             total_ms.append(record.times.total_ms)
     return (time.monotonic_ns() - start_ns) / 1e6 / n_fields, total_ms
-
-
-def peak_memory_mb() -> float:
-    """Highest resident memory of this process so far, 10^6 bytes."""
-    import resource  # noqa: PLC0415 - not on every system, and only needed here
-
-    unit = 1 if platform.system() == "Darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6

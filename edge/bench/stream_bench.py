@@ -1,26 +1,28 @@
 """What `leuko-edge bench-stream` measures: a journal and a server in this process, the reference client in another."""
 
+import tempfile
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 
-from edge.bench.bare_peers import BareSync, work_folder
-from edge.bench.loopback import BareHop
+from edge.bench.bare_peers import BareHop, BareSync, check_room, filesystem_of, work_folder
 from edge.bench.memory import MemoryTrace, MemoryUse
-from edge.bench.stand_in_run import StandInRun
-from edge.bench.stream_process import Reader
+from edge.bench.stream_reader import Reader
+from edge.bench.stream_report import Latency, Singles, Sustained, summary
+from edge.bench.substitutes import StandInRun
 from edge.contracts.choices import Durability
-from edge.contracts.errors import StreamError
+from edge.contracts.errors import ConfigError, StreamError
 from edge.contracts.messages import Encoding
 from edge.contracts.records import FieldRecord, Record
 from edge.journal.sqlite_journal import SqliteJournal
 from edge.pipeline.run_control import SingleRun, StopSwitch
 from edge.stream.server import EdgeServer
+from edge.watch.progress_bars import Passed, record_bars
 
 BATCH_RECORDS = 64
 IN_FLIGHT_RECORDS = 256
@@ -35,88 +37,32 @@ _PAUSE_SYNCS = 3
 _WARM_UP = 20
 _FILES = ("journal.sqlite", "journal.sqlite-wal")
 
-Passed = Callable[[int], None]
-"""Told how many records have passed since the last call."""
+_DURABILITIES: tuple[Durability, ...] = ("full", "normal")
+_ENCODINGS: tuple[Encoding, ...] = ("json", "msgpack")
 
 
-@dataclass(frozen=True, slots=True)
-class Latency:
-    """ms from the call of `append` to the moment at which the controller's caller holds the record, by one monotonic clock."""
+def bench_stream(
+    folder: Path | None,
+    durability: Durability | Literal["both"],
+    encoding: Encoding | Literal["both"],
+    records: int,
+    singles: int,
+) -> dict[str, Any]:
+    """Measure each row, first `singles` one at a time, then `records` in batches, and give the figures of `summary`.
 
-    p50_ms: float
-    p99_ms: float
-    max_ms: float
-
-
-@dataclass(frozen=True, slots=True)
-class Singles:
-    """Records that came one at a time, and between every two of them a bare sync of the disk and a bare message, in ms."""
-
-    durability: Durability
-    encoding: Encoding
-    records: int
-    latency: Latency
-    bare_sync_p50_ms: float
-    bare_sync_p99_ms: float
-    bare_hop_p50_ms: float
-    pause_ms: float
-    """before each of the three, and after a record"""
-
-    @property
-    def over_sync_ms(self) -> float:
-        """What a record takes at the median beyond one bare sync of the same disk."""
-        return self.latency.p50_ms - self.bare_sync_p50_ms
-
-
-@dataclass(frozen=True, slots=True)
-class Sustained:
-    """Records as fast as they go. The rate counts until the last is acknowledged; `journal_mb` (10^6 bytes) is file and log."""
-
-    durability: Durability
-    encoding: Encoding
-    records: int
-    records_per_s: float
-    latency: Latency
-    edge_memory: MemoryUse
-    client_memory: MemoryUse
-    journal_mb: float
-
-
-class Served:
-    """One run on its way: a controller has started it and reads, `stand_in` makes its records."""
-
-    def __init__(self, journal: SqliteJournal, stand_in: StandInRun, n_fields: int, run_id: str, reader: Reader) -> None:
-        self.stand_in = stand_in
-        self._journal = journal
-        self._run_id = run_id
-        self._reader = reader
-        self._appended_ns = np.full(n_fields, -1, np.int64)
-
-    def append(self, record: Record) -> None:
-        """Give a record to the journal. Raises `JournalError`."""
-        if isinstance(record, FieldRecord):
-            self._appended_ns[record.field_index] = time.monotonic_ns()
-        self._journal.append(record)
-
-    def result(self) -> tuple[Latency, MemoryUse]:
-        """After the last record: how long each took, and the controller's memory. Raises `StreamError`."""
-        arrived_ns, memory = self._reader.result()
-        p50, p99, longest = np.percentile((arrived_ns - self._appended_ns) / 1e6, [50, 99, 100])
-        return Latency(float(p50), float(p99), float(longest)), memory
-
-    def await_acknowledged(self, seq: int) -> None:
-        """Wait until the controller holds `seq`. Raises `StreamError` when it has died or gets no further."""
-        before, deadline_s = -2, 0.0
-        while (acknowledged := self._journal.acknowledged(self._run_id)) < seq:
-            if acknowledged > before:
-                before, deadline_s = acknowledged, time.monotonic() + _PROGRESS_S
-            self._reader.check_alive()
-            if time.monotonic() > deadline_s:
-                raise StreamError(
-                    f"the controller acknowledged nothing after record {acknowledged} for {_PROGRESS_S:g} s; "
-                    "run the command again on a machine that does less, and report this when it stays."
-                )
-            time.sleep(_POLL_S)
+    Without `folder` it is the system's for temporary files. Raises `ConfigError` when it cannot be measured in, `JournalError`,
+    and `StreamError`.
+    """
+    folder = folder or Path(tempfile.gettempdir())
+    if not folder.is_dir():
+        raise ConfigError(f"there is no folder {folder}; make it, or give another with --dir.")
+    check_room(folder, records)
+    rows = [(one, other) for one in _DURABILITIES for other in _ENCODINGS]
+    rows = [(one, other) for one, other in rows if durability in {"both", one} and encoding in {"both", other}]
+    with record_bars() as begin:
+        alone = [measure_singles(folder, *row, singles, begin(f"one at a time, {' '.join(row)}", singles)) for row in rows]
+        batches = [measure_sustained(folder, *row, records, begin(f"in batches, {' '.join(row)}", records)) for row in rows]
+    return summary(folder, filesystem_of(folder), alone, batches)
 
 
 def measure_singles(folder: Path, durability: Durability, encoding: Encoding, n: int, passed: Passed) -> Singles:
@@ -164,6 +110,43 @@ def measure_sustained(folder: Path, durability: Durability, encoding: Encoding, 
         latency, client_memory = run.result()
         journal_mb = sum((place / name).stat().st_size for name in _FILES) / 1e6
     return Sustained(durability, encoding, n, (n + 2) / seconds, latency, memory.use(), client_memory, journal_mb)
+
+
+class Served:
+    """One run on its way: a controller has started it and reads, `stand_in` makes its records."""
+
+    def __init__(self, journal: SqliteJournal, stand_in: StandInRun, n_fields: int, run_id: str, reader: Reader) -> None:
+        self.stand_in = stand_in
+        self._journal = journal
+        self._run_id = run_id
+        self._reader = reader
+        self._appended_ns = np.full(n_fields, -1, np.int64)
+
+    def append(self, record: Record) -> None:
+        """Give a record to the journal. Raises `JournalError`."""
+        if isinstance(record, FieldRecord):
+            self._appended_ns[record.field_index] = time.monotonic_ns()
+        self._journal.append(record)
+
+    def result(self) -> tuple[Latency, MemoryUse]:
+        """After the last record: how long each took, and the controller's memory. Raises `StreamError`."""
+        arrived_ns, memory = self._reader.result()
+        p50, p99, longest = np.percentile((arrived_ns - self._appended_ns) / 1e6, [50, 99, 100])
+        return Latency(float(p50), float(p99), float(longest)), memory
+
+    def await_acknowledged(self, seq: int) -> None:
+        """Wait until the controller holds `seq`. Raises `StreamError` when it has died or gets no further."""
+        before, deadline_s = -2, 0.0
+        while (acknowledged := self._journal.acknowledged(self._run_id)) < seq:
+            if acknowledged > before:
+                before, deadline_s = acknowledged, time.monotonic() + _PROGRESS_S
+            self._reader.check_alive()
+            if time.monotonic() > deadline_s:
+                raise StreamError(
+                    f"the controller acknowledged nothing after record {acknowledged} for {_PROGRESS_S:g} s; "
+                    "run the command again on a machine that does less, and report this when it stays."
+                )
+            time.sleep(_POLL_S)
 
 
 @contextmanager

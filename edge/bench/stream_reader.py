@@ -1,21 +1,72 @@
-"""The controller of `leuko-edge bench-stream`, in a process of its own: `python -m edge.bench.stream_reader`.
+"""The controller of `leuko-edge bench-stream`: the process `python -m edge.bench.stream_reader`, and how the bench sees it.
 
 It starts a run, stamps each field as the reference client hands it over, checks that nothing is missing, saves the stamps, and
 says on standard output what memory it took. It keeps eight bytes of a record.
 """
 
 import json
+import subprocess
 import sys
 import time
 from collections import Counter
 from dataclasses import asdict
+from pathlib import Path
+from types import TracebackType
 
 import numpy as np
+import numpy.typing as npt
 
 from edge.bench.memory import MemoryTrace, MemoryUse
 from edge.contracts.errors import StreamError, run_command_line
+from edge.contracts.messages import Encoding
 from edge.contracts.records import FieldRecord, Record, RunStart, RunStop
 from edge.stream.client import Controller
+
+_END_S = 20.0
+
+
+class Reader:
+    """Reads a run of `n_fields` at `endpoint`; none is left behind. `stamps` is the file it saves its times of arrival in."""
+
+    def __init__(self, endpoint: str, encoding: Encoding, n_fields: int, stamps: Path) -> None:
+        self._stamps = stamps
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "edge.bench.stream_reader", endpoint, encoding, str(n_fields), str(stamps)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def check_alive(self) -> None:
+        """Raises `StreamError` with its last words when it has failed."""
+        if self._process.poll():
+            self._fail(self._process.communicate()[1])
+
+    def result(self) -> tuple[npt.NDArray[np.int64], MemoryUse]:
+        """Once the run is over: monotonic ns at which each field arrived, and the memory it took. Raises `StreamError`."""
+        try:
+            said, complaint = self._process.communicate(timeout=_END_S)
+        except subprocess.TimeoutExpired as problem:
+            raise StreamError(
+                f"the controller's process did not end within {_END_S:g} s of its run; give the command again."
+            ) from problem
+        if self._process.returncode:
+            self._fail(complaint)
+        arrived_ns: npt.NDArray[np.int64] = np.load(self._stamps)
+        return arrived_ns, MemoryUse(**json.loads(said))
+
+    def __enter__(self) -> "Reader":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None) -> None:
+        if self._process.poll() is None:
+            self._process.kill()
+        self._process.communicate()
+
+    def _fail(self, complaint: str) -> None:
+        last = (complaint.strip().splitlines() or ["it said nothing"])[-1]
+        raise StreamError(f"the controller's process ended with code {self._process.returncode}: {last}")
 
 
 class Reading:

@@ -1,24 +1,18 @@
 """`leuko-edge doctor`: what is installed, which engines fit, and what a run would open."""
 
-import json
-from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
-from edge.contracts.engine_files import engines_folder
-from edge.doctor.diagnosis import Diagnosis, Question, diagnose
-from edge.engine.machine import look_at_machine
-from edge.engine.survey import parse_frame_size, verdict_as_json, verdict_rows
-from edge.settings import SHIPPED_BUNDLE
+from edge.settings import SHIPPED_BUNDLE, EdgeSettings
+from edge.settings.command_line import Given, takes
 
 
+@takes(EdgeSettings, "engine_dir", "signers")
 def doctor(
+    given: Given,
     bundle: Annotated[Path, typer.Argument(help="directory with bundle.json", show_default="the shipped one")] = SHIPPED_BUNDLE,
-    engine_dir: Annotated[Path | None, typer.Option(help="where its engines are; `engines` beside the bundle")] = None,
     frame: Annotated[
         str | None,
         typer.Option(
@@ -27,9 +21,6 @@ def doctor(
     ] = None,
     max_batch: Annotated[
         int | None, typer.Option(min=1, max=256, help="batch it must take: tiles of one field, times fields; 1 when not given")
-    ] = None,
-    signers: Annotated[
-        Path | None, typer.Option(help="directory of public keys (*.pub): answer as for a run that loads only what is signed")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="one JSON object on standard output")] = False,
 ) -> None:
@@ -40,58 +31,9 @@ def doctor(
     Exit code: 0 a run could start with the engine that would be chosen; 5 none could, for example because a GPU engine fits
     and has not passed its parity gate; 2 an option, 3 the bundle cannot be used.
     """
+    from edge.doctor.diagnosis import Question
+    from edge.doctor.diagnosis_text import tell
+    from edge.engine.survey import parse_frame_size
+
     frame_px = parse_frame_size(frame) if frame is not None else None
-    found = diagnose(Question(bundle, engine_dir, frame_px, max_batch, signers), look_at_machine(everything=True))
-    if as_json:
-        print(json.dumps(_as_json(found)))
-    else:
-        _print(found, engine_dir)
-    if found.opening.problem is not None:
-        raise found.opening.problem
-
-
-def _print(found: Diagnosis, engine_dir: Path | None) -> None:
-    rows = [(fact.name, fact.text, "" if fact.usable else "yellow") for fact in found.facts]
-    if found.bundle is not None:
-        rows.append(("bundle", f"{found.bundle.manifest.name}, {found.bundle.path}", ""))
-        if not found.engines:
-            rows.append(("engines", f"none of this bundle in {engines_folder(found.bundle, engine_dir)}", ""))
-    for verdict in found.engines:
-        rows += [(name, text, "" if verdict.fits else "yellow") for name, text in verdict_rows(verdict)]
-    table = Table.grid(padding=(0, 2))
-    table.add_column(no_wrap=True)
-    table.add_column(overflow="fold")
-    for name, text, style in rows:
-        table.add_row(name, text, style=style)
-    console = Console(highlight=False, markup=False)
-    console.print(table)
-    for line in _conclusion(found):
-        console.print(line, soft_wrap=True)
-
-
-def _conclusion(found: Diagnosis) -> list[str]:
-    """Unwrapped lines: there are commands in them."""
-    opening, wanted = found.opening, found.wanted
-    if opening.problem is not None or wanted is None:
-        first = "`leuko-edge run` would open no engine here."
-    else:
-        size = f"{wanted.frame_width_px} x {wanted.frame_height_px} px in batches up to {wanted.max_batch}"
-        first = f"`leuko-edge run` would open for frames of {size}: {opening.text}"
-    # The problem itself follows as the command's error.
-    lacks = [each for each in found.gpu_engine_lacks if opening.problem is None or each != str(opening.problem)]
-    return ["", first, *(f"For a GPU engine: {each}" for each in lacks)]
-
-
-def _as_json(found: Diagnosis) -> dict[str, Any]:
-    gpu, bundle, opening = found.machine.gpu, found.bundle, found.opening
-    return {
-        "can_run": opening.problem is None,
-        "problem": str(opening.problem) if opening.problem else None,
-        "opens": {"text": opening.text, "runtime": opening.runtime, "key": opening.key} if opening.runtime else None,
-        "wanted": asdict(found.wanted) if found.wanted else None,
-        "gpu_engine_lacks": found.gpu_engine_lacks,
-        "gpu": {**gpu.identity.model_dump(), **{k: v for k, v in asdict(gpu).items() if k != "identity"}} if gpu else None,
-        "facts": {fact.name: {"usable": fact.usable, "text": fact.text} for fact in found.facts},
-        "bundle": {"name": bundle.manifest.name, "path": str(bundle.path), "bundle_id": bundle.bundle_id} if bundle else None,
-        "engines": [verdict_as_json(verdict) for verdict in found.engines],
-    }
+    tell(Question(bundle, frame_px=frame_px, max_batch=max_batch, **given), as_json)

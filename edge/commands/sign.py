@@ -5,15 +5,12 @@ from typing import Annotated
 
 import typer
 
-from edge.signing import Signers
-from edge.signing.signable import find_signables, put_signature
-from edge.signing.signing_keys import new_pair, read_secret
-
-app = typer.Typer(
+sign = typer.Typer(
     help="Sign bundles, engines and profiles, and check who signed them.\n\n"
     "Where models are approved: `sign new lab-1 --out keys`, then `sign put BUNDLE --key keys/lab-1.pem`. On the edge: a "
     "directory with lab-1.pub in it, and `run --signers` with that directory. Who may write there decides what the edge loads.",
     no_args_is_help=True,
+    add_completion=False,
 )
 
 TargetArgument = Annotated[
@@ -21,7 +18,7 @@ TargetArgument = Annotated[
 ]
 
 
-@app.command()
+@sign.command()
 def new(
     name: Annotated[str, typer.Argument(help="whose keys: what an edge will call the signer")],
     out: Annotated[Path, typer.Option(help="directory to write them to")],
@@ -30,11 +27,13 @@ def new(
 
     Exit code: 0 written; 2 the name, or a file that is in the way.
     """
+    from edge.signing.signing_keys import new_pair
+
     public, secret = new_pair(out, name)
     print(f"public  {public}\nsecret  {secret}")
 
 
-@app.command()
+@sign.command()
 def put(
     what: TargetArgument,
     key: Annotated[Path, typer.Option(help="secret key (NAME.pem) of who signs")],
@@ -43,12 +42,15 @@ def put(
 
     Exit code: 0 signed; 2 the key or the path, 3 the bundle or profile, 5 the engine cannot be used.
     """
+    from edge.signing.signable import find_signables, put_signature
+    from edge.signing.signing_keys import read_secret
+
     signing_key = read_secret(key)
     for each in find_signables(what):
         print(f"signed  {each.text}  by {signing_key.name}  {put_signature(each, signing_key)}")
 
 
-@app.command()
+@sign.command()
 def check(
     what: TargetArgument,
     signers: Annotated[Path, typer.Option(help="directory of public keys (*.pub), as for `run`")],
@@ -57,6 +59,9 @@ def check(
 
     Exit code: 0 signed by one of these keys; 3 a bundle or profile, 5 an engine that is not; 2 the directory or the path.
     """
+    from edge.signing import Signers
+    from edge.signing.signable import find_signables
+
     known = Signers(signers)
     for each in find_signables(what):
         print(f"valid  {each.text}  signed by {known.require(each.kind, each.file, each.sha256)}")

@@ -5,3 +5,12 @@ from typing import Literal
 Durability = Literal["full", "normal"]
 """Of a journal. full: every commit is synchronised to the disk before its records can be read; normal: the system does that
 when it likes, so that a power cut may take the newest ones."""
+
+EngineChoice = Literal["auto", "openvino", "tensorrt", "tensorrt_rtx"]
+"""Which runtime computes; auto: a compiled engine where the machine has a GPU and one that fits, else OpenVINO."""
+
+Policy = Literal["lossless", "latest"]
+"""What gives way to an engine that is slower than the camera: the source waits, or the oldest waiting field is dropped."""
+
+Precision = Literal["auto", "bf16", "f32"]
+"""What OpenVINO may be asked to compute in; "auto" is the fastest the CPU has natively. A compiled engine has its own."""

@@ -1,5 +1,6 @@
 """What `leuko-edge cameras SOURCE` tells of one camera, by opening it."""
 
+import json
 import time
 from contextlib import suppress
 from dataclasses import asdict
@@ -14,6 +15,14 @@ NO_FRAME = "none"
 _FRAME_S = 3.0
 _ANY_SCALE_UM_PER_PX = 1.0
 """Nothing of what is told depends on it."""
+
+
+def tell_of_one(uri: str, as_json: bool) -> None:
+    """Print what is known of it. Raises `ConfigError`, or `SourceError`, also when it paces itself and gave no frame."""
+    facts = facts_of(uri)
+    print(json.dumps(facts) if as_json else text_of(facts))
+    if facts["frame"] is not None and facts["frame"]["status"] == NO_FRAME:
+        raise SourceError(f"{facts['source']} {facts['frame']['detail']}")
 
 
 def facts_of(uri: str) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Inference engines behind one interface."""
 
-from edge.engine.base import Engine, EngineChoice, EngineInfo, Precision
+from edge.engine.base import Engine, EngineInfo
 from edge.engine.choice import open_engine
 
-__all__ = ["Engine", "EngineChoice", "EngineInfo", "Precision", "open_engine"]
+__all__ = ["Engine", "EngineInfo", "open_engine"]

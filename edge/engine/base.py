@@ -16,10 +16,6 @@ from edge.contracts.errors import EngineError
 
 INPUT = "frames"
 
-EngineChoice = Literal["auto", "openvino", "tensorrt", "tensorrt_rtx"]
-Precision = Literal["auto", "bf16", "f32"]
-"""What OpenVINO may be asked to compute in; "auto" is the fastest the CPU has natively. A compiled engine has its own."""
-
 Parity = Literal["not_needed", "passed", "waived", "failed"]
 """Whether an engine agreed with the bundle's graph: not needed when it is that graph; waived or failed when it was started on
 demand although nobody compared them, or although they differ."""

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import get_args
 
 from edge.contracts.bundle import Bundle
+from edge.contracts.choices import EngineChoice, Precision
 from edge.contracts.engine_files import RUNTIME_NAMES, EngineFiles, Gate, GpuRuntime
 from edge.contracts.errors import ConfigError, EngineError
-from edge.engine.base import Engine, EngineChoice, EngineInfo, Parity, Precision
+from edge.engine.base import Engine, EngineInfo, Parity
 from edge.engine.gpu.cuda import CudaDevice
 from edge.engine.gpu.nvidia_driver import find_gpu
 from edge.engine.machine import Machine, look_at_machine

@@ -13,9 +13,10 @@ import openvino as ov
 from numpy.typing import NDArray
 
 from edge.contracts.bundle import Bundle
+from edge.contracts.choices import Precision
 from edge.contracts.detections import Image, RawDetections
 from edge.contracts.errors import EngineError
-from edge.engine.base import INPUT, EngineInfo, Precision, SlotBook, check_outputs, check_values, expected_outputs
+from edge.engine.base import INPUT, EngineInfo, SlotBook, check_outputs, check_values, expected_outputs
 
 _DEVICE = "CPU"
 _HINT = "INFERENCE_PRECISION_HINT"

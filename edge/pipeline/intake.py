@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from edge.camera.frame import Frame, FrameSource, SourceEnded, SourceNote, SourceTimeout
+from edge.contracts.choices import Policy
 from edge.contracts.errors import sentence_of
 from edge.contracts.records import RunOutcome
 from edge.pipeline.ledger import Ledger
-from edge.settings import Policy
 
 READ_S = 0.2
 """Longest single wait inside a source, so that a stop is seen soon."""

@@ -1,63 +1,115 @@
-"""Options that several commands share; what they mean is said once, in `EdgeSettings`."""
+"""Options of a command, made from the model that states the settings: name, type, description, default and panel.
 
+A command that takes settings gets those that were stated on the command line, under the names the model has:
+
+    @takes(EdgeSettings, "source", "bundle")
+    def command(given: Given, ...) -> None:
+        setup = resolve(given)
+
+A setting that was not stated is not among them: configuration file, profile, bundle and the model's own default come after.
+"""
+
+import functools
+import inspect
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, NamedTuple, Optional, get_args
 
 import typer
-from typer.models import OptionInfo
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 
-from edge.contracts.base import Strict
-from edge.contracts.bundle import Thresholds
-from edge.contracts.choices import Durability
-from edge.engine.base import EngineChoice, Precision
-from edge.settings import EdgeSettings, Policy
+from edge.settings.edge_settings import SHIPPED_BUNDLE, Panel
 
-LogLevel = Literal["debug", "info", "warning", "error"]
+Given = dict[str, Any]
+"""Settings by name, as far as they were stated on the command line."""
 
+REQUIRED = inspect.Parameter.empty
+"""As the default of a setting: a command cannot do without it, where a run may have it from a file."""
 
-def _setting(name: str, panel: str, settings: type[Strict] = EdgeSettings) -> OptionInfo:
-    """The option of a setting, with its description and default. What is not given is left to the file and the rest."""
-    about = settings.model_fields[name]
-    shown = "the shipped one" if name == "bundle" else about.default
-    # Thresholds come from the bundle, so that no default here would be true.
-    has_default = settings is EdgeSettings and not about.is_required() and shown is not None
-    default = f" (default: {shown})" if has_default else ""
-    option: OptionInfo = typer.Option(help=f"{about.description}{default}", rich_help_panel=panel)
-    return option
+ENGINE_SETTINGS = ("bundle", "engine", "engine_dir", "allow_ungated_engine", "precision", "threads", "max_batch")
+"""Those of a command that opens an engine and needs no controller."""
 
-
-ABOUT_UNGATED = EdgeSettings.model_fields["allow_ungated_engine"].description
-_RUN, _MODEL, _RECORD = "The run", "Model and engine", "Cells and labels"
-
-SourceOption = Annotated[str | None, _setting("source", _RUN)]
-UmPerPxOption = Annotated[float | None, _setting("um_per_px", _RUN)]
-ConfigOption = Annotated[Path | None, typer.Option(help="YAML file of the same settings", rich_help_panel=_RUN)]
-ProfileOption = Annotated[Path | None, _setting("profile", _RUN)]
-SignersOption = Annotated[Path | None, _setting("signers", _RUN)]
-BindOption = Annotated[str | None, _setting("bind", _RUN)]
-KeysOption = Annotated[Path | None, _setting("keys", _RUN)]
-TelemetryOption = Annotated[str | None, _setting("telemetry", _RUN)]
-MetricsOption = Annotated[str | None, _setting("metrics", _RUN)]
-PolicyOption = Annotated[Policy | None, _setting("policy", _RUN)]
-MaxFieldsOption = Annotated[int | None, _setting("max_fields", _RUN)]
-BundleOption = Annotated[Path | None, _setting("bundle", _MODEL)]
-EngineOption = Annotated[EngineChoice | None, _setting("engine", _MODEL)]
-EngineDirOption = Annotated[Path | None, _setting("engine_dir", _MODEL)]
-UngatedOption = Annotated[bool | None, typer.Option("--allow-ungated-engine", help=ABOUT_UNGATED, rich_help_panel=_MODEL)]
-PrecisionOption = Annotated[Precision | None, _setting("precision", _MODEL)]
-ThreadsOption = Annotated[int | None, _setting("threads", _MODEL)]
-MaxBatchOption = Annotated[int | None, _setting("max_batch", _MODEL)]
-MaxDelayOption = Annotated[float | None, _setting("max_delay_ms", _MODEL)]
-QueueOption = Annotated[int | None, _setting("queue_fields", _MODEL)]
-DetectOption = Annotated[float | None, _setting("detect", _RECORD, Thresholds)]
-IdentifyOption = Annotated[float | None, _setting("identify", _RECORD, Thresholds)]
-KeepFramesOption = Annotated[Path | None, _setting("keep_frames", _RUN)]
-KeepCropsOption = Annotated[Path | None, _setting("keep_crops", _RUN)]
-TriggerWindowOption = Annotated[int | None, _setting("trigger_window", _RUN)]
-TriggerTimeoutOption = Annotated[float | None, _setting("trigger_timeout_s", _RUN)]
-JournalOption = Annotated[Path | None, _setting("journal", _RUN)]
-DurabilityOption = Annotated[Durability | None, _setting("journal_durability", _RUN)]
-SlideOption = Annotated[str | None, _setting("slide_id", _RECORD)]
-SampleOption = Annotated[str | None, _setting("sample_id", _RECORD)]
-LogLevelOption = Annotated[LogLevel, typer.Option(help="what is told on standard error")]
+ConfigOption = Annotated[Path | None, typer.Option(help="YAML file of the same settings", rich_help_panel="The run")]
+LogLevelOption = Annotated[Literal["debug", "info", "warning", "error"], typer.Option(help="what is told on standard error")]
 LogFileOption = Annotated[Path | None, typer.Option(help="write the log to this file, too")]
+
+
+class _Option(NamedTuple):
+    """One option: the parameter of the command, the setting it states, and which part of it unless the whole."""
+
+    parameter: inspect.Parameter
+    setting: str
+    part: str | None = None
+
+
+def takes(model: type[BaseModel], *names: str, **defaults: object) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command the options of these settings of `model`; without names, of all that have a panel.
+
+    The command's first parameter is `given`. `defaults` are those by which it differs from the model, or `REQUIRED`.
+    """
+    chosen = names or tuple(name for name, field in model.model_fields.items() if _panel(field) is not None)
+    options = [option for name in chosen for option in _options(name, model.model_fields[name], defaults.get(name))]
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        _, *own = inspect.signature(command, eval_str=True).parameters.values()
+
+        @functools.wraps(command)
+        def with_options(**values: object) -> None:
+            given = _given(options, values)
+            command(given, **values)
+
+        parameters = [option.parameter for option in options]
+        parameters += [each.replace(kind=inspect.Parameter.KEYWORD_ONLY) for each in own]
+        # Typer makes its options from these two.
+        with_options.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        with_options.__annotations__ = {each.name: each.annotation for each in parameters}
+        return with_options
+
+    return decorate
+
+
+def _options(name: str, field: FieldInfo, default: object) -> Iterator[_Option]:
+    panel = _panel(field)
+    if panel is None or not panel.parts:
+        text = _default_text(field) if default is None else ""
+        yield _Option(_parameter(name, field, text, panel, default), name)
+        return
+    (inner,) = (each for each in get_args(field.annotation) if each is not type(None))
+    for part in panel.parts:
+        # What is not stated comes from elsewhere, so that no default shown here would be true.
+        yield _Option(_parameter(part, inner.model_fields[part], "", panel, default), name, part)
+
+
+def _parameter(name: str, field: FieldInfo, default_text: str, panel: Panel | None, default: object) -> inspect.Parameter:
+    flag = f"--{name.replace('_', '-')}"
+    option = typer.Option(
+        *([flag] if field.annotation is bool else []),  # named, it has no opposite
+        help=f"{field.description}{default_text}",
+        rich_help_panel=panel.heading if panel else None,
+    )
+    kind = Annotated[Optional[field.annotation], option]  # type: ignore[name-defined] # noqa: UP045 known at run time only
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
+
+
+def _default_text(field: FieldInfo) -> str:
+    if field.is_required() or field.default is None or field.annotation is bool:
+        return ""
+    return f" (default: {'the shipped one' if field.default == SHIPPED_BUNDLE else field.default})"
+
+
+def _panel(field: FieldInfo) -> Panel | None:
+    return next((each for each in field.metadata if isinstance(each, Panel)), None)
+
+
+def _given(options: list[_Option], values: dict[str, object]) -> Given:
+    """Takes the options out of `values`; those that were not stated are None there."""
+    given: Given = {}
+    for option in options:
+        if (value := values.pop(option.parameter.name, None)) is None:
+            continue
+        if option.part is None:
+            given[option.setting] = value
+        else:
+            given.setdefault(option.setting, {})[option.part] = value
+    return given

@@ -1,1 +1,1 @@
-"""What a person sees of a run: a live table, plain lines, or records as JSON lines."""
+"""What a person sees and does beside a run: watch it, look into a journal, see a demonstration, record a camera's frames."""

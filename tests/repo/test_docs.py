@@ -70,6 +70,7 @@ LIST_OPTIONS = """
 import importlib.metadata, json, sys, typer.main
 
 def options(command, words):
+    command = getattr(command, "whole", command)
     inner = getattr(command, "commands", None)
     if not inner:
         return {" ".join(words): [option for parameter in command.params for option in parameter.opts]}

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from edge.engine.base import EngineChoice, Precision
+from edge.contracts.choices import EngineChoice, Precision
 from trainer.commands.arguments import AsJson, Described, Root
 from trainer.data.split_plan import HELP
 from trainer.evaluation.settings import DENSE_FROM, ROUNDS, SMALL_BELOW_UM, EvaluationSettings

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from edge.contracts.bundle import Bundle
+from edge.contracts.choices import Precision
 from edge.contracts.errors import ConfigError
-from edge.engine.base import Precision
 from trainer.data.annotation import Annotation
 from trainer.data.datasets import load_datasets
 from trainer.data.groups import groups_of

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from edge.contracts.bundle import Bundle, Thresholds, load_bundle
+from edge.contracts.choices import EngineChoice, Precision
 from edge.contracts.errors import ConfigError
 from edge.engine import open_engine
-from edge.engine.base import Engine, EngineChoice, Precision
+from edge.engine.base import Engine
 from trainer.checkpoint import Checkpoint, load_checkpoint
 from trainer.data.provenance import image_key, keys_of
 from trainer.evaluation.summary import MeasuredModel

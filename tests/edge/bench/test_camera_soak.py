@@ -9,13 +9,12 @@ from typing import Any
 import pytest
 from support.tiny_bundle import write_tiny_bundle
 
-from edge.bench.camera_soak import Rates
+from edge.bench import camera_soak as soak_module
+from edge.bench.camera_soak_report import Rates, table
 from edge.camera import uri
 from edge.camera.frame import Frame, SourceInfo, SourceNote, SourceTimeout, Trigger
 from edge.camera.virtual import VirtualCamera
 from edge.cli import main
-from edge.commands import soak as soak_module
-from edge.commands.soak import table
 from edge.contracts.errors import JournalError, SourceError, StreamError
 from edge.contracts.messages import TriggerCommand
 from edge.contracts.records import FieldRecord, Record

@@ -8,9 +8,8 @@ import cv2
 import pytest
 from support.tiny_bundle import blob_field, write_tiny_bundle
 
-from edge.bench.loop_bench import Measured
+from edge.bench.loop_report import GOALS, Measured, summary
 from edge.cli import main
-from edge.commands.bench import GOALS, summary
 
 pytestmark = pytest.mark.timeout(40)
 

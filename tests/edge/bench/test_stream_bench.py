@@ -14,13 +14,11 @@ import pytest
 from edge.bench import memory
 from edge.bench.bare_peers import check_room, filesystem_of
 from edge.bench.memory import MemoryTrace, MemoryUse
-from edge.bench.stand_in_run import EMPTY_SHARE, StandInRun
-from edge.bench.stream_bench import Latency, Singles, Sustained, measure_sustained
-from edge.bench.stream_process import Reader
-from edge.bench.stream_reader import Reading
-from edge.bench.stream_report import table
+from edge.bench.stream_bench import measure_sustained
+from edge.bench.stream_reader import Reader, Reading
+from edge.bench.stream_report import GOALS, Latency, Singles, Sustained, summary, table
+from edge.bench.substitutes import EMPTY_SHARE, StandInRun
 from edge.cli import main
-from edge.commands.bench_stream import GOALS, summary
 from edge.contracts.errors import ConfigError, StreamError
 from edge.contracts.messages import RunStartCommand
 from edge.contracts.records import FieldRecord, Record
@@ -140,7 +138,7 @@ def test_growth_is_told_from_warming_up(monkeypatch: pytest.MonkeyPatch, held: C
 def test_the_worst_row_decides(singles: dict[str, Any], batches: dict[str, Any], goals: dict[str, bool | None]) -> None:
     worst = summary(Path("/disk"), "ext4", [SINGLES, replace(SINGLES, **singles)], [BATCHES, replace(BATCHES, **batches)])
     assert {name: worst["goals"].get(name) for name in goals} == goals
-    said = table(worst, GOALS)
+    said = table(worst)
     assert all(name in said for name in GOALS)
     assert ("MISSED" in said) is (False in worst["goals"].values())
     assert ("not judged" in said) is (None in goals.values())
@@ -148,7 +146,7 @@ def test_the_worst_row_decides(singles: dict[str, Any], batches: dict[str, Any],
 
 
 def test_a_folder_in_memory_is_named_as_such() -> None:
-    assert "lies in memory" in table(summary(Path("/dev/shm"), "tmpfs", [SINGLES], [BATCHES]), GOALS)
+    assert "lies in memory" in table(summary(Path("/dev/shm"), "tmpfs", [SINGLES], [BATCHES]))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells which file system a folder has")

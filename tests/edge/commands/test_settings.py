@@ -16,7 +16,8 @@ from edge.contracts.profile import (
     Thresholds,
     write_profile,
 )
-from edge.settings import EdgeSettings, resolve
+from edge.settings import EdgeSettings
+from edge.settings.resolution import resolve
 
 pytestmark = pytest.mark.timeout(20)
 

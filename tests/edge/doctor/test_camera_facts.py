@@ -8,9 +8,8 @@ from support.stand_ins import ListSource, frame_of
 from edge.camera.frame import SourceTimeout
 from edge.camera.industrial.camera_device import CameraFault
 from edge.cli import main
-from edge.commands import cameras as cameras_module
 from edge.contracts.errors import SourceError
-from edge.doctor import camera_facts
+from edge.doctor import camera_facts, camera_search
 
 pytestmark = pytest.mark.timeout(60)
 Found = list[dict[str, str]] | SourceError
@@ -57,9 +56,9 @@ def test_what_is_found_is_listed_whatever_else_fails(
         return list(result)
 
     monkeypatch.delenv("GENICAM_GENTL64_PATH", raising=False)
-    monkeypatch.setattr(cameras_module, "_video_devices", list)
-    monkeypatch.setattr(cameras_module, "discovered_pylon", lambda _: looking(pylon))
-    monkeypatch.setattr(cameras_module, "discovered", lambda: looking(aravis))
+    monkeypatch.setattr(camera_search, "_video_devices", list)
+    monkeypatch.setattr(camera_search, "discovered_pylon", lambda _: looking(pylon))
+    monkeypatch.setattr(camera_search, "discovered_aravis", lambda: looking(aravis))
     options = ["--network"] * network + ["--json"] * as_json
     ended, out, err = cameras(capsys, monkeypatch, *options)
     listed = [each["source"] for each in json.loads(out)] if as_json else [line.split()[0] for line in out.splitlines()]

@@ -16,11 +16,10 @@ from support.tiny_bundle import write_tiny_bundle
 
 from edge.camera.aravis import library
 from edge.cli import main
-from edge.commands import doctor as command
 from edge.contracts.bundle import Bundle
 from edge.contracts.engine_files import PLAN, GpuRuntime, engines_folder
 from edge.contracts.errors import SourceError
-from edge.doctor import diagnosis
+from edge.doctor import diagnosis, diagnosis_text
 from edge.doctor import facts as facts_told
 from edge.doctor.facts import gstreamer_of, jetson_release
 from edge.engine import machine as looking
@@ -59,7 +58,7 @@ def doctor(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], 
     """Runs the command on a made-up machine; on the bundle, unless arguments are given that name another."""
 
     def call(here: Machine, *arguments: str, on: Path | None = None) -> Said:
-        monkeypatch.setattr(command, "look_at_machine", lambda *, everything: here if everything else None)
+        monkeypatch.setattr(diagnosis_text, "look_at_machine", lambda *, everything: here if everything else None)
         monkeypatch.setattr(sys, "argv", ["leuko-edge", "doctor", str(on or bundle.path), *arguments])
         with pytest.raises(SystemExit) as ended:
             main()

@@ -24,7 +24,8 @@ from edge.pipeline import Run, StopSwitch, crops, opened, records_of
 from edge.pipeline import parts as pipeline_parts
 from edge.pipeline.crops import INDEX, CropStore, crop_of
 from edge.postprocess import Findings
-from edge.settings import Setup, resolve
+from edge.settings import Setup
+from edge.settings.resolution import resolve
 
 pytestmark = pytest.mark.timeout(60)
 WIDTH_PX, HEIGHT_PX = 100, 80

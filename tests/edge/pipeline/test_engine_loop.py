@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from support.stand_ins import BROKEN, ListSource, StandInEngine, StandInWork, frame_of
 
 from edge.camera.frame import Frame, SourceTimeout
+from edge.contracts.choices import Policy
 from edge.contracts.errors import EngineError, SourceError
 from edge.contracts.records import FieldStatus, RunOutcome
 from edge.pipeline.engine_loop import EngineLoop
@@ -16,7 +17,6 @@ from edge.pipeline.field_work import Batching, FieldJob
 from edge.pipeline.intake import AdviceNote, Ending, FieldQueue, Grabber, Note
 from edge.pipeline.ledger import Ledger
 from edge.pipeline.run_control import StopSwitch
-from edge.settings import Policy
 
 pytestmark = pytest.mark.timeout(30)
 

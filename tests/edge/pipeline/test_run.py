@@ -23,7 +23,8 @@ from edge.journal.memory_journal import MemoryJournal
 from edge.pipeline import Parts, Run, StopSwitch, engine_for, opened, run_fields
 from edge.pipeline import records_of as turned
 from edge.pipeline.field_work import plan_for
-from edge.settings import EdgeSettings, Setup, resolve
+from edge.settings import EdgeSettings, Setup
+from edge.settings.resolution import resolve
 
 pytestmark = pytest.mark.timeout(40)
 

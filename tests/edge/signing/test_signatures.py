@@ -11,7 +11,8 @@ from support.tiny_bundle import write_tiny_bundle
 from edge.contracts.bundle import MANIFEST, Bundle, load_bundle
 from edge.contracts.errors import BundleError, ConfigError, ProfileError
 from edge.contracts.signature import Signature, signature_file
-from edge.settings import Setup, resolve
+from edge.settings import Setup
+from edge.settings.resolution import resolve
 from edge.signing.signing_keys import read_secret
 
 pytestmark = pytest.mark.timeout(20)

@@ -8,11 +8,12 @@ import cv2
 import numpy as np
 from support.tiny_bundle import blob_field, write_tiny_bundle
 
-from edge.bench.loop_bench import MemorySource
+from edge.bench.substitutes import MemorySource
 from edge.camera.uri import open_source
 from edge.contracts.detections import Image
 from edge.pipeline.parts import engine_for, run_fields
-from edge.settings import SHIPPED_BUNDLE, resolve
+from edge.settings import SHIPPED_BUNDLE
+from edge.settings.resolution import resolve
 
 WIDTH_PX, HEIGHT_PX = 732, 574
 N_SMEARS = 8

@@ -1,0 +1,72 @@
+"""What `leuko-edge doctor` says: a diagnosis for people, and the same as plain values for scripts."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from edge.contracts.engine_files import engines_folder
+from edge.doctor.diagnosis import Diagnosis, Question, diagnose
+from edge.engine.machine import look_at_machine
+from edge.engine.survey import verdict_as_json, verdict_rows
+
+
+def tell(question: Question, as_json: bool) -> None:
+    """Diagnose this machine and print it; then raises what keeps a run from starting, if anything does."""
+    found = diagnose(question, look_at_machine(everything=True))
+    if as_json:
+        print(json.dumps(_as_json(found)))
+    else:
+        _print(found, question.engine_dir)
+    if found.opening.problem is not None:
+        raise found.opening.problem
+
+
+def _print(found: Diagnosis, engine_dir: Path | None) -> None:
+    rows = [(fact.name, fact.text, "" if fact.usable else "yellow") for fact in found.facts]
+    if found.bundle is not None:
+        rows.append(("bundle", f"{found.bundle.manifest.name}, {found.bundle.path}", ""))
+        if not found.engines:
+            rows.append(("engines", f"none of this bundle in {engines_folder(found.bundle, engine_dir)}", ""))
+    for verdict in found.engines:
+        rows += [(name, text, "" if verdict.fits else "yellow") for name, text in verdict_rows(verdict)]
+    table = Table.grid(padding=(0, 2))
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, text, style in rows:
+        table.add_row(name, text, style=style)
+    console = Console(highlight=False, markup=False)
+    console.print(table)
+    for line in _conclusion(found):
+        console.print(line, soft_wrap=True)
+
+
+def _conclusion(found: Diagnosis) -> list[str]:
+    """Unwrapped lines: there are commands in them."""
+    opening, wanted = found.opening, found.wanted
+    if opening.problem is not None or wanted is None:
+        first = "`leuko-edge run` would open no engine here."
+    else:
+        size = f"{wanted.frame_width_px} x {wanted.frame_height_px} px in batches up to {wanted.max_batch}"
+        first = f"`leuko-edge run` would open for frames of {size}: {opening.text}"
+    # The problem itself follows as the command's error.
+    lacks = [each for each in found.gpu_engine_lacks if opening.problem is None or each != str(opening.problem)]
+    return ["", first, *(f"For a GPU engine: {each}" for each in lacks)]
+
+
+def _as_json(found: Diagnosis) -> dict[str, Any]:
+    gpu, bundle, opening = found.machine.gpu, found.bundle, found.opening
+    return {
+        "can_run": opening.problem is None,
+        "problem": str(opening.problem) if opening.problem else None,
+        "opens": {"text": opening.text, "runtime": opening.runtime, "key": opening.key} if opening.runtime else None,
+        "wanted": asdict(found.wanted) if found.wanted else None,
+        "gpu_engine_lacks": found.gpu_engine_lacks,
+        "gpu": {**gpu.identity.model_dump(), **{k: v for k, v in asdict(gpu).items() if k != "identity"}} if gpu else None,
+        "facts": {fact.name: {"usable": fact.usable, "text": fact.text} for fact in found.facts},
+        "bundle": {"name": bundle.manifest.name, "path": str(bundle.path), "bundle_id": bundle.bundle_id} if bundle else None,
+        "engines": [verdict_as_json(verdict) for verdict in found.engines],
+    }

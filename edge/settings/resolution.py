@@ -1,0 +1,101 @@
+"""Where each setting comes from: command line > file > profile > bundle > default."""
+
+import difflib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from edge.contracts.base import explain
+from edge.contracts.bundle import MANIFEST, Bundle, Thresholds, load_bundle
+from edge.contracts.errors import ConfigError
+from edge.contracts.profile import Profile, load_profile
+from edge.settings.edge_settings import SHIPPED_BUNDLE, EdgeSettings, Setup
+from edge.signing import signers_in
+
+
+def resolve(command_line: Mapping[str, Any], file: Path | None = None) -> Setup:
+    """Merge the layers and check them, and who signed them where that is asked for.
+
+    Raises `ConfigError`, `ProfileError` or `BundleError`.
+    """
+    given = _merged(_read(file) if file else {}, _known(dict(command_line), "the command line"))
+    chosen_bundle, chosen_profile = given.get("bundle", SHIPPED_BUNDLE), given.get("profile")
+    folder = given.get("signers")
+    for key, value in (("bundle", chosen_bundle), ("profile", chosen_profile), ("signers", folder)):
+        if not isinstance(value, str | Path | None):
+            raise ConfigError(f"`{key}` must be a path, not {value!r}; write it in quotes.")
+    signers = signers_in(None if folder is None else Path(folder))
+    bundle, bundle_signer, profile_signer = load_bundle(chosen_bundle), None, None
+    if signers is not None:
+        bundle_signer = signers.require("bundle", bundle.path / MANIFEST, bundle.bundle_id)
+    base: dict[str, Any] = {"thresholds": bundle.manifest.thresholds.model_dump()}
+    profile_sha256, warnings = None, list[str]()
+    if chosen_profile is not None:
+        profile, profile_sha256 = load_profile(chosen_profile)
+        if signers is not None:
+            profile_signer = signers.require("profile", Path(chosen_profile), profile_sha256)
+        layer, warnings = _from_profile(profile, bundle, chosen_profile)
+        base = _merged(base, layer)
+    if "source" not in given:
+        raise ConfigError("no source is set; give --source, for example --source folder:PATH or --source virtual:seed=42.")
+    try:
+        settings = EdgeSettings.model_validate(_merged(base, given))
+    except ValidationError as problem:
+        where = f"{file} or the command line" if file else "the command line"
+        raise ConfigError(
+            f"a setting from {where} cannot be used: {explain(problem)}; see `leuko-edge run --help`."
+        ) from problem
+    return Setup(settings, bundle, profile_sha256, tuple(warnings), bundle_signer, profile_signer)
+
+
+def _from_profile(profile: Profile, bundle: Bundle, path: Path | str) -> tuple[dict[str, Any], list[str]]:
+    layer: dict[str, Any] = {"um_per_px": profile.pixel_size.um_per_px}
+    if profile.thresholds is None:
+        return layer, []
+    if profile.thresholds.bundle_id != bundle.bundle_id:
+        return layer, [f"the thresholds of profile {path} were found for another bundle; those of {bundle.path} are used."]
+    layer["thresholds"] = profile.thresholds.thresholds.model_dump()
+    return layer, []
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as problem:
+        raise ConfigError(f"configuration {file} cannot be read ({problem}); check the path given to --config.") from problem
+    except yaml.YAMLError as problem:
+        mark = getattr(problem, "problem_mark", None)
+        line = f" at line {mark.line + 1}" if mark else ""
+        raise ConfigError(f"configuration {file} is not valid YAML{line}; correct it.") from problem
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        raise ConfigError(f"configuration {file} must hold `setting: value` lines, not a {type(content).__name__}.")
+    return _known(content, f"configuration {file}")
+
+
+def _known(layer: dict[str, Any], where: str) -> dict[str, Any]:
+    _refuse_unknown(layer, EdgeSettings.model_fields, where)
+    thresholds = layer.get("thresholds")
+    if isinstance(thresholds, dict):
+        _refuse_unknown(thresholds, Thresholds.model_fields, f"`thresholds` of {where}")
+    return layer
+
+
+def _refuse_unknown(keys: Iterable[Any], known: Iterable[str], where: str) -> None:
+    names = sorted(known)
+    for key in keys:
+        if key not in names:
+            near = difflib.get_close_matches(str(key), names, n=1, cutoff=0.0)[0]
+            raise ConfigError(f"`{key}` in {where} is not a known setting; did you mean `{near}`?")
+
+
+def _merged(low: Mapping[str, Any], high: Mapping[str, Any]) -> dict[str, Any]:
+    """`high` over `low`; the thresholds are merged key by key."""
+    both = {**low, **high}
+    if isinstance(low.get("thresholds"), Mapping) and isinstance(high.get("thresholds"), Mapping):
+        both["thresholds"] = {**low["thresholds"], **high["thresholds"]}
+    return both

@@ -1,0 +1,97 @@
+"""What `leuko-edge runs` says of a journal: its runs as a table or as JSON, one run's records, and whether they are whole."""
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from edge.contracts.errors import JournalError
+from edge.journal.archive import Archive, StoredRun
+
+
+def tell_runs(journal: Path, as_json: bool) -> None:
+    """Print every run, oldest first. Raises `JournalError`, as all of these do."""
+    with _opened(journal) as archive:
+        rows = [_summary(archive, run) for run in archive.runs()]
+    if as_json:
+        print(json.dumps(rows))
+        return
+    table = Table("run", "slide", "began", "outcome", "fields", "leukocytes", "records", "not acknowledged")
+    for row in rows:
+        table.add_row(*("-" if value is None else str(value) for value in row.values()))
+    Console(highlight=False).print(table)
+
+
+def tell_run(journal: Path, run_id: str, as_json: bool) -> None:
+    """Print beginning and end of one run; `run_id` may be how its id begins."""
+    with _opened(journal) as archive:
+        stored = archive.run(run_id)
+        ends = {**_summary(archive, stored), **_ends(archive, stored)}
+    print(json.dumps(ends) if as_json else json.dumps(ends, indent=2))
+
+
+def export_run(journal: Path, run_id: str, out: Path | None) -> None:
+    """Write every record of one run, a line each, to a new file or to standard output."""
+    with _opened(journal) as archive:
+        records = archive.records(archive.run(run_id))
+        if out is None:
+            for content in records:
+                sys.stdout.buffer.write(content + b"\n")
+            return
+        try:
+            with out.open("xb") as stream:
+                stream.writelines(content + b"\n" for content in records)
+        except OSError as problem:
+            raise JournalError(f"{out} cannot be written ({problem.strerror}); give another file with --out.") from problem
+
+
+def verify_runs(journal: Path, run_id: str | None, as_json: bool) -> None:
+    """Print of one run or of all whether they are as they were written; raises when one is not."""
+    with _opened(journal) as archive:
+        runs = archive.runs() if run_id is None else [archive.run(run_id)]
+        found = [{"run": each.run_id, "problem": archive.problem(each), "last_link": each.link.hex()} for each in runs]
+    if as_json:
+        print(json.dumps(found))
+    else:
+        for each in found:
+            print(f"{each['run']}  {each['problem'] or 'whole'}  last link {each['last_link']}")
+    if broken := [each for each in found if each["problem"]]:
+        raise JournalError(
+            f"{len(broken)} of {len(found)} runs of journal {journal} are not as they were written: run {broken[0]['run']}, "
+            f"{broken[0]['problem']}; restore the file from a copy."
+        )
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Archive]:
+    archive = Archive(path.expanduser())
+    try:
+        yield archive
+    finally:
+        archive.close()
+
+
+def _ends(archive: Archive, run: StoredRun) -> dict[str, Any]:
+    first, last = archive.first_and_last(run)
+    start, stop = json.loads(first), json.loads(last)
+    return {"run_start": start, "run_stop": stop if stop["type"] == "run_stop" else None}
+
+
+def _summary(archive: Archive, run: StoredRun) -> dict[str, Any]:
+    ends = _ends(archive, run)
+    start, stop = ends["run_start"], ends["run_stop"]
+    return {
+        "run": run.run_id,
+        "slide": start["slide_id"],
+        "began": start["wall_time"],
+        "outcome": stop["outcome"] if stop else "not ended",
+        "fields": stop["triggers"] if stop else None,
+        "leukocytes": stop["differential"]["wbc_total"] if stop else None,
+        "records": run.records,
+        "not_acknowledged": run.unacknowledged,
+    }
