@@ -1,42 +1,16 @@
 """`leuko-calib pixel-size`: um/px from an image of a stage micrometer."""
 
 import json
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from calib.stage_micrometer import Scale, measure_scale
-from edge.camera.decode import read_image
-from edge.contracts.bundle import sha256_of
-from edge.contracts.errors import ConfigError, ProfileError
-from edge.contracts.profile import CameraGeometry, PixelSize, Profile, write_profile
-
-
-def profile_of(image: Path, line_spacing_um: float, instrument: str, objective: str | None) -> tuple[Profile, Scale]:
-    """Measure `image` whose lines are `line_spacing_um` apart.
-
-    Raises `FrameError` when the image cannot be read, `DataError` when it shows no regular scale, `ConfigError` when the
-    result is beyond what a profile may hold (10 um/px).
-    """
-    pixels, _ = read_image(image, str(image))
-    scale = measure_scale(pixels)
-    um_per_px = line_spacing_um / scale.spacing.spacing_px
-    if um_per_px > 10:
-        raise ConfigError(f"{um_per_px:.1f} um/px is no microscope image; give the spacing of two lines in --line-spacing-um.")
-    measured = PixelSize(
-        um_per_px=um_per_px,
-        uncertainty_um_per_px=um_per_px * scale.spacing.standard_error_px / scale.spacing.spacing_px,
-        line_spacing_um=line_spacing_um,
-        lines_found=scale.spacing.lines,
-        image_sha256=sha256_of(image),
-        measured_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-    )
-    height_px, width_px = pixels.shape[:2]
-    camera = CameraGeometry(width_px=width_px, height_px=height_px, objective=objective)
-    return Profile(instrument=instrument, camera=camera, pixel_size=measured), scale
+from calib.measured_profile import as_json as result_as_json
+from calib.measured_profile import as_lines, measure_profile
+from edge.contracts.errors import ProfileError
+from edge.contracts.profile import write_profile
 
 
 def pixel_size(
@@ -53,25 +27,11 @@ def pixel_size(
     """
     if out.exists():
         raise ProfileError(f"{out} already exists and runs may refer to its hash; choose another name for the new profile.")
-    profile, scale = profile_of(image, line_spacing_um, instrument, objective)
+    profile, scale = measure_profile(image, line_spacing_um, instrument, objective)
     digest = write_profile(out, profile)
-    found, spacing = profile.pixel_size, scale.spacing
     if as_json:
-        result = {
-            "um_per_px": found.um_per_px,
-            "uncertainty_um_per_px": found.uncertainty_um_per_px,
-            "lines_found": found.lines_found,
-            "spacing_px": spacing.spacing_px,
-            "residual_px": spacing.residual_px,
-            "normal_deg": scale.normal_deg,
-            "profile": str(out),
-            "profile_sha256": digest,
-        }
-        print(json.dumps(result))
+        print(json.dumps(result_as_json(profile, scale, out, digest)))
         return
     console = Console(highlight=False)
-    console.print(f"{found.um_per_px:.5f} um/px, standard error {found.uncertainty_um_per_px:.5f}")
-    console.print(
-        f"{spacing.lines} lines, {spacing.spacing_px:.3f} px apart, {spacing.residual_px:.3f} px off a regular scale (rms)"
-    )
-    console.print(f"scale turned by {scale.normal_deg:.1f} degrees; written to {out}", soft_wrap=True)
+    for line in as_lines(profile, scale, out):
+        console.print(line, soft_wrap=True)

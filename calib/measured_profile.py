@@ -1,0 +1,59 @@
+"""An instrument's profile with the um/px that an image of a stage micrometer shows, and what is told of it."""
+
+from datetime import datetime, timezone
+from pathlib import Path
+
+from calib.stage_micrometer import Scale, measure_scale
+from edge.camera.decode import read_image
+from edge.contracts.bundle import sha256_of
+from edge.contracts.errors import ConfigError
+from edge.contracts.profile import CameraGeometry, PixelSize, Profile
+
+
+def measure_profile(image: Path, line_spacing_um: float, instrument: str, objective: str | None) -> tuple[Profile, Scale]:
+    """Measure `image` whose lines are `line_spacing_um` apart.
+
+    Raises `FrameError` when the image cannot be read, `DataError` when it shows no regular scale, `ConfigError` when the
+    result is beyond what a profile may hold (10 um/px).
+    """
+    pixels, _ = read_image(image, str(image))
+    scale = measure_scale(pixels)
+    um_per_px = line_spacing_um / scale.spacing.spacing_px
+    if um_per_px > 10:
+        raise ConfigError(f"{um_per_px:.1f} um/px is no microscope image; give the spacing of two lines in --line-spacing-um.")
+    measured = PixelSize(
+        um_per_px=um_per_px,
+        uncertainty_um_per_px=um_per_px * scale.spacing.standard_error_px / scale.spacing.spacing_px,
+        line_spacing_um=line_spacing_um,
+        lines_found=scale.spacing.lines,
+        image_sha256=sha256_of(image),
+        measured_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+    )
+    height_px, width_px = pixels.shape[:2]
+    camera = CameraGeometry(width_px=width_px, height_px=height_px, objective=objective)
+    return Profile(instrument=instrument, camera=camera, pixel_size=measured), scale
+
+
+def as_json(profile: Profile, scale: Scale, written: Path, digest: str) -> dict[str, object]:
+    """Plain values; `digest` is the SHA-256 of the file that was written."""
+    found, spacing = profile.pixel_size, scale.spacing
+    return {
+        "um_per_px": found.um_per_px,
+        "uncertainty_um_per_px": found.uncertainty_um_per_px,
+        "lines_found": found.lines_found,
+        "spacing_px": spacing.spacing_px,
+        "residual_px": spacing.residual_px,
+        "normal_deg": scale.normal_deg,
+        "profile": str(written),
+        "profile_sha256": digest,
+    }
+
+
+def as_lines(profile: Profile, scale: Scale, written: Path) -> tuple[str, ...]:
+    """The same for people."""
+    found, spacing = profile.pixel_size, scale.spacing
+    return (
+        f"{found.um_per_px:.5f} um/px, standard error {found.uncertainty_um_per_px:.5f}",
+        f"{spacing.lines} lines, {spacing.spacing_px:.3f} px apart, {spacing.residual_px:.3f} px off a regular scale (rms)",
+        f"scale turned by {scale.normal_deg:.1f} degrees; written to {written}",
+    )
