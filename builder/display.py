@@ -11,6 +11,7 @@ from builder.inspection import Inspection
 from builder.parity_gate import Baseline, GateOutcome, Verified
 from edge.contracts.bundle import Bundle
 from edge.contracts.engine_files import RUNTIME_NAMES, EngineFiles, EngineManifest, ParityResult
+from edge.engine.engine_places import named
 from edge.engine.survey import GATES, Verdict, verdict_rows, verify_command
 
 Row = tuple[str, str]
@@ -51,10 +52,10 @@ def bundle_rows(found: Inspection) -> list[Row]:
     return list(rows.items())
 
 
-def engine_rows(engines: list[Verdict], folder: Path) -> list[Row]:
-    """What it tells of the engines that were found in `folder`."""
+def engine_rows(engines: list[Verdict], places: tuple[Path, ...]) -> list[Row]:
+    """What it tells of the engines that were found in these places."""
     if not engines:
-        return [("engines", f"none of this bundle in {folder}")]
+        return [("engines", f"none of this bundle in {named(places)}")]
     rows = []
     for verdict in engines:
         half = [("  FP16", _half_text(verdict.files.manifest))] if verdict.files is not None else []

@@ -28,12 +28,12 @@ from edge.contracts.engine_files import (
     ParityReport,
     ParityResult,
     engine_folders,
-    engines_folder,
     load_engine_files,
 )
 from edge.contracts.errors import EngineError
 from edge.contracts.version import VERSION
 from edge.engine.base import Engine
+from edge.engine.engine_places import engine_places, named
 from edge.engine.gpu.nvidia_driver import find_gpu
 
 _AGAIN = "build with another version of TensorRT, or export the bundle again, and verify anew"
@@ -114,10 +114,10 @@ class SizeOutcome:
 
 @dataclass(frozen=True, slots=True)
 class GateOutcome:
-    """Of a bundle: every frame size, and what cannot be read in `folder`, a sentence each."""
+    """Of a bundle: every frame size, and what cannot be read in `places`, a sentence each."""
 
     bundle: Bundle
-    folder: Path
+    places: tuple[Path, ...]
     sizes: list[SizeOutcome]
     unreadable: list[str]
     emulation_only: bool
@@ -140,11 +140,11 @@ class GateOutcome:
             return f"the FP16 emulation of bundle {self.bundle.path} failed: {_remedied(failures[0])}" if failures else ""
         if self.unreadable:
             first = self.unreadable[0]
-            return f"{len(self.unreadable)} engines in {self.folder} cannot be read, so they are not verified: {first}"
+            return f"{len(self.unreadable)} engines in {named(self.places)} cannot be read, so they are not verified: {first}"
         engines = self.engines
         if not engines:
             return (
-                f"bundle {self.bundle.path} has no engine in {self.folder}, so nothing passed the parity gate (its FP16 "
+                f"bundle {self.bundle.path} has no engine in {named(self.places)}, so nothing passed the parity gate (its FP16 "
                 f"emulation {emulation}); build one with `leuko-build engine`, or ask for --emulation-only."
             )
         not_passed = [verified for verified in engines if not verified.passed]
@@ -213,15 +213,15 @@ def run_gate(
         frames = read_images(images, bundle, width_px, height_px, limit, um_per_px)
         baseline = measure_baseline(bundle, frames, progress)
         outcomes.append(SizeOutcome(baseline, [verify_engine(files, baseline, open_here, progress) for files in engines]))
-    return GateOutcome(bundle, engines_folder(bundle, engine_dir), outcomes, problems, emulation_only)
+    return GateOutcome(bundle, engine_places(bundle, engine_dir), outcomes, problems, emulation_only)
 
 
 def find_engines(bundle: Bundle, engine_dir: Path | None, key: str | None = None) -> tuple[list[EngineFiles], list[str]]:
     """The engines that were built from this bundle, all of them or the one called `key`, and what cannot be read, a sentence
     each. A report that cannot be read counts as none: it will be written anew. Raises `EngineError` when there is no `key`."""
-    folder = engines_folder(bundle, engine_dir)
+    places = engine_places(bundle, engine_dir)
     found, problems = [], []
-    for built in engine_folders(folder):
+    for built in (folder for place in places for folder in engine_folders(place)):
         if key is not None and built.name != key:
             continue
         try:
@@ -232,7 +232,7 @@ def find_engines(bundle: Bundle, engine_dir: Path | None, key: str | None = None
         if files.manifest.request.bundle_id == bundle.bundle_id:
             found.append(files)
     if key is not None and not found and not problems:
-        raise EngineError(f"{folder} has no engine {key} of this bundle; leave out --engine to verify all that it has.")
+        raise EngineError(f"{named(places)} has no engine {key} of this bundle; leave out --engine to verify all that it has.")
     return found, problems
 
 

@@ -14,7 +14,8 @@ from builder.engine_build import BuildOptions, build_engine, find_built, install
 from builder.images import FieldImages, read_images
 from builder.progress_bars import ProgressWatch
 from edge.contracts.bundle import load_bundle
-from edge.contracts.engine_files import GpuRuntime, engines_folder
+from edge.contracts.engine_files import GpuRuntime
+from edge.engine.engine_places import engine_places, place_to_build
 from edge.engine.survey import parse_frame_size
 
 _RANGE_IMAGES = 8
@@ -59,14 +60,14 @@ def engine(
     width_px, height_px = field_px if frame is None else parse_frame_size(frame)
     asked = runtime or installed_runtime()
     prepared = prepare(opened, BuildOptions(asked, width_px, height_px, max_batch, workspace_mib, tuple(target or ())))
-    engines = engines_folder(opened, engine_dir)
-    there = find_built(engines, prepared.request.key())
+    key = prepared.request.key()
+    there = next((built for place in engine_places(opened, engine_dir) if (built := find_built(place, key))), None)
 
     def read() -> FieldImages:
         return read_images(images, opened, width_px, height_px, _RANGE_IMAGES, um_per_px)
 
     with ProgressWatch() as watch:
-        built = there or build_engine(prepared, engines, read, watch)
+        built = there or build_engine(prepared, place_to_build(opened, engine_dir), read, watch)
     if as_json:
         manifest = built.manifest.model_dump(mode="json")
         print(json.dumps({"directory": str(built.path), "reused": there is not None, "gate": built.gate, "manifest": manifest}))

@@ -9,8 +9,8 @@ from rich.console import Console
 
 from builder.display import bundle_rows, engine_rows, grid
 from builder.inspection import inspect_bundle
-from edge.contracts.engine_files import engines_folder
 from edge.contracts.errors import BundleError
+from edge.engine.engine_places import engine_places
 from edge.engine.machine import look_at_machine
 from edge.engine.survey import survey, verdict_as_json
 
@@ -31,7 +31,7 @@ def inspect(
     if as_json:
         print(json.dumps({**found.as_json(), "engines": [verdict_as_json(each) for each in engines]}))
     else:
-        rows = [*bundle_rows(found), *engine_rows(engines, engines_folder(found.bundle, engine_dir))]
+        rows = [*bundle_rows(found), *engine_rows(engines, engine_places(found.bundle, engine_dir))]
         Console(highlight=False, markup=False).print(grid(rows))
     if found.problems:
         raise BundleError(

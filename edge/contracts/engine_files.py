@@ -1,8 +1,8 @@
 """An engine: a directory with `engine.json`, the plan that a runtime executes, and the report of its parity gate.
 
 It is compiled from one bundle for one GPU (or for named GPU generations), one frame size and batches up to a limit. It lies in
-`engines/<key>/` beside the bundle, which never changes for it. The plan is machine code: its manifest is compared with bundle,
-GPU and runtime before any runtime touches it.
+`engines/<key>/` beside the bundle, which never changes for it, or where `edge/engine/engine_places.py` says. The plan is
+machine code: its manifest is compared with bundle, GPU and runtime before any runtime touches it.
 """
 
 import hashlib
@@ -14,7 +14,7 @@ from typing import Literal
 from pydantic import Field
 
 from edge.contracts.base import Count, Sha256, Strict, parse_json
-from edge.contracts.bundle import Bundle, Pixels
+from edge.contracts.bundle import Pixels
 from edge.contracts.errors import EngineError
 
 ENGINE_MANIFEST = "engine.json"
@@ -200,11 +200,6 @@ class EngineFiles:
                 "delete this directory and build it again with `leuko-build engine`."
             )
         return content
-
-
-def engines_folder(bundle: Bundle, engine_dir: Path | None = None) -> Path:
-    """Where a bundle's engines are kept: `engines` beside it, unless a directory is given."""
-    return engine_dir if engine_dir is not None else bundle.path.resolve().parent / ENGINES
 
 
 def engine_folders(engines: Path) -> list[Path]:

@@ -8,6 +8,7 @@ from edge.contracts.engine_files import RUNTIME_NAMES
 from edge.contracts.errors import BundleError, EngineError, LeukoError
 from edge.doctor.facts import OPENVINO, Fact, find_facts
 from edge.engine.choice import Choice, weigh_engines
+from edge.engine.engine_places import engine_places
 from edge.engine.machine import Machine
 from edge.engine.survey import Verdict, Wanted, survey
 from edge.signing import signers_in
@@ -59,6 +60,8 @@ def diagnose(question: Question, machine: Machine) -> Diagnosis:
     except Exception as problem:  # noqa: BLE001 what would stop a run is the answer
         said = _told(problem, f"bundle {question.bundle}", BundleError)
         return Diagnosis(facts, machine, Opening(problem=said))
+    places = [str(place) for place in engine_places(bundle, question.engine_dir)]
+    facts.append(Fact("engines in", ", then ".join(places) + (", into which they are built" if len(places) > 1 else "")))
     manifest = bundle.manifest
     width_px, height_px = question.frame_px or (manifest.field_width_px, manifest.field_height_px)
     wanted = Wanted(width_px, height_px, question.max_batch or 1)

@@ -8,8 +8,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from edge.contracts.engine_files import engines_folder
 from edge.doctor.diagnosis import Diagnosis, Question, diagnose
+from edge.engine.engine_places import engine_places, named
 from edge.engine.machine import look_at_machine
 from edge.engine.survey import verdict_as_json, verdict_rows
 
@@ -30,7 +30,7 @@ def _print(found: Diagnosis, engine_dir: Path | None) -> None:
     if found.bundle is not None:
         rows.append(("bundle", f"{found.bundle.manifest.name}, {found.bundle.path}", ""))
         if not found.engines:
-            rows.append(("engines", f"none of this bundle in {engines_folder(found.bundle, engine_dir)}", ""))
+            rows.append(("engines", f"none of this bundle in {named(engine_places(found.bundle, engine_dir))}", ""))
     for verdict in found.engines:
         rows += [(name, text, "" if verdict.fits else "yellow") for name, text in verdict_rows(verdict)]
     table = Table.grid(padding=(0, 2))

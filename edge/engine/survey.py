@@ -19,10 +19,10 @@ from edge.contracts.engine_files import (
     Gate,
     GpuRuntime,
     engine_folders,
-    engines_folder,
     load_engine_files,
 )
 from edge.contracts.errors import ConfigError, EngineError
+from edge.engine.engine_places import engine_places
 from edge.engine.machine import Machine
 from edge.engine.trt.runtime import release_of
 from edge.signing import Signers
@@ -82,7 +82,7 @@ def survey(
 
     With `signers` an engine that none of them signed does not fit.
     """
-    found = engine_folders(engines_folder(bundle, engine_dir))
+    found = [folder for place in engine_places(bundle, engine_dir) for folder in engine_folders(place)]
     verdicts = [_verdict(path, bundle, machine, wanted, engine_dir, signers) for path in found]
     return sorted((verdict for verdict in verdicts if verdict is not None), key=_rank)
 

@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import onnx
 import psutil
@@ -25,6 +26,7 @@ from builder import build_process, engine_build
 from builder.cli import main
 from builder.engine_build import BuildOptions, build_engine, find_built, keep_timing_cache, prepare, read_timing_cache
 from builder.images import FieldImages, read_images
+from edge.cli import main as edge_main
 from edge.contracts.bundle import MODEL, Bundle, load_bundle, write_bundle
 from edge.contracts.engine_files import ENGINE_MANIFEST, PLAN, EngineFiles
 from edge.contracts.errors import BundleError, ConfigError, EngineError
@@ -368,6 +370,41 @@ def test_an_engine_that_another_build_finished_meanwhile_stays(small: Bundle, tm
     files = build_engine(prepared, tmp_path, images, Watch())
     assert list(tmp_path.iterdir()) == [files.path]
     assert (files.path / "mark").exists()
+
+
+@pytest.mark.usefixtures("built_once")
+def test_a_bundle_that_lies_where_nothing_can_be_written_has_its_engines_with_the_user(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A file stands where the directory would have to be, which stops root, too."""
+    bundle = write_tiny_bundle(tmp_path / "shelf" / "small")
+    (tmp_path / "shelf" / "engines").write_text("no directory")
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    user_engines = tmp_path / "data" / "leukostream" / "engines"
+    asked = ["engine", str(bundle.path), "--runtime", "tensorrt_rtx", "--target", "SM86", "--json"]
+    before = contents(tmp_path / "shelf")
+
+    def said(command: Callable[[], None], *arguments: str) -> dict[str, Any]:
+        monkeypatch.setattr(sys, "argv", ["leuko", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            command()
+        assert ended.value.code in {0, None}
+        answer: dict[str, Any] = json.loads(capsys.readouterr().out)
+        return answer
+
+    first = said(main, *asked)
+    assert (Path(first["directory"]).parent, first["reused"]) == (user_engines, False)
+    again = said(main, *asked)
+    assert (again["directory"], again["reused"]) == (first["directory"], True)
+    (listed,) = said(main, "inspect", str(bundle.path), "--json")["engines"]
+    assert listed["directory"] == first["directory"]
+    diagnosis = said(edge_main, "doctor", str(bundle.path), "--json")
+    assert [each["directory"] for each in diagnosis["engines"]] == [first["directory"]]
+    assert (
+        diagnosis["facts"]["engines in"]["text"]
+        == f"{tmp_path / 'shelf' / 'engines'}, then {user_engines}, into which they are built"
+    )
+    assert contents(tmp_path / "shelf") == before
 
 
 def test_the_command_builds_says_so_and_finds_it_again(

@@ -16,8 +16,9 @@ from builder.commands import inspect as command
 from builder.graph_contract import check_graph
 from builder.inspection import inspect_bundle
 from edge.contracts.bundle import MODEL, write_bundle
-from edge.contracts.engine_files import ENGINE_MANIFEST, engines_folder
+from edge.contracts.engine_files import ENGINE_MANIFEST
 from edge.contracts.errors import BundleError
+from edge.engine.engine_places import place_to_build
 
 
 def _model() -> onnx.ModelProto:
@@ -179,7 +180,7 @@ def test_the_engines_of_a_bundle_are_listed_each_with_what_it_can_do_here(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     bundle = write_tiny_bundle(tmp_path / "tiny")
-    engines = engines_folder(bundle)
+    engines = place_to_build(bundle)
     good = write_engine(bundle, engines)
     ungated = write_engine(bundle, engines, gate="none", frame_width_px=640, frame_height_px=480)
     foreign = write_engine(bundle, engines, gpu=ORIN)

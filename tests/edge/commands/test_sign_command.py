@@ -12,8 +12,8 @@ from support.signed import secret_of, some_profile, trusting
 from support.tiny_bundle import blob_field, write_tiny_bundle
 
 from edge.cli import main
-from edge.contracts.engine_files import engines_folder
 from edge.contracts.records import RunOutcome, RunStart, RunStop
+from edge.engine.engine_places import place_to_build
 
 pytestmark = pytest.mark.timeout(40)
 
@@ -24,7 +24,7 @@ Call = Callable[[str], tuple[int, str, str]]
 def place(tmp_path: Path) -> Path:
     """A bundle with an engine, a profile, a field, and the keys of lab-1, whom the edge trusts, and of a stranger."""
     bundle = write_tiny_bundle(tmp_path / "bundle")
-    write_engine(bundle, engines_folder(bundle)).path.rename(tmp_path / "engine")
+    write_engine(bundle, place_to_build(bundle)).path.rename(tmp_path / "engine")
     some_profile(tmp_path / "profile.json")
     trusting(tmp_path / "signers", secret_of(tmp_path / "keys", "lab-1"))
     secret_of(tmp_path / "keys", "stranger")

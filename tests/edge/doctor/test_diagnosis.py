@@ -17,13 +17,14 @@ from support.tiny_bundle import write_tiny_bundle
 from edge.camera.aravis import library
 from edge.cli import main
 from edge.contracts.bundle import Bundle
-from edge.contracts.engine_files import PLAN, GpuRuntime, engines_folder
+from edge.contracts.engine_files import PLAN, GpuRuntime
 from edge.contracts.errors import SourceError
 from edge.doctor import diagnosis, diagnosis_text
 from edge.doctor import facts as facts_told
 from edge.doctor.facts import gstreamer_of, jetson_release
 from edge.engine import machine as looking
 from edge.engine import openvino
+from edge.engine.engine_places import place_to_build
 from edge.engine.machine import Found, Machine, look_at_machine
 
 pytestmark = pytest.mark.timeout(20)
@@ -98,7 +99,7 @@ def doctor(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], 
 def test_each_machine_gets_its_engine_or_the_reason(
     doctor: Call, bundle: Bundle, here: Machine, built: dict[str, Any] | None, code: int, opens: str | None, lacks: list[str]
 ) -> None:
-    key = write_engine(bundle, engines_folder(bundle), **built).path.name if built is not None else None
+    key = write_engine(bundle, place_to_build(bundle), **built).path.name if built is not None else None
     said = doctor(here, "--json")
     found = said.json
     assert (said.code, found["can_run"]) == (code, code == 0)
@@ -133,7 +134,7 @@ def test_the_gpu_is_there_for_scripts_and_for_people(doctor: Call) -> None:
 def test_without_a_frame_engines_are_judged_by_the_machine_and_the_run_by_the_bundle_s_field(
     doctor: Call, bundle: Bundle
 ) -> None:
-    write_engine(bundle, engines_folder(bundle), frame_width_px=1920, frame_height_px=1200)
+    write_engine(bundle, place_to_build(bundle), frame_width_px=1920, frame_height_px=1200)
     said = doctor(machine(), "--json").json
     assert said["engines"][0]["fits"]
     assert said["opens"]["runtime"] == "OpenVINO"
@@ -154,7 +155,7 @@ def test_another_directory_of_engines_is_in_the_commands_too(doctor: Call, bundl
 
 
 def test_a_damaged_plan_is_found_before_a_run_finds_it(doctor: Call, bundle: Bundle) -> None:
-    files = write_engine(bundle, engines_folder(bundle))
+    files = write_engine(bundle, place_to_build(bundle))
     (files.path / PLAN).write_bytes(b"other")
     said = doctor(machine(), "--json")
     assert said.code == 5
@@ -224,7 +225,7 @@ def test_no_run_can_start_where_openvino_is_broken_unless_a_gpu_engine_does_it(
     said = doctor(machine(None), "--json")
     assert said.code == 5
     assert "libfoo.so.7" in said.json["problem"]
-    write_engine(bundle, engines_folder(bundle))
+    write_engine(bundle, place_to_build(bundle))
     assert doctor(machine(), "--json").code == 0
 
 
@@ -281,7 +282,7 @@ def test_the_command_itself_on_this_machine() -> None:
 def test_what_nobody_signed_is_not_opened_where_signatures_are_asked_for(doctor: Call, bundle: Bundle, tmp_path: Path) -> None:
     secret = secret_of(tmp_path / "keys", "lab-1")
     asked = ["--signers", str(trusting(tmp_path / "signers", secret)), "--json"]
-    engine = write_engine(bundle, engines_folder(bundle))
+    engine = write_engine(bundle, place_to_build(bundle))
     said = doctor(machine(), *asked)
     assert said.code == 3
     assert "has no bundle.json.sig" in said.json["problem"]

@@ -10,10 +10,11 @@ from support.made_up_engine import A4000, ORIN, RTX_VERSION, machine, request, w
 from support.tiny_bundle import write_tiny_bundle
 
 from edge.contracts.bundle import Bundle
-from edge.contracts.engine_files import ENGINE_MANIFEST, PLAN, engines_folder
+from edge.contracts.engine_files import ENGINE_MANIFEST, PLAN
 from edge.contracts.errors import ConfigError, EngineError
 from edge.engine import open_engine
 from edge.engine.choice import choose_engine
+from edge.engine.engine_places import place_to_build
 from edge.engine.machine import Found, Machine, look_at_machine
 from edge.engine.survey import Wanted, survey
 
@@ -40,7 +41,7 @@ RTX = {"runtime": "tensorrt_rtx", "runtime_version": RTX_VERSION, "gpu": None, "
     ],
 )
 def test_an_engine_that_was_built_for_this_machine_is_chosen(bundle: Bundle, built: dict[str, object], here: Machine) -> None:
-    files = write_engine(bundle, engines_folder(bundle), **built)
+    files = write_engine(bundle, place_to_build(bundle), **built)
     assert choose_engine(bundle, here, WANTED) == files
     assert choose_engine(bundle, here, WANTED, runtime=files.manifest.request.runtime) == files
 
@@ -76,7 +77,7 @@ def test_an_engine_that_was_built_for_this_machine_is_chosen(bundle: Bundle, bui
 def test_an_engine_that_does_not_fit_says_why_and_what_helps(
     bundle: Bundle, built: dict[str, object], here: Machine, says: str, remedy: str
 ) -> None:
-    write_engine(bundle, engines_folder(bundle), **built)
+    write_engine(bundle, place_to_build(bundle), **built)
     (verdict,) = survey(bundle, here, WANTED)
     assert not verdict.fits
     assert says in verdict.reason
@@ -109,7 +110,7 @@ def test_a_machine_without_gpu_takes_the_cpu_and_says_so_where_a_gpu_is_missed(
     bundle: Bundle, caplog: pytest.LogCaptureFixture, has_engine: bool, here: Machine, warns: bool
 ) -> None:
     if has_engine:
-        write_engine(bundle, engines_folder(bundle))
+        write_engine(bundle, place_to_build(bundle))
     assert choose_engine(bundle, here, WANTED) is None
     assert ("no NVIDIA driver" in caplog.text) == warns
 
@@ -126,7 +127,7 @@ def test_a_machine_without_gpu_takes_the_cpu_and_says_so_where_a_gpu_is_missed(
     ],
 )
 def test_an_engine_without_a_passed_gate_needs_the_flag(bundle: Bundle, gate: str, says: str) -> None:
-    files = write_engine(bundle, engines_folder(bundle), gate=gate)
+    files = write_engine(bundle, place_to_build(bundle), gate=gate)
     first = r"read .*parity\.json" if "failed" in says else "run `leuko-build verify"
     with pytest.raises(EngineError, match=f"{says}.*{first}.*--allow-ungated-engine"):
         choose_engine(bundle, machine(), WANTED)
@@ -134,7 +135,7 @@ def test_an_engine_without_a_passed_gate_needs_the_flag(bundle: Bundle, gate: st
 
 
 def test_of_several_the_one_that_passed_with_the_smallest_batch_is_taken(bundle: Bundle) -> None:
-    engines = engines_folder(bundle)
+    engines = place_to_build(bundle)
     write_engine(bundle, engines, max_batch=16)
     best = write_engine(bundle, engines, max_batch=4)
     write_engine(bundle, engines, gate="none", max_batch=5)
@@ -145,7 +146,7 @@ def test_of_several_the_one_that_passed_with_the_smallest_batch_is_taken(bundle:
 
 def test_engines_of_other_bundles_and_half_written_ones_are_left_alone(tmp_path: Path, bundle: Bundle) -> None:
     other = write_tiny_bundle(tmp_path / "other", top_k=64)
-    engines = engines_folder(bundle)
+    engines = place_to_build(bundle)
     write_engine(other, engines)
     write_engine(bundle, engines).path.rename(engines / ".building-1-x")
     (engines / "empty").mkdir()
@@ -153,7 +154,7 @@ def test_engines_of_other_bundles_and_half_written_ones_are_left_alone(tmp_path:
 
 
 def test_a_manifest_that_cannot_be_read_is_named_and_the_others_still_count(bundle: Bundle) -> None:
-    engines = engines_folder(bundle)
+    engines = place_to_build(bundle)
     broken = write_engine(bundle, engines, max_batch=16)
     (broken.path / ENGINE_MANIFEST).write_text('{"schema_version": 2}')
     good = write_engine(bundle, engines)
@@ -169,7 +170,7 @@ def _change(plan: Path) -> None:
 
 @pytest.mark.parametrize("damage", [pytest.param(_change, id="a byte more"), pytest.param(Path.unlink, id="no plan at all")])
 def test_a_damaged_plan_is_refused_before_anything_loads_it(bundle: Bundle, damage: Callable[[Path], None]) -> None:
-    files = write_engine(bundle, engines_folder(bundle))
+    files = write_engine(bundle, place_to_build(bundle))
     assert files.read_plan() == b"made up"
     damage(files.path / PLAN)
     with pytest.raises(EngineError, match="is damaged"):

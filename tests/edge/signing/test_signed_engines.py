@@ -10,10 +10,11 @@ from support.signed import secret_of, sign, trusting
 from support.tiny_bundle import write_tiny_bundle
 
 from edge.contracts.bundle import Bundle
-from edge.contracts.engine_files import ENGINE_MANIFEST, PARITY, PLAN, EngineFiles, engine_folders, engines_folder
+from edge.contracts.engine_files import ENGINE_MANIFEST, PARITY, PLAN, EngineFiles, engine_folders
 from edge.contracts.errors import EngineError
 from edge.contracts.signature import signature_file
 from edge.engine.choice import choose_engine
+from edge.engine.engine_places import place_to_build
 from edge.engine.survey import Wanted
 from edge.signing import Signers
 
@@ -39,7 +40,7 @@ def signers(tmp_path: Path, secret: Path) -> Signers:
 
 @pytest.fixture
 def engine(bundle: Bundle, secret: Path) -> EngineFiles:
-    files = write_engine(bundle, engines_folder(bundle))
+    files = write_engine(bundle, place_to_build(bundle))
     sign(files.path, secret)
     return files
 
@@ -48,7 +49,7 @@ def test_a_signed_engine_is_chosen_and_its_signatures_are_no_engines(
     bundle: Bundle, engine: EngineFiles, signers: Signers
 ) -> None:
     assert choose_engine(bundle, machine(), WANTED, signers=signers) == engine
-    assert engine_folders(engines_folder(bundle)) == [engine.path]
+    assert engine_folders(place_to_build(bundle)) == [engine.path]
 
 
 @pytest.mark.parametrize(
@@ -97,13 +98,13 @@ def test_an_engine_that_no_signer_vouches_for_is_not_loaded(
 def test_a_signed_engine_is_preferred_to_a_better_one_that_is_not(
     bundle: Bundle, engine: EngineFiles, signers: Signers
 ) -> None:
-    better = write_engine(bundle, engines_folder(bundle), max_batch=4)
+    better = write_engine(bundle, place_to_build(bundle), max_batch=4)
     assert choose_engine(bundle, machine(), WANTED) == better
     assert choose_engine(bundle, machine(), WANTED, signers=signers) == engine
 
 
 def test_a_signed_engine_needs_its_gate_like_any_other(bundle: Bundle, secret: Path, signers: Signers) -> None:
-    files = write_engine(bundle, engines_folder(bundle), gate="none")
+    files = write_engine(bundle, place_to_build(bundle), gate="none")
     sign(files.path, secret)
     with pytest.raises(EngineError, match="has not passed its parity gate"):
         choose_engine(bundle, machine(), WANTED, signers=signers)
