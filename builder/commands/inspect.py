@@ -17,7 +17,10 @@ from edge.engine.survey import survey, verdict_as_json
 
 def inspect(
     bundle: Annotated[Path, typer.Argument(help="directory with bundle.json")],
-    engine_dir: Annotated[Path | None, typer.Option(help="where its engines are; `engines` beside the bundle")] = None,
+    engine_dir: Annotated[
+        Path | None,
+        typer.Option(help="where its engines are; `engines` beside the bundle, or the user's own where that cannot be written"),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
 ) -> None:
     """Verify a bundle's hashes, hold its graph against the contract, and list the engines that were built from it.
