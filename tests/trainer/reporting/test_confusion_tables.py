@@ -1,4 +1,4 @@
-"""Mean accuracy is compared over the classes that all systems have, and says which it leaves out."""
+"""Confusion matrices: tints, and mean accuracy over the classes that all systems have, which says which it leaves out."""
 
 import json
 from typing import Any
@@ -9,7 +9,7 @@ from support.made_up_summary import made_up
 from edge.contracts.base import parse_json
 from edge.contracts.errors import DataError
 from trainer.evaluation.summary import Summary
-from trainer.reporting.confusion_tables import mean_accuracy
+from trainer.reporting.confusion_tables import _tinted, mean_accuracy
 from trainer.reporting.measured_run import MeasuredRun
 from trainer.reporting.reference import load_reference
 
@@ -78,3 +78,18 @@ def test_the_mean_is_over_the_same_classes(seen: list[list[str]], over: str, fig
     assert table.head[1].text == f"over the {over} all have"
     assert [[cell.text for cell in row[1:]] for row in table.rows][: len(figures)] == figures
     assert table.note == f"Left out of the mean over the classes all have: {left_out}"
+
+
+@pytest.mark.parametrize(
+    ("share", "text", "look"),
+    [
+        pytest.param(0.0, "0", "h0", id="none"),
+        pytest.param(0.001, "<.01", "h1", id="little-is-not-none"),
+        pytest.param(0.07, "0.07", "h1", id="few"),
+        pytest.param(0.96, "0.96", "h10", id="most"),
+        pytest.param(1.0, "1.00", "h10", id="all"),
+    ],
+)
+def test_tints(share: float, text: str, look: str) -> None:
+    cell = _tinted(share)
+    assert (cell.text, cell.look) == (text, look)

@@ -1,4 +1,4 @@
-"""What the drawings are made of: thinned curves, tints, cuts."""
+"""A cut from an image holds its box."""
 
 import base64
 from pathlib import Path
@@ -7,46 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from trainer.evaluation.summary import CurvePoints
-from trainer.reporting.confusion_tables import _tinted
 from trainer.reporting.error_gallery import MAX_SIDE_PX, MIN_SIDE_PX, Cropper
-from trainer.reporting.precision_drawings import LEFT, SIDE, TOP, path_of
-
-
-def points_of(path: str) -> np.ndarray:
-    return np.array([[float(value) for value in pair.split()] for pair in path.removeprefix("M").split("L")])
-
-
-def test_a_thinned_curve_stays_within_a_line_width_of_the_measured_one() -> None:
-    recall = np.linspace(0, 0.97, 200)
-    precision = np.clip(1 - recall**6 + 0.004 * np.sin(40 * recall), 0, 1)
-    curve = CurvePoints(recall=tuple(recall), precision=tuple(precision), score=tuple(1 - recall))
-    drawn = points_of(path_of(curve))
-    assert 2 < len(drawn) < 60
-    y = np.interp(LEFT + SIDE * recall, drawn[:, 0], drawn[:, 1])
-    flat = recall < 0.6
-    assert np.abs(y - (TOP + SIDE * (1 - precision)))[flat].max() < 1.0
-    assert drawn[0].tolist() == pytest.approx([LEFT, TOP], abs=0.1)
-    assert drawn[-1].tolist() == pytest.approx([LEFT + SIDE * 0.97, TOP + SIDE * (1 - precision[-1])], abs=0.1)
-
-
-def test_a_class_without_detections_has_no_path() -> None:
-    assert path_of(CurvePoints(recall=(), precision=(), score=())) == ""
-
-
-@pytest.mark.parametrize(
-    ("share", "text", "look"),
-    [
-        pytest.param(0.0, "0", "h0", id="none"),
-        pytest.param(0.001, "<.01", "h1", id="little-is-not-none"),
-        pytest.param(0.07, "0.07", "h1", id="few"),
-        pytest.param(0.96, "0.96", "h10", id="most"),
-        pytest.param(1.0, "1.00", "h10", id="all"),
-    ],
-)
-def test_tints(share: float, text: str, look: str) -> None:
-    cell = _tinted(share)
-    assert (cell.text, cell.look) == (text, look)
 
 
 @pytest.mark.parametrize(
