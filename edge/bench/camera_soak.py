@@ -24,7 +24,7 @@ from edge.pipeline import Parts, Run, StopSwitch, opened, records_of
 from edge.pipeline.trigger_desk import TriggerDesk
 from edge.service.process import stop_on_signals
 from edge.settings import Setup
-from edge.watch.progress_bars import field_bar
+from edge.watch.work_progress import field_bar
 
 _NO_CREDIT_S = 0.0005
 _log = logging.getLogger(__name__)

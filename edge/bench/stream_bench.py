@@ -22,7 +22,7 @@ from edge.contracts.records import FieldRecord, Record
 from edge.journal.sqlite_journal import SqliteJournal
 from edge.pipeline.run_control import SingleRun, StopSwitch
 from edge.stream.server import EdgeServer
-from edge.watch.progress_bars import Passed, record_bars
+from edge.watch.work_progress import Passed, record_bars
 
 BATCH_RECORDS = 64
 IN_FLIGHT_RECORDS = 256

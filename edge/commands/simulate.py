@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from edge.scanner.scanner import ScanPlan
+from edge.scanner.scan_plan import ScanPlan
 from edge.settings.command_line import Given, takes
 
 _PLAN = (

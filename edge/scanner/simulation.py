@@ -16,9 +16,10 @@ from edge.contracts.errors import ConfigError
 from edge.contracts.records import FieldRecord, Record
 from edge.scanner.audit import Audit, audit
 from edge.scanner.notebook import Notebook
-from edge.scanner.scanner import Scanner, ScanPlan
+from edge.scanner.scan_plan import ScanPlan
+from edge.scanner.scanner import Scanner
 from edge.stream.curve_keys import ClientKeys
-from edge.watch.progress_bars import field_bar
+from edge.watch.work_progress import field_bar
 
 
 def simulate_scan(

@@ -10,7 +10,7 @@ from edge.camera.uri import open_source
 from edge.contracts.errors import ConfigError, SourceError
 from edge.pipeline import StopSwitch
 from edge.service.process import stop_on_signals
-from edge.watch.progress_bars import field_bar
+from edge.watch.work_progress import field_bar
 
 _READ_S = 0.2
 _log = logging.getLogger(__name__)

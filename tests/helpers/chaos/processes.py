@@ -15,7 +15,8 @@ from edge.contracts.errors import LeukoError
 from edge.pipeline import Parts, StopSwitch
 from edge.pipeline.field_work import plan_for
 from edge.scanner.notebook import Notebook
-from edge.scanner.scanner import Scanner, ScanPlan
+from edge.scanner.scan_plan import ScanPlan
+from edge.scanner.scanner import Scanner
 from edge.service.process import set_up_logging
 from edge.service.serve import serve_one_run
 from edge.settings import EdgeSettings, Setup
