@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from edge.published.files import write_published
+from edge.published.published_files import write_published
 from edge.published.lock import LockError
 
 if __name__ == "__main__":
