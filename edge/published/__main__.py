@@ -3,8 +3,8 @@
 import sys
 from pathlib import Path
 
-from edge.published.published_files import write_published
 from edge.published.lock import LockError
+from edge.published.published_files import write_published
 
 if __name__ == "__main__":
     if len(sys.argv) != 2:

@@ -16,7 +16,9 @@ from chaos.chaos_plan import WEIGHTS, ChaosPlan, Fault, plan_of
 from chaos.processes import JOURNAL, NOTEBOOK, context
 from chaos.scans import Scan, perform, scans
 
-SEEDS = list(range(1000, 1020))
+SEEDS = [1008, 1037, 1038, 1078, 1106, 1175, 1260, 1295, 1316, 1378]
+"""Between them every kind of fault at least twice, and a cable in each place."""
+MORE_SEEDS = list(range(1000, 1020))
 Line = dict[str, Any]
 Lines = list[Line]
 
@@ -28,6 +30,16 @@ def performed(tmp_path_factory: pytest.TempPathFactory) -> list[Scan]:
 
 @pytest.mark.timeout(240)
 def test_nothing_is_lost_reordered_or_counted_twice(performed: list[Scan]) -> None:
+    _check_scans(performed)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(240)
+def test_nothing_is_lost_in_more_scans(tmp_path: Path) -> None:
+    _check_scans(list(scans(MORE_SEEDS, tmp_path)))
+
+
+def _check_scans(performed: list[Scan]) -> None:
     assert [f"seed {scan.seed}: {problem}" for scan in performed for problem in scan.account.problems] == []
     for name in ("lost", "invented", "reordered", "twice", "counted_twice"):
         assert sum(getattr(scan.account, name) for scan in performed) == 0, name

@@ -40,8 +40,8 @@ Ask = Callable[[FaultProxy], object]
     "ask",
     [
         pytest.param(lambda cable: None, id="clear"),
-        pytest.param(lambda cable: cable.weather(latency_s=0.01, jitter_s=0.05), id="late, and each chunk by another time"),
-        pytest.param(lambda cable: cable.weather(up_bytes_per_s=400_000.0, down_bytes_per_s=400_000.0), id="slow"),
+        pytest.param(lambda cable: cable.impair(latency_s=0.01, jitter_s=0.05), id="late, and each chunk by another time"),
+        pytest.param(lambda cable: cable.impair(up_bytes_per_s=400_000.0, down_bytes_per_s=400_000.0), id="slow"),
     ],
 )
 def test_every_byte_arrives_and_in_order(cable: tuple[FaultProxy, socket.socket, socket.socket], ask: Ask) -> None:
@@ -59,7 +59,7 @@ def test_a_half_open_connection_takes_and_gives_nothing_one_way_and_later_everyt
     cable: tuple[FaultProxy, socket.socket, socket.socket],
 ) -> None:
     proxy, client, edge = cable
-    proxy.weather(up_stopped=True)
+    proxy.impair(up_stopped=True)
     client.sendall(b"nobody hears this")
     edge.sendall(b"the other way")
     assert received(client, 13) == b"the other way"
@@ -73,7 +73,7 @@ def test_a_half_open_connection_takes_and_gives_nothing_one_way_and_later_everyt
 
 def test_a_slow_reader_is_felt_by_the_sender(cable: tuple[FaultProxy, socket.socket, socket.socket]) -> None:
     proxy, client, edge = cable
-    proxy.weather(down_bytes_per_s=1000.0)
+    proxy.impair(down_bytes_per_s=1000.0)
     edge.settimeout(0.3)
     with pytest.raises(TimeoutError):
         edge.sendall(bytes(64 * 2**20))

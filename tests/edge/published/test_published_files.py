@@ -12,8 +12,8 @@ import pytest
 
 from edge.contracts.base import Wire
 from edge.published.directions import DIRECTIONS
-from edge.published.published_files import published_files, schemas, stale_files, write_published
 from edge.published.lock import LOCK, LockError
+from edge.published.published_files import published_files, schemas, stale_files, write_published
 
 DOCS = Path(__file__).parents[3] / "docs"
 

@@ -171,13 +171,13 @@ def _inject(fault: Fault, sides: _Sides, cable: FaultProxy, draw: random.Random)
         case "cut (FIN)" | "cut (RST)":
             cable.cut(reset=fault.kind == "cut (RST)")
         case "delay":
-            cable.weather(latency_s=fault.latency_s, jitter_s=fault.latency_s)
+            cable.impair(latency_s=fault.latency_s, jitter_s=fault.latency_s)
             sides.later(fault.lasts_s, cable.clear)
         case "slow reader":
-            cable.weather(**{f"{way}_bytes_per_s": fault.bytes_per_s for way in ways})
+            cable.impair(**{f"{way}_bytes_per_s": fault.bytes_per_s for way in ways})
             sides.later(fault.lasts_s, cable.clear)
         case "half-open, healed" | "half-open, cut":
-            cable.weather(**{f"{way}_stopped": True for way in ways})
+            cable.impair(**{f"{way}_stopped": True for way in ways})
             if fault.kind == "half-open, cut":
                 sides.later(fault.lasts_s, lambda: cable.cut(reset=draw.random() < 0.5))
             sides.later(fault.lasts_s, cable.clear)

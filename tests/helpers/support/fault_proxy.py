@@ -19,7 +19,7 @@ _RESET = struct.pack("ii", 1, 0)
 
 
 @dataclass(frozen=True, slots=True)
-class Weather:
+class Impairment:
     """What happens to bytes for now. "up" is from the client to the edge, "down" from the edge to the client.
 
     A stopped direction takes nothing and gives nothing while its connections stay open; 0 bytes a second is no limit.
@@ -33,7 +33,7 @@ class Weather:
     down_bytes_per_s: float = 0.0
 
 
-CLEAR = Weather()
+CLEAR = Impairment()
 
 
 @dataclass(eq=False, slots=True)
@@ -64,7 +64,7 @@ class FaultProxy:
         self._listener = socket.create_server((host, 0))
         self.endpoint = f"tcp://{host}:{self._listener.getsockname()[1]}"
         self.connections = 0
-        self._weather = CLEAR
+        self._impairment = CLEAR
         self._flows: list[_Flow] = []
         self._lock = threading.Lock()
         self._closing = threading.Event()
@@ -78,15 +78,15 @@ class FaultProxy:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def weather(self, **changed: float | bool) -> None:
-        """Change some of the weather; it holds for connections that are there and for new ones."""
+    def impair(self, **changed: float | bool) -> None:
+        """Change some of the impairments; they hold for connections that are there and for new ones."""
         with self._lock:
-            self._weather = replace(self._weather, **changed)  # type: ignore[arg-type]
+            self._impairment = replace(self._impairment, **changed)  # type: ignore[arg-type]
 
     def clear(self) -> None:
         """As if nothing had been; what a stopped direction held back arrives now, late."""
         with self._lock:
-            self._weather = CLEAR
+            self._impairment = CLEAR
 
     def cut(self, *, reset: bool = False) -> int:
         """End every connection on both sides, by RST or by FIN, with what was on its way; returns how many there were."""
@@ -127,13 +127,13 @@ class FaultProxy:
         return readers, writers, wait_s
 
     def _stopped(self, flow: _Flow) -> bool:
-        return self._weather.up_stopped if flow.is_up else self._weather.down_stopped
+        return self._impairment.up_stopped if flow.is_up else self._impairment.down_stopped
 
     def _may_read(self, flow: _Flow) -> bool:
         return not flow.ended and not self._stopped(flow) and flow.queued_bytes < _QUEUE_BYTES
 
     def _per_s(self, flow: _Flow) -> float:
-        return self._weather.up_bytes_per_s if flow.is_up else self._weather.down_bytes_per_s
+        return self._impairment.up_bytes_per_s if flow.is_up else self._impairment.down_bytes_per_s
 
     def _room(self, flow: _Flow) -> bool:
         return not self._per_s(flow) or flow.allowed_bytes >= 1
@@ -181,8 +181,8 @@ class FaultProxy:
         if not data:
             flow.ended = True
             return
-        weather = self._weather
-        late_s = weather.latency_s + weather.jitter_s * self._random.random()
+        now = self._impairment
+        late_s = now.latency_s + now.jitter_s * self._random.random()
         flow.due_s = max(flow.due_s, now_s + late_s)  # TCP never overtakes itself
         flow.queue.append((flow.due_s, data))
         flow.queued_bytes += len(data)
