@@ -16,7 +16,7 @@ def report(
     leuko-train evaluate bundles/tiny --data datasets.yaml --root DIR --json > tiny.json
     leuko-train report tiny.json --out report --root DIR
     """
-    from trainer.reporting.measured_run import load_runs  # noqa: PLC0415 - no other command needs them
+    from trainer.reporting.report_sources import load_runs  # noqa: PLC0415 - no other command needs them
     from trainer.reporting.report_writer import write_report  # noqa: PLC0415
 
     for path in write_report(load_runs(summaries), out, root):

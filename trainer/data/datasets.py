@@ -6,7 +6,6 @@ from pathlib import Path
 from edge.contracts.errors import DataError
 from trainer.data.annotation import Annotation
 from trainer.data.faults import STRICT, Faults, NameTaken
-from trainer.data.files import read_image
 from trainer.data.groups import same_picture
 from trainer.data.readers.class_folders import read_class_folders
 from trainer.data.readers.class_map import load_class_map
@@ -14,6 +13,7 @@ from trainer.data.readers.coco import read_coco
 from trainer.data.readers.description import ClassFoldersDataset, CocoDataset, Dataset, VocDataset, load_description
 from trainer.data.readers.voc import read_voc
 from trainer.data.readers.yolo import read_yolo
+from trainer.data.source_files import read_image
 from trainer.data.split import divide
 from trainer.data.split_plan import parse_plan
 

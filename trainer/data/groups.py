@@ -12,7 +12,7 @@ from PIL import Image as Pillow
 from edge.contracts.errors import DataError
 from trainer.data.annotation import Annotation
 from trainer.data.faults import STRICT, Faults
-from trainer.data.files import read_grey
+from trainer.data.source_files import read_grey
 
 Bits = NDArray[np.bool_]
 

@@ -13,7 +13,7 @@ from edge.contracts.detections import Float32, Image, Int32
 from edge.contracts.errors import DataError
 from trainer.data.annotation import Annotation
 from trainer.data.faults import STRICT, Faults, TooSmall
-from trainer.data.files import read_image
+from trainer.data.source_files import read_image
 
 
 def scaled_size(width_px: int, height_px: int, factor: float) -> tuple[int, int]:

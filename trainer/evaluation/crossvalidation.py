@@ -16,9 +16,9 @@ from edge.contracts.errors import ConfigError, DataError
 from trainer.checkpoint import load_checkpoint
 from trainer.data.annotation import Annotation
 from trainer.data.datasets import load_datasets
-from trainer.data.files import read_image
 from trainer.data.groups import groups_of
 from trainer.data.readers.description import load_description
+from trainer.data.source_files import read_image
 from trainer.data.split import folds_of
 from trainer.evaluation.detect import ImageResult, results_of
 from trainer.evaluation.fold_models import model_of_fold, parse_models

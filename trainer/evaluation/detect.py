@@ -14,7 +14,7 @@ from edge.contracts.detections import Cells, Image, RawDetections
 from edge.engine.base import Engine
 from edge.postprocess import OperatingPoint, postprocess
 from trainer.data.annotation import IGNORE, Annotation
-from trainer.data.files import read_image
+from trainer.data.source_files import read_image
 from trainer.evaluation.average_precision import Judged
 from trainer.evaluation.target import Target
 

@@ -4,10 +4,10 @@ from collections.abc import Collection, Sequence
 
 from edge.contracts.cells import CELLS
 from trainer.evaluation.summary import ClassFigures
+from trainer.reporting.document import Cell, Section, Table
 from trainer.reporting.formatting import FEW, NONE, figure, in_words
-from trainer.reporting.measured_run import MeasuredRun
 from trainer.reporting.reference import Reference
-from trainer.reporting.section import Cell, Section, Table
+from trainer.reporting.report_sources import MeasuredRun
 
 
 def accuracy(runs: Sequence[MeasuredRun], reference: Reference) -> Section:

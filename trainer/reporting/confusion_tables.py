@@ -6,10 +6,10 @@ from statistics import fmean
 
 from edge.contracts.cells import CELLS
 from trainer.evaluation.summary import Confusion
+from trainer.reporting.document import Cell, Section, Table
 from trainer.reporting.formatting import FEW, NONE, figure, in_words, listed
-from trainer.reporting.measured_run import MeasuredRun
 from trainer.reporting.reference import Matrix, Reference
-from trainer.reporting.section import Cell, Section, Table
+from trainer.reporting.report_sources import MeasuredRun
 
 SHORT = {cell.name: cell.abbreviation for cell in CELLS} | {
     "nrbc": "NRBC",

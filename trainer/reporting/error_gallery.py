@@ -9,11 +9,11 @@ from typing import Literal, get_args
 import cv2
 
 from edge.contracts.errors import DataError
-from trainer.data.files import read_image
+from trainer.data.source_files import read_image
 from trainer.evaluation.summary import Miss
+from trainer.reporting.document import Cell, Gallery, Picture, Section, Table
 from trainer.reporting.formatting import NONE, figure, in_words, with_article
-from trainer.reporting.measured_run import MeasuredRun
-from trainer.reporting.section import Cell, Gallery, Picture, Section, Table
+from trainer.reporting.report_sources import MeasuredRun
 
 SURROUNDINGS = 2.0
 """Side of the cut, in longer sides of its box: neighbours show, the cell still fills half of the picture."""

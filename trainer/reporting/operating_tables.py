@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 from trainer.evaluation.summary import ClassFigures, LeukocyteFigures, Subset
+from trainer.reporting.document import Cell, Section, Table
 from trainer.reporting.formatting import FEW, NONE, figure, in_words
-from trainer.reporting.measured_run import MeasuredRun
-from trainer.reporting.section import Cell, Section, Table
+from trainer.reporting.report_sources import MeasuredRun
 
 LIMITS = "Limits are exact binomial ones (Clopper and Pearson 1934), 95 %. An uncertain cell is not found as its class."
 

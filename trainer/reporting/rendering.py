@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from trainer.reporting.section import Cell, Section, Table
+from trainer.reporting.document import Cell, Section, Table
 
 _templates = Environment(
     loader=PackageLoader("trainer.reporting"),

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
+from trainer.reporting.document import Cell, Section, Table
 from trainer.reporting.formatting import NONE, duration, figure, listed
-from trainer.reporting.measured_run import MeasuredRun
 from trainer.reporting.reference import Reference, System
-from trainer.reporting.section import Cell, Section, Table
+from trainer.reporting.report_sources import MeasuredRun
 
 HEAD = (
     "system",

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 from edge.contracts.errors import ConfigError
 from trainer.data.split_plan import parse_plan
+from trainer.reporting.document import Cell, Section, Table
 from trainer.reporting.formatting import listed, unknown, weak
-from trainer.reporting.measured_run import MeasuredRun
 from trainer.reporting.reference import Reference
-from trainer.reporting.section import Cell, Section, Table
+from trainer.reporting.report_sources import MeasuredRun
 
 NOT_KNOWN = "not recorded"
 

@@ -11,12 +11,12 @@ from trainer.data.annotation import IGNORE, SPLITS, Annotation
 from trainer.data.check.cell_sizes import CELL_FACTOR, LEUKOCYTE_UM, cell_sizes, cells_off, sources_off, sources_unlikely
 from trainer.data.datasets import each_once, read_dataset
 from trainer.data.faults import Listed
-from trainer.data.files import read_image
 from trainer.data.groups import Bits, difference_hash, group_names, near_duplicates
 from trainer.data.image_store import require_room
 from trainer.data.provenance import require_origins
 from trainer.data.readers.class_map import LABEL_NAMES
 from trainer.data.readers.description import load_description
+from trainer.data.source_files import read_image
 from trainer.data.split import divide
 from trainer.data.split_plan import parse_plan
 

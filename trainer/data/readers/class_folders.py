@@ -10,10 +10,10 @@ import numpy as np
 from edge.contracts.errors import DataError
 from trainer.data.annotation import SPLITS, Annotation, Split, checked
 from trainer.data.faults import STRICT, Faults
-from trainer.data.files import image_size, images_in, originals, read_image
 from trainer.data.readers.centre_cell import find_centre_cell
 from trainer.data.readers.class_map import ClassMap
 from trainer.data.readers.description import ClassFoldersDataset
+from trainer.data.source_files import image_size, images_in, originals, read_image
 
 
 def divided(names: list[str], shares: dict[Split, float]) -> dict[str, Split]:

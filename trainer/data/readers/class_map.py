@@ -15,7 +15,7 @@ from edge.contracts.errors import DataError
 from edge.contracts.label_lines import SPECIAL_LABELS
 from trainer.data.annotation import IGNORE, UNTYPED_NEUTROPHIL, UNTYPED_WBC
 from trainer.data.faults import UnmappedClass
-from trainer.data.files import read_text
+from trainer.data.source_files import read_text
 
 BACKGROUND = "background"
 SPECIAL = dict(zip(SPECIAL_LABELS, (UNTYPED_WBC, UNTYPED_NEUTROPHIL, IGNORE), strict=True))

@@ -10,9 +10,9 @@ from edge.contracts.base import Wire, parse_json
 from edge.contracts.errors import DataError
 from trainer.data.annotation import IGNORE, SPLITS, Annotation, Box, Split, checked
 from trainer.data.faults import STRICT, Faults
-from trainer.data.files import image_size, originals
 from trainer.data.readers.class_map import ClassMap
 from trainer.data.readers.description import CocoDataset
+from trainer.data.source_files import image_size, originals
 
 Id = int | str
 

@@ -10,7 +10,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from edge.contracts.base import Fraction, Strict, explain
 from edge.contracts.errors import DataError
 from trainer.data.annotation import Split
-from trainer.data.files import read_text
+from trainer.data.source_files import read_text
 
 Scale = Annotated[float, Field(gt=0, le=10)]
 Unannotated = Literal["error", "negative"]

@@ -9,9 +9,9 @@ import numpy as np
 from edge.contracts.errors import DataError
 from trainer.data.annotation import IGNORE, SPLITS, Annotation, Box, Split, checked
 from trainer.data.faults import STRICT, Faults
-from trainer.data.files import image_size, images_in, read_text
 from trainer.data.readers.class_map import ClassMap, read_table, with_types
 from trainer.data.readers.description import VocDataset
+from trainer.data.source_files import image_size, images_in, read_text
 
 Objects = tuple[list[Box], list[int]]
 """Boxes (0-based, exclusive end) and labels."""

@@ -9,9 +9,9 @@ import yaml
 from edge.contracts.errors import DataError
 from trainer.data.annotation import UNTYPED_WBC, Annotation, Box, Split, checked
 from trainer.data.faults import STRICT, Faults
-from trainer.data.files import image_size, images_in, originals, read_text
 from trainer.data.readers.class_map import ClassMap, read_table, with_types
 from trainer.data.readers.description import YoloDataset
+from trainer.data.source_files import image_size, images_in, originals, read_text
 
 FOLDERS: tuple[tuple[Split, str], ...] = (("train", "train"), ("val", "val"), ("val", "valid"), ("test", "test"))
 

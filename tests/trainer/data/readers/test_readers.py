@@ -16,12 +16,12 @@ from edge.contracts.detections import Image
 from edge.contracts.errors import DataError
 from trainer.data.annotation import IGNORE, UNTYPED_WBC, Annotation
 from trainer.data.datasets import load_datasets
-from trainer.data.files import image_size, read_image
 from trainer.data.provenance import data_sha256, describe
 from trainer.data.readers.class_map import load_class_map
 from trainer.data.readers.description import VocDataset, YoloDataset
 from trainer.data.readers.voc import read_voc
 from trainer.data.readers.yolo import read_yolo
+from trainer.data.source_files import image_size, read_image
 
 pytestmark = pytest.mark.timeout(20)
 

@@ -10,11 +10,11 @@ from support.smears import smear, write
 from edge.contracts.errors import DataError
 from trainer.data.annotation import Annotation
 from trainer.data.datasets import load_datasets
-from trainer.data.files import read_image
 from trainer.data.readers.centre_cell import find_centre_cell
 from trainer.data.readers.class_folders import divided, read_class_folders
 from trainer.data.readers.class_map import ClassMap
 from trainer.data.readers.description import ClassFoldersDataset
+from trainer.data.source_files import read_image
 from trainer.recipe import RECIPES
 
 pytestmark = pytest.mark.timeout(60)
