@@ -1,19 +1,26 @@
-"""At the model's own thresholds: recall and precision, cell by cell, with exact limits, and the worst errors."""
+"""At the model's own thresholds, cell by cell: recall, precision and their limits, what is taken for what, the worst errors."""
 
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.stats import binomtest
+from sklearn.metrics import confusion_matrix
 
-from edge.contracts.cells import NAMES
+from edge.contracts.cells import N_CLASSES, NAMES, UNIDENTIFIED
 from trainer.data.annotation import IGNORE, UNTYPED_NEUTROPHIL, UNTYPED_WBC
 from trainer.evaluation.average_precision import FALSE, Floats, Ints, match, optional_labels, pairwise_iou
 from trainer.evaluation.detect import ImageResult
-from trainer.evaluation.summary import MAX_MISSED, Box, Miss
+from trainer.evaluation.summary import MAX_MISSED, Box, Confusion, Miss
 
 IOU = 0.5
+
+UNIDENTIFIED_COLUMN, MISSED_COLUMN = N_CLASSES, N_CLASSES + 1
+COLUMNS = (*NAMES, UNIDENTIFIED, "missed")
+
+UNTYPED = {UNTYPED_WBC: "untyped_wbc", UNTYPED_NEUTROPHIL: "untyped_neutrophil"}
 
 
 def truth_rows(result: ImageResult) -> Ints:
@@ -58,7 +65,49 @@ def exact_limits(hits: int, trials: int) -> tuple[float | None, float | None]:
     return float(limits.low), float(limits.high)
 
 
-UNTYPED = {UNTYPED_WBC: "untyped_wbc", UNTYPED_NEUTROPHIL: "untyped_neutrophil"}
+def shows_one_typed_cell(result: ImageResult) -> bool:
+    """Whether an image belongs to the classification set, as the reference made it: a single cell of known type."""
+    labels = result.annotation.labels[result.annotation.labels != IGNORE]
+    return len(labels) == 1 and int(labels[0]) >= 0
+
+
+def confusion_of(results: Sequence[ImageResult], rows: Sequence[Ints]) -> Confusion:
+    """All typed cells of these images. `rows` are `truth_rows` of each result."""
+    truth, called, likeliest = [], [], []
+    for result, found in zip(results, rows, strict=True):
+        cells = {int(row): k for k, row in enumerate(found) if row >= 0}
+        for row in np.flatnonzero(result.annotation.labels >= 0).tolist():
+            truth.append(int(result.annotation.labels[row]))
+            cell = cells.get(row)
+            best = MISSED_COLUMN if cell is None else int(result.counted.classes[cell])
+            uncertain = cell is not None and not result.counted.identified[cell]
+            likeliest.append(best)
+            called.append(UNIDENTIFIED_COLUMN if uncertain else best)
+    counts = _counts(truth, called)
+    shares = [(line / line.sum()).tolist() if line.any() else None for line in counts]
+    return Confusion(
+        classes=NAMES,
+        columns=COLUMNS,
+        counts=tuple(tuple(line) for line in counts.tolist()),
+        shares=tuple(None if line is None else tuple(line) for line in shares),
+        mean_accuracy=mean_accuracy(counts),
+        mean_accuracy_best_class=mean_accuracy(_counts(truth, likeliest)),
+        n=len(truth),
+    )
+
+
+def mean_accuracy(counts: NDArray[np.int64]) -> float | None:
+    """Mean of the diagonal's shares over rows with truth: of the reference's matrices this gives its 0.9009 and 0.8936."""
+    known = np.flatnonzero(counts.sum(axis=1))
+    return float(np.mean(counts[known, known] / counts[known].sum(axis=1))) if len(known) else None
+
+
+def _counts(truth: list[int], called: list[int]) -> NDArray[np.int64]:
+    """[N_CLASSES, N_CLASSES + 2]."""
+    if not truth:
+        return np.zeros((N_CLASSES, len(COLUMNS)), np.int64)
+    square: NDArray[np.int64] = confusion_matrix(truth, called, labels=range(len(COLUMNS)))
+    return square[:N_CLASSES]
 
 
 def worst_errors(results: Sequence[ImageResult], rows: Sequence[Ints], root: Path | None) -> tuple[Miss, ...]:

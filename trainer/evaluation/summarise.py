@@ -8,8 +8,14 @@ import numpy as np
 from edge.contracts.cells import INDEX, NAMES
 from trainer.evaluation.average_precision import Curve, class_curve, leukocyte_curve, mean_of_known
 from trainer.evaluation.bootstrap import bootstrap
-from trainer.evaluation.cell_verdicts import exact_limits, hits_of_class, truth_rows, worst_errors
-from trainer.evaluation.confusion import confusion_of, shows_one_typed_cell
+from trainer.evaluation.cell_verdicts import (
+    confusion_of,
+    exact_limits,
+    hits_of_class,
+    shows_one_typed_cell,
+    truth_rows,
+    worst_errors,
+)
 from trainer.evaluation.detect import WARM_UP_IMAGES, ImageResult, true_wbc
 from trainer.evaluation.settings import EvaluationSettings
 from trainer.evaluation.subsets import subsets_of

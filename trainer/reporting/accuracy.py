@@ -6,8 +6,7 @@ from edge.contracts.cells import CELLS
 from trainer.evaluation.summary import ClassFigures
 from trainer.reporting.document import Cell, Section, Table
 from trainer.reporting.formatting import FEW, NONE, figure, in_words
-from trainer.reporting.reference import Reference
-from trainer.reporting.report_sources import MeasuredRun
+from trainer.reporting.report_sources import MeasuredRun, Reference
 
 
 def accuracy(runs: Sequence[MeasuredRun], reference: Reference) -> Section:

@@ -8,8 +8,7 @@ from edge.contracts.cells import CELLS
 from trainer.evaluation.summary import Confusion
 from trainer.reporting.document import Cell, Section, Table
 from trainer.reporting.formatting import FEW, NONE, figure, in_words, listed
-from trainer.reporting.reference import Matrix, Reference
-from trainer.reporting.report_sources import MeasuredRun
+from trainer.reporting.report_sources import Matrix, MeasuredRun, Reference
 
 SHORT = {cell.name: cell.abbreviation for cell in CELLS} | {
     "nrbc": "NRBC",

@@ -8,11 +8,9 @@ from markupsafe import Markup
 
 from edge.contracts.cells import CELLS
 from trainer.evaluation.summary import ClassFigures, CurvePoints
-from trainer.reporting.document import Cell, Section, Table
+from trainer.reporting.document import Cell, Section, Table, drawing
 from trainer.reporting.formatting import FEW, figure, in_words, listed, unknown
-from trainer.reporting.reference import Reference
-from trainer.reporting.rendering import drawing
-from trainer.reporting.report_sources import MeasuredRun
+from trainer.reporting.report_sources import MeasuredRun, Reference
 
 LEFT, TOP, SIDE = 26.0, 34.0, 160.0
 """Where the unit square lies in the drawing, in its own units."""

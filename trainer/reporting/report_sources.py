@@ -1,12 +1,12 @@
-"""The summaries a report is made from, each with a name of its own."""
+"""What a report is made from: summaries, each with a name of its own, and the reference's own figures (Wang et al. 2019)."""
 
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge.contracts.base import parse_json
-from edge.contracts.errors import DataError
+from edge.contracts.base import Fraction, Strict, parse_json
+from edge.contracts.errors import ConfigError, DataError
 from trainer.evaluation.summary import Confusion, Summary
 
 
@@ -75,3 +75,50 @@ def _name(path: Path, summary: Summary) -> str:
     if not models:
         return path.stem
     return models[0] if len(summary.models) == 1 else f"{models[0]} ({len(summary.models)} folds)"
+
+
+REFERENCE_FILE = Path(__file__).parent / "wang2019.json"
+
+
+class System(Strict):
+    """One column of its Table 1 and row of its Table 2. `ap` is in the order of `Reference.classes`."""
+
+    name: str
+    map: Fraction
+    training_hours: float
+    inference_ms: float
+    ap: tuple[Fraction, ...]
+
+
+class Matrix(Strict):
+    """One panel of its Fig. 8: rows are true classes, columns called ones, each row a share of 1."""
+
+    name: str
+    mean_accuracy: Fraction
+    rows: tuple[tuple[Fraction, ...], ...]
+
+
+class Abnormal(Strict):
+    """Its Fig. 10: mean AP over the classes that healthy blood hardly shows, by system."""
+
+    classes: tuple[str, ...]
+    mean_ap: dict[str, Fraction]
+
+
+class Reference(Strict):
+    """What the report sets beside its own figures. Images are counts of its test sets."""
+
+    source: str
+    short: str
+    gpu: str
+    test_images: int
+    cell_images: int
+    classes: tuple[str, ...]
+    systems: tuple[System, ...]
+    confusion: tuple[Matrix, ...]
+    abnormal: Abnormal
+
+
+def load_reference() -> Reference:
+    """The figures that come with the package."""
+    return parse_json(Reference, REFERENCE_FILE.read_bytes(), REFERENCE_FILE.name, ConfigError)

@@ -6,14 +6,12 @@ from pathlib import Path
 from edge.contracts.errors import ConfigError
 from trainer.reporting.accuracy import accuracy
 from trainer.reporting.confusion_tables import confusion
-from trainer.reporting.document import Section
+from trainer.reporting.document import Section, html_page, markdown
 from trainer.reporting.error_gallery import worst_errors_section
 from trainer.reporting.formatting import listed
 from trainer.reporting.operating_tables import leukocytes, operating, subsets
 from trainer.reporting.precision_drawings import abnormal, curves
-from trainer.reporting.reference import load_reference
-from trainer.reporting.rendering import html_page, markdown
-from trainer.reporting.report_sources import MeasuredRun
+from trainer.reporting.report_sources import MeasuredRun, load_reference
 from trainer.reporting.speed import speed
 from trainer.reporting.what_was_measured import what_was_measured
 

@@ -4,8 +4,7 @@ from collections.abc import Sequence
 
 from trainer.reporting.document import Cell, Section, Table
 from trainer.reporting.formatting import NONE, duration, figure, listed
-from trainer.reporting.reference import Reference, System
-from trainer.reporting.report_sources import MeasuredRun
+from trainer.reporting.report_sources import MeasuredRun, Reference, System
 
 HEAD = (
     "system",

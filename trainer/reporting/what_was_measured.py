@@ -6,8 +6,7 @@ from edge.contracts.errors import ConfigError
 from trainer.data.split_plan import parse_plan
 from trainer.reporting.document import Cell, Section, Table
 from trainer.reporting.formatting import listed, unknown, weak
-from trainer.reporting.reference import Reference
-from trainer.reporting.report_sources import MeasuredRun
+from trainer.reporting.report_sources import MeasuredRun, Reference
 
 NOT_KNOWN = "not recorded"
 

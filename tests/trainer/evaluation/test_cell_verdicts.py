@@ -8,8 +8,16 @@ from support.evaluated import FAR, A, B, Box, Found, result
 
 from edge.contracts.cells import INDEX, N_CLASSES, UNIDENTIFIED
 from trainer.data.annotation import IGNORE, UNTYPED_NEUTROPHIL, UNTYPED_WBC
-from trainer.evaluation.cell_verdicts import exact_limits, hits_of_class, truth_rows, worst_errors
-from trainer.evaluation.confusion import MISSED_COLUMN, confusion_of, mean_accuracy, shows_one_typed_cell
+from trainer.evaluation.cell_verdicts import (
+    MISSED_COLUMN,
+    confusion_of,
+    exact_limits,
+    hits_of_class,
+    mean_accuracy,
+    shows_one_typed_cell,
+    truth_rows,
+    worst_errors,
+)
 from trainer.evaluation.detect import ImageResult
 
 LYM, MON, NRBC = INDEX["lymphocyte"], INDEX["monocyte"], INDEX["nrbc"]

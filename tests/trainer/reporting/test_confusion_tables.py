@@ -10,8 +10,7 @@ from edge.contracts.base import parse_json
 from edge.contracts.errors import DataError
 from trainer.evaluation.summary import Summary
 from trainer.reporting.confusion_tables import _tinted, mean_accuracy
-from trainer.reporting.reference import load_reference
-from trainer.reporting.report_sources import MeasuredRun
+from trainer.reporting.report_sources import MeasuredRun, load_reference
 
 COLUMNS = ["lymphocyte", "monocyte", "smudge", "unidentified", "missed"]
 COUNTS = {"lymphocyte": [9, 1, 0, 0, 0], "monocyte": [1, 6, 0, 2, 1], "smudge": [0, 0, 2, 0, 2]}

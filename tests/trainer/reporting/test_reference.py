@@ -5,7 +5,7 @@ from statistics import fmean
 import pytest
 
 from edge.contracts.cells import NAMES
-from trainer.reporting.reference import load_reference
+from trainer.reporting.report_sources import load_reference
 
 REFERENCE = load_reference()
 SYSTEMS = {system.name: system for system in REFERENCE.systems}

@@ -17,8 +17,7 @@ from edge.contracts.cells import NAMES
 from edge.contracts.errors import ConfigError, DataError
 from trainer.commands.report import report
 from trainer.reporting.formatting import in_words
-from trainer.reporting.reference import load_reference
-from trainer.reporting.report_sources import load_runs
+from trainer.reporting.report_sources import load_reference, load_runs
 from trainer.reporting.report_writer import write_report
 
 app = Typer()

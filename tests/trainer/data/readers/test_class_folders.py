@@ -10,8 +10,7 @@ from support.smears import smear, write
 from edge.contracts.errors import DataError
 from trainer.data.annotation import Annotation
 from trainer.data.datasets import load_datasets
-from trainer.data.readers.centre_cell import find_centre_cell
-from trainer.data.readers.class_folders import divided, read_class_folders
+from trainer.data.readers.class_folders import divided, find_centre_cell, read_class_folders
 from trainer.data.readers.class_map import ClassMap
 from trainer.data.readers.description import ClassFoldersDataset
 from trainer.data.source_files import read_image
