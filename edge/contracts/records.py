@@ -9,6 +9,7 @@ from typing import Literal
 from pydantic import Field
 
 from edge.contracts.base import Count, Fraction, Int64, Sha256, Wire
+from edge.contracts.choices import Policy
 
 
 class FieldStatus(str, Enum):
@@ -155,7 +156,7 @@ class RunStart(_Record):
     slide_id: str | None = None
     sample_id: str | None = None
     continues_run_id: str | None = None
-    policy: Literal["lossless", "latest"]
+    policy: Policy
     diagnostic: bool = Field(
         description="false when the policy may drop fields, weights are untrained or the engine has not passed its parity gate"
     )

@@ -30,7 +30,7 @@ from edge.stream.codec import encode
 
 OLDER_LOCKS = "schemas/v*.lock.json"
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
-FILES: dict[str, type[BaseModel]] = {
+_MODELS_OF_FILES: dict[str, type[BaseModel]] = {
     "bundle": BundleManifest,
     "engine": EngineManifest,
     "parity": ParityReport,
@@ -81,7 +81,7 @@ def schemas() -> dict[str, dict[str, Any]]:
         for message in [direction, *direction.get("$defs", {}).values()]:
             if "const" in message.get("properties", {}).get("type", {}):
                 message["required"] = ["type", *message.get("required", [])]
-    for name, model in FILES.items():
+    for name, model in _MODELS_OF_FILES.items():
         described[name] = model.model_json_schema(mode="validation")
     # The shipped bundle lies inside the installed package, so this default is a path of the machine that generates.
     described["settings"]["properties"]["bundle"].pop("default")

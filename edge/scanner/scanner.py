@@ -19,12 +19,11 @@ from edge.stream.client import Controller, refusal
 from edge.stream.curve_keys import ClientKeys
 from edge.stream.settings import ClientSettings
 
+Mishap = Literal["disconnect", "stall", "restart"]
+
 _IDLE_S = 0.02
 _REPEATED = {"lost", "timeout", "skipped"}
 """Fields of an interrupted run that are exposed again in the next one."""
-
-
-Mishap = Literal["disconnect", "stall", "restart"]
 
 
 class Scanner:
@@ -49,7 +48,7 @@ class Scanner:
         self._client_id = client_id
         self._keys = keys
         self._on_record = on_record
-        self._drawn = _Mishaps(plan)
+        self._chance = _MishapChance(plan)
         often_s = min(1.0, plan.dead_after_s / 5)
         self._settings = ClientSettings(
             window=plan.window,
@@ -178,7 +177,7 @@ class Scanner:
                 self._stopped = True
 
     def _perhaps_fail(self, run: ScannedRun) -> ScannedRun:
-        mishap = self._drawn.next()
+        mishap = self._chance.draw()
         if mishap is None:
             return run
         self.mishaps[mishap] += 1
@@ -228,14 +227,14 @@ class Scanner:
             self._controller = None
 
 
-class _Mishaps:
+class _MishapChance:
     """Decides at every step whether something goes wrong."""
 
     def __init__(self, plan: ScanPlan) -> None:
         self._plan = plan
         self._random = random.Random(plan.seed)
 
-    def next(self) -> Mishap | None:
+    def draw(self) -> Mishap | None:
         """The mishap of this step, if any."""
         chances: tuple[tuple[Mishap, float], ...] = (
             ("disconnect", self._plan.disconnect_every),
