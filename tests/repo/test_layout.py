@@ -3,11 +3,13 @@
 import importlib.metadata
 import re
 import subprocess
+from collections import defaultdict
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[2]
+ROOMS = ("edge", "builder", "trainer", "calib")
 
 
 def _tracked(*patterns: str) -> list[Path]:
@@ -20,6 +22,52 @@ def _tracked(*patterns: str) -> list[Path]:
 def test_no_python_file_is_over_400_lines() -> None:
     long = {path.name: n for path in _tracked("*.py") if (n := len(path.read_text().splitlines())) > 400}
     assert not long, "split them: each file has one reason to exist"
+
+
+SAME_KIND = {
+    "__init__.py": "a package's face",
+    "__main__.py": "a package as a program",
+    "cli.py": "the command of a room",
+    "base.py": "the interface of a room",
+    "settings.py": "what a room can be told",
+    "device.py": "a camera through one driver",
+    "library.py": "how that driver's library is loaded, and which cameras it finds",
+}
+"""File names that several rooms have, because the files are one kind of thing; any other name leads to one file."""
+
+
+def test_a_file_name_leads_to_one_file() -> None:
+    paths = defaultdict(list)
+    for path in _tracked(*(f"{room}/*.py" for room in ROOMS)):
+        if path.name not in SAME_KIND and path.parent.name != "commands":
+            paths[path.name].append(str(path.relative_to(ROOT)))
+    assert {name: found for name, found in paths.items() if len(found) > 1} == {}
+
+
+SHORT = {
+    "cli.py": "a room's command, which only lists its commands",
+    "__main__.py": "a package as a program",
+}
+"""Files under 30 lines and why they stand alone, beside a package's `__init__.py` and a command."""
+
+
+def test_no_file_is_too_short_to_be_worth_opening() -> None:
+    short = [
+        str(path.relative_to(ROOT))
+        for path in _tracked(*(f"{room}/*.py" for room in ROOMS))
+        if len(path.read_text().splitlines()) < 30 and path.parent.name != "commands"
+        if path.name not in SHORT and path.name != "__init__.py" and str(path.relative_to(ROOT)) not in SHORT
+    ]
+    assert short == [], "merge them with what they are read together with, or say why they stand alone"
+
+
+def test_every_file_that_the_architecture_names_is_there() -> None:
+    pages = [ROOT / "docs" / "architecture.md", *_tracked("docs/decisions/*.md"), ROOT / "README.md"]
+    named = {
+        path for page in pages for path in re.findall(r"`((?:edge|builder|trainer|calib|tests)/[\w/.-]+)`", page.read_text())
+    }
+    assert named
+    assert [path for path in sorted(named) if not (ROOT / path).exists()] == []
 
 
 def test_every_link_inside_the_documentation_leads_somewhere() -> None:
