@@ -23,7 +23,8 @@ from edge.camera.industrial.features import Features, capabilities, configure, r
 from edge.contracts.detections import Image
 from edge.contracts.errors import SourceError, first_line
 
-_RETRY_S = 0.5
+RETRY_S = 0.5
+"""A camera that cannot be opened is tried again after so long."""
 _Buffer = TypeVar("_Buffer")
 
 
@@ -179,7 +180,7 @@ class GenicamDevice(ABC):
                 reason = str(problem)
             if time.monotonic() > deadline_s:
                 raise SourceError(self._cannot_open(open_s, reason))
-            time.sleep(_RETRY_S)
+            time.sleep(RETRY_S)
 
 
 def short_of_bytes(n: int | None, needed: int) -> str:

@@ -42,56 +42,56 @@ class Matching:
         self._tell = tell
         self._clock = clock
         self.ready: deque[Frame] = deque()
-        self._flying: deque[tuple[Trigger, int]] = deque()
+        self._under_way: deque[tuple[Trigger, int]] = deque()
         self._free_index = 0
         self._unconfirmed: tuple[int, int] | None = None
         """first and last field that were matched since frames and triggers were certainly as many"""
         self._active_ns = 0
-        self._fell_ns: int | None = None
+        self._out_of_step_ns: int | None = None
         """since when triggers and frames are out of step"""
         self._told_ns = 0
         self._unbelieved = 0
 
     @property
     def in_step(self) -> bool:
-        return self._fell_ns is None
+        return self._out_of_step_ns is None
 
     @property
     def is_certain(self) -> bool:
         """With nothing under way and a quiet line there were as many frames as triggers; a frame too many would have come."""
-        quiet = not self._flying and self._clock() - self._active_ns > self._quiet_ns
+        quiet = not self._under_way and self._clock() - self._active_ns > self._quiet_ns
         return self._unconfirmed is None or (quiet and self.in_step)
 
     def begin(self) -> None:
         """A run begins."""
         self.ready.clear()
-        self._flying.clear()
-        self._free_index, self._unconfirmed, self._fell_ns, self._unbelieved = 0, None, None, 0
+        self._under_way.clear()
+        self._free_index, self._unconfirmed, self._out_of_step_ns, self._unbelieved = 0, None, None, 0
 
     def expect(self, trigger: Trigger) -> None:
         """The next exposure that nobody waits for yet is this trigger's."""
         self._confirm()
-        self._flying.append((trigger, self._clock()))
+        self._under_way.append((trigger, self._clock()))
         if not self.in_step:
             self.lose_all(OUT_OF_STEP)
 
     def waits_for(self, trigger_id: str) -> bool:
         """Whether this trigger has neither a frame nor a loss."""
-        return any(trigger.trigger_id == trigger_id for trigger, _ in self._flying)
+        return any(trigger.trigger_id == trigger_id for trigger, _ in self._under_way)
 
     def give_up(self, trigger_id: str) -> None:
         """Its frame has not come in time, and must not be taken for another trigger's when it comes all the same."""
-        self._flying = deque(each for each in self._flying if each[0].trigger_id != trigger_id)
+        self._under_way = deque(each for each in self._under_way if each[0].trigger_id != trigger_id)
         self.fall_out_of_step(f"trigger {trigger_id} had no frame")
 
     def fall_out_of_step(self, why: str) -> None:
         """From here on nothing is believed until the camera is quiet."""
-        others, suspect = len(self._flying), self._unconfirmed
+        others, suspect = len(self._under_way), self._unconfirmed
         self.lose_all(OUT_OF_STEP)
         self._unconfirmed, self._active_ns = None, self._clock()
         if not self.in_step:
             return
-        self._fell_ns = self._told_ns = self._active_ns
+        self._out_of_step_ns = self._told_ns = self._active_ns
         self._unbelieved = 0
         fields = f" Fields {suspect[0]} to {suspect[1]} may each show a neighbour." if suspect else ""
         text = (
@@ -104,17 +104,17 @@ class Matching:
         """Whether a line out of step has been quiet for long enough, so that the acquisition may begin anew and be believed."""
         return not self.in_step and self._clock() - self._active_ns > self._quiet_ns
 
-    def settle(self) -> None:
+    def regained_step(self) -> None:
         """It has begun anew."""
-        self._fell_ns, self._active_ns = None, self._clock()
+        self._out_of_step_ns, self._active_ns = None, self._clock()
         text = f"triggers and frames are in step again; {self._unbelieved} frames in between belong to nobody and were dropped."
         self._tell(SourceNote("in_step", text))
 
     def is_hopeless(self, limit_s: float) -> str:
         """Why a line that never becomes quiet is given up; empty while it is not, and then said from time to time."""
-        if self._fell_ns is None:
+        if self._out_of_step_ns is None:
             return ""
-        now_ns, for_s = self._clock(), (self._clock() - self._fell_ns) / 1e9
+        now_ns, for_s = self._clock(), (self._clock() - self._out_of_step_ns) / 1e9
         text = f"it has not been quiet for {self._quiet_ns / 1e9:g} s since {for_s:.0f} s"
         if for_s > max(limit_s, _PATIENCE * self._quiet_ns / 1e9):
             return f"{text}; look for noise or a bouncing contact on its trigger line."
@@ -123,7 +123,7 @@ class Matching:
             self._tell(SourceNote("out_of_step", f"{text}, and no trigger is allowed until it is.", "warning"))
         return ""
 
-    def doubt(self) -> None:
+    def require_quiet(self) -> None:
         """The camera is away, pulses of a line go on, and it may hold a trigger from before: it must be quiet first."""
         if self._is_free:
             return
@@ -133,7 +133,7 @@ class Matching:
             self._tell(SourceNote("unconfirmed_fields", text, "warning"))
         self._active_ns = self._clock()
         self._unconfirmed, self._unbelieved = None, 0
-        self._fell_ns = self._told_ns = self._active_ns
+        self._out_of_step_ns = self._told_ns = self._active_ns
 
     def take(self, grabbed: Grabbed, frame_id: int | None, skipped: int) -> None:
         """The next frame; `skipped` exposures before it never came by the camera's counter."""
@@ -144,9 +144,9 @@ class Matching:
         if self._is_free:
             for missing in range((frame_id or 0) - skipped, frame_id or 0):
                 self._end_next("lost", missing, None, "the camera counted this frame and it never came.")
-        elif self._flying and not self._is_early(grabbed):
-            if skipped + 1 > len(self._flying):
-                self.fall_out_of_step(f"the camera has exposed {skipped + 1} times for {len(self._flying)} triggers")
+        elif self._under_way and not self._is_early(grabbed):
+            if skipped + 1 > len(self._under_way):
+                self.fall_out_of_step(f"the camera has exposed {skipped + 1} times for {len(self._under_way)} triggers")
                 return
             for missing in range((frame_id or 0) - skipped, frame_id or 0):
                 self._end_next("lost", missing, None, "the camera counted this frame and it never came.")
@@ -158,13 +158,13 @@ class Matching:
     def lose_all(self, why: str) -> None:
         """Every trigger under way ends without a frame."""
         now_ns = self._clock()
-        for trigger, fired_ns in self._flying:
+        for trigger, fired_ns in self._under_way:
             self.ready.append(
                 Frame(
                     trigger.trigger_id, trigger.field_index, "lost", None, self._um_per_px, fired_ns, now_ns, detail=f"{why}."
                 )
             )
-        self._flying.clear()
+        self._under_way.clear()
 
     def _confirm(self) -> None:
         """Something stirs on the line; before that it was perhaps quiet for long enough to know that all is well."""
@@ -177,14 +177,14 @@ class Matching:
         if self._unconfirmed is not None:
             self.fall_out_of_step(f"frame {frame_id} came and no trigger was waiting for one")
         else:
-            self._nobody_s(grabbed, frame_id)
+            self._unannounced(grabbed, frame_id)
 
     def _is_early(self, grabbed: Grabbed) -> bool:
         """Whether it arrived before its trigger was accepted, hence before any pulse of it; or before the edge has fired it."""
-        arrived_ns, (trigger, fired_ns) = grabbed.arrived_ns(), self._flying[0]
+        arrived_ns, (trigger, fired_ns) = grabbed.arrived_ns(), self._under_way[0]
         return arrived_ns is not None and arrived_ns < (trigger.accepted_ns if self._is_line else fired_ns)
 
-    def _nobody_s(self, grabbed: Grabbed, frame_id: int | None) -> None:
+    def _unannounced(self, grabbed: Grabbed, frame_id: int | None) -> None:
         """Whoever reads says that nobody has announced it."""
         status: FrameStatus = "incomplete" if grabbed.fault else "ok"
         self.ready.append(self._frame(Trigger("", 0, None), self._clock(), status, frame_id, grabbed, grabbed.fault))
@@ -195,7 +195,7 @@ class Matching:
             trigger, fired_ns = Trigger(f"frame-{self._free_index}", self._free_index, None), self._clock()
             self._free_index += 1
         else:
-            trigger, fired_ns = self._flying.popleft()
+            trigger, fired_ns = self._under_way.popleft()
             first = self._unconfirmed[0] if self._unconfirmed else trigger.field_index
             self._unconfirmed = first, trigger.field_index
         self.ready.append(self._frame(trigger, fired_ns, status, frame_id, grabbed, detail))

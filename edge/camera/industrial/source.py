@@ -52,19 +52,19 @@ class CameraSource(SourceBase):
             capabilities=self._device.capabilities,
         )
         self._matching = Matching(uri, um_per_px, trigger, genicam.format if genicam else "BGR8", options.quiet_s, self._note)
-        self._look: Callable[[], None] = lambda: None
+        self._before_matching: Callable[[], None] = lambda: None
         self._ids = FrameIds()
         self._watchdog = Watchdog(options.silent_s)
         self._search = Search(options.lost_s)
         self._attempt: Attempt | None = None
         self._lost_in_silence = False
         self._closers: list[threading.Thread] = []
-        self._checked_s = self._told_s = time.monotonic()
+        self._checked_s = self._noted_s = time.monotonic()
         self._began_ns = 0
-        self._old = False
+        self._frames_are_old = False
         self._good_frames = 0
         self._closing = threading.Event()
-        self._of_former: Counter[str] = Counter()
+        self._former_counts: Counter[str] = Counter()
         self._before_run: Counter[str] = Counter()
 
     @property
@@ -87,7 +87,7 @@ class CameraSource(SourceBase):
         return self._matching.is_certain
 
     def look_before_matching(self, look: Callable[[], None]) -> None:
-        self._look = look
+        self._before_matching = look
 
     def start(self) -> None:
         """Drop what the driver holds: a camera that paces itself has exposed all the time, and not for this run."""
@@ -125,7 +125,7 @@ class CameraSource(SourceBase):
             if not ready:
                 self._advance(self._device, timeout_s)
         elif not ready or not self._search.is_over():
-            self._look_for_it(0.0 if ready else timeout_s)
+            self._go_on_searching(0.0 if ready else timeout_s)
         if ready:
             return self._count(ready.popleft())
         raise SourceTimeout(f"{self._name} gave no frame within {timeout_s:g} s.")
@@ -142,20 +142,20 @@ class CameraSource(SourceBase):
         if self._attempt is not None:
             self._attempt.abandon()
         if self._device is not None:
-            self._let_go(self._device)
+            self._close_aside(self._device)
         for closer in self._closers:
             closer.join(_CLOSING_S)
 
-    def _let_go(self, device: CameraDevice) -> None:
+    def _close_aside(self, device: CameraDevice) -> None:
         """In a thread of its own: a camera that no longer answers takes its driver ten seconds and more."""
         for name, n in self._counts_of(device).items():
-            self._of_former[name] += n
+            self._former_counts[name] += n
         self._device = None
         self._closers.append(threading.Thread(target=device.close, name="camera-close", daemon=True))
         self._closers[-1].start()
 
     def _driver_counts(self) -> Counter[str]:
-        total = Counter(self._of_former)
+        total = Counter(self._former_counts)
         if self._device is not None:
             for name, n in self._counts_of(self._device).items():
                 total[name] += n  # zeros included: "none" is not "not counted"
@@ -186,7 +186,7 @@ class CameraSource(SourceBase):
         try:
             grabbed = device.grab(timeout_s)
             if grabbed is not None:
-                self._look()
+                self._before_matching()
                 self._take(grabbed, device.counts_exposures)
                 return
             if min(self._watchdog.silent_for_s(), time.monotonic() - self._checked_s) > CHECK_EVERY_S:
@@ -205,7 +205,7 @@ class CameraSource(SourceBase):
         if self._matching.is_quiet():  # judged when the driver has nothing more: it was the line that was quiet, not the reader
             self._restart()
             if self._device is not None:
-                self._matching.settle()
+                self._matching.regained_step()
         elif why := self._matching.is_hopeless(self._options.lost_s):
             raise CameraLost(f"{self._name}: {why}")
 
@@ -236,10 +236,10 @@ class CameraSource(SourceBase):
     def _judge_age(self, grabbed: Grabbed) -> None:
         """Say it once when frames begin to be old, and once when they no longer are."""
         age_ms, limit_ms = grabbed.age_ms, self._options.max_age_ms
-        if age_ms is None or (age_ms > limit_ms) == self._old:
+        if age_ms is None or (age_ms > limit_ms) == self._frames_are_old:
             return
-        self._old = age_ms > limit_ms
-        if self._old:
+        self._frames_are_old = age_ms > limit_ms
+        if self._frames_are_old:
             text = f"frames are {age_ms:.0f} ms old when they are read (limit {limit_ms:g} ms): they wait in the driver."
             self._notes.append(SourceNote("frames_old", text, "warning"))
         else:
@@ -253,12 +253,12 @@ class CameraSource(SourceBase):
         self._notes.append(SourceNote("camera_lost", text, "warning"))
         self._search.begin(why, self._watchdog.silent_for_s() if silent else 0.0)
         self._lost_in_silence, self._good_frames = silent, 0
-        self._let_go(self._device)
+        self._close_aside(self._device)
         self._matching.lose_all("the camera was lost")
-        self._matching.doubt()
-        self._told_s = time.monotonic()
+        self._matching.require_quiet()
+        self._noted_s = time.monotonic()
 
-    def _look_for_it(self, wait_s: float) -> None:
+    def _go_on_searching(self, wait_s: float) -> None:
         """Not in a hurry, because a scanner must not lose a slide to a loose plug in a second; and without end only by wish."""
         over = self._search.is_over()
         if self._attempt is not None:
@@ -266,31 +266,31 @@ class CameraSource(SourceBase):
                 device = self._attempt.result(0.0 if over else wait_s)
             except SourceError as problem:
                 self._attempt = None
-                self._say_missing(self._search.failed(str(problem)))
+                self._note_missing(self._search.failed(str(problem)))
                 return
             if device is not None:
                 self._attempt = None
-                self._come_back(device)
+                self._take_back(device)
                 return
         if over:
             raise CameraLost(
                 f"{self._name} was lost ({self._search.why}) and did not come back within {self._options.lost_s:g} s; check it."
             )
         if self._attempt is not None:
-            if time.monotonic() - self._told_s > LONGEST_SILENCE_S:
+            if time.monotonic() - self._noted_s > LONGEST_SILENCE_S:
                 for_s = self._search.lost_for_s()
-                self._say_missing(f"{self._name} has not answered for {for_s:.0f} s and is still looked for.")
+                self._note_missing(f"{self._name} has not answered for {for_s:.0f} s and is still looked for.")
         elif self._search.is_due():
             self._closers = [closer for closer in self._closers if closer.is_alive()]
             self._attempt = Attempt(self._open, self._closers)
         else:
             self._closing.wait(min(wait_s, self._search.due_in_s()))
 
-    def _say_missing(self, text: str) -> None:
-        self._told_s = time.monotonic()
+    def _note_missing(self, text: str) -> None:
+        self._noted_s = time.monotonic()
         self._notes.append(SourceNote("camera_missing", text, "warning"))
 
-    def _come_back(self, device: CameraDevice) -> None:
+    def _take_back(self, device: CameraDevice) -> None:
         now = {name: str(value) for name, value in device.settings.items()}
         changed = [f"{name} {was} -> {now.get(name)}" for name, was in self._info.camera.items() if now.get(name) != was]
         if any(now.get(name) != self._info.camera.get(name) for name in ("width", "height", "serial")):
@@ -298,7 +298,7 @@ class CameraSource(SourceBase):
             raise CameraLost(f"{self._name} came back as another one ({'; '.join(changed)}); start a new run.")
         self._device = device
         self._begin_anew()
-        self._matching.doubt()
+        self._matching.require_quiet()
         text = f"{self._name} is back after {self._search.opened():.1f} s."
         if changed:
             text += f" It is set differently now ({'; '.join(changed)}): give these options in the source."

@@ -11,7 +11,7 @@ from support.tiny_bundle import blob_field, write_tiny_bundle
 from edge.bench.substitutes import MemorySource
 from edge.camera.uri import open_source
 from edge.contracts.detections import Image
-from edge.pipeline.parts import engine_for, run_fields
+from edge.pipeline import engine_for, run_fields
 from edge.settings import SHIPPED_BUNDLE
 from edge.settings.resolution import resolve
 

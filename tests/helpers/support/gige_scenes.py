@@ -1,6 +1,11 @@
-"""Scenes with a fake GigE Vision camera, each in a network namespace of its own; a scene prints what it saw as JSON."""
+"""Scenes with a fake GigE Vision camera in a network namespace; a scene prints what it saw as JSON.
+
+Usage: python -m support.gige_scenes SCENE ARGUMENT...; without arguments it takes scenes as lines of its standard input, each a
+JSON list, and plays each in a process forked for it, so that no scene finds what another has left and none waits for imports.
+"""
 
 import json
+import os
 import signal
 import sqlite3
 import subprocess
@@ -138,10 +143,12 @@ def free_running(n: str) -> dict[str, Any]:
 
 ENDPOINT = "tcp://127.0.0.1:5570"
 SIZE = "width=732,height=574"
+BRIEF = "exposure_us=1000"
+"""As much as these scenes need: the fake camera exposes for so long, and shows the same however long that is."""
 
 
 def start_edge(folder: str, bundle: Path, *more: str) -> "subprocess.Popen[str]":
-    source = f"aravis:127.0.0.1,trigger=software,{SIZE},lost_s=60"
+    source = f"aravis:127.0.0.1,trigger=software,{SIZE},{BRIEF},lost_s=60"
     command = [*EDGE, "run", "--source", source, "--um-per-px", "0.13", "--bundle", str(bundle), "--bind", ENDPOINT]
     return subprocess.Popen([*command, "--journal", f"{folder}/journal.sqlite", *more], text=True)
 
@@ -168,11 +175,11 @@ def whole_edge(n: str, fields: str) -> dict[str, Any]:
         np.save(f"{folder}/images.npy", images[..., ::-1])
         with running_camera("--images", f"{folder}/images.npy"):
             edge = start_edge(folder, bundle)
-            scanner = scanning("--fields", n, "--disconnect-every", "60")
+            scanner = scanning("--fields", n, "--disconnect-every", "30")
+            there = what_is_there(images, bundle)
             out, _ = scanner.communicate()
             code = edge.wait(20)
         records = records_in(folder)[0]
-        there = what_is_there(images, bundle)
     expected = sum((there[index % len(there)] for index in range(int(n))), Counter())
     counted = [record for record in records if record["type"] == "field" and record["counted"]]
     wrong = [
@@ -205,11 +212,11 @@ def hard_day(n: str) -> dict[str, Any]:
         bundle, _ = blob_fields(Path(folder))
         camera, edge = start_camera(), start_edge(folder, bundle)
         scanner = scanning("--fields", n, "--rate", "40", "--notebook", f"{folder}/notebook", "--patience-s", "60")
-        wait_for_fields(folder, 30)
+        wait_for_fields(folder, 20)
         end(camera)
         camera = start_camera()
         wait_for_event(folder, "camera_back")
-        wait_for_fields(folder, 30)
+        wait_for_fields(folder, 20)
         end(edge)
         edge = start_edge(folder, bundle)
         out, _ = scanner.communicate()
@@ -221,14 +228,16 @@ def hard_day(n: str) -> dict[str, Any]:
     return {"codes": [code, scanner.returncode], "events": events, "statuses": statuses, **json.loads(out)}
 
 
-def frozen_camera(n: str, seconds: str) -> dict[str, Any]:
+def frozen_camera(n: str, seconds: str, source_timeout_s: str) -> dict[str, Any]:
     """A link that is cut for some seconds: nothing answers, and no error comes back either."""
     from support.camera_fields import blob_fields
 
     with tempfile.TemporaryDirectory() as folder:
         bundle, _ = blob_fields(Path(folder))
+        settings = Path(folder) / "settings.yaml"
+        settings.write_text(f"source_timeout_s: {source_timeout_s}\n")
         with running_camera() as camera:
-            edge = start_edge(folder, bundle)
+            edge = start_edge(folder, bundle, "--config", str(settings))
             scanner = scanning("--fields", n, "--rate", "20", "--patience-s", "60")
             wait_for_fields(folder, 20)
             camera.send_signal(signal.SIGSTOP)
@@ -318,5 +327,24 @@ def one_camera() -> dict[str, Any]:
     return {"codes": [done.returncode for done in said], "free": json.loads(said[0].stdout), "triggered": said[1].stdout}
 
 
+def play_all() -> None:
+    """Answers each line with one line. What a scene and its processes print besides goes to standard error."""
+    answers = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)
+    for line in sys.stdin:
+        child = os.fork()
+        if not child:
+            os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+            scene, *arguments = json.loads(line)
+            answers.write(json.dumps(globals()[scene](*arguments)) + "\n")
+            sys.stderr.flush()
+            os._exit(0)
+        if os.waitpid(child, 0)[1]:
+            answers.write("null\n")
+
+
 if __name__ == "__main__":
-    print(json.dumps(globals()[sys.argv[1]](*sys.argv[2:])))
+    if sys.argv[1:]:
+        print(json.dumps(globals()[sys.argv[1]](*sys.argv[2:])))
+    else:
+        play_all()

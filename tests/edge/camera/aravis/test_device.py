@@ -1,12 +1,32 @@
 """A real GigE Vision client against a fake camera of our own, in a network namespace."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from support.namespace import play
+from support.namespace import ScenePlayer, end_all, play, player
 
 GONE_AND_BACK = ["camera_lost", "camera_back", "in_step"]
 pytestmark = pytest.mark.timeout(90)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def network() -> Iterator[None]:
+    """One for the scenes of this file, one after the other."""
+    yield
+    end_all()
+
+
+@pytest.fixture(scope="module")
+def waiting() -> Iterator[dict[str, ScenePlayer]]:
+    """Scenes that mostly wait are played at the same time, each in a network of its own."""
+    scenes = {"hard_day": ["120"], "frozen_camera": ["80", "8.5", "7"], "dead_client": []}
+    players = {scene: player() for scene in scenes}
+    for scene, arguments in scenes.items():
+        players[scene].begin(scene, *arguments)
+    yield players
+    for each in players.values():
+        each.end()
 
 
 def test_every_trigger_has_its_own_exposure_over_the_wrap_of_the_counter() -> None:
@@ -31,17 +51,14 @@ def test_lost_packets_are_incomplete_fields_and_shift_nothing() -> None:
 
 
 def test_a_frame_that_lost_the_packet_with_its_number_is_damaged_and_not_somebody_else_s() -> None:
-    seen = play("lossy", "100", "50")
-    assert [(frame["trigger"], frame["status"]) for frame in seen["frames"]] == [(f"t{n}", "incomplete") for n in range(100)]
+    seen = play("lossy", "30", "200")
+    assert [(frame["trigger"], frame["status"]) for frame in seen["frames"]] == [(f"t{n}", "incomplete") for n in range(30)]
     ids = [frame["id"] for frame in seen["frames"]]
-    assert ids[1:] == list(range(ids[1], ids[1] + 99)), "what the first one was nobody knows when it lost that packet"
+    n_unknown = next(at for at, number in enumerate(ids) if number is not None)
+    assert n_unknown < 6, "what the first ones were nobody knows while each of them has lost that packet"
+    first = ids[n_unknown]
+    assert ids[n_unknown:] == list(range(first, first + 30 - n_unknown))
     assert seen["notes"] == []
-
-
-def test_opening_waits_for_a_camera_that_a_dead_client_still_holds() -> None:
-    seen = play("dead_client")
-    assert [frame["status"] for frame in seen["frames"]] == ["ok"] * 3
-    assert seen["waited_s"] > 0.5, "it was held, else this test shows nothing"
 
 
 def test_a_camera_that_paces_itself_has_a_field_for_every_id() -> None:
@@ -66,9 +83,9 @@ def whole_edge(n: str, fields: str, timeout_s: float) -> Any:  # noqa: ANN401 - 
     return seen
 
 
-@pytest.mark.parametrize("fields", ["blobs", "smears"])
-def test_a_whole_edge_counts_what_a_scanner_triggers(fields: str) -> None:
-    whole_edge("200", fields, 80.0)
+@pytest.mark.parametrize(("fields", "n"), [("blobs", "100"), ("smears", "40")])
+def test_a_whole_edge_counts_what_a_scanner_triggers(fields: str, n: str) -> None:
+    whole_edge(n, fields, 80.0)
 
 
 @pytest.mark.soak
@@ -79,23 +96,31 @@ def test_a_whole_edge_counts_2000_fields(fields: str) -> None:
     assert (seen["n_counted"], seen["cells"], seen["events"]) == (2000, seen["expected"], [])
 
 
-def test_a_scan_survives_the_death_of_its_camera_and_of_its_edge() -> None:
-    seen = play("hard_day", "200", timeout_s=75.0)
+def test_opening_waits_for_a_camera_that_a_dead_client_still_holds(waiting: dict[str, ScenePlayer]) -> None:
+    seen = waiting["dead_client"].seen()
+    assert [frame["status"] for frame in seen["frames"]] == ["ok"] * 3
+    assert seen["waited_s"] > 0.5, "it was held, else this test shows nothing"
+
+
+def test_a_scan_survives_the_death_of_its_camera_and_of_its_edge(waiting: dict[str, ScenePlayer]) -> None:
+    seen = waiting["hard_day"].seen(75.0)
     assert (seen["codes"], seen["problems"], seen["outcomes"]) == ([0, 0], [], {"interrupted": 1, "stopped": 1})
     assert [event for event in seen["events"][0] if event in GONE_AND_BACK] == GONE_AND_BACK
     first, second = seen["statuses"]
     assert first["lost"] >= 1, "what was triggered without a camera, or was open when the edge died, is lost"
+    assert first.pop("incomplete", 0) <= 1, "the frame whose sending the death has cut short, if there was one"
     assert set(first) == {"empty", "lost"}, "and no trigger in between is anything else"
     assert set(second) == {"empty"}
     assert sum(second.values()) >= 1
 
 
-def test_a_scan_survives_a_link_that_is_cut_for_longer_than_a_run_waits_for_a_source() -> None:
-    seen = play("frozen_camera", "150", "12", timeout_s=80.0)
+def test_a_scan_survives_a_link_that_is_cut_for_longer_than_a_run_waits_for_a_source(waiting: dict[str, ScenePlayer]) -> None:
+    seen = waiting["frozen_camera"].seen(80.0)
     assert (seen["codes"], seen["problems"], seen["outcomes"]) == ([0, 0], [], {"stopped": 1})
     assert [event for event in seen["events"] if event != "camera_missing"] == GONE_AND_BACK
-    assert sum(seen["fields"].values()) == 150
-    assert seen["fields"]["empty"] > 100, "no credit while the camera is gone: a scanner does not run through its slide"
+    assert sum(seen["fields"].values()) == 80
+    assert seen["fields"]["empty"] > 50, "no credit while the camera is gone: a scanner does not run through its slide"
+    assert seen["fields"].pop("incomplete", 0) <= 1, "the frame that was cut short with the link, if there was one"
     assert set(seen["fields"]) <= {"empty", "lost"}
 
 

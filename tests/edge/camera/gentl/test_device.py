@@ -5,6 +5,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 
 from edge.camera.frame import SourceTimeout
 from edge.camera.gentl.device import GentlDevice, open_gentl
+from edge.camera.industrial import genicam_device
 from edge.camera.industrial.camera_device import CameraFault
 from edge.camera.industrial.camera_options import GenicamOptions, parse_options
 from edge.camera.industrial.source import CameraSource
@@ -23,6 +25,12 @@ pytest.importorskip("harvesters", reason="harvesters and genicam are not install
 pytestmark = pytest.mark.timeout(60)
 PRODUCER = Path(genicam.__file__).with_name("viky.cti")
 SMALL = "format=Mono8,width=128,height=100,rate=100"
+
+
+@pytest.fixture(autouse=True)
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What cannot be opened is tried again soon."""
+    monkeypatch.setattr(genicam_device, "RETRY_S", 0.02)
 
 
 @pytest.fixture
@@ -111,16 +119,15 @@ def test_a_camera_that_is_gone_is_lost_and_opened_again() -> None:
         devices.append(GentlDevice(PRODUCER, "1", options, open_s))
         return devices[-1]
 
-    source = CameraSource("genicam:x", 0.13, options, open_device)
-    source.start()
-    assert source.read(2.0).status == "ok"
-    devices[0]._held.close()  # the producer itself ends
-    while len(devices) == 1:
-        with pytest.raises(SourceTimeout):
-            source.read(0.1)
-    assert source.read(2.0).status == "ok"
-    assert [note.code for note in source.notes()] == ["camera_lost", "camera_back"]
-    source.close()
+    with closing(CameraSource("genicam:x", 0.13, options, open_device)) as source:
+        source.start()
+        assert source.read(2.0).status == "ok"
+        devices[0]._held.close()  # the producer itself ends
+        while not source.takes_triggers or len(devices) == 1:  # until it is open again
+            with pytest.raises(SourceTimeout):
+                source.read(0.1)
+        assert source.read(2.0).status == "ok"
+        assert [note.code for note in source.notes()] == ["camera_lost", "camera_back"]
 
 
 def test_a_camera_that_does_not_answer_is_a_fault_in_one_sentence(opened: Callable[[], GentlDevice]) -> None:

@@ -144,7 +144,7 @@ def test_frames_that_waited_for_a_reader_are_no_quiet_line(monkeypatch: pytest.M
 
 def test_a_line_that_is_never_quiet_is_said_and_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(matching, "_TELL_EVERY_NS", 10_000_000)
-    bench = Bench("trigger=Line1,quiet_s=0.02,lost_s=0.1", monkeypatch)
+    bench = Bench("trigger=Line1,quiet_s=0.05,lost_s=0.1", monkeypatch)
     bench.expect(0)
     bench.source.give_up("t0")
     with pytest.raises(CameraLost, match="look for noise or a bouncing contact on its trigger line"):

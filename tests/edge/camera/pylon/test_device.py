@@ -15,6 +15,7 @@ import pytest
 from typer.testing import CliRunner
 
 from edge.camera.frame import Frame, FrameSource, SourceTimeout, Trigger
+from edge.camera.industrial import genicam_device
 from edge.camera.industrial.camera_device import CameraFault
 from edge.camera.industrial.camera_options import GenicamOptions, parse_options
 from edge.camera.industrial.source import CameraSource
@@ -37,6 +38,7 @@ def emulator(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("pypylon", reason="pypylon is not installed here")
     monkeypatch.setenv("PYLON_CAMEMU", "2")
     monkeypatch.setattr(module, "NETWORK", ())
+    monkeypatch.setattr(genicam_device, "RETRY_S", 0.02)
 
 
 class Bench:
@@ -90,7 +92,7 @@ class Bench:
         """What is said until the line has been quiet for long enough."""
         said = self.noted()
         while "in_step" not in said:
-            self.ends(1)
+            self.ends(1, 0.05)
             said += self.noted()
         return said
 
@@ -282,8 +284,11 @@ def test_a_device_that_was_closed_says_so_and_keeps_its_counts() -> None:
     device.close()
 
 
-def test_images_may_live_as_long_as_they_like() -> None:
-    """500 frames that end in random order in other threads, over restarts of the acquisition and the end of the camera."""
+@pytest.mark.parametrize(
+    ("n", "restart_every"), [pytest.param(160, 31, id="160"), pytest.param(2000, 97, id="2000", marks=pytest.mark.soak)]
+)
+def test_images_may_live_as_long_as_they_like(n: int, restart_every: int) -> None:
+    """Frames that end in random order in other threads, over restarts of the acquisition and the end of the camera."""
     device = PylonDevice(SERIAL, GenicamOptions(rate=1000, width=320, height=240, exposure_us=100), 1.0)
     waiting: Queue[np.ndarray | None] = Queue()
     changed: list[int] = []
@@ -302,8 +307,8 @@ def test_images_may_live_as_long_as_they_like() -> None:
     for user in users:
         user.start()
     lent = 0
-    for index in range(500):
-        if index % 97 == 96:
+    for index in range(n):
+        if index % restart_every == restart_every - 1:
             device.restart()
         grabbed = device.grab(5.0)
         assert grabbed is not None and grabbed.pixels is not None and not grabbed.fault
