@@ -77,17 +77,17 @@ def test_the_loop_is_held_against_a_bare_client(
     assert (rates["loop_lost"], rates["bare_lost"]) == (0, 0)
 
 
-def test_a_source_that_ends_cannot_be_read_in_rounds(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    code, _, err = soak(capsys, monkeypatch, "--source", "virtual:seed=1", "--rounds", "1")
-    assert code == 2
-    assert "ends by itself and cannot be read in rounds; leave --rounds out." in err
-
-
 @pytest.fixture
 def tiny(tmp_path: Path) -> list[str]:
     return ["--bundle", str(write_tiny_bundle(tmp_path / "tiny").path), "--source", TRIGGERED, "--trigger-timeout-s", "0.05"]
+
+
+def test_a_source_that_ends_cannot_be_read_in_rounds(
+    tiny: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code, _, err = soak(capsys, monkeypatch, *tiny, "--source", "virtual:width=160,height=128", "--rounds", "1")
+    assert code == 2
+    assert "ends by itself and cannot be read in rounds; leave --rounds out." in err
 
 
 class FailingJournal(SqliteJournal):

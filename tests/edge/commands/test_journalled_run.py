@@ -10,6 +10,7 @@ from pathlib import Path
 import cv2
 import pytest
 from support.bare_run import connected
+from support.edge_here import leuko_edge
 from support.ports import free_endpoint
 from support.tiny_bundle import blob_field, write_tiny_bundle
 
@@ -63,16 +64,13 @@ def start(bundle: Bundle, fields: Path, journal: Path) -> Iterator[Start]:
         process.communicate()
 
 
-def runs(*arguments: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run([*EDGE, "runs", *arguments], capture_output=True, text=True, timeout=30, check=False)
-
-
 def resumed(start: Start, run_id: str, next_seq: int) -> list[Record]:
     """The rest of a run, read from another edge process."""
     process, controller = start()
     rest = list(controller.records(run_id, from_seq=next_seq))
     controller.close()
     process.terminate()
+    process.wait(20)  # what it was told last is in the journal then
     return rest
 
 
@@ -95,7 +93,7 @@ def test_an_edge_that_is_killed_in_mid_run_loses_nothing_that_was_sent(start: St
     assert stop.triggers == len(ended) == stop.fields[FieldStatus.OK]
     assert stop.cells == ended[-1].running.cells == {"lymphocyte": len(ended)}
     assert "fields that it had taken in and not recorded are in no count" in stop.detail
-    assert "whole" in runs("verify", "--journal", str(journal), run_id).stdout
+    assert "whole" in leuko_edge("runs", "verify", "--journal", str(journal), run_id).out
 
 
 def test_a_controller_that_goes_away_finds_the_run_in_the_next_edge(start: Start, journal: Path, tmp_path: Path) -> None:
@@ -109,23 +107,17 @@ def test_a_controller_that_goes_away_finds_the_run_in_the_next_edge(start: Start
     assert f"they stay in {journal}: start the edge with this journal again and resume the run." in said
     rest = resumed(start, run_id, len(first))
     assert [record.seq for record in (*first, *rest)] == list(range(22))
-    listed = json.loads(runs("list", "--journal", str(journal), "--json").stdout)
+    listed = json.loads(leuko_edge("runs", "list", "--journal", str(journal), "--json").out)
     assert [(run["outcome"], run["fields"], run["leukocytes"]) for run in listed] == [("completed", 20, 20)]
     assert listed[0]["not_acknowledged"] == 0
 
 
 def test_two_edges_cannot_share_a_journal(start: Start, bundle: Bundle, fields: Path, journal: Path) -> None:
     start()
-    command = [*EDGE, "run", "--source", str(fields), "--um-per-px", "0.13", "--bundle", str(bundle.path)]
-    second = subprocess.run(
-        [*command, "--bind", free_endpoint(), "--journal", str(journal)],
-        capture_output=True,
-        text=True,
-        timeout=40,
-        check=False,
-    )
-    assert second.returncode == 8
-    assert "is in use by another edge process" in second.stderr
+    words = ["--source", str(fields), "--um-per-px", "0.13", "--bundle", str(bundle.path), "--journal", str(journal)]
+    second = leuko_edge("run", "--bind", free_endpoint(), *words)
+    assert second.code == 8
+    assert "is in use by another edge process" in second.err
 
 
 def test_what_a_journal_holds_can_be_listed_shown_exported_and_verified(start: Start, journal: Path, tmp_path: Path) -> None:
@@ -134,18 +126,18 @@ def test_what_a_journal_holds_can_be_listed_shown_exported_and_verified(start: S
     records = list(controller.records(run_id))
     assert process.wait(20) == 0
     at = ("--journal", str(journal))
-    assert "S-9" in runs("list", *at).stdout
-    shown = json.loads(runs("show", *at, run_id[:6], "--json").stdout)
+    assert "S-9" in leuko_edge("runs", "list", *at).out
+    shown = json.loads(leuko_edge("runs", "show", *at, run_id[:6], "--json").out)
     assert (shown["run_stop"]["outcome"], shown["run_start"]["slide_id"]) == ("completed", "S-9")
-    lines = runs("export", *at, run_id).stdout.splitlines()
+    lines = leuko_edge("runs", "export", *at, run_id).out.splitlines()
     assert [json.loads(line)["seq"] for line in lines] == [record.seq for record in records]
     out = tmp_path / "run.jsonl"
-    assert runs("export", *at, run_id, "--out", str(out)).returncode == 0
+    assert leuko_edge("runs", "export", *at, run_id, "--out", str(out)).code == 0
     assert out.read_text().splitlines() == lines
-    again = runs("export", *at, run_id, "--out", str(out))
-    assert (again.returncode, "cannot be written" in again.stderr) == (8, True)
-    assert runs("verify", *at).returncode == 0
-    nobody = runs("show", *at, "nobody")
-    assert (nobody.returncode, nobody.stderr.count("\n"), "has no run nobody" in nobody.stderr) == (8, 1, True)
-    nowhere = runs("list", "--journal", str(tmp_path / "nowhere.sqlite"))
-    assert (nowhere.returncode, "there is no journal" in nowhere.stderr) == (8, True)
+    again = leuko_edge("runs", "export", *at, run_id, "--out", str(out))
+    assert (again.code, "cannot be written" in again.err) == (8, True)
+    assert leuko_edge("runs", "verify", *at).code == 0
+    nobody = leuko_edge("runs", "show", *at, "nobody")
+    assert (nobody.code, nobody.err.count("\n"), "has no run nobody" in nobody.err) == (8, 1, True)
+    nowhere = leuko_edge("runs", "list", "--journal", str(tmp_path / "nowhere.sqlite"))
+    assert (nowhere.code, "there is no journal" in nowhere.err) == (8, True)

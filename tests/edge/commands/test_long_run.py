@@ -17,7 +17,7 @@ MAX_RSS_BYTES = 400_000_000
 @pytest.mark.parametrize(
     "fields",
     [
-        pytest.param(150, id="short", marks=pytest.mark.timeout(60)),
+        pytest.param(100, id="short", marks=pytest.mark.timeout(60)),
         pytest.param(5000, id="full", marks=[pytest.mark.soak, pytest.mark.timeout(900)]),
     ],
 )

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.edge_here import leuko_edge
 from support.ports import free_endpoint
 from support.tiny_bundle import write_tiny_bundle
 
@@ -18,6 +19,13 @@ from edge.camera.frame_store import StoredFrames
 
 pytestmark = pytest.mark.timeout(60)
 EDGE = [sys.executable, "-m", "edge.cli"]
+QUICK_TO_DESPAIR = [
+    sys.executable,
+    "-c",
+    "from edge.cli import main; from edge.scanner.scan_plan import ScanPlan; "
+    "ScanPlan.model_fields['dead_after_s'].default = 1.0; ScanPlan.model_rebuild(force=True); main()",
+]
+"""The same with a scanner that looks for its edge anew after one silent second instead of five."""
 SLIDE = "trigger=software,fields=60,width=128,height=96,variants=1,rbc=2,wbc=0.5"
 Process = subprocess.Popen[str]
 
@@ -44,17 +52,11 @@ def start(bundle: Path, tmp_path: Path) -> Iterator[Callable[..., Process]]:
         process.wait()
 
 
-def simulate(endpoint: str, *more: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*EDGE, "simulate", endpoint, "--json", *more], capture_output=True, text=True, timeout=50, check=False
-    )
-
-
 def verified(tmp_path: Path) -> list[dict[str, Any]]:
     """What `runs verify` says of the journal."""
-    command = [*EDGE, "runs", "verify", "--json", "--journal", str(tmp_path / "journal.sqlite")]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
-    found: list[dict[str, Any]] = json.loads(done.stdout)
+    done = leuko_edge("runs", "verify", "--json", "--journal", str(tmp_path / "journal.sqlite"))
+    assert done.code == 0, done.err
+    found: list[dict[str, Any]] = json.loads(done.out)
     return found
 
 
@@ -65,7 +67,8 @@ def test_a_scanner_that_vanishes_and_comes_back_over_a_camera_with_faults(
     faults, kept_in = "lose_every=7,damage_every=11,extra_every=5,fail_every=13", tmp_path / "kept"
     edge = start(f"{SLIDE},{faults}", endpoint, "--trigger-window", "8", "--keep-frames", str(kept_in))
     mishaps = ["--disconnect-every", "12", "--restart-every", "25", "--stall-every", "40", "--stall-s", "0.1"]
-    done = simulate(endpoint, "--fields", "60", *mishaps, "--notebook", str(tmp_path / "notebook"), "--seed", "3")
+    command = [*EDGE, "simulate", endpoint, "--json", "--fields", "60", *mishaps, "--notebook", str(tmp_path / "notebook")]
+    done = subprocess.run([*command, "--seed", "3"], capture_output=True, text=True, timeout=50, check=False)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert (found["problems"], found["outcomes"], found["triggers"]) == ([], {"stopped": 1}, 60)
@@ -87,7 +90,7 @@ def test_an_edge_that_is_killed_is_continued_in_another_run(start: Callable[...,
     endpoint, notebook = free_endpoint(), tmp_path / "notebook"
     edge = start(f"{SLIDE},rate=40", endpoint)
     scanner = subprocess.Popen(
-        [*EDGE, "simulate", endpoint, "--fields", "50", "--notebook", str(notebook), "--json"],
+        [*QUICK_TO_DESPAIR, "simulate", endpoint, "--fields", "50", "--notebook", str(notebook), "--json"],
         stdout=subprocess.PIPE,
         text=True,
     )
@@ -109,9 +112,9 @@ def test_an_edge_that_is_killed_is_continued_in_another_run(start: Callable[...,
 def test_a_source_that_paces_itself_cannot_be_triggered(start: Callable[..., Process]) -> None:
     endpoint = free_endpoint()
     start("fields=500,width=128,height=96,variants=1,rbc=0,rate=20", endpoint)
-    done = simulate(endpoint, "--fields", "5")
-    assert done.returncode == 2
-    assert "cannot be triggered: this source paces itself" in done.stderr
+    done = leuko_edge("simulate", endpoint, "--fields", "5")
+    assert done.code == 2
+    assert "cannot be triggered: this source paces itself" in done.err
 
 
 @pytest.mark.parametrize(
@@ -123,7 +126,7 @@ def test_a_source_that_paces_itself_cannot_be_triggered(start: Callable[..., Pro
     ],
 )
 def test_what_cannot_be_played_is_said_in_one_sentence(options: list[str], says: str) -> None:
-    done = simulate(free_endpoint(), *options)
-    assert done.returncode in {2, 6}
-    assert says in done.stderr
-    assert "Traceback" not in done.stderr
+    done = leuko_edge("simulate", free_endpoint(), *options)
+    assert done.code in {2, 6}
+    assert says in done.err
+    assert "Traceback" not in done.err

@@ -10,6 +10,7 @@ import cv2
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from support.bare_run import connected
+from support.edge_here import leuko_edge
 from support.ports import free_endpoint
 from support.telemetry_bench import Subscriber
 from support.tiny_bundle import blob_field, write_tiny_bundle
@@ -75,7 +76,7 @@ def test_dashboards_and_prometheus_see_the_run(command: list[str]) -> None:
 
 def test_a_page_that_others_could_read_is_refused(command: list[str]) -> None:
     ends = ("--bind", free_endpoint(), "--metrics", "0.0.0.0:9570")
-    done = subprocess.run([*command, *ends], capture_output=True, text=True, timeout=40, check=False)
-    assert done.returncode == 6
-    (sentence,) = [line for line in done.stderr.splitlines() if line.startswith("error")]
+    done = leuko_edge(*command[command.index("run") :], *ends)
+    assert done.code == 6
+    (sentence,) = [line for line in done.err.splitlines() if line.startswith("error")]
     assert "put a proxy with authentication in front of it" in sentence

@@ -12,6 +12,13 @@ from support.tiny_bundle import write_tiny_bundle
 
 pytestmark = pytest.mark.timeout(60)
 DEMO = [sys.executable, "-m", "edge.cli", "demo"]
+QUICK_TO_DESPAIR = [
+    sys.executable,
+    "-c",
+    "from edge.cli import main; from edge.watch import demonstration; "
+    "demonstration._SETTINGS = demonstration.ClientSettings(dead_after_s=1.0, reconnect_s=0.5); main()",
+]
+"""The same with a controller that takes an edge for gone after one silent second, and looks for it half a second."""
 
 
 def _demo(*arguments: str) -> tuple[int, list[str], str]:
@@ -38,7 +45,8 @@ def test_an_edge_that_cannot_start_ends_the_demo_with_its_last_words(tmp_path: P
 
 def test_an_edge_that_is_killed_in_mid_run_ends_the_demo(tmp_path: Path) -> None:
     bundle = write_tiny_bundle(tmp_path / "tiny", width_px=732, height_px=574).path
-    command = [*DEMO, "--json", "--source", "virtual:seed=1,fields=10000,rate=20", "--fields", "10000", "--bundle", str(bundle)]
+    options = ["--json", "--source", "virtual:seed=1,fields=10000,rate=20", "--fields", "10000", "--bundle", str(bundle)]
+    command = [*QUICK_TO_DESPAIR, "demo", *options]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert json.loads(process.stdout.readline())["type"] == "run_start"
