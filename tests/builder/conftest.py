@@ -1,4 +1,4 @@
-"""Untrained bundles of the seven architectures, exported outside the test process while other tests run."""
+"""What builder tests share: bundles, and untrained ones of the seven architectures, exported outside while other tests run."""
 
 import os
 import subprocess
@@ -6,9 +6,14 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import cv2
 import pytest
+from support.rtx_builds import HEIGHT_PX, WIDTH_PX, drawn
+from support.tiny_bundle import write_tiny_bundle
 
+from builder import build_process
 from edge.contracts.bundle import Bundle, load_bundle
+from edge.settings import SHIPPED_BUNDLE
 
 _SCRIPT = Path(__file__).parents[1] / "helpers" / "support" / "export_random.py"
 _FIXTURE = "untrained_bundle"
@@ -81,6 +86,31 @@ def untrained_bundle(exporter: _Exporter | None) -> Callable[[str], Bundle]:
     """Recipe name to its bundle of random weights, once it is exported. A test gets it by a parameter called `recipe`."""
     assert exporter is not None
     return exporter.wait_for
+
+
+@pytest.fixture(scope="session")
+def shipped() -> Bundle:
+    return load_bundle(SHIPPED_BUNDLE)
+
+
+@pytest.fixture(scope="session")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """What builds in no time, for the tests of everything around a build."""
+    return write_tiny_bundle(tmp_path_factory.mktemp("bundle") / "small")
+
+
+@pytest.fixture
+def built_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One build each, whether or not another gives the same bytes, where a test asks for nothing of the kind."""
+    monkeypatch.setattr(build_process, "_ATTEMPTS", 1)
+
+
+@pytest.fixture(scope="session")
+def one_field(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with one drawn field, for commands that measure ranges: the eight that they draw take a second of each test."""
+    folder = tmp_path_factory.mktemp("one")
+    cv2.imwrite(str(folder / "field.png"), drawn(WIDTH_PX, HEIGHT_PX).frames[0])
+    return folder
 
 
 @pytest.hookimpl(trylast=True)

@@ -24,17 +24,20 @@ from edge.contracts.errors import EngineError
 
 SHIPPED = Path(edge.__file__).parent / "bundles" / "yolov3-tiny-416"
 
+SAME_NETWORK = pytest.mark.soak
+"""Of a network that another case has already, with other default boxes or for images of another size."""
+
 _SSD300 = {"Conv": 35, "Relu": 23, "MaxPool": 5}
 _SSD512 = {"Conv": 39, "Relu": 25, "MaxPool": 5}
 _YOLOV3 = {"Conv": 75, "LeakyRelu": 72, "Add": 23, "Resize": 2, "Concat": 2}
 _TINY = {"Conv": 13, "LeakyRelu": 11, "MaxPool": 6, "Pad": 1, "Resize": 1, "Concat": 1}
 ARCHITECTURES = [
     pytest.param("ssd300-smin0.1", _SSD300, (2, 13), id="SSD300: L2Norm lies between two convolutions and stays FP32"),
-    pytest.param("ssd300-smin0.2", _SSD300, (2, 13), id="SSD300 with other default boxes: the same trunk"),
+    pytest.param("ssd300-smin0.2", _SSD300, (2, 13), id="SSD300 with other default boxes: the same trunk", marks=SAME_NETWORK),
     pytest.param("ssd512-smin0.2", _SSD512, (2, 15), id="SSD512: one more stage with two heads"),
     pytest.param("yolov3-320", _YOLOV3, (1, 3), id="YOLOv3: residual sums are FP16, those of the decoding are not"),
-    pytest.param("yolov3-416", _YOLOV3, (1, 3), id="YOLOv3 at 416"),
-    pytest.param("yolov3-608", _YOLOV3, (1, 3), id="YOLOv3 at 608"),
+    pytest.param("yolov3-416", _YOLOV3, (1, 3), id="YOLOv3 at 416", marks=SAME_NETWORK),
+    pytest.param("yolov3-608", _YOLOV3, (1, 3), id="YOLOv3 at 608", marks=SAME_NETWORK),
     pytest.param("yolov3-tiny-416", _TINY, (1, 2), id="tiny: the padded pool is FP16 too"),
 ]
 """Recipe, how many nodes of each kind give FP16, casts into FP16 and out of it. Whatever is not listed gives FP32."""
