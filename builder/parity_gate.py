@@ -16,6 +16,7 @@ from builder.half_graph import to_half
 from builder.images import FieldImages, read_images
 from builder.inspection import read_graph
 from builder.parity import GIVE_MORE, LIMITS, compare, count, find_cells
+from builder.progress_bars import GateProgress, no_progress
 from edge.contracts.base import parse_json
 from edge.contracts.bundle import Bundle
 from edge.contracts.detections import Cells
@@ -40,14 +41,6 @@ _AGAIN = "build with another version of TensorRT, or export the bundle again, an
 
 OpenGpuEngine = Callable[[EngineFiles], Engine]
 """Opens an engine on this machine's GPU; raises `EngineError` with the reason when it cannot be run here."""
-
-Progress = Callable[[str, int], Callable[[int], object]]
-"""Told what begins and of how many frames; what it returns is told how many more were done."""
-
-
-def no_progress(what: str, total: int) -> Callable[[int], object]:
-    """Tells nobody."""
-    return lambda n: (what, total, n)
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +187,7 @@ def run_gate(
     engine_dir: Path | None = None,
     key: str | None = None,
     emulation_only: bool = False,
-    progress: Progress = no_progress,
+    progress: GateProgress = no_progress,
 ) -> GateOutcome:
     """Verify every engine of a bundle, or the one called `key`, on the first `limit` images of a folder, drawn ones when None.
 
@@ -236,7 +229,7 @@ def find_engines(bundle: Bundle, engine_dir: Path | None, key: str | None = None
     return found, problems
 
 
-def measure_baseline(bundle: Bundle, images: FieldImages, progress: Progress = no_progress) -> Baseline:
+def measure_baseline(bundle: Bundle, images: FieldImages, progress: GateProgress = no_progress) -> Baseline:
     """Run reference and emulation. Raises `EngineError` when one of them fails on any image."""
     graph, thresholds = read_graph(bundle.model_path), bundle.manifest.thresholds
     total = len(images.frames)
@@ -248,7 +241,7 @@ def measure_baseline(bundle: Bundle, images: FieldImages, progress: Progress = n
 
 
 def verify_engine(
-    files: EngineFiles, baseline: Baseline, open_gpu_engine: OpenGpuEngine, progress: Progress = no_progress
+    files: EngineFiles, baseline: Baseline, open_gpu_engine: OpenGpuEngine, progress: GateProgress = no_progress
 ) -> Verified:
     """Run one engine on the baseline's images and write its report beside it.
 

@@ -16,8 +16,13 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from builder.parity_gate import Progress as GateProgress
-from builder.parity_gate import no_progress
+GateProgress = Callable[[str, int], Callable[[int], object]]
+"""Told what begins and of how many frames; what it returns is told how many more were done."""
+
+
+def no_progress(what: str, total: int) -> Callable[[int], object]:
+    """Tells nobody."""
+    return lambda n: (what, total, n)
 
 
 class ProgressWatch:

@@ -7,16 +7,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from builder.display import built_rows, grid
-from builder.engine_build import BuildOptions, build_engine, find_built, installed_runtime, prepare
-from builder.images import FieldImages, read_images
-from builder.progress_bars import ProgressWatch
-from edge.contracts.bundle import load_bundle
 from edge.contracts.engine_files import GpuRuntime
-from edge.engine.engine_places import engine_places, place_to_build
-from edge.engine.survey import parse_frame_size
 
 _RANGE_IMAGES = 8
 
@@ -33,10 +25,7 @@ def engine(
         list[str] | None, typer.Option(help="GPU generation to build for without having one, as SM86; may be given again")
     ] = None,
     engine_dir: Annotated[
-        Path | None,
-        typer.Option(
-            help="where engines are kept; `engines` beside the bundle, or the user's own where that cannot be written"
-        ),
+        Path | None, typer.Option(help="where engines are kept; beside the bundle, else the user's own")
     ] = None,
     images: Annotated[Path | None, typer.Option(help="folder of field images to measure value ranges on; else drawn")] = None,
     um_per_px: Annotated[float | None, typer.Option(min=0.001, help="scale of the images; the bundle's when not given")] = None,
@@ -59,6 +48,16 @@ def engine(
 
     Exit code: 0 built, or there already; 2 an option, 3 the bundle, 4 the images, 5 the runtime, the GPU or the build.
     """
+    from rich.console import Console
+
+    from builder.display import built_rows, grid
+    from builder.engine_build import BuildOptions, build_engine, find_built, installed_runtime, prepare
+    from builder.images import FieldImages, read_images
+    from builder.progress_bars import ProgressWatch
+    from edge.contracts.bundle import load_bundle
+    from edge.engine.engine_places import engine_places, place_to_build
+    from edge.engine.survey import parse_frame_size
+
     logging.basicConfig(level=log_level.upper(), format="%(levelname)s %(message)s", stream=sys.stderr)
     opened = load_bundle(bundle)
     field_px = (opened.manifest.field_width_px, opened.manifest.field_height_px)

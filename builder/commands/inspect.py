@@ -5,21 +5,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-
-from builder.display import bundle_rows, engine_rows, grid
-from builder.inspection import inspect_bundle
-from edge.contracts.errors import BundleError
-from edge.engine.engine_places import engine_places
-from edge.engine.machine import look_at_machine
-from edge.engine.survey import survey, verdict_as_json
 
 
 def inspect(
     bundle: Annotated[Path, typer.Argument(help="directory with bundle.json")],
     engine_dir: Annotated[
-        Path | None,
-        typer.Option(help="where its engines are; `engines` beside the bundle, or the user's own where that cannot be written"),
+        Path | None, typer.Option(help="where its engines are; beside the bundle, else the user's own")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
 ) -> None:
@@ -29,6 +20,15 @@ def inspect(
 
     Exit code: 0 the bundle is good, whatever its engines are; 3 a hash or the contract does not hold.
     """
+    from rich.console import Console
+
+    from builder.display import bundle_rows, engine_rows, grid
+    from builder.inspection import inspect_bundle
+    from edge.contracts.errors import BundleError
+    from edge.engine.engine_places import engine_places
+    from edge.engine.machine import look_at_machine
+    from edge.engine.survey import survey, verdict_as_json
+
     found = inspect_bundle(bundle)
     engines = survey(found.bundle, look_at_machine(), None, engine_dir)
     if as_json:

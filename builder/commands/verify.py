@@ -6,12 +6,6 @@ from typing import Annotated
 
 import typer
 
-from builder.display import print_gate
-from builder.parity_gate import run_gate
-from builder.progress_bars import gate_bars
-from edge.contracts.bundle import load_bundle
-from edge.contracts.errors import EngineError
-
 DEFAULT_LIMIT = 300
 """Most images of leukocytes show one: a hundred more than the cells that are needed."""
 
@@ -23,8 +17,7 @@ def verify(
     ] = None,
     um_per_px: Annotated[float | None, typer.Option(min=0.001, help="scale of the images; the bundle's when not given")] = None,
     engine_dir: Annotated[
-        Path | None,
-        typer.Option(help="where the engines are; `engines` beside the bundle, or the user's own where that cannot be written"),
+        Path | None, typer.Option(help="where the engines are; beside the bundle, else the user's own")
     ] = None,
     engine: Annotated[str | None, typer.Option(help="key of the only engine to verify")] = None,
     limit: Annotated[int, typer.Option(min=1, help="at most so many images")] = DEFAULT_LIMIT,
@@ -46,6 +39,12 @@ def verify(
 
     leuko-build verify bundles/tiny --images fields --um-per-px 0.073 --emulation-only --json
     """
+    from builder.gate_display import print_gate
+    from builder.parity_gate import run_gate
+    from builder.progress_bars import gate_bars
+    from edge.contracts.bundle import load_bundle
+    from edge.contracts.errors import EngineError
+
     opened = load_bundle(bundle)
     with gate_bars(quiet=as_json) as progress:
         outcome = run_gate(

@@ -5,12 +5,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-
-from calib.measured_profile import as_json as result_as_json
-from calib.measured_profile import as_lines, measure_profile
-from edge.contracts.errors import ProfileError
-from edge.contracts.profile import write_profile
 
 
 def pixel_size(
@@ -25,6 +19,13 @@ def pixel_size(
 
     leuko-calib pixel-size micrometer.png --line-spacing-um 10 --out profile.json --instrument "bench 3"
     """
+    from rich.console import Console
+
+    from calib.measured_profile import as_json as result_as_json
+    from calib.measured_profile import as_lines, measure_profile
+    from edge.contracts.errors import ProfileError
+    from edge.contracts.profile import write_profile
+
     if out.exists():
         raise ProfileError(f"{out} already exists and runs may refer to its hash; choose another name for the new profile.")
     profile, scale = measure_profile(image, line_spacing_um, instrument, objective)

@@ -12,7 +12,6 @@ from support.made_up_engine import A4000, ORIN, machine, write_engine
 from support.tiny_bundle import tiny_model, write_tiny_bundle
 
 from builder.cli import main
-from builder.commands import inspect as command
 from builder.graph_contract import check_graph
 from builder.inspection import inspect_bundle
 from edge.contracts.bundle import MODEL, write_bundle
@@ -186,7 +185,7 @@ def test_the_engines_of_a_bundle_are_listed_each_with_what_it_can_do_here(
     foreign = write_engine(bundle, engines, gpu=ORIN)
     broken = write_engine(bundle, engines, max_batch=16)
     (broken.path / ENGINE_MANIFEST).write_text("{}")
-    monkeypatch.setattr(command, "look_at_machine", lambda: machine(A4000))
+    monkeypatch.setattr("edge.engine.machine.look_at_machine", lambda: machine(A4000))
     assert _leuko_build(monkeypatch, "inspect", str(bundle.path), "--json") == 0
     listed = {each["key"]: each for each in json.loads(capsys.readouterr().out)["engines"]}
     assert {key: each["fits"] for key, each in listed.items()} == {
