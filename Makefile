@@ -75,7 +75,7 @@ gpu-test: $(FULL)/.installed ## on a machine with a GPU: its engine's checks, th
 	$(call step,the GPU engine,LEUKO_GPU_FINDINGS=$(FINDINGS) $(FULL)/bin/python -m pytest tests/gpu -m gpu $(PYTEST_ARGS))
 	$(call step,throughput,$(FULL)/bin/python tests/gpu/throughput.py --findings $(FINDINGS) --write docs/gpu-results.md)
 
-schemas: $(FULL)/.installed ## write the published protocol anew from the models: docs/schemas, docs/vectors, docs/asyncapi.yaml
+schemas: $(FULL)/.installed ## write the published protocol anew from the models: docs/schemas, docs/vectors, docs/asyncapi.yaml, docs/settings.md
 	@$(FULL)/bin/python -m edge.published docs
 
 # What examples/c is built with, GigE Vision cameras, and the tracer of system calls. Tried once; where it cannot be had, the tests that need it are skipped

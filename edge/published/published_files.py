@@ -1,4 +1,4 @@
-"""Everything of the published protocol as files below `docs`: JSON Schemas, golden vectors, AsyncAPI, the lock of the version.
+"""What is published as files below `docs`: JSON Schemas, golden vectors, AsyncAPI, the version's lock, the settings.
 
 Schemas are of everything that crosses a room's or the edge's border. Wire messages and records are described as they are sent;
 a reader must ignore keys it does not know.
@@ -23,6 +23,7 @@ from edge.contracts.signature import Signature
 from edge.published.asyncapi import asyncapi_file
 from edge.published.directions import DIRECTIONS, wire_type
 from edge.published.lock import LOCK, described, extended
+from edge.published.settings_page import settings_page
 from edge.published.vectors_newer import NEWER
 from edge.published.vectors_to_edge import REFUSED
 from edge.settings import EdgeSettings
@@ -53,6 +54,7 @@ def published_files(docs: Path) -> dict[str, bytes]:
         f"schemas/{LOCK}": dumped(extended(json.loads(lock.read_text(encoding="utf-8")), now) if lock.exists() else now),
         **{f"vectors/{path}": content for path, content in vector_files().items()},
         "asyncapi.yaml": asyncapi_file(),
+        "settings.md": settings_page(),
     }
 
 

@@ -19,7 +19,7 @@ import typer
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from edge.settings.edge_settings import SHIPPED_BUNDLE, Panel
+from edge.settings.edge_settings import SHIPPED_BUNDLE, Panel, panel_of
 
 Given = dict[str, Any]
 """Settings by name, as far as they were stated on the command line."""
@@ -48,7 +48,7 @@ def takes(model: type[BaseModel], *names: str, **defaults: object) -> Callable[[
 
     The command's first parameter is `given`. `defaults` are those by which it differs from the model, or `REQUIRED`.
     """
-    chosen = names or tuple(name for name, field in model.model_fields.items() if _panel(field) is not None)
+    chosen = names or tuple(name for name, field in model.model_fields.items() if panel_of(field) is not None)
     options = [option for name in chosen for option in _options(name, model.model_fields[name], defaults.get(name))]
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
@@ -70,7 +70,7 @@ def takes(model: type[BaseModel], *names: str, **defaults: object) -> Callable[[
 
 
 def _options(name: str, field: FieldInfo, default: object) -> Iterator[_Option]:
-    panel = _panel(field)
+    panel = panel_of(field)
     if panel is None or not panel.parts:
         text = _default_text(field) if default is None else ""
         yield _Option(_parameter(name, field, text, panel, default), name)
@@ -96,10 +96,6 @@ def _default_text(field: FieldInfo) -> str:
     if field.is_required() or field.default is None or field.annotation is bool:
         return ""
     return f" (default: {'the shipped one' if field.default == SHIPPED_BUNDLE else field.default})"
-
-
-def _panel(field: FieldInfo) -> Panel | None:
-    return next((each for each in field.metadata if isinstance(each, Panel)), None)
 
 
 def _given(options: list[_Option], values: dict[str, object]) -> Given:

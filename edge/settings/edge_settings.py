@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field
+from pydantic.fields import FieldInfo
 
 from edge.contracts.base import Strict
 from edge.contracts.bundle import Bundle, Thresholds
@@ -29,6 +30,11 @@ class Panel:
 
     heading: str
     parts: tuple[str, ...] = ()
+
+
+def panel_of(field: FieldInfo) -> Panel | None:
+    """The mark of this setting; None when it is for the file alone."""
+    return next((each for each in field.metadata if isinstance(each, Panel)), None)
 
 
 _RUN = Panel("The run")
