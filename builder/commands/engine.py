@@ -24,9 +24,7 @@ def engine(
     target: Annotated[
         list[str] | None, typer.Option(help="GPU generation to build for without having one, as SM86; may be given again")
     ] = None,
-    engine_dir: Annotated[
-        Path | None, typer.Option(help="where engines are kept; beside the bundle, else the user's own")
-    ] = None,
+    engine_dir: Annotated[Path | None, typer.Option(help="where engines are kept; beside the bundle, else the user's")] = None,
     images: Annotated[Path | None, typer.Option(help="folder of field images to measure value ranges on; else drawn")] = None,
     um_per_px: Annotated[float | None, typer.Option(min=0.001, help="scale of the images; the bundle's when not given")] = None,
     log_level: Annotated[str, typer.Option(help="debug tells all that TensorRT says")] = "warning",

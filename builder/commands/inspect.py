@@ -9,9 +9,7 @@ import typer
 
 def inspect(
     bundle: Annotated[Path, typer.Argument(help="directory with bundle.json")],
-    engine_dir: Annotated[
-        Path | None, typer.Option(help="where its engines are; beside the bundle, else the user's own")
-    ] = None,
+    engine_dir: Annotated[Path | None, typer.Option(help="where its engines are; beside the bundle, else the user's")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
 ) -> None:
     """Verify a bundle's hashes, hold its graph against the contract, and list the engines that were built from it.

@@ -16,9 +16,7 @@ def verify(
         Path | None, typer.Option(help="folder of field images; without it fields are drawn, which pass no engine")
     ] = None,
     um_per_px: Annotated[float | None, typer.Option(min=0.001, help="scale of the images; the bundle's when not given")] = None,
-    engine_dir: Annotated[
-        Path | None, typer.Option(help="where the engines are; beside the bundle, else the user's own")
-    ] = None,
+    engine_dir: Annotated[Path | None, typer.Option(help="where its engines are; beside the bundle, else the user's")] = None,
     engine: Annotated[str | None, typer.Option(help="key of the only engine to verify")] = None,
     limit: Annotated[int, typer.Option(min=1, help="at most so many images")] = DEFAULT_LIMIT,
     emulation_only: Annotated[
