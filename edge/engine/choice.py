@@ -60,9 +60,9 @@ def open_engine(
     """Open this machine's engine for frames of one size; warm when it returns.
 
     "auto" is an engine that was built for this machine's GPU when there is one, else OpenVINO on the CPU. `precision` and
-    `threads` are OpenVINO's, so that asking for a precision asks for OpenVINO. `engine_dir` holds the bundle's engines, which
-    are beside it when None. Two slots on the CPU, three on a GPU, unless given. With `signers` a compiled engine that none of
-    them signed is one that does not fit; the bundle is the caller's to check.
+    `threads` are OpenVINO's, so that asking for a precision asks for OpenVINO. `engine_dir` holds the bundle's engines; when
+    None they are where `engine_places` says. Two slots on the CPU, three on a GPU, unless given. With `signers` a compiled
+    engine that none of them signed is one that does not fit; the bundle is the caller's to check.
 
     Raises `EngineError` when graph or engine do not load, do not fit bundle or machine, or the parity gate was not passed, and
     `ConfigError` when a compiled engine is asked for another precision than its own.
