@@ -1,20 +1,20 @@
 """A camera read by hardly anything, for the loop to be held against."""
 
 import time
-from collections.abc import Callable
 from typing import cast
 
 from edge.bench.camera_soak_report import rate_of
 from edge.camera.frame import Frame, FrameSource, SourceEnded, SourceTimeout, Trigger, TriggeredSource
 from edge.contracts.errors import SourceError
 from edge.pipeline import StopSwitch
+from edge.watch.work_progress import Passed
 
 _READ_S = 0.02
 _PATIENCE_S = 10.0
 
 
 def read_bare(
-    source: FrameSource, n_fields: int, trigger_timeout_s: float, stop: StopSwitch, passed: Callable[[int], None]
+    source: FrameSource, n_fields: int, trigger_timeout_s: float, stop: StopSwitch, passed: Passed
 ) -> tuple[float, int]:
     """Read and forget; `passed` is told of each field. Returns fields per second, and how many of their frames were not whole.
 

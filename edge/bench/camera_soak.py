@@ -4,7 +4,7 @@ import logging
 import tempfile
 import threading
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from itertools import count
@@ -24,7 +24,7 @@ from edge.pipeline import Parts, Run, StopSwitch, opened, records_of
 from edge.pipeline.trigger_desk import TriggerDesk
 from edge.service.process import stop_on_signals
 from edge.settings import Setup
-from edge.watch.work_progress import field_bar
+from edge.watch.work_progress import Passed, field_bar
 
 _NO_CREDIT_S = 0.0005
 _log = logging.getLogger(__name__)
@@ -37,7 +37,7 @@ class Bench:
     setup: Setup
     journal: Journal
     stop: StopSwitch
-    passed: Callable[[int], None]
+    passed: Passed
 
 
 def soak_camera(setup: Setup, fields: int, rounds: int, round_fields: int, *, stand_in: bool) -> dict[str, Any]:

@@ -19,7 +19,7 @@ import typer
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from edge.settings.edge_settings import SHIPPED_BUNDLE, Panel, panel_of
+from edge.settings.edge_settings import RUN, SHIPPED_BUNDLE, Panel, panel_of
 
 Given = dict[str, Any]
 """Settings by name, as far as they were stated on the command line."""
@@ -30,7 +30,7 @@ REQUIRED = inspect.Parameter.empty
 ENGINE_SETTINGS = ("bundle", "engine", "engine_dir", "allow_ungated_engine", "precision", "threads", "max_batch")
 """Those of a command that opens an engine and needs no controller."""
 
-ConfigOption = Annotated[Path | None, typer.Option(help="YAML file of the same settings", rich_help_panel="The run")]
+ConfigOption = Annotated[Path | None, typer.Option(help="YAML file of the same settings", rich_help_panel=RUN.heading)]
 LogLevelOption = Annotated[Literal["debug", "info", "warning", "error"], typer.Option(help="what is told on standard error")]
 LogFileOption = Annotated[Path | None, typer.Option(help="write the log to this file, too")]
 

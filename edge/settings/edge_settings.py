@@ -37,7 +37,7 @@ def panel_of(field: FieldInfo) -> Panel | None:
     return next((each for each in field.metadata if isinstance(each, Panel)), None)
 
 
-_RUN = Panel("The run")
+RUN = Panel("The run")
 _MODEL = Panel("Model and engine")
 _CELLS = Panel("Cells and labels")
 
@@ -47,29 +47,29 @@ Seconds = Annotated[float, Field(gt=0, le=86400)]
 class EdgeSettings(Strict):
     """Everything one edge process can be told. Paths are relative to the working directory."""
 
-    source: Annotated[str, _RUN] = Field(
+    source: Annotated[str, RUN] = Field(
         min_length=1,
         description="folder:PATH, video:PATH, opencv:0, aravis:ADDRESS, pylon:SERIAL, genicam:FILE.cti, recording:DIR or "
         "virtual:seed=42",
     )
-    um_per_px: Annotated[float | None, _RUN] = Field(None, gt=0, le=10, description="physical size of the source's pixels")
+    um_per_px: Annotated[float | None, RUN] = Field(None, gt=0, le=10, description="physical size of the source's pixels")
     bundle: Annotated[Path, _MODEL] = Field(SHIPPED_BUNDLE, description="directory with the model")
-    profile: Annotated[Path | None, _RUN] = Field(None, description="calibration of this instrument")
-    signers: Annotated[Path | None, _RUN] = Field(
+    profile: Annotated[Path | None, RUN] = Field(None, description="calibration of this instrument")
+    signers: Annotated[Path | None, RUN] = Field(
         None, description="directory of public keys (*.pub); only what one of them signed is loaded: bundle, profile, engine"
     )
-    bind: Annotated[str, _RUN] = Field("tcp://127.0.0.1:5570", min_length=1, description="where the controller connects")
-    keys: Annotated[Path | None, _RUN] = Field(
+    bind: Annotated[str, RUN] = Field("tcp://127.0.0.1:5570", min_length=1, description="where the controller connects")
+    keys: Annotated[Path | None, RUN] = Field(
         None, description="directory of this edge's keys (CURVE); without, only this machine can connect"
     )
-    telemetry: Annotated[str | None, _RUN] = Field(
+    telemetry: Annotated[str | None, RUN] = Field(
         None, min_length=1, description="where dashboards subscribe, such as tcp://127.0.0.1:5571; off if not set"
     )
     telemetry_hz: float = Field(10.0, ge=1, le=100, description="live counts are published at most so often per second")
-    metrics: Annotated[str | None, _RUN] = Field(
+    metrics: Annotated[str | None, RUN] = Field(
         None, min_length=1, description="where Prometheus reads metrics, such as 127.0.0.1:9570; off if not set"
     )
-    policy: Annotated[Policy, _RUN] = Field(
+    policy: Annotated[Policy, RUN] = Field(
         "lossless", description="lossless: the source waits; latest: the oldest waiting field is dropped"
     )
     max_batch: Annotated[int, _MODEL] = Field(1, ge=1, le=256, description="frames of one inference")
@@ -92,20 +92,20 @@ class EdgeSettings(Strict):
     threads: Annotated[int | None, _MODEL] = Field(
         None, ge=1, le=1024, description="threads of the engine; all cores when not set"
     )
-    max_fields: Annotated[int | None, _RUN] = Field(None, ge=1, description="end the run after this many fields")
+    max_fields: Annotated[int | None, RUN] = Field(None, ge=1, description="end the run after this many fields")
     source_timeout_s: Seconds = Field(10.0, description="a run fails when its source gives nothing for so long")
     ack_timeout_s: Seconds = Field(10.0, description="wait so long for the controller to acknowledge run_stop")
-    keep_frames: Annotated[Path | None, _RUN] = Field(
+    keep_frames: Annotated[Path | None, RUN] = Field(
         None, description="new directory in which every frame is recorded as it came"
     )
-    keep_crops: Annotated[Path | None, _RUN] = Field(
+    keep_crops: Annotated[Path | None, RUN] = Field(
         None, description="new directory in which every counted cell is kept, cut out of its field"
     )
     keep_frames_mb: float = Field(
         10_000.0, gt=0, description="a recording, and the cells kept, each end at so many megabytes; the run goes on"
     )
-    trigger_window: Annotated[int, _RUN] = Field(16, ge=1, le=256, description="announced triggers that may be open at a time")
-    trigger_timeout_s: Annotated[Seconds, _RUN] = Field(
+    trigger_window: Annotated[int, RUN] = Field(16, ge=1, le=256, description="announced triggers that may be open at a time")
+    trigger_timeout_s: Annotated[Seconds, RUN] = Field(
         2.0, description="the next trigger due ends as `timeout` after so long without a frame"
     )
     pause_after_records: int = Field(
@@ -113,10 +113,10 @@ class EdgeSettings(Strict):
     )
     ping_every_s: float = Field(1.0, gt=0, le=60, description="sign of life to every client at this interval")
     silent_after_s: float = Field(5.0, gt=0, le=600, description="a client not heard for so long has lost its session")
-    journal: Annotated[Path, _RUN] = Field(
+    journal: Annotated[Path, RUN] = Field(
         DEFAULT_JOURNAL, description="file in which records outlive this process; `memory`: they do not"
     )
-    journal_durability: Annotated[Durability, _RUN] = Field(
+    journal_durability: Annotated[Durability, RUN] = Field(
         "full", description="full syncs every commit to the disk before it is sent; normal does not"
     )
     journal_keep_days: float = Field(30.0, ge=0, description="acknowledged runs stay in the journal so long")
