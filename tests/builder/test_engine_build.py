@@ -89,11 +89,11 @@ def test_an_engine_that_is_there_is_not_built_again(shipped: Bundle, shipped_eng
         pytest.param({"frame_width_px": 640, "frame_height_px": 480, "max_batch": 1}, id="another camera, field by field"),
     ],
 )
-def test_another_request_is_another_engine(shipped: Bundle, shipped_engine: EngineFiles, changed: dict[str, object]) -> None:
-    other = built(shipped, shipped_engine.path.parent, **changed)
-    assert other.path != shipped_engine.path
-    assert other.manifest.plan_sha256 != shipped_engine.manifest.plan_sha256
-    assert find_built(shipped_engine.path.parent, shipped_engine.manifest.key) == shipped_engine
+def test_another_request_is_another_engine(small: Bundle, tmp_path: Path, changed: dict[str, object]) -> None:
+    one, other = built(small, tmp_path), built(small, tmp_path, **changed)
+    assert other.path != one.path
+    assert other.manifest.plan_sha256 != one.manifest.plan_sha256
+    assert find_built(tmp_path, one.manifest.key) == one
 
 
 def test_targets_in_any_order_are_one_request(shipped: Bundle) -> None:

@@ -58,8 +58,8 @@ def _bench(folder: Path, n: int, um_per_px: float) -> Bench:
 
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory: pytest.TempPathFactory) -> Bench:
-    """Twice as many cells in a field as the command draws by itself: half the images give enough of them."""
-    folder, n = tmp_path_factory.mktemp("drawn"), 32
+    """Twice as many cells in a field as the command draws by itself: these have the 200 that are needed, and six more."""
+    folder, n = tmp_path_factory.mktemp("drawn"), 28
     source = VirtualSource(f"seed=1,mix=even,wbc=6,variants=4,fields={n},width={_WIDTH_PX},height={_HEIGHT_PX}")
     for index in range(n):
         image = source.read(10.0).image
