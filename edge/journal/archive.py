@@ -1,13 +1,16 @@
 """Reads a journal that no edge need be running for: its runs, their records, and whether the chain holds."""
 
 import json
+import shutil
 import sqlite3
+import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from edge.contracts.errors import JournalError, first_line
+from edge.journal.journal_file import has_log, lacking, lacks_log, log_of, trouble_of
 from edge.journal.tables import first_link, next_link
 
 
@@ -28,13 +31,37 @@ class StoredRun:
 
 
 class Archive:
-    """An open journal file, read only. Raises `JournalError` when it is none."""
+    """An open journal file, read only, wherever it lies. Raises `JournalError` when it is none.
+
+    `lacks` says what is missing of it, as a sentence part; empty when nothing is. What is there can be read all the same.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        if not path.is_file():
-            raise JournalError(f"there is no journal {path}; give the file that `leuko-edge run --journal` wrote.")
-        self._connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
+        self._copy: tempfile.TemporaryDirectory[str] | None = None
+        try:
+            if not path.is_file():
+                raise JournalError(f"there is no journal {path}; give the file that `leuko-edge run --journal` wrote.")
+            self.lacks = lacking(path) if lacks_log(path) else ""
+            self._connection = self._connected()
+        except (OSError, sqlite3.Error) as problem:
+            raise JournalError(self._unreadable(problem)) from problem
+
+    def _connected(self) -> sqlite3.Connection:
+        """SQLite wants to write beside the file it reads, if only an index; where it must not, it is told so or gets a copy."""
+        if self.lacks:
+            return _readable(
+                self._path, "immutable=1"
+            )  # else it would put an empty log in the place of the one that is missing
+        try:
+            return _readable(self._path, "mode=ro")
+        except sqlite3.OperationalError:
+            if not has_log(self._path):
+                return _readable(self._path, "immutable=1")
+            self._copy = tempfile.TemporaryDirectory(prefix="leukostream-journal-")
+            for each in (self._path, log_of(self._path)):
+                shutil.copyfile(each, Path(self._copy.name, each.name))
+            return _readable(Path(self._copy.name, self._path.name), "mode=rw")
 
     def runs(self) -> list[StoredRun]:
         """Oldest first."""
@@ -61,8 +88,10 @@ class Archive:
     def first_and_last(self, run: StoredRun) -> tuple[bytes, bytes]:
         """JSON bytes of the run's first record and of its last one so far."""
         query = "SELECT CAST(content AS BLOB) FROM records WHERE run = ? ORDER BY seq {} LIMIT 1"
-        (first,), (last,) = (next(self._select(query.format(order), run.number)) for order in ("ASC", "DESC"))
-        return first, last
+        ends = [content for order in ("ASC", "DESC") for (content,) in self._select(query.format(order), run.number)]
+        if not ends:
+            raise JournalError(f"run {run.run_id} of journal {self._path} has no record; `leuko-edge runs verify` says more.")
+        return ends[0], ends[1]
 
     def problem(self, run: StoredRun) -> str:
         """What is wrong with the run: its chain, or a trigger without its one field; empty when nothing is."""
@@ -85,14 +114,30 @@ class Archive:
     def close(self) -> None:
         """Give the file back."""
         self._connection.close()
+        if self._copy is not None:
+            self._copy.cleanup()
 
     def _select(self, query: str, *values: int) -> Iterator[tuple]:  # type: ignore[type-arg] # columns of many types
         try:
             yield from self._connection.execute(query, values)
         except sqlite3.Error as problem:
-            raise JournalError(
-                f"{self._path} cannot be read as a journal ({first_line(problem)}); give the file that --journal named."
-            ) from problem
+            raise JournalError(self._unreadable(problem)) from problem
+
+    def _unreadable(self, problem: Exception) -> str:
+        if isinstance(problem, sqlite3.Error) and trouble_of(problem) == "held":
+            return f"another program holds the file of journal {self._path} ({first_line(problem)}); close it, or wait for it."
+        return f"{self._path} cannot be read as a journal ({first_line(problem)}); give the file that --journal named."
+
+
+def _readable(path: Path, how: str) -> sqlite3.Connection:
+    """Raises `sqlite3.Error` for a file that cannot be read this way."""
+    connection = sqlite3.connect(f"{path.resolve().as_uri()}?{how}", uri=True)
+    try:
+        connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    except sqlite3.Error:
+        connection.close()
+        raise
+    return connection
 
 
 def _broken_at(run_id: str, records: Iterable[tuple[int, bytes, bytes]]) -> str:

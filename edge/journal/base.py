@@ -53,6 +53,10 @@ class Journal(Protocol):
         """
         ...
 
+    def settle(self) -> None:
+        """Wait until whatever was appended outlives what the journal outlives. Raises `JournalError` when it never will."""
+        ...
+
     def acknowledge(self, run_id: str, upto_seq: int) -> None:
         """Cumulative: the controller holds everything up to and including `upto_seq`; an older value changes nothing.
 
@@ -77,6 +81,10 @@ class Journal(Protocol):
 
         So the callback may own a socket that it opens at its first call.
         """
+        ...
+
+    def on_held(self, callback: Callable[[str], None]) -> None:
+        """Call `callback` with a sentence when records begin to wait for another program, in a thread of the journal's own."""
         ...
 
 
@@ -111,6 +119,7 @@ class JournalBase(Generic[_Run]):
         self._lock = threading.Lock()
         self._runs: dict[str, _Run] = {}
         self._callbacks: list[Callable[[], None]] = []
+        self._held_callbacks: list[Callable[[str], None]] = []
 
     def next_seq(self, run_id: str) -> int:
         with self._lock:
@@ -144,3 +153,7 @@ class JournalBase(Generic[_Run]):
     def on_append(self, callback: Callable[[], None]) -> None:
         with self._lock:
             self._callbacks.append(callback)
+
+    def on_held(self, callback: Callable[[str], None]) -> None:
+        with self._lock:
+            self._held_callbacks.append(callback)

@@ -71,6 +71,9 @@ class MemoryJournal(JournalBase[_RunInMemory]):
             start = from_seq - run.first
             return [(run.first + at, run.kept[at]) for at in range(start, min(start + limit, len(run.kept)))]
 
+    def settle(self) -> None:
+        """It has settled already."""
+
     def acknowledge(self, run_id: str, upto_seq: int) -> None:
         with self._lock:
             run = self._runs.get(run_id)

@@ -5,43 +5,43 @@ the counting never waits for the disk, and the stream is woken only by what is c
 records of its run so far (`tables.py`).
 """
 
-import fcntl
-import json
-import os
+import contextlib
+import logging
 import sqlite3
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from edge.contracts.choices import Durability
 from edge.contracts.errors import JournalError, StreamError, first_line
 from edge.contracts.messages import TriggerCommand
 from edge.contracts.records import Record
 from edge.journal.base import JournalBase
+from edge.journal.journal_file import (
+    close_marked,
+    hold,
+    lacking,
+    lacks_log,
+    make_reserve,
+    mark_open,
+    reserve_of,
+    trouble_of,
+)
+from edge.journal.retention import Forgotten, Retention, forget
 from edge.journal.tables import SCHEMA, RunOnDisk, WaitingRecord, WaitingTrigger, connect, first_link, load, next_link, write
 
 _BATCH_RECORDS = 64
 _ACKNOWLEDGED_WITHIN_S = 0.05
 _MAX_WAITING = 4096
-_RESERVE_BYTES = 4 * 2**20
-"""Given up when the disk is full, so that the run can still be ended and say why."""
-_FORGETTABLE = (
-    "SELECT number, name, (SELECT content FROM records WHERE run = number ORDER BY seq DESC LIMIT 1), "
-    "(SELECT sum(length(content) + length(link)) FROM records WHERE run = number) FROM runs "
-    "WHERE acknowledged = (SELECT max(seq) FROM records WHERE run = number) ORDER BY number"
-)
+_NOTICED_S = 1.0
+"""Another program that holds the file for longer is spoken of."""
+PATIENCE_S = 60.0
 
-
-@dataclass(frozen=True, slots=True)
-class Retention:
-    """Acknowledged runs are kept for `keep_days`, and the newest of them while all records together are within `keep_mb`."""
-
-    keep_days: float
-    keep_mb: float
+_log = logging.getLogger(__name__)
 
 
 class SqliteJournal(JournalBase[RunOnDisk]):
@@ -50,30 +50,59 @@ class SqliteJournal(JournalBase[RunOnDisk]):
     `append` raises `JournalError` once records can no longer be committed; `trouble` says when the run should end.
     """
 
-    def __init__(self, path: Path, durability: Durability = "full", retention: Retention | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        durability: Durability = "full",
+        retention: Retention | None = None,
+        patience_s: float = PATIENCE_S,
+    ) -> None:
         super().__init__()
         self._path = path
+        self._patience_s = patience_s
         self._changed = threading.Condition(self._lock)
         self._waiting: deque[WaitingRecord | WaitingTrigger] = deque()
         self._acknowledgements: dict[int, int] = {}
         self._trouble, self._failure = "", ""
         self._closing = False
+        self.forgotten = Forgotten()
+        """what was deleted on opening, as `retention` allows"""
+        self.warning = ""
+        """what is wrong with the file although it can be used; empty when nothing is"""
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._held = _hold(path)
-            self._writer, self._reader = connect(path), connect(path)
-            self._writer.executescript(SCHEMA)
-            self._writer.execute(f"PRAGMA synchronous={durability}")
-            _reserve(self._reserve_path)
-            self.forgotten = _forget(self._writer, retention, datetime.now(timezone.utc)) if retention else []
-            """runs that were deleted on opening, as `retention` allows"""
-            self._runs = load(self._writer)
+            self._held = hold(path)
+            with contextlib.ExitStack() as undo:
+                undo.callback(self._held.close)
+                lacks = lacks_log(path)
+                self._writer, self._reader = connect(path), connect(path)
+                undo.callback(self._writer.close)
+                undo.callback(self._reader.close)
+                self._open(durability, retention, lacks=lacks)
+                undo.pop_all()
         except (OSError, sqlite3.Error) as problem:
-            raise JournalError(
-                f"journal {path} cannot be opened ({first_line(problem)}); check the path given to --journal and its disk."
-            ) from problem
+            raise JournalError(_cannot_be_opened(path, problem)) from problem
         self._thread = threading.Thread(target=self._commit_all, name="leuko-journal", daemon=True)
         self._thread.start()
+
+    def _open(self, durability: Durability, retention: Retention | None, *, lacks: bool) -> None:
+        self._writer.executescript(SCHEMA)
+        self._writer.execute(f"PRAGMA synchronous={durability}")
+        self._runs = load(self._writer)
+        if lacks and not all(run.finished for run in self._runs.values()):
+            # What its controller holds would get other records under the same numbers.
+            raise JournalError(
+                f"{lacking(self._path)}; put that file back, or give another one with --journal (`leuko-edge runs` reads what "
+                "this one has)."
+            )
+        self.warning = f"{lacking(self._path)}; its runs can still be read" if lacks else ""
+        mark_open(self._writer)
+        make_reserve(self._path)
+        if retention:
+            self.forgotten = forget(self._writer, retention, datetime.now(timezone.utc))
+            for run_id in self.forgotten.run_ids:
+                del self._runs[run_id]
+        self._writer.execute(f"PRAGMA busy_timeout={int(_NOTICED_S * 1000)}")
 
     @property
     def trouble(self) -> str:
@@ -144,19 +173,22 @@ class SqliteJournal(JournalBase[RunOnDisk]):
                 self._acknowledgements[run.number] = upto_seq
                 self._changed.notify_all()
 
+    def settle(self) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: not self._waiting or self._failure)
+            if self._failure:
+                raise JournalError(self._failure)
+
     def close(self) -> None:
         """Commit what waits, then give the file to others. Safe to repeat."""
         with self._changed:
             self._closing = True
             self._changed.notify_all()
         self._thread.join()
-        for connection in (self._reader, self._writer):
-            connection.close()
-        self._held.close()
-
-    @property
-    def _reserve_path(self) -> Path:
-        return self._path.with_name(f"{self._path.name}.reserve")
+        if not self._held.closed:
+            self._reader.close()
+            close_marked(self._writer, self._path)
+            self._held.close()
 
     def _await_room(self) -> None:
         self._changed.wait_for(lambda: len(self._waiting) < _MAX_WAITING or self._failure)
@@ -180,8 +212,8 @@ class SqliteJournal(JournalBase[RunOnDisk]):
                 if not batch and not acknowledgements:
                     return
             try:
-                self._write_or_make_room(batch, acknowledgements)
-            except sqlite3.Error as problem:
+                self._write_patiently(batch, acknowledgements)
+            except Exception as problem:  # noqa: BLE001 a thread that dies silently would hang the run
                 self._fail(problem)
                 return
             with self._changed:
@@ -198,24 +230,52 @@ class SqliteJournal(JournalBase[RunOnDisk]):
             for callback in callbacks:
                 callback()
 
-    def _write_or_make_room(self, batch: list[WaitingRecord | WaitingTrigger], acknowledgements: dict[int, int]) -> None:
-        try:
-            write(self._writer, batch, acknowledgements)
-        except sqlite3.OperationalError as problem:
-            if not self._reserve_path.exists():
-                raise
-            self._reserve_path.unlink()
-            self._trouble = (
-                f"journal {self._path} has no room for more records ({first_line(problem)}); free space on its disk, then "
-                "start a new run."
-            )
-            write(self._writer, batch, acknowledgements)
+    def _write_patiently(self, batch: list[WaitingRecord | WaitingTrigger], acknowledgements: dict[int, int]) -> None:
+        """Write, waiting for a program that holds the file, and with the reserve given up when the disk is full."""
+        held_since_s = 0.0
+        while True:
+            try:
+                write(self._writer, batch, acknowledgements)
+            except sqlite3.OperationalError as problem:
+                trouble = trouble_of(problem)
+                if trouble == "held" and not held_since_s:
+                    held_since_s = time.monotonic() - _NOTICED_S
+                    self._tell_held()
+                if trouble == "held" and time.monotonic() - held_since_s < self._patience_s:
+                    continue
+                if trouble != "full" or not reserve_of(self._path).exists():
+                    raise
+                reserve_of(self._path).unlink()
+                self._trouble = (
+                    f"journal {self._path} has no room for more records ({first_line(problem)}); free space on its disk, then "
+                    "start a new run."
+                )
+                continue
+            if held_since_s:
+                _log.warning("the journal's file is free again, after %.0f s", time.monotonic() - held_since_s)
+            return
 
-    def _fail(self, problem: sqlite3.Error) -> None:
+    def _tell_held(self) -> None:
+        sentence = (
+            f"another program holds the file of journal {self._path}: records wait for it, up to {self._patience_s:g} s; close "
+            "that program."
+        )
+        _log.warning("%s", sentence)
+        with self._lock:
+            callbacks = tuple(self._held_callbacks)
+        for callback in callbacks:
+            callback(sentence)
+
+    def _fail(self, problem: Exception) -> None:
+        _log.debug("where the journal failed", exc_info=problem)
         with self._changed:
+            n_records = sum(isinstance(each, WaitingRecord) for each in self._waiting)
+            why, remedy = first_line(problem), "check its disk"
+            if isinstance(problem, sqlite3.Error) and trouble_of(problem) == "held":
+                why, remedy = f"another program has held its file for {self._patience_s:g} s", "close that program"
             self._failure = (
-                f"journal {self._path} can no longer be written ({first_line(problem)}), and the last {len(self._waiting)} "
-                "records are not in it; check its disk, then start a new run."
+                f"journal {self._path} can no longer be written ({why}), and the last {n_records} records are not in it; "
+                f"{remedy}, then start a new run."
             )
             self._changed.notify_all()
             callbacks = tuple(self._callbacks)
@@ -223,38 +283,10 @@ class SqliteJournal(JournalBase[RunOnDisk]):
             callback()
 
 
-def _hold(path: Path) -> IO[bytes]:
-    """Keep other processes out for as long as the returned file is open, however this process ends."""
-    held = path.with_name(f"{path.name}.lock").open("wb")
-    try:
-        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as problem:
-        held.close()
-        raise JournalError(
-            f"journal {path} is in use by another edge process; stop that one, or give this one a journal of its own."
-        ) from problem
-    return held
-
-
-def _reserve(path: Path) -> None:
-    if not path.exists():
-        with path.open("wb") as stream:
-            os.posix_fallocate(stream.fileno(), 0, _RESERVE_BYTES)
-
-
-def _forget(connection: sqlite3.Connection, retention: Retention, now: datetime) -> list[str]:
-    """Delete what may be forgotten, oldest first; returns the ids. What is open or not acknowledged stays, however old."""
-    (stored,) = connection.execute("SELECT coalesce(sum(length(content) + length(link)), 0) FROM records").fetchone()
-    forgotten = []
-    with connection:
-        for number, name, last, size in connection.execute(_FORGETTABLE).fetchall():
-            end = json.loads(last)
-            age_days = (now - datetime.fromisoformat(end["wall_time"])).total_seconds() / 86400
-            if end["type"] != "run_stop" or (age_days <= retention.keep_days and stored <= retention.keep_mb * 1e6):
-                continue
-            connection.execute("DELETE FROM records WHERE run = ?", (number,))
-            connection.execute("DELETE FROM triggers WHERE run = ?", (number,))
-            connection.execute("DELETE FROM runs WHERE number = ?", (number,))
-            stored -= size
-            forgotten.append(name)
-    return forgotten
+def _cannot_be_opened(path: Path, problem: Exception) -> str:
+    if isinstance(problem, sqlite3.Error) and trouble_of(problem) == "held":
+        return (
+            f"journal {path} cannot be opened: another program holds its file ({first_line(problem)}); close that program, "
+            "such as a viewer or a backup."
+        )
+    return f"journal {path} cannot be opened ({first_line(problem)}); check the path given to --journal and its disk."

@@ -40,6 +40,7 @@ CREATE TABLE IF NOT EXISTS triggers (
 CREATE INDEX IF NOT EXISTS open_triggers ON triggers (run, place) WHERE ended = 0;
 """
 
+_OPENING_S = 10.0
 _NEWEST = 256
 """Records of a run that are also kept in memory."""
 
@@ -80,8 +81,8 @@ class WaitingTrigger:
 
 
 def connect(path: Path) -> sqlite3.Connection:
-    """A connection that any one thread at a time may use."""
-    return sqlite3.connect(path, check_same_thread=False, timeout=10.0)
+    """A connection that any one thread at a time may use, and that waits so long for a program that holds the file."""
+    return sqlite3.connect(path, check_same_thread=False, timeout=_OPENING_S)
 
 
 def load(connection: sqlite3.Connection) -> dict[str, RunOnDisk]:

@@ -12,7 +12,7 @@ from edge.contracts.records import FieldStatus, Record, RunOutcome, RunStart, Ru
 from edge.pipeline.engine_loop import EngineLoop
 from edge.pipeline.exposures import exposures_of
 from edge.pipeline.field_work import Batching, CellWork, FieldJob
-from edge.pipeline.intake import AdviceNote, Arrival, Ending, FieldQueue, Grabber, Note
+from edge.pipeline.intake import Arrival, Ending, FieldQueue, Grabber, Note
 from edge.pipeline.ledger import Ledger
 from edge.pipeline.parts import Parts
 from edge.pipeline.run_account import RunAccount, provenance_of
@@ -30,7 +30,7 @@ class Run:
     `begin`, then within the run as a context (the source is read there) `take`, `compute` and `count` while it `goes_on`, and
     `settle`; then `end`. Once begun it has an end: whatever breaks within is its outcome, but for a `JournalError`, after
     which nothing can be put on record. Belongs to the thread that opened the engine; `ledger` and `waiting` may be looked at
-    from any, and `advise` called.
+    from any, and `note` called.
     """
 
     def __init__(
@@ -60,8 +60,8 @@ class Run:
         """Fields that wait for the engine; any thread may ask."""
         return self._queue.waiting
 
-    def advise(self, note: AdviceNote) -> None:
-        """Put an `advice` among the records. For any thread."""
+    def note(self, note: Note) -> None:
+        """Put an `advice` or an `event` among the records. For any thread."""
         self._queue.note(note)
 
     def begin(self) -> RunStart:

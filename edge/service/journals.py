@@ -9,7 +9,8 @@ from edge.contracts.errors import JournalError
 from edge.journal.base import Journal
 from edge.journal.interrupted import end_interrupted
 from edge.journal.memory_journal import MemoryJournal
-from edge.journal.sqlite_journal import Retention, SqliteJournal
+from edge.journal.retention import Retention
+from edge.journal.sqlite_journal import SqliteJournal
 from edge.settings import IN_MEMORY, EdgeSettings
 
 _log = logging.getLogger(__name__)
@@ -26,10 +27,14 @@ def opened_journal(settings: EdgeSettings) -> Iterator[Journal]:
     except RuntimeError as problem:
         raise JournalError(f"journal {settings.journal} names no place ({problem}); give one with --journal.") from problem
     retention = Retention(settings.journal_keep_days, settings.journal_keep_mb)
-    journal = SqliteJournal(path, settings.journal_durability, retention)
+    journal = SqliteJournal(path, settings.journal_durability, retention, settings.journal_held_s)
     try:
-        if journal.forgotten:
-            _log.info("%d acknowledged runs were deleted from journal %s", len(journal.forgotten), path)
+        if journal.warning:
+            _log.warning("%s", journal.warning)
+        if journal.forgotten.run_ids:
+            _log.info("%d acknowledged runs were deleted from journal %s", len(journal.forgotten.run_ids), path)
+        if journal.forgotten.doubt:
+            _log.warning("%s: no run of journal %s was deleted for its age; set the clock", journal.forgotten.doubt, path)
         for run_id in end_interrupted(journal, datetime.now(timezone.utc).isoformat(timespec="milliseconds")):
             _log.warning("run %s was interrupted: the edge process ended in mid-run; its controller may still read it", run_id)
         yield journal

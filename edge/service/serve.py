@@ -4,6 +4,7 @@ import logging
 import uuid
 from contextlib import ExitStack
 
+from edge.camera.frame import SourceNote
 from edge.contracts.errors import StreamError
 from edge.contracts.records import Record, RunOutcome, RunStop
 from edge.engine.base import EngineInfo
@@ -50,8 +51,9 @@ def serve_one_run(setup: Setup, parts: Parts, stop: StopSwitch) -> RunOutcome:
             _check_alive(server)
 
         run = Run(setup, parts, order, stop, desk)
-        backlog = Backlog(settings.pause_after_records, run.advise, desk.hold if desk else None)
+        backlog = Backlog(settings.pause_after_records, run.note, desk.hold if desk else None)
         control.running(run.ledger, backlog, lambda: run.waiting)
+        journal.on_held(lambda sentence: run.note(SourceNote("journal_held", sentence, "warning")))
         _log.info("run %s begins", order.run_id)
 
         def put_on_record(record: Record) -> None:
@@ -77,6 +79,7 @@ def serve_one_run(setup: Setup, parts: Parts, stop: StopSwitch) -> RunOutcome:
         put_on_record(last)
 
         # End: stay until the controller holds every record.
+        journal.settle()
         _report(last)
         _check_alive(server)
         control.finished()

@@ -121,6 +121,9 @@ class EdgeSettings(Strict):
     )
     journal_keep_days: float = Field(30.0, ge=0, description="acknowledged runs stay in the journal so long")
     journal_keep_mb: float = Field(1000.0, ge=0, description="above so many megabytes the oldest acknowledged runs go earlier")
+    journal_held_s: Seconds = Field(
+        60.0, description="records wait so long while another program holds the journal's file; then the run ends"
+    )
     keep_acknowledged: int = Field(1000, ge=0, description="acknowledged records kept in memory for a controller that resumes")
     slide_id: Annotated[str | None, _CELLS] = Field(None, description="used when the controller names none")
     sample_id: Annotated[str | None, _CELLS] = Field(None, description="used when the controller names none")

@@ -18,13 +18,13 @@ def tell_runs(journal: Path, as_json: bool) -> None:
     """Print every run, oldest first. Raises `JournalError`, as all of these do."""
     with _opened(journal) as archive:
         rows = [_summary(archive, run) for run in archive.runs()]
-    if as_json:
-        print(json.dumps(rows))
-        return
-    table = Table("run", "slide", "began", "outcome", "fields", "leukocytes", "records", "not acknowledged")
-    for row in rows:
-        table.add_row(*("-" if value is None else str(value) for value in row.values()))
-    Console(highlight=False).print(table)
+        if as_json:
+            print(json.dumps(rows))
+            return
+        table = Table("run", "slide", "began", "outcome", "fields", "leukocytes", "records", "not acknowledged")
+        for row in rows:
+            table.add_row(*("-" if value is None else str(value) for value in row.values()))
+        Console(highlight=False).print(table)
 
 
 def tell_run(journal: Path, run_id: str, as_json: bool) -> None:
@@ -32,7 +32,7 @@ def tell_run(journal: Path, run_id: str, as_json: bool) -> None:
     with _opened(journal) as archive:
         stored = archive.run(run_id)
         ends = {**_summary(archive, stored), **_ends(archive, stored)}
-    print(json.dumps(ends) if as_json else json.dumps(ends, indent=2))
+        print(json.dumps(ends) if as_json else json.dumps(ends, indent=2))
 
 
 def export_run(journal: Path, run_id: str, out: Path | None) -> None:
@@ -44,8 +44,9 @@ def export_run(journal: Path, run_id: str, out: Path | None) -> None:
                 sys.stdout.buffer.write(content + b"\n")
             return
         try:
-            with out.open("xb") as stream:
+            with out.open("xb") as stream, _removed_unless_whole(out):
                 stream.writelines(content + b"\n" for content in records)
+                stream.flush()
         except OSError as problem:
             raise JournalError(f"{out} cannot be written ({problem.strerror}); give another file with --out.") from problem
 
@@ -55,36 +56,61 @@ def verify_runs(journal: Path, run_id: str | None, as_json: bool) -> None:
     with _opened(journal) as archive:
         runs = archive.runs() if run_id is None else [archive.run(run_id)]
         found = [{"run": each.run_id, "problem": archive.problem(each), "last_link": each.link.hex()} for each in runs]
-    if as_json:
-        print(json.dumps(found))
-    else:
-        for each in found:
-            print(f"{each['run']}  {each['problem'] or 'whole'}  last link {each['last_link']}")
-    if broken := [each for each in found if each["problem"]]:
-        raise JournalError(
-            f"{len(broken)} of {len(found)} runs of journal {journal} are not as they were written: run {broken[0]['run']}, "
-            f"{broken[0]['problem']}; restore the file from a copy."
-        )
+        if as_json:
+            print(json.dumps(found))
+        else:
+            for each in found:
+                print(f"{each['run']}  {each['problem'] or 'whole'}  last link {each['last_link']}")
+        if broken := [each for each in found if each["problem"]]:
+            raise JournalError(
+                f"{len(broken)} of {len(found)} runs of journal {journal} are not as they were written: run "
+                f"{broken[0]['run']}, {broken[0]['problem']}; restore the file from a copy."
+            )
+
+
+@contextmanager
+def _removed_unless_whole(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        path.unlink()
+        raise
 
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Archive]:
+    """Reads what is there; a journal that lacks records is an error afterwards."""
     archive = Archive(path.expanduser())
     try:
         yield archive
     finally:
         archive.close()
+    if archive.lacks:
+        raise JournalError(f"{archive.lacks}; put both files side by side. What is here was read.")
 
 
 def _ends(archive: Archive, run: StoredRun) -> dict[str, Any]:
     first, last = archive.first_and_last(run)
-    start, stop = json.loads(first), json.loads(last)
-    return {"run_start": start, "run_stop": stop if stop["type"] == "run_stop" else None}
+    try:
+        start, stop = json.loads(first), json.loads(last)
+        return {"run_start": start, "run_stop": stop if stop["type"] == "run_stop" else None}
+    except (ValueError, LookupError, TypeError) as problem:
+        raise _changed(run) from problem
 
 
 def _summary(archive: Archive, run: StoredRun) -> dict[str, Any]:
     ends = _ends(archive, run)
-    start, stop = ends["run_start"], ends["run_stop"]
+    try:
+        return _row(run, ends["run_start"], ends["run_stop"])
+    except (LookupError, TypeError) as problem:
+        raise _changed(run) from problem
+
+
+def _changed(run: StoredRun) -> JournalError:
+    return JournalError(f"a record of run {run.run_id} is none; `leuko-edge runs verify` says what was changed.")
+
+
+def _row(run: StoredRun, start: dict[str, Any], stop: dict[str, Any] | None) -> dict[str, Any]:
     return {
         "run": run.run_id,
         "slide": start["slide_id"],

@@ -2,9 +2,12 @@
 
 import json
 import signal
+import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import cv2
@@ -110,6 +113,31 @@ def test_a_controller_that_goes_away_finds_the_run_in_the_next_edge(start: Start
     listed = json.loads(leuko_edge("runs", "list", "--journal", str(journal), "--json").out)
     assert [(run["outcome"], run["fields"], run["leukocytes"]) for run in listed] == [("completed", 20, 20)]
     assert listed[0]["not_acknowledged"] == 0
+
+
+@pytest.mark.parametrize(
+    ("held_s", "patience_s", "code"),
+    [pytest.param(1.5, 30.0, 0, id="for a while"), pytest.param(4.0, 0.5, 8, id="for longer than it waits")],
+)
+def test_another_program_holds_the_journal(
+    start: Start, journal: Path, tmp_path: Path, held_s: float, patience_s: float, code: int
+) -> None:
+    (tmp_path / "settings.yaml").write_text(f"journal_held_s: {patience_s}")
+    process, controller = start("--max-fields", "5", "--config", str(tmp_path / "settings.yaml"))
+    with closing(sqlite3.connect(journal, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        run_id = controller.start_run()
+        if code:
+            _, said = process.communicate(timeout=20)
+            assert "another program has held its file" in said and "they stay in" not in said
+        else:
+            time.sleep(held_s)
+        other.execute("COMMIT")
+    if not code:
+        records = list(controller.records(run_id))
+        stop = records[-1]
+        assert isinstance(stop, RunStop) and (stop.outcome, stop.triggers) == (RunOutcome.COMPLETED, 5)
+    assert process.wait(20) == code
 
 
 def test_two_edges_cannot_share_a_journal(start: Start, bundle: Bundle, fields: Path, journal: Path) -> None:

@@ -10,16 +10,16 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
+from support.filled_journal import fill, seqs, until
 from support.full_disk import files_limited_to
-from support.scripted_run import WALL, field_record, run_start, run_stop
+from support.scripted_run import field_record, run_start
 
 from edge.contracts.errors import JournalError
 from edge.journal.archive import Archive
-from edge.journal.sqlite_journal import Retention, SqliteJournal
+from edge.journal.sqlite_journal import SqliteJournal
 from edge.journal.tables import write
 
 pytestmark = pytest.mark.timeout(40)
@@ -41,25 +41,6 @@ def opened(path: Path) -> Iterator[Callable[[], SqliteJournal]]:
     yield open_
     for journal in journals:
         journal.close()
-
-
-def fill(journal: SqliteJournal, n_fields: int, run_id: str = "r", *, stop: bool = True) -> None:
-    journal.append(run_start(run_id))
-    for seq in range(1, n_fields + 1):
-        journal.append(field_record(run_id, seq))
-    if stop:
-        journal.append(run_stop(run_id, n_fields + 1))
-
-
-def until(holds: Callable[[], bool]) -> None:
-    deadline_s = time.monotonic() + 10
-    while not holds():
-        assert time.monotonic() < deadline_s
-        time.sleep(0.001)
-
-
-def seqs(journal: SqliteJournal, run_id: str = "r", from_seq: int = 0) -> list[int]:
-    return [seq for seq, _ in journal.read(run_id, from_seq, 10_000)]
 
 
 def test_what_was_written_is_there_after_a_restart(opened: Callable[[], SqliteJournal]) -> None:
@@ -296,36 +277,3 @@ def test_an_interrupt_signal_during_a_commit_changes_nothing(opened: Callable[[]
         signal.signal(signal.SIGALRM, before)
     until(lambda: len(seqs(journal)) == 202)
     assert caught
-
-
-@pytest.mark.parametrize(
-    ("keep_days", "share", "kept"),
-    [
-        pytest.param(30, 1.0, ["old", "open", "unheard", "new"], id="young and small"),
-        pytest.param(0, 1.0, ["open", "unheard"], id="all that is acknowledged is old"),
-        pytest.param(30, 0.0, ["open", "unheard"], id="no room at all"),
-        pytest.param(30, 0.9, ["open", "unheard", "new"], id="room for all but one"),
-    ],
-)
-def test_only_what_a_controller_holds_is_forgotten(path: Path, keep_days: float, share: float, kept: list[str]) -> None:
-    """`share` is what may be kept of the records' size."""
-    journal = SqliteJournal(path)
-    for run_id in ("old", "open", "unheard", "new"):
-        fill(journal, 10, run_id, stop=run_id != "open")
-        until(lambda run_id=run_id: len(seqs(journal, run_id)) == journal.next_seq(run_id))  # type: ignore[misc]
-        if run_id != "unheard":
-            journal.acknowledge(run_id, journal.next_seq(run_id) - 1)
-    journal.close()
-    now = datetime.now(timezone.utc).isoformat().encode()
-    with sqlite3.connect(path) as connection:  # the records' own time is in the future
-        for run, seq, content in connection.execute("SELECT run, seq, content FROM records").fetchall():
-            changed = content.replace(WALL.encode(), now)
-            connection.execute("UPDATE records SET content = ? WHERE run = ? AND seq = ?", (changed, run, seq))
-        (stored,) = connection.execute("SELECT sum(length(content) + length(link)) FROM records").fetchone()
-    connection.close()
-    again = SqliteJournal(path, retention=Retention(keep_days, share * stored / 1e6))
-    assert again.runs() == kept
-    assert sorted([*again.forgotten, *kept]) == sorted(["old", "open", "unheard", "new"])
-    again.append(run_start("next"))
-    until(lambda: seqs(again, "next") == [0])
-    again.close()
