@@ -81,7 +81,7 @@ class EdgeSettings(Strict):
         "auto", description="auto: one built for this machine's GPU, else OpenVINO on the CPU"
     )
     engine_dir: Annotated[Path | None, _MODEL] = Field(
-        None, description="directory of the bundle's compiled engines; beside the bundle if not set"
+        None, description="directory of the bundle's compiled engines; if not set, beside the bundle and the user's own"
     )
     allow_ungated_engine: Annotated[bool, _MODEL] = Field(
         False, description="start an engine without a passed parity gate; never diagnostic"
