@@ -22,8 +22,8 @@ BUDGETS_S = {
     "stream": 60,
     "camera": 80,
 }
-"""Seconds on two cores while both halves of `make test` run; report only, no test asserts them. A room over its budget has a test
-that waits for what it need not, or belongs into `make soak`."""
+"""Seconds on two cores while both halves of `make test` run; report only, no test asserts them. A room over its budget has a
+test that waits for what it need not, or that belongs into `make soak`."""
 
 ROOMS = {
     "tests/trainer/": "trainer",
