@@ -20,6 +20,7 @@ FOR_THE_FILE_ALONE = {
     "pause_after_records",
     "ping_every_s",
     "silent_after_s",
+    "journal_held_s",
     "journal_keep_days",
     "journal_keep_mb",
     "keep_acknowledged",
