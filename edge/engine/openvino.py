@@ -9,7 +9,6 @@ import sys
 from typing import Any
 
 import numpy as np
-import openvino as ov
 from numpy.typing import NDArray
 
 from edge.contracts.bundle import Bundle
@@ -17,6 +16,11 @@ from edge.contracts.choices import Precision
 from edge.contracts.detections import Image, RawDetections
 from edge.contracts.errors import EngineError
 from edge.engine.base import INPUT, EngineInfo, SlotBook, check_outputs, check_values, expected_outputs
+
+# Imported as it comes, OpenVINO asks a public analytics server at every start, writes an id into the home directory, and waits
+# seconds for an answer where packets are dropped. Without this package it takes a stand-in of its own that does nothing.
+sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+import openvino as ov  # noqa: E402
 
 _DEVICE = "CPU"
 _HINT = "INFERENCE_PRECISION_HINT"
