@@ -22,6 +22,7 @@ class Edge:
     def __init__(self, endpoint: str) -> None:
         self.socket = zmq.Context.instance().socket(zmq.DEALER)
         self.socket.setsockopt(zmq.LINGER, 500)  # the last ACK still leaves, but a dead edge does not keep us
+        self.socket.setsockopt(zmq.IPV6, endpoint.startswith("tcp://["))
         self.socket.connect(endpoint)
 
     def send(self, **message: Any) -> None:  # noqa: ANN401 - a JSON object

@@ -29,6 +29,7 @@ def main(endpoint: str) -> None:
     socket = zmq.Context.instance().socket(zmq.SUB)
     socket.setsockopt(zmq.CONFLATE, 1)  # of several that wait only the newest; works because a message is one part
     socket.setsockopt(zmq.SUBSCRIBE, b"")
+    socket.setsockopt(zmq.IPV6, endpoint.startswith("tcp://["))
     socket.connect(endpoint)
     boot_id, due = "", 0
     while True:

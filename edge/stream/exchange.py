@@ -1,5 +1,6 @@
 """What the edge does with each message: sessions, lease, commands, credit. No socket and no thread in here."""
 
+import logging
 from typing import get_args
 
 from edge.contracts.base import Wire
@@ -31,6 +32,7 @@ from edge.stream.run_overview import RunOverview
 from edge.stream.sessions import Cursor, Lease, MessageBudget, Post, Session
 from edge.stream.settings import StreamSettings
 
+_log = logging.getLogger(__name__)
 ENCODINGS: dict[str, Encoding] = {"json": "json", "msgpack": "msgpack"}
 
 
@@ -59,9 +61,12 @@ class Exchange:
         self._lease = Lease()
         self._strangers = MessageBudget(settings.strangers_per_s, 0)
 
-    def receive(self, identity: bytes, parts: list[bytes], now_ns: int) -> None:
+    def receive(self, identity: bytes, connection: int, parts: list[bytes], now_ns: int) -> None:
         """Act on one message. Whatever is wrong with it is answered by REJECT and harms nothing else."""
         session = self.sessions.get(identity)
+        if session is not None and session.connection != connection:
+            self._displace(session, now_ns)
+            session = None
         if session is not None:
             session.heard_ns = now_ns
         budget = session.budget if session else self._strangers
@@ -76,7 +81,9 @@ class Exchange:
                 raise _Refused("malformed", f"a message of {len(parts)} parts came; every message is one part.")
             message = decode_to_edge(parts[0])
             if isinstance(message, Hello):
-                self._open(identity, message, now_ns)
+                if session is not None and session.client_id != message.client_id:
+                    self._displace(session, now_ns)
+                self._open(identity, connection, message, now_ns)
             elif session is None:
                 raise _Refused("state", f"{message.type} came without a session; say HELLO first.")
             else:
@@ -90,6 +97,7 @@ class Exchange:
         """Give the controller answers and credit that became due, and every session its PING; drop those that were silent for
         too long or leave their answers unread."""
         self._answer_controller()
+        self._lease.expire(now_ns, int(2e9 * self._settings.silent_after_s))
         silent_ns, every_ns = self._settings.silent_after_s * 1e9, self._settings.ping_every_s * 1e9
         for session in list(self.sessions.values()):
             if now_ns - session.heard_ns > silent_ns or len(session.answers) > self._settings.max_waiting_answers:
@@ -100,7 +108,7 @@ class Exchange:
 
     def _answer_controller(self) -> None:
         answers, holder = self._control.answers(), self._lease.holder
-        if holder is None:
+        if holder is None or holder.displaced_ns is not None:
             return  # it comes back, repeats its commands and finds them done
         for answer in answers:
             holder.answer(answer)
@@ -118,6 +126,16 @@ class Exchange:
         if self.sessions.get(session.identity) is session:
             del self.sessions[session.identity]
         self._lease.release(session)
+
+    def _displace(self, session: Session, now_ns: int) -> None:
+        """Another connection has the session's identity, and ZeroMQ has closed the session's own.
+
+        Nothing from or to that identity is this client's any more. It finds that out by the silence, says HELLO again, and
+        until then keeps the lease if it had it.
+        """
+        _log.info("another connection has taken the ZeroMQ routing id of client %r", session.client_id)
+        del self.sessions[session.identity]
+        session.displaced_ns = now_ns
 
     def forget(self, identity: bytes) -> None:
         """Serve this client no longer."""
@@ -149,7 +167,7 @@ class Exchange:
         else:  # a stranger that does not read its refusals has no claim to a queue
             self._post(identity, encode(refusal, "json"))
 
-    def _open(self, identity: bytes, hello: Hello, now_ns: int) -> None:
+    def _open(self, identity: bytes, connection: int, hello: Hello, now_ns: int) -> None:
         if hello.proto != PROTOCOL_VERSION:
             raise _Refused(
                 "protocol",
@@ -167,7 +185,7 @@ class Exchange:
         elif len(self.sessions) >= self._settings.max_sessions:
             raise _Refused("busy", f"this edge serves {len(self.sessions)} clients, no more; close one of the observers.")
         budget = MessageBudget(self._settings.messages_per_s, now_ns)
-        session = Session(identity, hello.client_id, hello.role, encoding, now_ns, now_ns, budget)
+        session = Session(identity, connection, hello.client_id, hello.role, encoding, now_ns, now_ns, budget)
         if hello.resume is not None:
             self._check_position(hello.resume.run_id, hello.resume.next_seq)
             session.cursors[hello.resume.run_id] = Cursor(hello.resume.run_id, hello.resume.next_seq)
@@ -177,9 +195,9 @@ class Exchange:
             superseded = self._lease.take(session)
             if superseded is not None:
                 self.drop(superseded)
-                self.refuse(
-                    superseded.identity, "busy", f"client {hello.client_id!r} opened a newer session; this one is closed."
-                )
+                if superseded.displaced_ns is None:
+                    reason = f"client {hello.client_id!r} opened a newer session; this one is closed."
+                    self.refuse(superseded.identity, "busy", reason)
         self.sessions[identity] = session
         welcome = Welcome(
             encoding=encoding,
@@ -192,7 +210,7 @@ class Exchange:
 
     def _check_lease(self, client_id: str, now_ns: int) -> None:
         holder = self._lease.holder
-        if holder is not None and holder.client_id != client_id:
+        if holder is not None and holder.client_id != client_id and holder.displaced_ns is None:
             # ROUTER_MANDATORY tells at once whether the holder has closed its connection; nobody waits for its silence.
             probe = encode(Ping(nonce=now_ns, t_ns=now_ns), holder.encoding)
             if self._post(holder.identity, probe) == "gone":

@@ -10,7 +10,7 @@ from edge.contracts.messages import Encoding, FromEdge, Hello, Ping, Pong, Rejec
 from edge.stream.codec import decode_from_edge, encode
 from edge.stream.curve_keys import ClientKeys
 from edge.stream.settings import ClientSettings
-from edge.stream.sockets import check_endpoint
+from edge.stream.sockets import check_endpoint, speak_ipv6
 
 _ATTEMPT_S = 2.0
 _LINGER_MS = 500
@@ -87,6 +87,7 @@ class Link:
         if self._socket is not None:
             self._socket.close(0)
         self._socket = self._context.socket(zmq.DEALER)
+        speak_ipv6(self._socket, self.endpoint)
         if self._keys is not None:
             self._keys.apply(self._socket)
         try:

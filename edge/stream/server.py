@@ -143,14 +143,14 @@ class EdgeServer:
     def _receive(self) -> None:
         for _ in range(_RECEIVE_BATCH):
             try:
-                frames = self._router.recv_multipart(zmq.NOBLOCK, copy=not self._guard.needs_keys)
+                frames = self._router.recv_multipart(zmq.NOBLOCK, copy=False)
             except zmq.Again:
                 return
-            identity, *parts = (frame if isinstance(frame, bytes) else frame.bytes for frame in frames)
+            identity, *parts = (frame.bytes for frame in frames)
             if self._guard.needs_keys and not self._guard.allows(_key_of(frames[-1])):
                 self._exchange.forget(identity)
                 continue
-            self._exchange.receive(identity, parts, time.monotonic_ns())
+            self._exchange.receive(identity, _connection_of(frames[-1]), parts, time.monotonic_ns())
 
     def _send(self) -> int:
         """Give every session one turn; returns how long to wait for news, in ms."""
@@ -179,6 +179,14 @@ class EdgeServer:
         return "sent"
 
 
-def _key_of(frame: "zmq.Frame | bytes") -> bytes:
+def _key_of(frame: zmq.Frame) -> bytes:
     """Public key of the client that a message came from, which ZeroMQ notes on it as the handshake's user id."""
-    return b"" if isinstance(frame, bytes) else str(frame.get("User-Id")).encode()
+    return str(frame.get("User-Id")).encode()
+
+
+def _connection_of(frame: zmq.Frame) -> int:
+    """The descriptor of the connection that a message came over; -1 when ZeroMQ has noted none."""
+    try:
+        return int(frame.get(zmq.SRCFD))
+    except zmq.ZMQError:
+        return -1

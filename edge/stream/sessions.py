@@ -35,6 +35,8 @@ class Session:
     """
 
     identity: bytes
+    connection: int
+    """over which it was opened: another client that calls itself by the same identity comes over another one"""
     client_id: str
     role: Role
     encoding: Encoding
@@ -45,6 +47,8 @@ class Session:
     trigger_until: int = 0
     """the greatest credit that this client was told of"""
     answers: deque[bytes] = field(default_factory=deque)
+    displaced_ns: int | None = None
+    """since when another client has its identity, so that nothing can be sent to it until it comes back"""
 
     def answer(self, message: Wire) -> None:
         """Queue a message for this client. WELCOME and REJECT are JSON in every session, so that both are always understood."""
@@ -61,6 +65,11 @@ class Lease:
         """Why this client cannot have the lease now, or None when it can."""
         if self.holder is None or self.holder.client_id == client_id:
             return None
+        if self.holder.displaced_ns is not None:
+            return (
+                f"controller {self.holder.client_id!r} holds the lease of this edge, and client {client_id!r} has cut it off: "
+                "both connect with the same ZeroMQ routing id; give each client one of its own, or none."
+            )
         return (
             f"controller {self.holder.client_id!r} holds the lease of this edge; "
             "stop that controller first, or connect as an observer."
@@ -74,6 +83,11 @@ class Lease:
     def release(self, session: Session) -> None:
         """Give the lease back if this session holds it."""
         if self.holder is session:
+            self.holder = None
+
+    def expire(self, now_ns: int, after_ns: int) -> None:
+        """Give the lease back if its holder was displaced and has not returned for so long."""
+        if self.holder and self.holder.displaced_ns is not None and now_ns - self.holder.displaced_ns > after_ns:
             self.holder = None
 
 

@@ -513,7 +513,9 @@ static int connect_anew(struct leuko *edge)
     edge->socket = zmq_socket(edge->context, ZMQ_DEALER);
     if (edge->socket == NULL)
         return fail(edge, LEUKO_USAGE, "no socket can be opened (%s); close some.", zmq_strerror(errno));
+    const int ipv6 = strncmp(edge->options.endpoint, "tcp://[", 7) == 0;
     int failed = zmq_setsockopt(edge->socket, ZMQ_MAXMSGSIZE, &largest, sizeof largest);
+    failed |= zmq_setsockopt(edge->socket, ZMQ_IPV6, &ipv6, sizeof ipv6);
     if (edge->options.key_file != NULL) {
         failed |= zmq_setsockopt(edge->socket, ZMQ_CURVE_SERVERKEY, edge->edge_key, KEY_BYTES);
         failed |= zmq_setsockopt(edge->socket, ZMQ_CURVE_PUBLICKEY, edge->public_key, KEY_BYTES);

@@ -31,10 +31,11 @@ def start_edge() -> Iterator[StartEdge]:
         keep: int = 1000,
         hold: bool = False,
         outcome: RunOutcome = RunOutcome.COMPLETED,
+        bind: str = "tcp://127.0.0.1:0",
     ) -> Edge:
         journal = MemoryJournal(keep_acknowledged=keep)
         run = ScriptedRun(journal, n_fields, hold=hold, outcome=outcome)
-        edge = Edge(EdgeServer("tcp://127.0.0.1:0", journal, run.control, "boot-1", settings).start(), journal, run)
+        edge = Edge(EdgeServer(bind, journal, run.control, "boot-1", settings).start(), journal, run)
         edges.append(edge)
         return edge
 

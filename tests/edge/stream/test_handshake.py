@@ -82,6 +82,53 @@ def test_a_restarted_controller_supersedes_itself(start_edge: StartEdge, identit
             assert after.ask(type="QUERY", cmd_id="q")["type"] == "STATE"
 
 
+@pytest.mark.parametrize("role", ["controller", "observer"])
+@pytest.mark.parametrize(
+    "act",
+    [
+        pytest.param({"type": "RUN_STOP", "cmd_id": "9"}, id="stops the run"),
+        pytest.param({"type": "ACK", "upto_seq": 0, "send_until_seq": 99}, id="acknowledges its records"),
+        pytest.param({"type": "TRIGGER", "cmd_id": "8", "trigger_id": "t", "field_index": 0}, id="triggers"),
+    ],
+)
+@pytest.mark.parametrize("says_hello", [True, False])
+def test_whoever_takes_the_routing_id_of_a_controller_does_not_get_its_session(
+    start_edge: StartEdge, role: str, act: dict[str, Any], *, says_hello: bool
+) -> None:
+    """Copied firmware has one ZeroMQ identity; ZeroMQ gives it to whoever connects last."""
+    edge = start_edge(hold=True)
+    with RawClient(edge.endpoint, b"firmware") as first, RawClient(edge.endpoint) as witness:
+        first.hello("scanner-a")
+        first.ask(type="RUN_START", cmd_id="1", run_id="r")
+        with RawClient(edge.endpoint, b"firmware") as second:
+            if says_hello:
+                answer = second.hello("scanner-b", role=role)
+                if role == "controller":
+                    assert answer["code"] == "busy" and "'scanner-a' holds the lease" in answer["reason"]
+                    assert "the same ZeroMQ routing id" in answer["reason"]
+            second.send(**act, run_id="r")
+            if says_hello and role == "observer":
+                answer = second.receive() if act["type"] != "ACK" else {"code": "state"}
+            else:
+                answer = second.receive()
+            assert answer["code"] == "state", "nothing was done in the name of the first"
+        witness.hello("looks-on", role="observer")
+        (run,) = witness.ask(type="QUERY", cmd_id="q")["runs"]
+        assert (run["finished"], edge.journal.acknowledged("r"), edge.run.control.state().phase) == (False, -1, "running")
+        with RawClient(edge.endpoint, b"firmware") as again:
+            assert again.hello("scanner-a")["type"] == "WELCOME", "the first still has its lease"
+            assert again.ask(type="RUN_STOP", cmd_id="2", run_id="r")["type"] == "ACCEPTED"
+
+
+def test_a_controller_that_was_cut_off_and_stays_away_loses_its_lease(start_edge: StartEdge) -> None:
+    edge = start_edge(settings=StreamSettings(silent_after_s=0.2, ping_every_s=0.1))
+    with RawClient(edge.endpoint, b"firmware") as first:
+        first.hello("scanner-a")
+        with RawClient(edge.endpoint, b"firmware") as second:
+            while (answer := second.hello("scanner-b"))["type"] != "WELCOME":
+                assert answer["code"] == "busy"
+
+
 def test_an_observer_reads_and_neither_commands_nor_holds_records_back(start_edge: StartEdge) -> None:
     edge = start_edge(n_fields=5)
     with Controller(edge.endpoint) as controller, Controller(edge.endpoint, role="observer") as observer:
