@@ -5,20 +5,17 @@ from collections.abc import Collection, Iterator
 from difflib import get_close_matches
 from typing import Any, get_args, get_origin
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
 from edge.contracts.errors import ConfigError
+from edge.files import parse_yaml
 
 
 def parse_assignment(text: str) -> tuple[str, Any]:
     """`phases.0.steps=100` -> ("phases.0.steps", 100); values are YAML. Raises `ConfigError` when it is no assignment."""
     key, equals, value = text.partition("=")
-    try:
-        if equals and key.strip():
-            return key.strip(), yaml.safe_load(value)
-    except yaml.YAMLError as problem:
-        raise ConfigError(f"the value in --set {text!r} is not YAML; quote it, e.g. --set 'name=\"a: b\"'.") from problem
+    if equals and key.strip():
+        return key.strip(), parse_yaml(value, f"the value in --set {text!r}", ConfigError)
     raise ConfigError(f"--set {text!r} is not KEY=VALUE; write for example --set phases.0.steps=100.")
 
 

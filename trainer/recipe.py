@@ -5,14 +5,15 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import torch
-import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from edge.contracts.base import Strict
 from edge.contracts.cells import N_CLASSES
 from edge.contracts.errors import ConfigError
+from edge.files import parse_yaml
 from trainer.data.compose.augment import AugmentSettings
 from trainer.data.compose.composer import ComposeSettings
+from trainer.data.source_files import read_text
 from trainer.loop.optimiser import AdamW, Optimiser
 from trainer.models.catalogue import ARCHITECTURES, build_detector
 from trainer.models.detector import Detector
@@ -165,10 +166,7 @@ def _content(name_or_path: str, seen: tuple[str, ...]) -> dict[str, Any]:
         raise ConfigError(f"recipe {name_or_path!r} is neither a file nor a shipped recipe{near}; shipped are: {shipped}.")
     if name_or_path in seen:
         raise ConfigError(f"recipe {name_or_path} is based on itself ({' -> '.join([*seen, name_or_path])}); cut the circle.")
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as problem:
-        raise ConfigError(f"recipe {path} is not YAML: {str(problem).splitlines()[0]}; correct the file.") from problem
+    content = parse_yaml(read_text(path, ConfigError), f"recipe {path}", ConfigError)
     if not isinstance(content, dict):
         raise ConfigError(f"recipe {path} holds no keys; it must be a YAML mapping.")
     if "based_on" not in content:

@@ -1,5 +1,6 @@
 """Base models: settings refuse unknown keys, wire records ignore them; both are immutable."""
 
+import json
 import re
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -89,8 +90,28 @@ def explain(problem: ValidationError) -> str:
     return "; ".join(parts) + (f" (and {more} more)" if more > 0 else "")
 
 
+def _repeated_key(text: str | bytes) -> str | None:
+    """The first key that comes twice in one object of a JSON text; None too where it is no JSON, which is said elsewhere."""
+    found: list[str] = []
+
+    def pairs(items: list[tuple[str, object]]) -> None:
+        if len(items) > 1 and len(keys := [key for key, _ in items]) > len(set(keys)):
+            found.append(next(key for key in keys if keys.count(key) > 1))
+
+    try:
+        json.loads(text, object_pairs_hook=pairs)
+    except (ValueError, RecursionError):
+        return None
+    return found[0] if found else None
+
+
 def parse_json(model: type[_Model], text: str | bytes, where: Path | str, error: type[LeukoError]) -> _Model:
-    """Validate `text` as `model`; raise `error` with one sentence naming `where` and the offending keys."""
+    """Validate `text` as `model`; raise `error` with one sentence naming `where` and the offending keys.
+
+    A key that an object gives twice is refused: JSON parsers keep the last one and say nothing.
+    """
+    if repeated := _repeated_key(text):
+        raise error(f"{where} cannot be used: one of its objects gives the key `{repeated}` twice; strike one of the two.")
     try:
         return model.model_validate_json(text)
     except ValidationError as problem:

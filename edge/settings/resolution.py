@@ -5,13 +5,13 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
 from edge.contracts.base import explain
 from edge.contracts.bundle import MANIFEST, Bundle, Thresholds, load_bundle
 from edge.contracts.errors import ConfigError
 from edge.contracts.profile import Profile, load_profile
+from edge.files import parse_yaml
 from edge.settings.edge_settings import SHIPPED_BUNDLE, EdgeSettings, Setup
 from edge.signing import signers_in
 
@@ -63,13 +63,10 @@ def _from_profile(profile: Profile, bundle: Bundle, path: Path | str) -> tuple[d
 
 def _read(file: Path) -> dict[str, Any]:
     try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+        text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as problem:
         raise ConfigError(f"configuration {file} cannot be read ({problem}); check the path given to --config.") from problem
-    except yaml.YAMLError as problem:
-        mark = getattr(problem, "problem_mark", None)
-        line = f" at line {mark.line + 1}" if mark else ""
-        raise ConfigError(f"configuration {file} is not valid YAML{line}; correct it.") from problem
+    content = parse_yaml(text, f"configuration {file}", ConfigError)
     if content is None:
         return {}
     if not isinstance(content, dict):

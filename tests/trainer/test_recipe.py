@@ -141,7 +141,7 @@ def test_a_mistake_in_a_recipe_is_answered_by_key(tmp_path: Path, changes: dict[
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        ("a: [1,", "mine.yaml is not YAML"),
+        ("a: [1,", "mine.yaml is not valid YAML at line 1"),
         ("- 1", "holds no keys"),
         ("based_on: nothing", "neither a file nor a shipped recipe"),
         ("based_on: yolov3-tiny-461", "did you mean `yolov3-tiny-416`"),

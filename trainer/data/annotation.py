@@ -1,6 +1,7 @@
 """One annotated image, whatever format it came in."""
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ import numpy as np
 
 from edge.contracts.cells import INDEX
 from edge.contracts.detections import Float32, Int32
+from trainer.data.account import Fate, Tally, moved
 from trainer.data.faults import STRICT, BadBox, Faults
 
 Box = tuple[float, float, float, float]
@@ -62,22 +64,35 @@ SAME_CELL_IOU = 0.9
 
 
 def checked(
-    boxes: Sequence[Box], labels: Sequence[int], size: tuple[int, int], where: Path, faults: Faults = STRICT
+    boxes: Sequence[Box],
+    labels: Sequence[int],
+    size: tuple[int, int],
+    where: Path,
+    faults: Faults = STRICT,
+    tally: Tally | None = None,
+    said: str = "",
 ) -> tuple[Float32, list[int]]:
     """Boxes [n, 4] float32, clipped to the image of `size` (width, height), and their labels; a cell marked twice once.
 
-    `where` is the file that holds them. A reversed, tiny or outlying box goes to `faults`, naming it.
+    `where` is the file that holds them, `said` how to name it where that is not enough. A reversed, tiny or outlying box goes
+    to `faults`, naming it. What is not used is noted in `tally`, which counts these boxes as used so far.
     """
+    tally = Counter() if tally is None else tally
     good: list[Box] = []
     kept: list[int] = []
     for box, label in zip(boxes, labels, strict=True):
+        fate = Fate.FAULTY
         with faults.of(where):
-            good.append(_clipped(box, size, where))
+            good.append(_clipped(box, size, said or str(where)))
             kept.append(label)
-    return _marked_once(np.asarray(good, np.float32).reshape(-1, 4), kept)
+            fate = Fate.USED
+        moved(tally, Fate.USED, fate)
+    once = _marked_once(np.asarray(good, np.float32).reshape(-1, 4), kept)
+    moved(tally, Fate.USED, Fate.TWICE, len(kept) - len(once[1]))
+    return once
 
 
-def _clipped(box: Box, size: tuple[int, int], where: Path) -> Box:
+def _clipped(box: Box, size: tuple[int, int], where: str) -> Box:
     x1, y1, x2, y2 = box
     width_px, height_px = size
     said = f"{where}: the box ({x1:g}, {y1:g}, {x2:g}, {y2:g})"

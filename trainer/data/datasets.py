@@ -44,9 +44,11 @@ def each_once(annotations: Iterable[Annotation], faults: Faults = STRICT) -> lis
     for row in annotations:
         with faults.of(row.path):
             known = chosen.setdefault(row.original, [])
-            if not any(same_picture(one.path, row.path) for one in known):
-                _require_free_name(row, known)
-                known.append(row)
+            if any(same_picture(one.path, row.path) for one in known):
+                faults.book.again(row.path)
+                continue
+            _require_free_name(row, known)
+            known.append(row)
     return [row for rows in chosen.values() for row in rows]
 
 
@@ -72,7 +74,10 @@ def load_datasets(description: Path, root: Path, split_by: str = "given", faults
     """
     plan = parse_plan(split_by)
     content = load_description(description)
-    read = [row for dataset in content.datasets for row in read_dataset(dataset, description, root, faults)]
+    read: list[Annotation] = []
+    for dataset in content.datasets:
+        with STRICT.of(root / dataset.folder):
+            read += read_dataset(dataset, description, root, faults)
     once = each_once(read, faults)
     faults.within_limit(len(once))
     rows = divide(once, plan, content.group_patterns, faults)

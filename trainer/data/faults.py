@@ -6,6 +6,7 @@ from types import TracebackType
 from typing import Literal
 
 from edge.contracts.errors import DataError
+from trainer.data.account import Book, NoBook
 
 Kind = Literal["image", "labels", "class", "box", "name", "origin", "scale"]
 """An unreadable image; a file of labels missing, damaged or at odds with its image; an unmapped class name; a bad box; a name
@@ -56,10 +57,16 @@ class Fault:
 
 
 class Faults:
-    """The strict way: the first fault stops the reading with its `DataError`."""
+    """The strict way: the first fault stops the reading with its `DataError`.
+
+    `book` takes note of what becomes of images and boxes; only who lists faults keeps one.
+    """
+
+    book: Book = NoBook()
 
     def of(self, file: Path) -> "_Watched":
-        """Whatever `DataError` is raised within this context is a fault of `file`; if it is borne, what follows goes on."""
+        """Whatever `DataError` (or `OSError`) is raised within this context is a fault of `file`; if it is borne, what follows
+        goes on."""
         return _Watched(self, file)
 
     def borne(self, fault: Fault) -> bool:
@@ -81,6 +88,13 @@ class _Watched:
         return None
 
     def __exit__(self, error: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None) -> bool:
+        if isinstance(problem, OSError):
+            # A folder that one may not look into, a name that is too long, a disk that does not answer.
+            of = problem.filename or self.file
+            refused = DataError(f"{of} cannot be read ({problem.strerror}); correct its permissions, or copy it again.")
+            if self.faults.borne(Fault("labels", self.file, str(refused))):
+                return True
+            raise refused from problem
         if not isinstance(problem, DataError):
             return False
         return self.faults.borne(Fault(_KINDS.get(type(problem), "labels"), self.file, str(problem)))
@@ -94,6 +108,7 @@ class Listed(Faults):
 
     def __init__(self) -> None:
         self.found: list[Fault] = []
+        self.book = Book()
 
     def borne(self, fault: Fault) -> bool:
         """Always."""

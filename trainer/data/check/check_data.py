@@ -8,6 +8,16 @@ from typing import Literal
 
 from edge.contracts.base import Strict
 from trainer.data.annotation import IGNORE, SPLITS, Annotation
+from trainer.data.check.accounting import (
+    Account,
+    Ending,
+    FolderAccount,
+    folder_accounts,
+    not_adding_up,
+    overlooked_labels,
+    unused_images,
+    unused_labels,
+)
 from trainer.data.check.cell_sizes import CELL_FACTOR, LEUKOCYTE_UM, cell_sizes, cells_off, sources_off, sources_unlikely
 from trainer.data.datasets import each_once, read_dataset
 from trainer.data.faults import Listed
@@ -15,13 +25,13 @@ from trainer.data.groups import Bits, difference_hash, group_names, near_duplica
 from trainer.data.image_store import require_room
 from trainer.data.provenance import require_origins
 from trainer.data.readers.class_map import LABEL_NAMES
-from trainer.data.readers.description import load_description
+from trainer.data.readers.description import ClassFoldersDataset, Dataset, load_description
 from trainer.data.source_files import read_image
 from trainer.data.split import divide
 from trainer.data.split_plan import parse_plan
 
 FindingKind = Literal[
-    "image", "labels", "class", "box", "name", "origin", "duplicate", "near_duplicate", "group", "scale", "size"
+    "image", "labels", "class", "box", "name", "origin", "duplicate", "near_duplicate", "group", "scale", "size", "account"
 ]
 
 
@@ -45,12 +55,16 @@ class Part(Strict):
 
 
 class CheckReport(Strict):
-    """`repeated` images are in the data several times under one name and used once."""
+    """`repeated` images are in the data several times under one name and used once.
+
+    `accounts` say what became of every image, file of labels and box in the folders.
+    """
 
     description: str
     split_by: str
     repeated: int
     parts: tuple[Part, ...]
+    accounts: tuple[Account, ...]
     findings: tuple[Finding, ...]
 
     def count(self, severity: Literal["error", "warning"]) -> int:
@@ -88,6 +102,9 @@ def check_data(
             require_room(row, um_per_px)
     rows = divide(rows, plan, content.group_patterns, faults) if rows else []
     names = group_names(rows, content.group_patterns, faults)
+    ending = Ending(rows, {fault.file for fault in faults.found}, faults.book)
+    folders = folder_accounts(content.datasets, root, ending)
+    accounts = tuple(folder.account() for folder in folders)
     broken = [
         Finding(severity="error", kind=fault.kind, file=str(fault.file), sentence=fault.sentence)
         for fault in dict.fromkeys(faults.found)
@@ -97,9 +114,31 @@ def check_data(
         split_by=split_by,
         repeated=repeated,
         parts=tuple(_parts(rows)),
-        findings=(*broken, *_duplicates(rows, hashes), *_parted(rows, names, content.group_patterns), *_sizes(rows)),
+        accounts=accounts,
+        findings=(
+            *broken,
+            *_unused(folders, content.datasets, root, ending),
+            *_not_adding_up(accounts, ending),
+            *_duplicates(rows, hashes),
+            *_parted(rows, names, content.group_patterns),
+            *_sizes(rows),
+        ),
     )
     return report, rows
+
+
+def _unused(folders: Sequence[FolderAccount], datasets: Sequence[Dataset], root: Path, ending: Ending) -> Iterator[Finding]:
+    by_folder_names = {root / dataset.folder for dataset in datasets if isinstance(dataset, ClassFoldersDataset)}
+    for folder in folders:
+        for path, sentence in (*unused_labels(folder), *overlooked_labels(folder, ending.book)):
+            yield Finding(severity="error", kind="labels", file=str(path), sentence=sentence)
+        for spoils, path, sentence in unused_images(folder, folder.folder in by_folder_names):
+            yield Finding(severity="error" if spoils else "warning", kind="image", file=str(path), sentence=sentence)
+
+
+def _not_adding_up(accounts: Sequence[Account], ending: Ending) -> Iterator[Finding]:
+    for folder, sentence in not_adding_up(accounts, ending):
+        yield Finding(severity="error", kind="account", file=folder, sentence=sentence)
 
 
 def _parts(rows: Sequence[Annotation]) -> Iterator[Part]:

@@ -8,6 +8,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from trainer.data.annotation import SPLITS
+from trainer.data.check.accounting import Account
 from trainer.data.check.check_data import CheckReport
 from trainer.data.readers.class_map import LABEL_NAMES
 
@@ -29,6 +30,8 @@ def rendered(report: CheckReport) -> Iterator[RenderableType]:
     """Images and cells by source, cells by class, then what was found, errors first."""
     yield _images(report)
     yield _cells(report)
+    for account in report.accounts:
+        yield from _accounted(account)
     if report.repeated:
         yield f"{report.repeated} images are in several data sets and are used once"
     for severity in ("error", "warning"):
@@ -42,6 +45,14 @@ def rendered(report: CheckReport) -> Iterator[RenderableType]:
             if count > SHOWN:
                 yield f"{severity} ({kind}): {count - SHOWN} more; --json lists all"
     yield f"{report.count('error')} errors, {report.count('warning')} warnings"
+
+
+def _accounted(account: Account) -> Iterator[str]:
+    """What became of everything in one folder, a line each for images, label files and boxes."""
+    for what, one in (("images", account.images), ("label files", account.label_files), ("boxes", account.boxes)):
+        if one.found or what == "images":
+            rest = "".join(f" + {count} {reason}" for reason, count in one.not_used.items())
+            yield escape(f"{account.folder}: {one.found} {what} = {one.used} used{rest}")
 
 
 def _images(report: CheckReport) -> Table:

@@ -16,10 +16,12 @@ from numpy.typing import NDArray
 
 from edge.contracts.detections import Image
 from edge.contracts.errors import DataError
+from trainer.data.account import Fate
 from trainer.data.annotation import SPLITS, Annotation, Split, checked
 from trainer.data.faults import STRICT, Faults
 from trainer.data.readers.class_map import ClassMap
 from trainer.data.readers.description import ClassFoldersDataset
+from trainer.data.readers.layout import LeftOut
 from trainer.data.source_files import image_size, images_in, originals, read_image
 
 BoxPx = tuple[float, float, float, float]
@@ -50,25 +52,32 @@ def read_class_folders(
     Raises `DataError` for an unmapped folder, an empty one, a damaged image, or a tile without a stained cell in its centre, or
     gives it to `faults`.
     """
-    folders = sorted(path for path in folder.iterdir() if path.is_dir())
+    left_out = LeftOut(folder, settings.leave_out)
+    folders = sorted(
+        path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".") and not left_out.has(path)
+    )
     if not folders:
         raise DataError(f"{folder} has no folder in it; this format has one folder a class.")
     tiles: list[tuple[Path, int | None, Split]] = []
     for class_folder in folders:
         with faults.of(class_folder):
             label = class_map.label(class_folder.name, folder)
-            paths = images_in(class_folder)
+            paths = [path for path in images_in(class_folder) if not left_out.has(path)]
             splits = divided([path.stem for path in paths], settings.shares)
             tiles += [(path, label, splits[path.stem]) for path in paths]
 
     def read(tile: tuple[Path, int | None, Split], name: str) -> list[Annotation]:
         path, label, split = tile
+        tally = faults.book.image(path)
         with faults.of(path):
             size = image_size(path)
             boxes = [] if label is None else [find_centre_cell(read_image(path), path)]
-            good, kept = checked(boxes, [] if label is None else [label], size, path, faults)
+            tally[Fate.BACKGROUND if label is None else Fate.USED] += 1
+            good, kept = checked(boxes, [] if label is None else [label], size, path, faults, tally)
             labels = np.array(kept, np.int32)
             return [Annotation(path, *size, settings.um_per_px, good, labels, settings.source, name, split)]
+        if not tally:
+            tally[Fate.FAULTY] += 1
         return []
 
     # Finding a cell costs many times what reading its picture does, and OpenCV lets other threads run meanwhile.

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import yaml
 
 from edge.contracts.cells import INDEX
 from edge.contracts.detections import Float32, Int32
 from edge.contracts.errors import DataError
 from edge.contracts.label_lines import SPECIAL_LABELS
+from edge.files import parse_yaml
 from trainer.data.annotation import IGNORE, UNTYPED_NEUTROPHIL, UNTYPED_WBC
 from trainer.data.faults import UnmappedClass
 from trainer.data.source_files import read_text
@@ -41,37 +41,45 @@ def load_class_map(path: Path) -> ClassMap:
     """Read `{source name: class name | untyped_wbc | ignore | background}`. Raises `DataError`."""
     if not path.is_file():
         raise DataError(f"class map {path} does not exist; write one that maps each source name to a class.")
-    try:
-        content = yaml.safe_load(read_text(path))
-    except yaml.YAMLError as problem:
-        raise DataError(f"class map {path} is not YAML ({str(problem).splitlines()[0]}); correct it.") from problem
+    content = parse_yaml(read_text(path), f"class map {path}", DataError)
     if not isinstance(content, dict) or not content:
         raise DataError(f"class map {path} is not a table of `source name: class`; write one line for each source name.")
     labels: dict[str, int | None] = {}
     for name, target in content.items():
-        if target == BACKGROUND:
-            labels[str(name)] = None
-        elif target in SPECIAL:
-            labels[str(name)] = SPECIAL[target]
-        elif target in INDEX:
-            labels[str(name)] = INDEX[target]
-        else:
-            raise DataError(
-                f"class map {path} maps {name!r} to {target!r}, which is no class; "
-                f"use one of {', '.join(INDEX)}, {', '.join(SPECIAL)} or {BACKGROUND}."
-            )
+        if str(name) in labels:
+            raise DataError(f"class map {path} maps {str(name)!r} twice, in quotes and without; strike one of the two.")
+        labels[str(name)] = _label_of(name, target, path)
     return ClassMap(path, labels)
 
 
+def _label_of(name: object, target: object, path: Path) -> int | None:
+    if isinstance(target, str):
+        if target == BACKGROUND:
+            return None
+        if target in SPECIAL or target in INDEX:
+            return SPECIAL[target] if target in SPECIAL else INDEX[target]
+    raise DataError(
+        f"class map {path} maps {name!r} to {target!r}, which is no class; "
+        f"use one of {', '.join(INDEX)}, {', '.join(SPECIAL)} or {BACKGROUND}."
+    )
+
+
 def read_table(path: Path, columns: Iterable[str]) -> list[dict[str, str]]:
-    """Rows of a CSV file that must have `columns`. Raises `DataError`."""
+    """Rows of a CSV file that must have each of `columns` once. Raises `DataError`."""
     if not path.is_file():
         raise DataError(f"table of types {path} does not exist; copy it or take `types` out of the description.")
     reader = csv.DictReader(io.StringIO(read_text(path)))
-    missing = [name for name in columns if name not in (reader.fieldnames or ())]
+    try:
+        names = list(reader.fieldnames or ())
+        rows = list(reader)
+    except csv.Error as problem:
+        raise DataError(f"table of types {path} is not CSV ({problem}, line {reader.line_num}); save it again.") from problem
+    if twice := [name for name in columns if names.count(name) > 1]:
+        raise DataError(f"table of types {path} has the column {twice[0]!r} twice; strike one of the two.")
+    missing = [name for name in columns if name not in names]
     if missing:
-        raise DataError(f"table of types {path} lacks the column {missing[0]!r}; it has {reader.fieldnames}.")
-    return list(reader)
+        raise DataError(f"table of types {path} lacks the column {missing[0]!r}; it has {names}.")
+    return rows
 
 
 def with_types(

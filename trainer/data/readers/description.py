@@ -4,25 +4,40 @@ import re
 from pathlib import Path
 from typing import Annotated, Literal
 
-import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from edge.contracts.base import Fraction, Strict, explain
 from edge.contracts.errors import DataError
+from edge.files import parse_yaml
 from trainer.data.annotation import Split
 from trainer.data.source_files import read_text
 
 Scale = Annotated[float, Field(gt=0, le=10)]
+Orientation = Literal["stored", "shown"]
 Unannotated = Literal["error", "negative"]
 """What an image without a file of labels is: forgotten, or one without cells."""
 
 
-class YoloDataset(Strict):
+class DatasetFolder(Strict):
+    """What every format has: the folder, what in it is not used, and what the source's class names mean."""
+
+    folder: str
+    class_map: str
+    leave_out: tuple[str, ...] = Field((), description="folders, files or patterns in the folder that are not used")
+
+
+class WithBoxes(DatasetFolder):
+    """A format in which people drew boxes, on a stored picture or on one that their tool had turned upright."""
+
+    orientation: Orientation | None = Field(
+        None, description="which picture the boxes are of where an image has an EXIF orientation: as stored, or as shown"
+    )
+
+
+class YoloDataset(WithBoxes):
     """YOLO text labels. With `types`, sources come from that table and `um_per_px` is by source; else both are given here."""
 
     format: Literal["yolo"]
-    folder: str
-    class_map: str
     types: str | None = None
     source: str | None = None
     um_per_px: Scale | dict[str, Scale]
@@ -37,36 +52,30 @@ class YoloDataset(Strict):
         return self
 
 
-class VocDataset(Strict):
+class VocDataset(WithBoxes):
     """PASCAL VOC XML."""
 
     format: Literal["voc"]
-    folder: str
-    class_map: str
     types: str | None = None
     source: str
     um_per_px: Scale
     unannotated: Unannotated = "error"
 
 
-class CocoDataset(Strict):
+class CocoDataset(WithBoxes):
     """COCO JSON: one file of annotations (all `train`), or one a split; `images` is the folder the file names are in."""
 
     format: Literal["coco"]
-    folder: str
-    class_map: str
     source: str
     um_per_px: Scale
     annotations: str | dict[Split, str]
     images: str | dict[Split, str] = "images"
 
 
-class ClassFoldersDataset(Strict):
+class ClassFoldersDataset(DatasetFolder):
     """One folder a class, one cell in the centre of each image; `shares` of each folder go to the splits."""
 
     format: Literal["class_folders"]
-    folder: str
-    class_map: str
     source: str
     um_per_px: Scale
     shares: dict[Split, Fraction]
@@ -123,9 +132,8 @@ def load_description(path: Path) -> Description:
     """Read a description of data sets. Raises `DataError`."""
     if not path.is_file():
         raise DataError(f"description {path} does not exist; write one that lists the data sets.")
+    content = parse_yaml(read_text(path), f"description {path}", DataError)
     try:
-        return Description.model_validate(yaml.safe_load(read_text(path)))
-    except yaml.YAMLError as problem:
-        raise DataError(f"description {path} is not YAML ({str(problem).splitlines()[0]}); correct it.") from problem
+        return Description.model_validate(content)
     except ValidationError as problem:
         raise DataError(f"description {path} cannot be used: {explain(problem)}; correct it.") from problem
