@@ -26,7 +26,7 @@ def record(
     Exit code: 0 recorded; 2 a setting, 4 the source, or a disk that takes no more.
     """
     from edge.service.process import set_up_logging
-    from edge.watch.frame_recorder import record_frames
+    from edge.watch.frame_capture import capture_frames
 
     set_up_logging("info", None)
-    record_frames(given["source"], given.get("um_per_px"), out, fields, max_mb)
+    capture_frames(given["source"], given.get("um_per_px"), out, fields, max_mb)

@@ -66,16 +66,16 @@ class EngineLoop:
         if not self._has_room():
             return None
         idle = self._is_idle()
-        news = self._queue.get(POLL_S if idle else 0.0)
+        incoming = self._queue.get(POLL_S if idle else 0.0)
         now_ns = self._clock()
-        if news is not None or not idle or not (frame_is_due or self._queue.closed):
+        if incoming is not None or not idle or not (frame_is_due or self._queue.closed):
             self._heard_ns = now_ns
         elif now_ns - self._heard_ns > self._silence_limit_ns:
-            news = self._silence()
-        if isinstance(news, Ending):
-            self.ending = Ending(RunOutcome.FAILED, self._failure) if self._failure else news
+            incoming = self._silence()
+        if isinstance(incoming, Ending):
+            self.ending = Ending(RunOutcome.FAILED, self._failure) if self._failure else incoming
             return None
-        return news
+        return incoming
 
     def compute(self, taken: Arrival | Note | None) -> list[FieldJob | Note]:
         """Put a frame into the batch, run the batch if it is due or else finish the oldest one that runs.
@@ -101,8 +101,8 @@ class EngineLoop:
 
     def refuse_rest(self) -> Iterator[FieldJob | Note]:
         """End what is still in the closed queue as skipped; waits for nothing."""
-        while (news := self._queue.get(0.0)) is not None and not isinstance(news, Ending):
-            yield self._refused(news) if isinstance(news, Arrival) else news
+        while (incoming := self._queue.get(0.0)) is not None and not isinstance(incoming, Ending):
+            yield self._refused(incoming) if isinstance(incoming, Arrival) else incoming
 
     def empty_slots(self) -> None:
         """Leave no slot in flight: the engine may serve another run, and its buffers must not be freed under it."""

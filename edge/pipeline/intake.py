@@ -157,7 +157,9 @@ class Grabber:
         self._thread.start()
 
     def join(self, timeout_s: float) -> bool:
-        """Wait for the thread; False, and a warning, when the source does not let go of it."""
+        """Wait for the thread, if there is one; False, and a warning, when the source does not let go of it."""
+        if self._thread.ident is None:
+            return True
         self._thread.join(timeout_s)
         if self._thread.is_alive():
             _log.warning("the source did not return within %.1f s and was abandoned.", timeout_s)

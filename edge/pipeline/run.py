@@ -71,7 +71,10 @@ class Run:
         return self._account.start(self._order, self._setup.settings, provenance, expected)
 
     def __enter__(self) -> "Run":
-        self._grabber.start()
+        try:
+            self._grabber.start()
+        except Exception as problem:  # noqa: BLE001 a machine that gives no thread: run_stop must follow run_start all the same
+            self._break_off(problem)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None) -> bool:
@@ -82,15 +85,13 @@ class Run:
         self._loop.empty_slots()
         if isinstance(problem, JournalError) or not isinstance(problem, Exception):
             return False
-        self._ending = Ending(RunOutcome.FAILED, sentence_of(problem, "the run crashed"))
-        _log.error("the run ends: %s", self._ending.detail)
-        _log.debug("where it failed", exc_info=problem)
+        self._break_off(problem)
         return True
 
     @property
     def goes_on(self) -> bool:
         """Until the source has ended, or the run was stopped, and every field that was taken in has ended, too."""
-        return self._loop.goes_on
+        return self._ending is None and self._loop.goes_on
 
     def take(self) -> Arrival | Note | None:
         """A frame, a note, or None: nothing came within a moment, or the engine has no room for more."""
@@ -134,6 +135,11 @@ class Run:
         if ending.outcome is RunOutcome.STOPPED:
             ending = Ending(self._stop.outcome, self._stop.requested or ending.detail)
         return self._account.stop(ending.outcome, ending.detail, self._source_statistics())
+
+    def _break_off(self, problem: Exception) -> None:
+        self._ending = Ending(RunOutcome.FAILED, sentence_of(problem, "the run crashed"))
+        _log.error("the run ends: %s", self._ending.detail)
+        _log.debug("where it failed", exc_info=problem)
 
     def _may_take_no_more(self) -> bool:
         """A stop lets accepted triggers end as they would have, unless nothing more can be recorded."""

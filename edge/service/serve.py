@@ -36,8 +36,8 @@ def serve_one_run(setup: Setup, parts: Parts, stop: StopSwitch) -> RunOutcome:
         control, boot_id = SingleRun(stop, journal, desk), str(uuid.uuid4())
         pace = StreamSettings(ping_every_s=settings.ping_every_s, silent_after_s=settings.silent_after_s)
         server = held.enter_context(EdgeServer(settings.bind, journal, control, boot_id, pace, settings.keys))
-        look = snapshots_of(control, journal, server)
-        telemetry = held.enter_context(_telemetry(settings, boot_id, engine.info, look))
+        take_snapshot = snapshots_of(control, journal, server)
+        telemetry = held.enter_context(_telemetry(settings, boot_id, engine.info, take_snapshot))
         _log.info("%s reads %s", engine.info, source.uri)
 
         # Wait for an order.
@@ -90,11 +90,11 @@ def serve_one_run(setup: Setup, parts: Parts, stop: StopSwitch) -> RunOutcome:
     return last.outcome
 
 
-def _telemetry(settings: EdgeSettings, boot_id: str, engine: EngineInfo, look: TakeSnapshot) -> Telemetry:
+def _telemetry(settings: EdgeSettings, boot_id: str, engine: EngineInfo, take_snapshot: TakeSnapshot) -> Telemetry:
     return Telemetry(
         boot_id,
         engine,
-        look,
+        take_snapshot,
         bind=settings.telemetry,
         hz=settings.telemetry_hz,
         keys=settings.keys,

@@ -73,7 +73,7 @@ class GentlDevice(GenicamDevice):
                 self._acquirer, self._info = self._opened()
         except (CameraFault, ValueError) as problem:
             self._held.close()
-            raise CameraFault(first_line(problem)) from problem
+            raise CameraFault(first_line(problem).rstrip(".")) from problem
 
     def _opened(self) -> tuple[Handle, Handle]:
         harvester = self._held.enter_context(self._lib.harvesters.Harvester())

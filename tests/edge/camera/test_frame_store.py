@@ -21,7 +21,7 @@ from edge.camera.frame_store import INDEX, FrameStore, StoredFrames, StoringSour
 from edge.camera.tiff_store import TiffStore
 from edge.camera.uri import open_source
 from edge.contracts.errors import ConfigError, SourceError
-from edge.watch.frame_recorder import record_frames
+from edge.watch.frame_capture import capture_frames
 
 pytestmark = pytest.mark.timeout(60)
 STATUSES: list[Status] = ["ok", "ok", "lost", "incomplete", "failed"]
@@ -176,7 +176,7 @@ def test_a_disk_that_takes_no_more_is_an_error_and_what_was_recorded_stays(
 
     monkeypatch.setattr(tifffile, "imwrite", full)
     with pytest.raises(SourceError, match=r"cannot be written any more \(No space left on device\); 2 images are in it"):
-        record_frames("virtual:fields=5,width=64,height=48,variants=1,rbc=1", None, tmp_path / "r", None, 10_000.0)
+        capture_frames("virtual:fields=5,width=64,height=48,variants=1,rbc=1", None, tmp_path / "r", None, 10_000.0)
     assert len(played(StoredFrames(str(tmp_path / "r"), None))) == 2
 
 

@@ -12,7 +12,7 @@ from support.stand_ins import ListSource, frame_of
 from edge.camera.frame import Frame, SourceNote
 from edge.cli import main
 from edge.contracts.errors import SourceError
-from edge.watch import frame_recorder
+from edge.watch import frame_capture
 
 pytestmark = pytest.mark.timeout(60)
 GONE = SourceNote("camera_lost", "the scripted camera was lost.", "warning")
@@ -23,7 +23,7 @@ LARGE = frame_of(2, image=np.zeros((700, 700, 3), np.uint8))
 def record(
     source: ListSource, out: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *options: str
 ) -> tuple[int, str, str]:
-    monkeypatch.setattr(frame_recorder, "open_source", lambda *_: source)
+    monkeypatch.setattr(frame_capture, "open_source", lambda *_: source)
     monkeypatch.setattr("sys.argv", ["leuko-edge", "record", "--source", "list:", "--out", str(out), *options])
     with pytest.raises(SystemExit) as ended:
         main()

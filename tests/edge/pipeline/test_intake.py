@@ -17,8 +17,8 @@ END = Ending(RunOutcome.COMPLETED)
 
 def drain(queue: FieldQueue) -> list[tuple[int, str]]:
     out = []
-    while isinstance(news := queue.get(0), Arrival):
-        out.append((news.frame.field_index, news.skipped))
+    while isinstance(incoming := queue.get(0), Arrival):
+        out.append((incoming.frame.field_index, incoming.skipped))
     return out
 
 
@@ -32,12 +32,12 @@ def test_latest_gives_every_frame_once_in_order_and_holds_few_images(capacity: i
             n_put += 1
         elif step == "close":
             queue.close()
-        elif isinstance(news := queue.get(0), Arrival):
-            out.append(news.frame.field_index)
-    while isinstance(news := queue.get(0), Arrival):
-        out.append(news.frame.field_index)
-        images.append(news.frame.image is not None)
-        assert bool(news.skipped) is (news.frame.image is None)
+        elif isinstance(incoming := queue.get(0), Arrival):
+            out.append(incoming.frame.field_index)
+    while isinstance(incoming := queue.get(0), Arrival):
+        out.append(incoming.frame.field_index)
+        images.append(incoming.frame.image is not None)
+        assert bool(incoming.skipped) is (incoming.frame.image is None)
     assert out == list(range(n_put))
     assert sum(images) <= capacity
 

@@ -1,5 +1,6 @@
 """A whole run over a real engine: run_start, every field once, run_stop, whatever happens in between."""
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -249,6 +250,18 @@ def test_whatever_breaks_between_two_steps_becomes_the_outcome(bundle: Bundle, e
     assert [record.seq for record in records] == list(range(4))
     assert not last.sums_match
     assert len(list(run_fields(source_of(frames_of(["one"] * 3)), engine, bundle, EdgeSettings(source="list:")))) == 3
+
+
+def test_a_machine_that_gives_no_thread_fails_the_run(bundle: Bundle, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refuse)
+        records = records_of(bundle, engine, source_of(frames_of(["one"] * 3)))
+    stop = check_account(records)
+    assert (stop.outcome, stop.triggers, len(records)) == (RunOutcome.FAILED, 0, 2)
+    assert stop.detail.startswith("the run crashed (RuntimeError: can't start new thread)")
 
 
 @pytest.mark.parametrize(

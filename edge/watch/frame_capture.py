@@ -1,4 +1,4 @@
-"""Records a source's frames to disk: like a run, without a model and without a controller."""
+"""Keeps a source's frames on disk: like a run, without a model and without a controller."""
 
 import logging
 from contextlib import suppress
@@ -16,7 +16,7 @@ _READ_S = 0.2
 _log = logging.getLogger(__name__)
 
 
-def record_frames(source: str, um_per_px: float | None, out: Path, fields: int | None, max_mb: float) -> None:
+def capture_frames(source: str, um_per_px: float | None, out: Path, fields: int | None, max_mb: float) -> None:
     """Until the source ends, so many `fields` or megabytes (10^6 bytes) are there, or a signal comes; print where they are.
 
     Raises `ConfigError` when the source waits for triggers, and `SourceError` when it fails or the disk takes no more.
