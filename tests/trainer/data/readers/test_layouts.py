@@ -5,58 +5,13 @@ import unicodedata
 from pathlib import Path
 
 import pytest
-import yaml
-from support.smears import CLASS_MAP, smear, write
+from support.tool_folders import NAMES, YOLO_LINE, coco, drawn, read, xml
 
-from edge.contracts.cells import INDEX
 from edge.contracts.errors import DataError
-from trainer.data.annotation import UNTYPED_WBC, Annotation
-from trainer.data.datasets import load_datasets
+from trainer.data.annotation import UNTYPED_WBC
 
 pytestmark = pytest.mark.timeout(20)
 
-SIZE = (200, 160)
-YOLO_LINE = "0 0.5 0.5 0.25 0.5\n"
-FORMATS: dict[str, dict[str, object]] = {
-    "yolo": {"format": "yolo"},
-    "voc": {"format": "voc"},
-    "coco": {"format": "coco", "annotations": "labels.json"},
-}
-
-
-def xml(filename: str, name: str = "WBC", size: tuple[int, int] = SIZE) -> str:
-    box = "<bndbox><xmin>76</xmin><ymin>41</ymin><xmax>125</xmax><ymax>120</ymax></bndbox>"
-    return (
-        f"<annotation><filename>{filename}</filename><size><width>{size[0]}</width><height>{size[1]}</height></size>"
-        f"<object><name>{name}</name>{box}</object></annotation>"
-    )
-
-
-def coco(*names: str) -> str:
-    images = [{"id": k, "file_name": name, "width": SIZE[0], "height": SIZE[1]} for k, name in enumerate(names)]
-    marks = [{"id": k, "image_id": k, "category_id": 1, "bbox": [75, 40, 50, 80]} for k in range(len(names))]
-    return json.dumps({"images": images, "annotations": marks, "categories": [{"id": 1, "name": "WBC"}]})
-
-
-def drawn(root: Path, files: dict[str, str]) -> None:
-    """Files with their texts; one without is an image, each another one."""
-    for seed, (name, text) in enumerate(files.items()):
-        path = root / "set" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if text:
-            path.write_text(text)
-        else:
-            write(path, smear(*SIZE, seed=seed))
-
-
-def read(root: Path, kind: str, **changes: object) -> list[Annotation]:
-    (root / "map.yaml").write_text(CLASS_MAP)
-    row = {"folder": "set", "class_map": "map.yaml", "source": "LAB", "um_per_px": 0.1, **FORMATS[kind], **changes}
-    (root / "data.yaml").write_text(yaml.safe_dump({"datasets": [row]}))
-    return load_datasets(root / "data.yaml", root)
-
-
-NAMES = "names: [WBC, RBC]\n"
 LAYOUTS = [
     pytest.param(
         "yolo",
@@ -337,97 +292,3 @@ def test_the_marks_of_a_coco_image_that_is_listed_twice_are_put_together(tmp_pat
     (tmp_path / "set" / "more.json").write_text(coco("a.jpg"))
     with pytest.raises(DataError, match=r"more\.json lists a\.jpg, which \S+labels\.json lists too"):
         read(tmp_path, "coco", annotations={"train": "labels.json", "test": "more.json"})
-
-
-@pytest.mark.parametrize(
-    ("files", "numbers"),
-    [
-        pytest.param({"data.yaml": "names: {1: WBC, 2: MONOCYTE}"}, {1: UNTYPED_WBC, 2: INDEX["monocyte"]}, id="from 1"),
-        pytest.param({"data.yaml": "names: {0: RBC, 7: MONOCYTE}\nnc: 8"}, {7: INDEX["monocyte"]}, id="with a gap"),
-        pytest.param(
-            {"data.yaml": "names: {" + ", ".join(f'"{k}": RBC' for k in range(10)) + ', "10": WBC, "11": MONOCYTE}'},
-            {10: UNTYPED_WBC, 11: INDEX["monocyte"]},
-            id="in quotes: 10 comes after 2",
-        ),
-        pytest.param({"classes.txt": "RBC\nWBC\n\n"}, {1: UNTYPED_WBC}, id="a list with a blank line at its end"),
-        pytest.param(
-            {"classes.txt": "RBC\nWBC\n", "data.yaml": "names: [RBC, WBC, MONOCYTE]"},
-            {1: UNTYPED_WBC, 2: INDEX["monocyte"]},
-            id="two files that agree as far as both go",
-        ),
-        pytest.param({"custom.yaml": "names: [WBC]"}, {0: UNTYPED_WBC}, id="another name of the file"),
-    ],
-)
-def test_a_class_number_means_what_its_file_says(tmp_path: Path, files: dict[str, str], numbers: dict[int, int]) -> None:
-    drawn(tmp_path, {**files, **{f"images/{k}.jpg": "" for k in numbers}})
-    (tmp_path / "set" / "labels").mkdir()
-    for number in numbers:
-        (tmp_path / "set" / "labels" / f"{number}.txt").write_text(f"{number} 0.5 0.5 0.25 0.5\n")
-    assert {int(row.original): row.labels.tolist() for row in read(tmp_path, "yolo")} == {k: [v] for k, v in numbers.items()}
-
-
-@pytest.mark.parametrize(
-    ("files", "says"),
-    [
-        pytest.param(
-            {"data.yaml": "names: {1: WBC}"},
-            "has the class 0, which no class name is given for",
-            id="a number before the first",
-        ),
-        pytest.param(
-            {"data.yaml": "names: [WBC, RBC]", "classes.txt": "RBC\nWBC\n"},
-            r"class 0 is 'RBC' in \S+classes\.txt and 'WBC' in \S+data\.yaml",
-            id="contradicted by a second file",
-        ),
-        pytest.param(
-            {"data.yaml": "names: [WBC]", "labels/classes.txt": "RBC\n"}, "class 0 is 'RBC'", id="by one beside the labels"
-        ),
-        pytest.param({"data.yaml": "names: [WBC, RBC]\nnc: 3"}, "says nc: 3 and names 2 classes", id="a count that is wrong"),
-        pytest.param({"data.yaml": "names: {0: WBC, '0': RBC}"}, "names class 0 twice", id="once in quotes"),
-        pytest.param({"data.yaml": "names: {zero: WBC}"}, "the entry `zero: WBC`", id="a number in words"),
-        pytest.param({"data.yaml": "names: {-1: WBC}"}, "the entry `-1: WBC`", id="a number below 0"),
-        pytest.param({"data.yaml": "names: [[WBC]]"}, "the entry `0: ", id="a list in the list"),
-        pytest.param({"data.yaml": "names: {}"}, "has no list `names`", id="no names"),
-        pytest.param({"a.yaml": NAMES, "b.yaml": NAMES}, "both describe", id="two files of which neither is data.yaml"),
-        pytest.param({"readme.md": "x"}, "has no data.yaml", id="no file"),
-    ],
-)
-def test_class_names_in_doubt_are_said(tmp_path: Path, files: dict[str, str], says: str) -> None:
-    drawn(tmp_path, {**files, "images/a.jpg": "", "labels/a.txt": YOLO_LINE})
-    with pytest.raises(DataError, match=says):
-        read(tmp_path, "yolo")
-
-
-@pytest.mark.parametrize(
-    ("content", "says"),
-    [
-        pytest.param(b'<?xml version="1.0" encoding="gb2312"?>' + xml("a.jpg").encode("gb2312"), "", id="Chinese"),
-        pytest.param(b'<?xml version="1.0" encoding="Shift_JIS"?>' + xml("a.jpg").encode("shift_jis"), "", id="Japanese"),
-        pytest.param(b'<?xml version="1.0" encoding="cp1252"?>' + xml("a.jpg").encode("cp1252"), "", id="Windows"),
-        pytest.param(xml("a.jpg").encode("utf-16"), "", id="UTF-16 with a mark"),
-        pytest.param(xml("a.jpg").encode("utf-16-le"), "", id="UTF-16 without one"),
-        pytest.param(b'<?xml version="1.0" encoding="utf-16"?>' + xml("a.jpg").encode(), "", id="UTF-16 by mistake"),
-        pytest.param(xml("a.jpg").encode("utf-8-sig"), "", id="UTF-8 with a mark"),
-        pytest.param(b'<?xml version="1.0" encoding="utf8mb4"?>' + xml("a.jpg").encode(), "", id="an odd name, but ASCII"),
-        pytest.param(
-            b'<?xml version="1.0" encoding="utf8mb4"?>' + xml("ä.jpg").encode(),
-            "the encoding 'utf8mb4', which is not known",
-            id="unknown",
-        ),
-        pytest.param(b'<?xml version="1.0" encoding="hex"?>' + xml("ä.jpg").encode(), "which is not known", id="no encoding"),
-        pytest.param(
-            b'<?xml version="1.0" encoding="utf-8"?>' + xml("ä.jpg").encode("cp1252"), "which its byte 60 is not", id="another"
-        ),
-        pytest.param(b"", "is not XML", id="an empty file"),
-        pytest.param(b"\0\0\0", "is not XML", id="zeros"),
-    ],
-)
-def test_xml_is_read_in_the_encoding_that_it_has(tmp_path: Path, content: bytes, says: str) -> None:
-    drawn(tmp_path, {"a.jpg": "", "a.xml": "x"})
-    (tmp_path / "set" / "a.xml").write_bytes(content)
-    if not says:
-        assert [row.labels.tolist() for row in read(tmp_path, "voc")] == [[UNTYPED_WBC]]
-        return
-    with pytest.raises(DataError, match=says) as caught:
-        read(tmp_path, "voc")
-    assert r"a.xml" in str(caught.value)
