@@ -1,61 +1,140 @@
-"""Image files to pixels, with damage told from content.
+"""Image files to pixels, with damage told from content; what a decoder would only warn of is damage.
 
-Pixels are taken as they are stored: an EXIF rotation is not applied, so that boxes are in the coordinates of the stored image,
-which is what annotation files mean too.
+`read_image` is for whoever takes one picture from a file, as the trainer does: it raises for a file with several. `ImageFile`
+gives each page. Pixels are taken as they are stored: an EXIF rotation is not applied, so that boxes are in the coordinates of
+the stored image, which is what annotation files mean too.
 """
 
+import stat
 from pathlib import Path
+from types import TracebackType
 
 import cv2
 import numpy as np
 
+from edge.camera.chunked_files import PNG_START, is_webp, refuse_animation, verify_webp
 from edge.camera.frame import SourceNote
+from edge.camera.jpeg import START as JPEG_START
+from edge.camera.jpeg import decode_jpeg, pictures_in
 from edge.camera.pixels import channels_to_bgr, quiet_opencv
+from edge.camera.tiff_pages import STARTS as TIFF_STARTS
+from edge.camera.tiff_pages import TiffPages
 from edge.contracts.detections import Image
 from edge.contracts.errors import FrameError
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp", ".pgm", ".ppm"})
+NOT_READ = frozenset({".gif", ".jp2", ".j2k", ".jpx", ".jxl", ".avif", ".heic", ".heif", ".dng"})
+"""Names of pictures that are not read: each is a failure with a sentence, never something to pass over."""
 
-_JPEG_START = b"\xff\xd8"
-_JPEG_END = b"\xff\xd9"
-_JPEG_SCAN = 0xDA
+_READ = "JPEG, PNG, TIFF, BMP, WebP, PGM or PPM"
+_PLAIN_STARTS = (b"BM", b"P1", b"P2", b"P3", b"P4", b"P5", b"P6")
 
 quiet_opencv()
 
 
 def read_image(path: Path, name: str) -> tuple[Image, SourceNote | None]:
-    """Read one image file as uint8 BGR [H, W, 3], with the note `channels_to_bgr` gave.
+    """Read a file that holds one image as uint8 BGR [H, W, 3], with the note `channels_to_bgr` gave; `name` is how errors call it.
 
-    Raises `FrameError` when it is empty, cut short, not decodable or of an unsupported pixel format.
+    For the edge and the trainer alike. Raises `FrameError`, in one sentence, when the file is no regular file, is empty, cut
+    short, damaged, not decodable, of an unsupported pixel format, or holds several pages: which of them is meant nobody can
+    tell. Damage is told for JPEG (every warning of the decoder), PNG (checksums), WebP (data that end before or after the
+    picture) and TIFF (deflate, LZW, PackBits, JPEG parts that do not unpack to their size); uncompressed pixels have nothing that
+    could show it but their number.
+    """
+    with ImageFile(path, name) as file:
+        if file.n_pages > 1:
+            raise FrameError(f"{name} holds {file.n_pages} pages, and one picture is wanted; save each page as a file of its own.")
+        return file.read(0)
+
+
+def count_pages(path: Path, name: str) -> int:
+    """Pages of a file, each a field; 1 for one that cannot be used, which fails when it is read. Never raises.
+
+    Reads the directory of a TIFF file, and as much of a JPEG as says whether others follow.
     """
     try:
-        content = path.read_bytes()
-    except OSError as problem:
-        raise FrameError(f"{name} cannot be read ({problem.strerror}); check the file and its permissions.") from problem
-    if not content:
-        raise FrameError(f"{name} is empty (0 bytes); copy it again from where it was made.")
-    if _jpeg_is_cut(content):
-        raise FrameError(f"{name} is a truncated JPEG (its end marker is missing); copy it again from where it was made.")
-    try:
-        pixels = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
-    except cv2.error as problem:
-        raise FrameError(f"{name} cannot be decoded ({problem.err or 'no reason given'}); save it again.") from problem
-    if pixels is None:
-        raise FrameError(f"{name} cannot be decoded: it is truncated, damaged or no image; copy it again or remove it.")
-    return channels_to_bgr(pixels, name)
+        with path.open("rb") as file:
+            if not stat.S_ISREG(path.stat().st_mode):
+                return 1
+            start = file.read(4)
+            if start.startswith(JPEG_START):
+                return len(pictures_in(start + file.read()))
+        if start in TIFF_STARTS:
+            with ImageFile(path, name) as whole:
+                return whole.n_pages
+    except (OSError, ValueError, FrameError):
+        pass
+    return 1
 
 
-def _jpeg_is_cut(content: bytes) -> bool:
-    """Whether a JPEG has no end marker behind its first scan. A tail of zeros (a full disk) still decodes, as grey.
+class ImageFile:
+    """A file whose pages are read one by one; a context, because a TIFF stack stays open. Raises `FrameError` as `read_image`."""
 
-    Markers before the scan are stepped over by their length, because an embedded thumbnail has an end marker of its own;
-    within a scan 0xFF is always stuffed, so the marker cannot be data. Layout: ITU-T T.81, annex B.
-    """
-    if not content.startswith(_JPEG_START):
-        return False
-    at = len(_JPEG_START)
-    while at + 4 <= len(content) and content[at] == 0xFF:
-        if content[at + 1] == _JPEG_SCAN:
-            return content.find(_JPEG_END, at) < 0
-        at += 1 if content[at + 1] == 0xFF else 2 + int.from_bytes(content[at + 2 : at + 4], "big")
-    return True
+    def __init__(self, path: Path, name: str) -> None:
+        self._name = name
+        self._tiff: TiffPages | None = None
+        self._content = b""
+        try:
+            kind = path.stat().st_mode
+            if not stat.S_ISREG(kind):
+                raise FrameError(f"{name} is no file but {_kind(kind)}; give image files.")
+            with path.open("rb") as file:
+                start = file.read(4)
+                if start not in TIFF_STARTS:
+                    self._content = start + file.read()
+        except OSError as problem:
+            raise FrameError(f"{name} cannot be read ({problem.strerror}); check the file and its permissions.") from problem
+        if start in TIFF_STARTS:
+            self._tiff = TiffPages(path, name)
+        elif not start:
+            raise FrameError(f"{name} is empty (0 bytes); copy it again from where it was made.")
+        self._pictures = pictures_in(self._content) if self._content.startswith(JPEG_START) else []
+        self.n_pages = len(self._tiff) if self._tiff else max(1, len(self._pictures))
+
+    def __enter__(self) -> "ImageFile":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def read(self, page: int) -> tuple[Image, SourceNote | None]:
+        """Page `page` as `read_image` gives it."""
+        if self._tiff is not None:
+            return channels_to_bgr(self._tiff.read(page), self._name)
+        if self._pictures:
+            return self._read_jpeg(page)
+        content, name = self._content, self._name
+        if not (content.startswith((PNG_START, *_PLAIN_STARTS)) or is_webp(content)):
+            raise FrameError(f"{name} cannot be decoded: it is no {_READ}; save it as PNG, or remove it.")
+        refuse_animation(content, name)
+        try:
+            pixels = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
+        except cv2.error as problem:
+            raise FrameError(f"{name} cannot be decoded ({problem.err or 'no reason given'}); save it again.") from problem
+        if pixels is None:
+            raise FrameError(f"{name} cannot be decoded: it is truncated, damaged or no image; copy it again or remove it.")
+        if is_webp(content):
+            verify_webp(content, name)
+        return channels_to_bgr(pixels, name)
+
+    def close(self) -> None:
+        if self._tiff is not None:
+            self._tiff.close()
+
+    def _read_jpeg(self, page: int) -> tuple[Image, SourceNote | None]:
+        if self.n_pages == 1:
+            return decode_jpeg(self._content[self._pictures[0]], self._name)
+        name = f"{self._name}, page {page + 1} of {self.n_pages},"
+        image, note = decode_jpeg(self._content[self._pictures[page]], name)
+        return image, note
+
+
+def _kind(mode: int) -> str:
+    kinds = {
+        stat.S_ISDIR: "a folder",
+        stat.S_ISFIFO: "a pipe",
+        stat.S_ISSOCK: "a socket",
+        stat.S_ISCHR: "a device",
+        stat.S_ISBLK: "a device",
+    }
+    return next((what for is_kind, what in kinds.items() if is_kind(mode)), "something else")

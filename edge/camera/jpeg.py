@@ -1,0 +1,157 @@
+"""JPEG pictures, strictly: what the decoder only warns of is damage here, and every picture that a file holds is found.
+
+A decoder that goes on after a warning fills what is missing with grey, or with the picture before, and says nothing.
+"""
+
+import re
+import struct
+from collections.abc import Iterator
+
+import cv2
+import numpy as np
+import simplejpeg
+
+from edge.camera.pixels import GREY_NOTE, SourceNote
+from edge.contracts.detections import Image
+from edge.contracts.errors import FrameError
+
+START = b"\xff\xd8"
+_SCAN, _END, _TABLES = 0xDA, 0xD9, 0xC4
+_ALONE = frozenset({0x01, *range(0xD0, 0xD9)})
+"""Markers without a length."""
+_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
+"""Within a scan 0xFF is stuffed or a restart: any other marker ends it. Layout: ITU-T T.81, annex B."""
+_HOLE = bytes(64)
+_PREVIEWS = frozenset({0x010001, 0x010002})
+"""Multi-Picture Format (CIPA DC-007): types of pictures that show another one smaller."""
+
+
+def end_of_picture(content: bytes, start: int = 0) -> int | None:
+    """Where the picture that begins at `start` ends, just behind its end marker; None when it has none.
+
+    Segments are stepped over by their length, because an embedded thumbnail has an end marker of its own.
+    """
+    at = start + len(START)
+    while at + 2 <= len(content) and content[at] == 0xFF:
+        marker = content[at + 1]
+        if marker == _END:
+            return at + 2
+        if marker == 0xFF or marker in _ALONE:
+            at += 1 if marker == 0xFF else 2
+            continue
+        at += 2 + int.from_bytes(content[at + 2 : at + 4], "big")
+        if marker == _SCAN:
+            found = _MARKER.search(content, at)
+            if found is None:
+                return None
+            at = found.start()
+    return None
+
+
+def pictures_in(content: bytes) -> list[slice]:
+    """Where each picture of a JPEG file lies, the first one first; previews of another one are left out.
+
+    The others are named by its Multi-Picture index, or follow the first one's end. One that is named and is not there is a
+    slice all the same: it fails where it is read.
+    """
+    if (listed := _listed(content)) is not None:
+        return listed
+    found, start = [], 0
+    while (end := end_of_picture(content, start)) is not None:
+        found.append(slice(start, end))
+        start = end + len(content[end:]) - len(content[end:].lstrip(b"\x00\xff")) if end < len(content) else end
+        # A padded end may have swallowed the 0xFF of the next one's start marker.
+        start = start - 1 if content[start : start + 1] == b"\xd8" else start
+        if content[start : start + 3] != START + b"\xff":
+            return found
+    return [*found, slice(start, len(content))]
+
+
+def decode_jpeg(content: bytes, name: str) -> tuple[Image, SourceNote | None]:
+    """One picture as uint8 BGR [H, W, 3], with a note where it was grey. Raises `FrameError` for a damaged one.
+
+    An EXIF rotation is not applied.
+    """
+    if end_of_picture(content) is None:
+        raise FrameError(f"{name} is a truncated JPEG (its end marker is missing); copy it again from where it was made.")
+    if _has_hole(content):
+        raise FrameError(f"{name} is a damaged JPEG (a run of zeros lies in its picture); copy it again from where it was made.")
+    try:
+        _, _, colours, _ = simplejpeg.decode_jpeg_header(content, strict=True)
+        if colours == "Gray":
+            grey = simplejpeg.decode_jpeg(content, "GRAY", strict=True)
+            return np.asarray(cv2.cvtColor(grey, cv2.COLOR_GRAY2BGR), np.uint8), GREY_NOTE
+        if colours in {"CMYK", "YCCK"}:
+            simplejpeg.decode_jpeg(content, "CMYK", strict=True)  # whether it is whole; how inks become colours OpenCV knows
+            pixels = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+            if pixels is not None:
+                return np.asarray(pixels, np.uint8), None
+        return np.asarray(simplejpeg.decode_jpeg(content, "BGR", strict=True), np.uint8), None
+    except (ValueError, cv2.error) as problem:
+        why = str(problem).strip().rstrip(".") or "no reason given"
+        raise FrameError(
+            f"{name} is a damaged JPEG ({why}): a part of its picture is missing or wrong; copy it again from where it was made."
+        ) from problem
+
+
+def _has_hole(content: bytes) -> bool:
+    """Whether zeros lie in the scan where no encoder writes them: by chance a decoder finds as many blocks in them as were lost.
+
+    Zeros in a row mean blank blocks only where the shortest code of every table is "as before" (DC) and "end of block" (AC), as
+    tables made for one picture may be; with the usual tables they mean blocks with every coefficient at -1.
+    """
+    at = content.find(_HOLE)
+    if at < 0 or at > (end_of_picture(content) or 0) or content.find(b"\xff\xda", 0, at) < 0:
+        return False
+    first_symbols: dict[int, int] = {}
+    for kind, _, segment in _segments(content):
+        if kind == 0xC2:
+            return False  # progressive: zeros may be refinements
+        while kind == _TABLES and len(segment) > 17:
+            first_symbols[segment[0]] = segment[17]
+            segment = segment[17 + sum(segment[1:17]) :]
+    return any(symbol != 0 for symbol in first_symbols.values()) or not first_symbols
+
+
+def _listed(content: bytes) -> list[slice] | None:
+    """The pictures of the Multi-Picture index (segment APP2 "MPF"); None without a usable one."""
+    for _, at, segment in _segments(content):
+        if segment[:4] != b"MPF\x00" or len(segment) < 12:
+            continue
+        base, order = at + 4, "<" if segment[4:6] == b"II" else ">"
+        try:
+            entries = list(_entries(segment[4:], order))
+        except (struct.error, ValueError):
+            return None
+        slices = [
+            slice(0, size) if offset == 0 else slice(base + offset, base + offset + size)
+            for kind, size, offset in entries
+            if kind not in _PREVIEWS
+        ]
+        return slices or None
+    return None
+
+
+def _segments(content: bytes) -> Iterator[tuple[int, int, bytes]]:
+    """Kind, offset and content of each segment before the first scan."""
+    at = len(START)
+    while at + 4 <= len(content) and content[at] == 0xFF and content[at + 1] not in {_SCAN, _END}:
+        if content[at + 1] == 0xFF or content[at + 1] in _ALONE:
+            at += 1 if content[at + 1] == 0xFF else 2
+            continue
+        length = int.from_bytes(content[at + 2 : at + 4], "big")
+        yield content[at + 1], at + 4, content[at + 4 : at + 2 + length]
+        at += 2 + length
+
+
+def _entries(block: bytes, order: str) -> Iterator[tuple[int, int, int]]:
+    """Kind, size and offset of each picture: tag 0xB002 of an index that is laid out like a TIFF directory."""
+    (directory,) = struct.unpack_from(order + "I", block, 4)
+    (n_tags,) = struct.unpack_from(order + "H", block, directory)
+    for index in range(n_tags):
+        tag, _, n_bytes, where = struct.unpack_from(order + "HHII", block, directory + 2 + 12 * index)
+        if tag != 0xB002:
+            continue
+        for entry in range(n_bytes // 16):
+            attributes, size, offset = struct.unpack_from(order + "III", block, where + 16 * entry)
+            yield attributes & 0xFFFFFF, size, offset
