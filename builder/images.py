@@ -91,6 +91,12 @@ def _collect(source: FrameSource, plan: FitPlan, limit: int, origin: str) -> Fie
         frame = source.read(_AS_LONG_AS_IT_TAKES_S)
         if frame.image is None:
             raise SourceError(f"an image of {source.info.uri} cannot be used: {frame.detail}")
+        height_px, width_px = frame.image.shape[:2]
+        if (width_px, height_px) != (source.info.width_px, source.info.height_px):
+            raise SourceError(
+                f"an image of {source.info.uri} cannot be used: {frame.source_name} is {width_px} x {height_px} px and the "
+                f"first is {source.info.width_px} x {source.info.height_px} px; give images of one size."
+            )
         digest.update(str(frame.image.shape).encode())
         digest.update(frame.image.tobytes())
         first = index * plan.n_tiles

@@ -16,6 +16,7 @@ _SPARE = 16
 
 
 def is_webp(content: bytes) -> bool:
+    """Whether it begins as a WebP file does."""
     return content[:4] == b"RIFF" and content[8:12] == b"WEBP"
 
 
@@ -31,7 +32,7 @@ def refuse_animation(content: bytes, name: str) -> None:
     elif is_webp(content):
         n_pages = sum(kind == b"ANMF" for kind, _ in _webp_chunks(content)) or 1
     if n_pages > 1:
-        raise FrameError(f"{name} is an animation of {n_pages} pages, of which one is no field; save each page as a file of its own.")
+        raise FrameError(f"{name} is an animation of {n_pages} pages; save each page as a file of its own.")
 
 
 def verify_webp(content: bytes, name: str) -> None:
@@ -47,7 +48,7 @@ def verify_webp(content: bytes, name: str) -> None:
         cut = b"WEBP" + kind + size.to_bytes(4, "little") + data[:size] + bytes(size % 2)
         shorter = np.frombuffer(b"RIFF" + len(cut).to_bytes(4, "little") + cut, np.uint8)
         if cv2.imdecode(shorter, cv2.IMREAD_COLOR) is not None:
-            raise FrameError(f"{name} is a damaged WebP (its picture ends before its data); copy it again from where it was made.")
+            raise FrameError(f"{name} is a damaged WebP (it ends before its data); copy it again from where it was made.")
 
 
 def _png_chunks(content: bytes) -> Iterator[tuple[bytes, bytes]]:

@@ -15,7 +15,7 @@ import numpy as np
 from edge.camera.chunked_files import PNG_START, is_webp, refuse_animation, verify_webp
 from edge.camera.frame import SourceNote
 from edge.camera.jpeg import START as JPEG_START
-from edge.camera.jpeg import decode_jpeg, pictures_in
+from edge.camera.jpeg import decode_jpeg, listed_pictures, pictures_in
 from edge.camera.pixels import channels_to_bgr, quiet_opencv
 from edge.camera.tiff_pages import STARTS as TIFF_STARTS
 from edge.camera.tiff_pages import TiffPages
@@ -27,39 +27,41 @@ NOT_READ = frozenset({".gif", ".jp2", ".j2k", ".jpx", ".jxl", ".avif", ".heic", 
 """Names of pictures that are not read: each is a failure with a sentence, never something to pass over."""
 
 _READ = "JPEG, PNG, TIFF, BMP, WebP, PGM or PPM"
+_BEGINNING = 16384
 _PLAIN_STARTS = (b"BM", b"P1", b"P2", b"P3", b"P4", b"P5", b"P6")
 
 quiet_opencv()
 
 
 def read_image(path: Path, name: str) -> tuple[Image, SourceNote | None]:
-    """Read a file that holds one image as uint8 BGR [H, W, 3], with the note `channels_to_bgr` gave; `name` is how errors call it.
+    """Read a file that holds one image as uint8 BGR [H, W, 3], with the note of a conversion; errors call it `name`.
 
     For the edge and the trainer alike. Raises `FrameError`, in one sentence, when the file is no regular file, is empty, cut
     short, damaged, not decodable, of an unsupported pixel format, or holds several pages: which of them is meant nobody can
     tell. Damage is told for JPEG (every warning of the decoder), PNG (checksums), WebP (data that end before or after the
-    picture) and TIFF (deflate, LZW, PackBits, JPEG parts that do not unpack to their size); uncompressed pixels have nothing that
-    could show it but their number.
+    picture) and TIFF (deflate, LZW, PackBits, JPEG parts that do not unpack to their size); uncompressed pixels have nothing
+    that could show it but their number.
     """
     with ImageFile(path, name) as file:
         if file.n_pages > 1:
-            raise FrameError(f"{name} holds {file.n_pages} pages, and one picture is wanted; save each page as a file of its own.")
+            raise FrameError(f"{name} holds {file.n_pages} pages where one is wanted; save each page as a file of its own.")
         return file.read(0)
 
 
 def count_pages(path: Path, name: str) -> int:
     """Pages of a file, each a field; 1 for one that cannot be used, which fails when it is read. Never raises.
 
-    Reads the directory of a TIFF file, and as much of a JPEG as says whether others follow.
+    Reads the directory of a TIFF file, and the beginning of a JPEG, where a Multi-Picture index stands: pictures that follow
+    without one are found when the file is read.
     """
     try:
-        with path.open("rb") as file:
-            if not stat.S_ISREG(path.stat().st_mode):
-                return 1
-            start = file.read(4)
-            if start.startswith(JPEG_START):
-                return len(pictures_in(start + file.read()))
-        if start in TIFF_STARTS:
+        if not stat.S_ISREG(path.stat().st_mode):
+            return 1
+        with path.open("rb", buffering=0) as file:
+            start = file.read(_BEGINNING)
+        if start.startswith(JPEG_START):
+            return len(listed_pictures(start) or ".")
+        if start[:4] in TIFF_STARTS:
             with ImageFile(path, name) as whole:
                 return whole.n_pages
     except (OSError, ValueError, FrameError):
@@ -68,7 +70,7 @@ def count_pages(path: Path, name: str) -> int:
 
 
 class ImageFile:
-    """A file whose pages are read one by one; a context, because a TIFF stack stays open. Raises `FrameError` as `read_image`."""
+    """A file whose pages are read one by one; a context, as a TIFF stack stays open. Raises `FrameError` as `read_image`."""
 
     def __init__(self, path: Path, name: str) -> None:
         self._name = name

@@ -1,6 +1,7 @@
 """Image files of a folder or a glob, in natural order: every page of every image file gives exactly one frame."""
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from edge.camera.decode import ImageFile, count_pages
@@ -26,7 +27,7 @@ class FolderSource(SourceBase):
         self._notes += notes
         self._next_file = self._next_page = self._given_pages = 0
         self._open_file: ImageFile | None = None
-        self._is_listed = True
+        self._is_fresh = False
         height_px, width_px = self._first_size()
         self._info = SourceInfo(
             uri=f"folder:{pattern}",
@@ -47,14 +48,14 @@ class FolderSource(SourceBase):
         self._noted.clear()
         self._root, self._files, self._notes = list_images(self._pattern)
         self._next_file = self._next_page = self._given_pages = 0
-        self._info = self._info.with_fields(self._count_fields())
-        self._is_listed = True
+        self._info = replace(self._info, n_fields=self._count_fields())
+        self._is_fresh = True
 
     def start(self) -> None:
         super().start()
-        if not self._is_listed or self._given_pages:
+        if not self._is_fresh:
             self.look_again()
-        self._is_listed = False
+        self._is_fresh = False
 
     def read(self, timeout_s: float) -> Frame:
         """The next page. Returns when it is decoded; a file needs no waiting, so `timeout_s` never expires."""
@@ -101,6 +102,7 @@ class FolderSource(SourceBase):
             image = self._decode(file, 0)
             self.close()
             if not isinstance(image, str):
+                self._notes = [note for note in self._notes if note.code not in self._noted]
                 self._noted.clear()
                 return image.shape[0], image.shape[1]
             first = first or image

@@ -87,6 +87,8 @@ class SourceInfo:
     exposures_at_once: int = 1
     """triggers that a triggered source may be told of before the first one's frame has come"""
     capabilities: Capabilities = Capabilities()
+    one_size: bool = True
+    """whether every frame has the size above; else each comes at its own"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +110,12 @@ class FrameSource(Protocol):
     @property
     def info(self) -> SourceInfo: ...
 
+    def look_again(self) -> None:
+        """A run is about to begin, and its first record says how many fields there are: look anew. Raises `SourceError`."""
+        ...
+
     def start(self) -> None:
-        """A run begins: no frame that was exposed before is served from now on. Raises `SourceError`."""
+        """A run begins: no frame that was there before is served, and nothing was read ahead. Raises `SourceError`."""
         ...
 
     def read(self, timeout_s: float) -> Frame: ...
@@ -131,6 +137,9 @@ class SourceBase:
     def __init__(self) -> None:
         self._given: dict[str, int] = {}
         self._notes: list[SourceNote] = []
+
+    def look_again(self) -> None:
+        """Most sources know no number of fields that could have changed."""
 
     def start(self) -> None:
         self._given.clear()

@@ -77,6 +77,9 @@ class StoringSource:
     def info(self) -> SourceInfo:
         return self._source.info
 
+    def look_again(self) -> None:
+        self._source.look_again()
+
     def start(self) -> None:
         self._source.start()
 

@@ -65,7 +65,9 @@ def _find(pattern: str) -> tuple[Path, list[Path], list[SourceNote]]:
         return path.parent, [path], []
     root, found, closed = _expand(path)
     if closed:
-        what = f"{len(closed)} folder{'' if len(closed) == 1 else 's'} of {pattern} may not be looked into (such as {closed[0]}): "
+        what = (
+            f"{len(closed)} folder{'' if len(closed) == 1 else 's'} of {pattern} may not be looked into (such as {closed[0]}): "
+        )
         if not found:
             raise PermissionError(0, f"{what}its fields are not known")
         return root, found, [SourceNote("folders_closed", f"{what}their fields are missing; check the permissions.", "warning")]

@@ -3,20 +3,22 @@
 A decoder that goes on after a warning fills what is missing with grey, or with the picture before, and says nothing.
 """
 
+import functools
+import logging
 import re
 import struct
 from collections.abc import Iterator
 
 import cv2
 import numpy as np
-import simplejpeg
 
-from edge.camera.pixels import GREY_NOTE, SourceNote
+from edge.camera.frame import SourceNote
+from edge.camera.pixels import GREY_NOTE
 from edge.contracts.detections import Image
 from edge.contracts.errors import FrameError
 
 START = b"\xff\xd8"
-_SCAN, _END, _TABLES = 0xDA, 0xD9, 0xC4
+_SCAN, _END, _TABLES, _PROGRESSIVE = 0xDA, 0xD9, 0xC4, 0xC2
 _ALONE = frozenset({0x01, *range(0xD0, 0xD9)})
 """Markers without a length."""
 _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
@@ -24,6 +26,13 @@ _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 _HOLE = bytes(64)
 _PREVIEWS = frozenset({0x010001, 0x010002})
 """Multi-Picture Format (CIPA DC-007): types of pictures that show another one smaller."""
+
+UNVERIFIED = SourceNote(
+    "jpeg_unverified",
+    "damaged JPEG images may pass as whole ones: simplejpeg, which tells them, is not installed (pip install simplejpeg).",
+    "warning",
+)
+_log = logging.getLogger(__name__)
 
 
 def end_of_picture(content: bytes, start: int = 0) -> int | None:
@@ -54,7 +63,7 @@ def pictures_in(content: bytes) -> list[slice]:
     The others are named by its Multi-Picture index, or follow the first one's end. One that is named and is not there is a
     slice all the same: it fails where it is read.
     """
-    if (listed := _listed(content)) is not None:
+    if (listed := listed_pictures(content)) is not None:
         return listed
     found, start = [], 0
     while (end := end_of_picture(content, start)) is not None:
@@ -75,7 +84,13 @@ def decode_jpeg(content: bytes, name: str) -> tuple[Image, SourceNote | None]:
     if end_of_picture(content) is None:
         raise FrameError(f"{name} is a truncated JPEG (its end marker is missing); copy it again from where it was made.")
     if _has_hole(content):
-        raise FrameError(f"{name} is a damaged JPEG (a run of zeros lies in its picture); copy it again from where it was made.")
+        raise FrameError(
+            f"{name} is a damaged JPEG (a run of zeros lies in its picture); copy it again from where it was made."
+        )
+    try:
+        import simplejpeg  # noqa: PLC0415 - few commands decode, and its absence is no reason not to start
+    except ImportError:
+        return _by_opencv(content, name)
     try:
         _, _, colours, _ = simplejpeg.decode_jpeg_header(content, strict=True)
         if colours == "Gray":
@@ -90,12 +105,26 @@ def decode_jpeg(content: bytes, name: str) -> tuple[Image, SourceNote | None]:
     except (ValueError, cv2.error) as problem:
         why = str(problem).strip().rstrip(".") or "no reason given"
         raise FrameError(
-            f"{name} is a damaged JPEG ({why}): a part of its picture is missing or wrong; copy it again from where it was made."
+            f"{name} is a damaged JPEG ({why}): a part of its picture is missing or wrong; copy it again."
         ) from problem
 
 
+def _by_opencv(content: bytes, name: str) -> tuple[Image, SourceNote]:
+    """Where there is no strict decoder: the run is told that damage may pass, and so is the log."""
+    _log_unverified()
+    pixels = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+    if pixels is None:
+        raise FrameError(f"{name} cannot be decoded: it is damaged; copy it again from where it was made.")
+    return np.asarray(pixels, np.uint8), UNVERIFIED
+
+
+@functools.cache
+def _log_unverified() -> None:
+    _log.warning("%s", UNVERIFIED.message)
+
+
 def _has_hole(content: bytes) -> bool:
-    """Whether zeros lie in the scan where no encoder writes them: by chance a decoder finds as many blocks in them as were lost.
+    """Whether zeros lie in the scan where no encoder writes them: a decoder may find as many blocks in them as were lost.
 
     Zeros in a row mean blank blocks only where the shortest code of every table is "as before" (DC) and "end of block" (AC), as
     tables made for one picture may be; with the usual tables they mean blocks with every coefficient at -1.
@@ -105,16 +134,17 @@ def _has_hole(content: bytes) -> bool:
         return False
     first_symbols: dict[int, int] = {}
     for kind, _, segment in _segments(content):
-        if kind == 0xC2:
-            return False  # progressive: zeros may be refinements
-        while kind == _TABLES and len(segment) > 17:
-            first_symbols[segment[0]] = segment[17]
-            segment = segment[17 + sum(segment[1:17]) :]
+        if kind == _PROGRESSIVE:
+            return False  # zeros may be refinements
+        table = 0
+        while kind == _TABLES and table + 17 < len(segment):
+            first_symbols[segment[table]] = segment[table + 17]
+            table += 17 + sum(segment[table + 1 : table + 17])
     return any(symbol != 0 for symbol in first_symbols.values()) or not first_symbols
 
 
-def _listed(content: bytes) -> list[slice] | None:
-    """The pictures of the Multi-Picture index (segment APP2 "MPF"); None without a usable one."""
+def listed_pictures(content: bytes) -> list[slice] | None:
+    """The pictures that the Multi-Picture index (segment APP2 "MPF") of a file names; None without a usable one."""
     for _, at, segment in _segments(content):
         if segment[:4] != b"MPF\x00" or len(segment) < 12:
             continue

@@ -139,8 +139,12 @@ def plan_fit(
     bundle_um_per_px: float,
     field_width_px: int,
     field_height_px: int,
+    *,
+    exactly: bool = False,
 ) -> FitPlan:
     """Plan how frames of `width_px` x `height_px` at `um_per_px` reach a bundle's scale and field size.
+
+    `exactly`: the engine's frame is what the field sizes say, also for an image that is nearly as large.
 
     Raises `ConfigError` when the two scales are so far apart that one frame would need more than `MAX_TILES` tiles, or that
     less than a pixel would remain: the stated um/px is then almost certainly wrong.
@@ -148,8 +152,8 @@ def plan_fit(
     ratio = um_per_px / bundle_um_per_px
     if abs(ratio - 1.0) <= TOLERANCE:
         ratio = 1.0
-    x = plan_axis(width_px, field_width_px, ratio, bundle_um_per_px)
-    y = plan_axis(height_px, field_height_px, ratio, bundle_um_per_px)
+    x = plan_axis(width_px, field_width_px, ratio, bundle_um_per_px, exactly=exactly)
+    y = plan_axis(height_px, field_height_px, ratio, bundle_um_per_px, exactly=exactly)
     n_tiles = len(x.starts) * len(y.starts)
     if n_tiles > MAX_TILES or min(x.scaled, y.scaled) < 2:
         raise ConfigError(
@@ -160,14 +164,14 @@ def plan_fit(
     return FitPlan(x, y)
 
 
-def plan_axis(camera: int, field: int, ratio: float, bundle_um_per_px: float) -> Axis:
+def plan_axis(camera: int, field: int, ratio: float, bundle_um_per_px: float, *, exactly: bool = False) -> Axis:
     """Lay `camera` pixels, resampled by `ratio`, into frames of `field` pixels.
 
     Within `TOLERANCE` of the field the graph's frame takes the image's own size. Overlap is never more than half a frame, so
-    that frames smaller than two cells still make progress.
+    that frames smaller than two cells still make progress. `exactly`: the graph's frame is `field`.
     """
     scaled = max(1, round(camera * ratio))
-    if abs(scaled - field) <= TOLERANCE * field:
+    if scaled == field or (not exactly and abs(scaled - field) <= TOLERANCE * field):
         return Axis(camera, scaled, scaled, (0,), 0)
     if scaled < field:
         return Axis(camera, scaled, field, (0,), (field - scaled) // 2)

@@ -1,9 +1,11 @@
 """TIFF files page by page, each compressed part held against what it must give: OpenCV decodes damaged ones without a word."""
 
+import logging
 import lzma
+import struct
 import zlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import cv2
 import numpy as np
@@ -14,6 +16,8 @@ from edge.contracts.errors import FrameError
 if TYPE_CHECKING:
     import tifffile
 
+    _Page = tifffile.TiffPage | tifffile.TiffFrame
+
 STARTS = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
 _NONE, _LZW, _JPEG, _PACKBITS = 1, 5, 7, 32773
 _DEFLATE = frozenset({8, 32946})
@@ -21,7 +25,11 @@ _LZMA = 34925
 _REDUCED, _MASK = 1, 4
 """Bits of NewSubfileType: a page that shows another one smaller, or says which of its pixels count."""
 _CLEAR, _LZW_END = 256, 257
+_LONGEST = 100_000
+"""Pages; a damaged list may lead back into itself."""
 _AGAIN = "copy it again from where it was made"
+
+logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # what it warns of is an error here, and said once
 
 
 class TiffPages:
@@ -32,17 +40,18 @@ class TiffPages:
 
         self._path, self._name = path, name
         try:
+            with path.open("rb") as file:
+                _walk_directories(file)
             self._file = tifffile.TiffFile(path)
-            self._pages: list[tuple[int, Any]] = []
+            self._pages: list[tuple[int, _Page]] = []
             for index, page in enumerate(self._file.pages):
-                kind = page.keyframe if isinstance(page, tifffile.TiffFrame) else page
-                if not int(kind.subfiletype) & (_REDUCED | _MASK):
+                if not int(_layout_of(page).subfiletype) & (_REDUCED | _MASK):
                     self._pages.append((index, page))
             self._refuse_channels(self._file)
         except FrameError:
             self.close()
             raise
-        except Exception as problem:  # noqa: BLE001 a damaged directory breaks the reader in more ways than it lists
+        except Exception as problem:
             raise _unreadable(name, problem) from problem
         if not self._pages:
             raise FrameError(f"{name} holds no picture; {_AGAIN}.")
@@ -55,7 +64,7 @@ class TiffPages:
         name = self._name if len(self) == 1 else f"{self._name}, page {page + 1} of {len(self)},"
         index, at = self._pages[page]
         try:
-            layout = at if hasattr(at, "tags") else at.keyframe
+            layout = _layout_of(at)
             self._verify(at, layout, name)
             # Of a stack only what the page needs is read.
             content = np.fromfile(self._path, np.uint8) if len(self._file.pages) == 1 else np.memmap(self._path, np.uint8, "r")
@@ -64,7 +73,7 @@ class TiffPages:
                 return self._plain(at, layout, name)
         except FrameError:
             raise
-        except Exception as problem:  # noqa: BLE001 as above
+        except Exception as problem:
             raise _unreadable(name, problem) from problem
         if not done or len(found) != 1:
             raise FrameError(f"{name} cannot be decoded: it is truncated, damaged or no image; copy it again or remove it.")
@@ -82,14 +91,14 @@ class TiffPages:
                 "Type > RGB Color)."
             )
 
-    def _plain(self, at: Any, layout: Any, name: str) -> NDArray[Any]:
+    def _plain(self, at: "_Page", layout: "tifffile.TiffPage", name: str) -> NDArray[Any]:
         """As ImageJ writes it: one directory, and behind its picture all others."""
         if layout.compression != _NONE or layout.planarconfig != 1:
             raise FrameError(f"{name} is laid out in a way that is not supported; save each page as a file of its own.")
         pixels = np.asarray(at.asarray())
         return np.ascontiguousarray(pixels[..., ::-1]) if pixels.ndim == 3 and pixels.shape[2] == 3 else pixels
 
-    def _verify(self, at: Any, layout: Any, name: str) -> None:
+    def _verify(self, at: "_Page", layout: "tifffile.TiffPage", name: str) -> None:
         """Hold every strip or tile against its size. Raises `FrameError`."""
         size = self._path.stat().st_size
         offsets, counts = at.dataoffsets, at.databytecounts
@@ -111,14 +120,40 @@ class TiffPages:
             got = _unpacked_size(method, content, whole)
             if got is None:
                 raise FrameError(
-                    f"{name} is compressed by a method ({layout.compression}) whose damage cannot be told; save it again with LZW "
-                    "or deflate, or as PNG."
+                    f"{name} is compressed by a method ({method}) whose damage cannot be told; save it again with LZW or "
+                    "deflate, or as PNG."
                 )
             if got not in {whole, last}:
                 raise FrameError(f"{name} is damaged (part {part + 1} of {len(offsets)} does not unpack); {_AGAIN}.")
 
 
-def _sizes(layout: Any, part: int) -> tuple[int, int]:
+def _layout_of(page: "_Page") -> "tifffile.TiffPage":
+    """The page that says how this one is laid out: itself, or the one it is like."""
+    found: Any = page if hasattr(page, "tags") else page.keyframe
+    return found  # type: ignore[no-any-return]
+
+
+def _walk_directories(file: BinaryIO) -> None:
+    """Raises ValueError where the list of pages does not go on to its end: readers give those before it, without a word."""
+    start = file.read(16)
+    order = "<" if start[:2] == b"II" else ">"
+    is_big = start[2:4] in {b"+\x00", b"\x00+"}
+    count, entry, link = ("Q", 20, "Q") if is_big else ("H", 12, "I")
+    try:
+        (at,) = struct.unpack_from(order + link, start, 8 if is_big else 4)
+        for _ in range(_LONGEST):
+            if not at:
+                return
+            file.seek(at)
+            (n,) = struct.unpack(order + count, file.read(struct.calcsize(count)))
+            file.seek(n * entry, 1)
+            (at,) = struct.unpack(order + link, file.read(struct.calcsize(link)))
+    except (struct.error, OSError, OverflowError) as problem:
+        raise ValueError("its list of pages leads out of the file") from problem
+    raise ValueError("its list of pages does not end")
+
+
+def _sizes(layout: "tifffile.TiffPage", part: int) -> tuple[int, int]:
     """Bytes of a full strip or tile, and of a strip that ends with the image."""
     samples = layout.samplesperpixel if layout.planarconfig == 1 else 1
     bits = layout.bitspersample * samples
@@ -222,4 +257,3 @@ def _size_of(codes: NDArray[np.int64]) -> int:
 def _unreadable(name: str, problem: Exception) -> FrameError:
     why = str(problem).splitlines()[0][:200].rstrip(".") if str(problem) else type(problem).__name__
     return FrameError(f"{name} cannot be decoded ({why}): it is truncated or damaged; copy it again or remove it.")
-

@@ -58,6 +58,7 @@ class CropStore:
                 "trigger_id": frame.trigger_id,
                 "field_index": frame.field_index,
                 "frame_id": frame.frame_id,
+                "source_name": frame.source_name,
                 "stage_nm": frame.stage_nm,
                 "crop_px": [x1, y1, x2, y2],
                 **cell.model_dump(include={"label", "best_class", "score", "margin", "box_px"}),

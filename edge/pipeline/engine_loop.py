@@ -5,7 +5,9 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 
-from edge.contracts.detections import Image
+import numpy as np
+
+from edge.contracts.detections import Image, RawDetections
 from edge.contracts.errors import FrameError, sentence_of
 from edge.contracts.records import FieldStatus, RunOutcome
 from edge.engine.base import Engine
@@ -153,6 +155,14 @@ class EngineLoop:
 
     def _fit(self, job: FieldJob, image: Image) -> None:
         job.marks.taken = self._clock()
+        try:
+            other = self._work.for_size(image)
+        except Exception as problem:  # noqa: BLE001 as below
+            _fail(job, problem)
+            return
+        if other is not None:
+            self._run_alone(job, image, other)
+            return
         batch = self._filling or Batch(self._free.popleft())
         self._filling = batch
         first, n = batch.rows, self._work.n_tiles
@@ -169,6 +179,33 @@ class EngineLoop:
         if not self._work.needs_image:
             job.release()
         job.marks.fitted = self._clock()
+
+    def _run_alone(self, job: FieldJob, image: Image, work: FieldWork) -> None:
+        """A field of another size: after all before it, in as many batches as its tiles take; nothing else runs then."""
+        if self._filling is not None:
+            self._submit(self._filling)
+        while self._in_flight:
+            self._collect()
+        slot = self._free[0]
+        views = self._views[slot]
+        tiles = [np.empty_like(views[0]) for _ in range(work.n_tiles)]
+        try:
+            work.write(job.frame, image, tiles)
+        except Exception as problem:  # noqa: BLE001 one field's processing error is that field's end, not the run's
+            _fail(job, problem)
+            return
+        job.marks.fitted = job.marks.submitted = self._clock()
+        found = []
+        for first in range(0, len(tiles), len(views)):
+            part = tiles[first : first + len(views)]
+            for view, tile in zip(views, part, strict=False):
+                view[...] = tile
+            self._engine.submit(slot, len(part))
+            raw = rows_of(self._engine.collect(slot), 0, len(part))
+            found.append(tuple(rows.copy() for rows in (raw.boxes, raw.scores, raw.labels)))
+        job.marks.collected = job.marks.analysed_from = self._clock()
+        boxes, scores, labels = (np.concatenate(rows) for rows in zip(*found, strict=True))
+        self._analyse(job, work, RawDetections(boxes, scores, labels))
 
     def _advance(self) -> None:
         batch = self._filling
@@ -198,16 +235,19 @@ class EngineLoop:
         for job, first in batch.jobs:
             job.marks.collected = collected_ns
             job.marks.analysed_from = self._clock()
-            try:
-                findings = self._work.findings(rows_of(raw, first, self._work.n_tiles))
-                if (note := self._work.done(job.frame, findings)) is not None:
-                    self._queue.note(note)
-            except Exception as problem:  # noqa: BLE001 one field's processing error is that field's end, not the run's
-                _fail(job, problem)
-                continue
-            job.findings = findings
-            job.marks.analysed = self._clock()
-            job.end(FieldStatus.OK if job.findings.detections else FieldStatus.EMPTY)
+            self._analyse(job, self._work, rows_of(raw, first, self._work.n_tiles))
+
+    def _analyse(self, job: FieldJob, work: FieldWork, raw: RawDetections) -> None:
+        try:
+            findings = work.findings(raw)
+            if (note := work.done(job.frame, findings)) is not None:
+                self._queue.note(note)
+        except Exception as problem:  # noqa: BLE001 one field's processing error is that field's end, not the run's
+            _fail(job, problem)
+            return
+        job.findings = findings
+        job.marks.analysed = self._clock()
+        job.end(FieldStatus.OK if findings.detections else FieldStatus.EMPTY)
 
     def _give_up(self, problem: Exception) -> None:
         """What the engine held failed with it; what still comes is refused until the source has let go."""

@@ -57,6 +57,9 @@ class Exposures:
     def is_certain(self) -> bool:
         return self._source.is_certain
 
+    def look_again(self) -> None:
+        self._source.look_again()
+
     def start(self) -> None:
         """Triggers are accepted from then on: a camera that is still being started would swallow the first one's pulse."""
         self._source.start()

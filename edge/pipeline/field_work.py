@@ -1,6 +1,7 @@
 """One field on its way through the loop: what is done to it before and after the engine, when, and with which others."""
 
 import time
+from collections import OrderedDict
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -9,10 +10,13 @@ from edge.camera.pixels import to_bgr
 from edge.camera.resample import FitPlan, plan_fit
 from edge.contracts.bundle import Bundle, Thresholds
 from edge.contracts.detections import Image, RawDetections
-from edge.contracts.errors import FrameError
+from edge.contracts.errors import ConfigError, FrameError
 from edge.contracts.records import FieldStatus, StageTimes
 from edge.pipeline.crops import CropStore
 from edge.postprocess import Findings, OperatingPoint, postprocess
+
+_SIZES = 8
+"""Sizes of images whose plans are kept; a plan may hold a picture to scale into."""
 
 
 class FieldWork(Protocol):
@@ -21,6 +25,13 @@ class FieldWork(Protocol):
     @property
     def n_tiles(self) -> int:
         """Engine frames one field takes."""
+        ...
+
+    def for_size(self, image: Image) -> "FieldWork | None":
+        """What does the same for an image of another size than the run was prepared for; None for one of this size.
+
+        Raises `FrameError` where fields of other sizes are no fields of this run.
+        """
         ...
 
     def write(self, frame: Frame, image: Image, views: list[Image]) -> None:
@@ -44,11 +55,16 @@ class FieldWork(Protocol):
 class CellWork:
     """Implements `FieldWork` with the fit to the bundle's scale and the one-label-per-cell post-processing."""
 
-    def __init__(self, info: SourceInfo, plan: FitPlan, thresholds: Thresholds, crops: CropStore | None = None) -> None:
+    def __init__(
+        self, info: SourceInfo, plan: FitPlan, bundle_um_per_px: float, thresholds: Thresholds, crops: CropStore | None = None
+    ) -> None:
         self._info = info
         self._crops = crops
         self._plan = plan
+        self._bundle_um_per_px = bundle_um_per_px
+        self._thresholds = thresholds
         self._point = OperatingPoint.of(thresholds)
+        self._others: OrderedDict[tuple[int, int], CellWork] = OrderedDict()
 
     @property
     def n_tiles(self) -> int:
@@ -57,6 +73,24 @@ class CellWork:
     @property
     def needs_image(self) -> bool:
         return self._crops is not None
+
+    def for_size(self, image: Image) -> "CellWork | None":
+        """Raises `FrameError` too for a size that does not fit the model."""
+        height_px, width_px = image.shape[:2]
+        if self._info.one_size or (width_px, height_px) == (self._info.width_px, self._info.height_px):
+            return None
+        size = width_px, height_px
+        if size not in self._others:
+            info = replace(self._info, width_px=width_px, height_px=height_px)
+            frame = self._plan.engine_width_px, self._plan.engine_height_px
+            try:
+                plan = plan_fit(*size, info.um_per_px, self._bundle_um_per_px, *frame, exactly=True)
+            except ConfigError as problem:
+                raise FrameError(str(problem)) from problem
+            self._others[size] = CellWork(info, plan, self._bundle_um_per_px, self._thresholds, self._crops)
+            if len(self._others) > _SIZES:
+                self._others.popitem(last=False)
+        return self._others[size]
 
     def write(self, frame: Frame, image: Image, views: list[Image]) -> None:
         """Raises `FrameError` for a frame of another size or scale than the run began with."""

@@ -2,11 +2,12 @@
 
 import logging
 from collections.abc import Iterator
+from contextlib import suppress
 from types import TracebackType
 
 from edge.camera.frame import FrameSource
 from edge.camera.frame_store import StoringSource
-from edge.contracts.errors import JournalError, sentence_of
+from edge.contracts.errors import JournalError, LeukoError, sentence_of
 from edge.contracts.messages import RunStartCommand
 from edge.contracts.records import FieldStatus, Record, RunOutcome, RunStart, RunStop, SourceStatistics
 from edge.pipeline.engine_loop import EngineLoop
@@ -49,7 +50,7 @@ class Run:
         self._grabber = Grabber(self._source, self._queue, None if desk else self.ledger, self._max_fields)
         self._source_returned = True
         thresholds = settings.thresholds or setup.bundle.manifest.thresholds
-        work = CellWork(parts.source.info, parts.plan, thresholds, parts.crops)
+        work = CellWork(parts.source.info, parts.plan, setup.bundle.manifest.um_per_px, thresholds, parts.crops)
         batching = Batching(parts.engine.info.max_batch // parts.plan.n_tiles, int(settings.max_delay_ms * 1e6))
         self._loop = EngineLoop(parts.engine, work, self._queue, batching, settings.source_timeout_s)
         self._account = RunAccount(order.run_id, self.ledger)
@@ -66,6 +67,8 @@ class Run:
 
     def begin(self) -> RunStart:
         """The first record: what the run's results will rest on."""
+        with suppress(LeukoError):  # whatever it is, the source says it again when it is started
+            self._source.look_again()
         provenance = provenance_of(self._setup, self._parts.engine.info, self._source.info)
         expected = _smaller(self._source.info.n_fields, self._max_fields)
         return self._account.start(self._order, self._setup.settings, provenance, expected)

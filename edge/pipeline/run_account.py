@@ -12,6 +12,7 @@ from edge.contracts.records import (
     Advice,
     Event,
     FieldRecord,
+    FieldStatus,
     Provenance,
     Running,
     RunOutcome,
@@ -28,6 +29,9 @@ from edge.pipeline.intake import AdviceNote, Note
 from edge.pipeline.ledger import Ledger
 from edge.settings import EdgeSettings, Setup
 
+_UNUSABLE = (FieldStatus.FAILED, FieldStatus.INCOMPLETE)
+"""Ends of fields whose image was there and could not be counted."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -41,6 +45,7 @@ class RunAccount:
         self._start_ns = clock()
         self._next_seq = 0
         self._counts = RunningCounts()
+        self._first_failure = ""
 
     def start(
         self, order: RunStartCommand, settings: EdgeSettings, provenance: Provenance, fields_expected: int | None
@@ -78,6 +83,8 @@ class RunAccount:
         if status is None:
             raise ValueError(f"field {frame.field_index} is still being processed")
         self._ledger.close(frame.trigger_id, status)
+        if status in _UNUSABLE and not self._first_failure:
+            self._first_failure = job.detail
         if findings is not None:
             self._counts.add(findings.counts)
         return FieldRecord(
@@ -120,8 +127,12 @@ class RunAccount:
         return Advice(run_id=self._run_id, seq=self._seq(), wall_time=_wall_time(), advice=note.advice, reason=note.reason)
 
     def stop(self, outcome: RunOutcome, detail: str, source: SourceStatistics | None) -> RunStop:
-        """The last record. A ledger that does not add up makes the run a failed one."""
+        """The last record. A ledger that does not add up, or images of which most were unusable, make the run a failed one."""
         ended, sums_match = self._ledger.ended(), self._ledger.sums_match()
+        unusable = sum(ended.get(status, 0) for status in _UNUSABLE)
+        if outcome is RunOutcome.COMPLETED and 2 * unusable > sum(ended.values()):
+            outcome = RunOutcome.FAILED
+            detail = f"{unusable} of {sum(ended.values())} fields could not be used; the first: {self._first_failure}"
         if not sums_match:
             missing = f"{self._ledger.issued} triggers were issued but {sum(ended.values())} ended; report this defect."
             outcome, detail = RunOutcome.FAILED, f"{detail} {missing}".strip()

@@ -1,7 +1,7 @@
 """What `leuko-edge watch` says about each record, as text: header, one line per field, the result."""
 
 from edge.contracts.cells import CELLS, UNIDENTIFIED, UNIDENTIFIED_NON_WBC
-from edge.contracts.records import Advice, Detection, Differential, Event, FieldRecord, RunStart, RunStop
+from edge.contracts.records import Advice, Detection, Differential, Event, FieldRecord, FieldStatus, RunStart, RunStop
 
 COLUMNS = ("field", "source", "status", "cells (class score)", "this field", "WBC so far", "total ms")
 
@@ -96,6 +96,22 @@ def result(stop: RunStop) -> list[str]:
     if not stop.sums_match:
         lines.append("DEFECT   the fields do not add up to the triggers: do not use this result, and report it")
     return lines
+
+
+def is_unusable(record: FieldRecord) -> bool:
+    """Whether the field ended without a count."""
+    return record.status not in {FieldStatus.OK, FieldStatus.EMPTY}
+
+
+def unusable_lines(unusable: list[FieldRecord], total: int) -> list[str]:
+    """Which fields were not counted and why, for the end of a run; `total` of them, of which the first are given."""
+    if not total:
+        return []
+    lines = [f"not counted ({total} field{'' if total == 1 else 's'}):"]
+    for record in unusable:
+        name = f" {record.source_name}" if record.source_name and record.source_name not in record.detail else ""
+        lines.append(f"  field {record.field_index}{name} {record.status.value}: {record.detail or 'no reason given'}")
+    return [*lines, f"  and {total - len(unusable)} more"] if total > len(unusable) else lines
 
 
 def differential_rows(differential: Differential) -> list[tuple[str, str, str, str]]:

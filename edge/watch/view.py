@@ -15,6 +15,8 @@ from edge.contracts.records import Advice, Event, FieldRecord, Record, RunStart,
 from edge.watch import record_text
 
 _REFRESH_S = 0.1
+_LISTED = 20
+"""Fields without a count that are named at the end of a run."""
 _STATUS_STYLE = {"ok": "green", "empty": "dim"}
 
 
@@ -45,11 +47,30 @@ class JsonLines:
         self._write(record.model_dump_json())
 
 
+class Unusable:
+    """Fields of a run that were not counted, to be listed at its end."""
+
+    def __init__(self) -> None:
+        self._first: list[FieldRecord] = []
+        self._total = 0
+
+    def look(self, record: FieldRecord) -> None:
+        if record_text.is_unusable(record):
+            self._total += 1
+            if len(self._first) < _LISTED:
+                self._first.append(record)
+
+    def lines(self) -> list[str]:
+        """Empty when every field was counted."""
+        return record_text.unusable_lines(self._first, self._total)
+
+
 class PlainLines:
     """One line per field, for logs and pipes; no control codes."""
 
     def __init__(self, write: Callable[[str], None]) -> None:
         self._write = write
+        self._unusable = Unusable()
 
     def __enter__(self) -> "PlainLines":
         return self
@@ -65,11 +86,12 @@ class PlainLines:
             case RunStart():
                 return record_text.header(record) + [f"*** {mark} ***" for mark in record_text.marks(record)]
             case FieldRecord():
+                self._unusable.look(record)
                 return [record_text.field_line(record)]
             case Advice() | Event():
                 return [record_text.note(record)]
             case RunStop():
-                return record_text.result(record) + self._differential(record)
+                return record_text.result(record) + self._unusable.lines() + self._differential(record)
 
     def _differential(self, stop: RunStop) -> list[str]:
         lines = [f"differential over {stop.differential.wbc_total} WBC, exact binomial 95 % limits"]
@@ -87,6 +109,7 @@ class LiveTable:
         self._rows: deque[tuple[str, ...]] = deque(maxlen=max(5, console.height - 14))
         self._running = Text("no field yet")
         self._drawn_s = 0.0
+        self._unusable = Unusable()
 
     def __enter__(self) -> "LiveTable":
         self._live.start()
@@ -103,6 +126,7 @@ class LiveTable:
                 for mark in record_text.marks(record):
                     self._console.print(Text(f" {mark} ", style="bold white on red"))
             case FieldRecord():
+                self._unusable.look(record)
                 self._rows.append(record_text.columns(record))
                 self._running = Text(f"{record.running.wbc_total} WBC so far: {record_text.counts(record.running.cells)}")
                 self._redraw()
@@ -130,7 +154,7 @@ class LiveTable:
 
     def _result(self, stop: RunStop) -> None:
         self._live.stop()
-        for line in record_text.result(stop):
+        for line in record_text.result(stop) + self._unusable.lines():
             self._console.print(Text(line))
         table = Table(title=f"differential over {stop.differential.wbc_total} WBC", title_justify="left")
         for name in ("class", "count", "%", "95 % limits"):

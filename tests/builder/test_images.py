@@ -110,7 +110,7 @@ def _deep(folder: Path) -> None:
     ("spoil", "says"),
     [
         pytest.param(_damaged, "f2.png is empty", id="an empty file"),
-        pytest.param(_larger, "f2.png is 170 x 128 px but this run's frames are 160 x 128 px", id="sizes differ"),
+        pytest.param(_larger, "f2.png is 170 x 128 px and the first is 160 x 128 px", id="sizes differ"),
         pytest.param(_deep, "f2.png has 3 channel(s) of uint16", id="16 bits"),
     ],
 )

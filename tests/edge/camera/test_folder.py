@@ -1,5 +1,6 @@
 """Every image file is exactly one frame, whatever is wrong with it."""
 
+import os
 import struct
 from pathlib import Path
 
@@ -67,9 +68,6 @@ def test_natural_order_and_frame_contract(tmp_path: Path) -> None:
         pytest.param("bad.png", b"these are not the pixels", "cannot be decoded", id="text with an image's name"),
         pytest.param("bad.png", encoded(".png", picture().astype(np.uint16) * 256), "uint16", id="16 bits per channel"),
         pytest.param("bad.tif", encoded(".tif", picture().astype(np.float32)), "float32", id="floating point"),
-        pytest.param(
-            "bad.png", encoded(".png", picture(1, 64, 80)), "64 x 80 px but this run's frames are 80 x 64", id="another size"
-        ),
     ],
 )
 def test_one_bad_image_among_good_ones_fails_alone(tmp_path: Path, name: str, content: bytes, words: str) -> None:
@@ -131,12 +129,19 @@ def test_conversions_and_ignored_files_are_said_once(tmp_path: Path) -> None:
     assert source.notes() == []
 
 
-def test_bad_images_ahead_of_the_first_good_one_keep_their_place_and_nothing_is_read_twice(tmp_path: Path) -> None:
+def test_bad_images_ahead_of_the_first_good_one_keep_their_place(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"")
     (tmp_path / "b.png").write_bytes(encoded(".png"))
     source = FolderSource(str(tmp_path), UM)
-    (tmp_path / "b.png").unlink()
     assert [frame.status for frame in frames_of(source)] == ["failed", "ok"]
+
+
+def test_each_image_comes_at_its_own_size(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(encoded(".png"))
+    (tmp_path / "b.png").write_bytes(encoded(".png", picture(1, 64, 80)))
+    source = FolderSource(str(tmp_path), UM)
+    assert (source.info.width_px, source.info.height_px, source.info.one_size) == (80, 64, False)
+    assert [frame.image.shape for frame in frames_of(source) if frame.image is not None] == [(64, 80, 3), (80, 64, 3)]
 
 
 def test_a_file_gone_in_mid_run_is_a_failed_frame(tmp_path: Path) -> None:
@@ -175,3 +180,88 @@ def test_what_cannot_be_opened_says_why(tmp_path: Path, files: dict[str, bytes],
     with pytest.raises(SourceError) as caught:
         FolderSource(str(tmp_path / path), UM)
     assert words in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_what_was_there_before_the_run_is_not_in_it(tmp_path: Path) -> None:
+    """The edge is opened with the last slide's files there, and waits; the next slide's replace them before its run begins."""
+    for name in ("1.png", "2.png"):
+        (tmp_path / name).write_bytes(encoded(".png", picture(1)))
+    source = FolderSource(str(tmp_path), UM)
+    for name in ("1.png", "2.png", "3.png"):
+        (tmp_path / name).write_bytes(encoded(".png", picture(2)))
+    source.look_again()
+    assert source.info.n_fields == 3, "run_start says it before the first field comes"
+    source.start()
+    frames = frames_of(source)
+    assert len(frames) == 3
+    for frame in frames:
+        assert frame.image is not None
+        np.testing.assert_array_equal(frame.image, picture(2))
+
+
+def test_a_second_start_begins_anew(tmp_path: Path) -> None:
+    (tmp_path / "1.png").write_bytes(encoded(".png"))
+    source = FolderSource(str(tmp_path), UM)
+    source.start()
+    assert len(frames_of(source)) == 1
+    (tmp_path / "2.png").write_bytes(encoded(".png"))
+    source.start()
+    assert [frame.field_index for frame in frames_of(source)] == [0, 1]
+
+
+def test_a_folder_gone_before_the_run_is_said_when_it_begins(tmp_path: Path) -> None:
+    (tmp_path / "scan").mkdir()
+    (tmp_path / "scan" / "1.png").write_bytes(encoded(".png"))
+    source = FolderSource(str(tmp_path / "scan"), UM)
+    (tmp_path / "scan" / "1.png").unlink()
+    with pytest.raises(SourceError, match="holds no image file"):
+        source.start()
+
+
+def test_each_page_is_a_field_and_a_damaged_file_one_that_failed(tmp_path: Path) -> None:
+    pages = [encoded(".jpg", picture(seed)) for seed in range(3)]
+    (tmp_path / "a.jpg").write_bytes(b"".join(pages))
+    (tmp_path / "b.jpg").write_bytes(pages[0][:-60])
+    (tmp_path / "c.jpg").write_bytes(pages[0])
+    frames = frames_of(FolderSource(str(tmp_path), UM))
+    assert [frame.source_name for frame in frames] == ["a.jpg#0", "a.jpg#1", "a.jpg#2", "b.jpg", "c.jpg"]
+    assert [frame.status for frame in frames] == ["ok", "ok", "ok", "failed", "ok"]
+    assert [frame.field_index for frame in frames] == [0, 1, 2, 3, 4]
+
+
+def test_what_only_has_an_image_s_name_fails_or_is_noted(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "0 pipe.png")
+    (tmp_path / "1.png").write_bytes(encoded(".png"))
+    (tmp_path / "2 broken.png").symlink_to(tmp_path / "nowhere.png")
+    (tmp_path / "3.gif").write_bytes(b"GIF89a")
+    (tmp_path / "folder.png").mkdir()
+    (tmp_path / "._1.png").write_bytes(b"\x00\x05\x16\x07")
+    source = FolderSource(str(tmp_path), UM)
+    notes = source.notes()
+    frames = frames_of(source)
+    assert [frame.status for frame in frames] == ["failed", "ok", "failed", "failed"]
+    assert [note.severity for note in notes] == ["info", "warning"]
+    assert "._1.png" in notes[0].message and "1 entry" in notes[1].message
+
+
+@pytest.mark.parametrize(
+    ("pattern", "words"),
+    [
+        pytest.param("x" * 300, "cannot be looked into", id="a name that is too long"),
+        pytest.param("nul\x00byte", "does not exist", id="a name that cannot be"),
+        pytest.param("~nobody-of-this-name/x", "cannot be looked into", id="a home that there is not"),
+    ],
+)
+def test_a_path_that_cannot_be_looked_at_is_one_sentence(pattern: str, words: str) -> None:
+    with pytest.raises(SourceError, match=words):
+        FolderSource(pattern, UM)
+
+
+def test_folders_that_may_not_be_looked_into_are_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By what the system says of them, because whoever runs these tests may be allowed everything."""
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "1.png").write_bytes(encoded(".png"))
+    monkeypatch.setattr("os.access", lambda path, mode: Path(path).name != "b")
+    source = FolderSource(str(tmp_path / "*" / "*.png"), UM)
+    assert [note.code for note in source.notes()] == ["folders_closed"]

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.stand_ins import ListSource, Status, frame_of
-from support.tiny_bundle import blob_field, write_tiny_bundle
+from support.tiny_bundle import BLOB_PX, blob_field, write_tiny_bundle
 
+from edge.camera.folder import FolderSource
 from edge.camera.frame import Frame, SourceNote
 from edge.camera.uri import open_source
 from edge.contracts.bundle import Bundle
@@ -125,7 +126,11 @@ def test_any_mix_of_fields_adds_up(bundle: Bundle, engine: Engine, kinds: list[s
     expected = {"lymphocyte": lymphocytes, "platelet_giant": platelets}
     assert stop.cells == {label: count for label, count in expected.items() if count}
     assert stop.differential.wbc_total == lymphocytes
-    assert stop.outcome is RunOutcome.COMPLETED
+    unusable = sum(kinds.count(kind) for kind in ("other size", "incomplete", "failed"))
+    if 2 * unusable > len(kinds):
+        assert stop.outcome is RunOutcome.FAILED and f"{unusable} of {len(kinds)} fields could not be used" in stop.detail
+    else:
+        assert stop.outcome is RunOutcome.COMPLETED
 
 
 @settings(max_examples=25)
@@ -209,6 +214,33 @@ def test_a_field_of_several_tiles_counts_each_cell_once(bundle: Bundle) -> None:
     fields = list(run_fields(source, engine, bundle, settings_))
     engine.close()
     assert [field.counts for field in fields] == [{"lymphocyte": 3}] * 2
+
+
+def test_each_image_of_a_folder_is_counted_at_its_own_size(bundle: Bundle, tmp_path: Path) -> None:
+    """The engine is opened for the first; a smaller one is centred, a larger one cut into more tiles than a batch holds."""
+    blobs = [("lymphocyte", 40, 40)]
+    far = ("lymphocyte", 300, 200)
+    images = [
+        blob_field(blobs),
+        blob_field(blobs, width_px=100, height_px=80),
+        blob_field([*blobs, far], width_px=400, height_px=300),
+        blob_field(blobs),
+        blob_field(blobs, width_px=161, height_px=129),
+    ]
+    for index, image in enumerate(images):
+        cv2.imwrite(str(tmp_path / f"{index}.png"), image)
+    source = FolderSource(str(tmp_path), 0.13)
+    settings_ = EdgeSettings(source="list:", precision="f32")
+    engine, plan = engine_for(source.info, bundle, settings_)
+    assert (plan.n_tiles, engine.info.max_batch) == (1, 1)
+    fields = list(run_fields(source, engine, bundle, settings_))
+    engine.close()
+    assert [field.counts for field in fields] == [{"lymphocyte": n} for n in (1, 1, 2, 1, 1)]
+    assert [(field.width_px, field.height_px) for field in fields] == [image.shape[1::-1] for image in images]
+    for field in fields:
+        for cell in field.detections[:1]:
+            x1, y1, x2, y2 = cell.box_px
+            assert 36 <= x1 < x2 <= 40 + 1.3 * BLOB_PX and 36 <= y1 < y2 <= 40 + 1.3 * BLOB_PX, "in pixels of its own image"
 
 
 def test_run_fields_raises_when_the_run_fails(bundle: Bundle, engine: Engine) -> None:

@@ -130,6 +130,9 @@ class StandInWork:
     needs_image: bool = False
     addresses: set[int] = field(default_factory=set)
 
+    def for_size(self, image: Image) -> None:
+        """Fields of one size are all that is scripted."""
+
     def write(self, frame: Frame, image: Image, views: list[Image]) -> None:
         if image[0, 0, 0] == BROKEN:
             raise FrameError("scripted: the field cannot be fitted.")
