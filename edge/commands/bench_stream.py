@@ -12,6 +12,7 @@ def bench_stream(
         Path | None,
         typer.Option("--dir", help="folder on the disk to measure; the system's folder for temporary files when not given"),
     ] = None,
+    # The least from which its memory is judged; `stream_report` is not imported for --help.
     records: Annotated[int, typer.Option(min=1000, help="records of each row that go in batches")] = 20_000,
     singles: Annotated[int, typer.Option(min=10, help="records of each row that come one at a time")] = 100,
     durability: Annotated[Literal["both", "full", "normal"], typer.Option(help="of the journal")] = "both",

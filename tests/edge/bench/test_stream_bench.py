@@ -1,5 +1,6 @@
 """`leuko-edge bench-stream`: what it measures is whole and in order, memory is bounded, verdicts follow from the figures."""
 
+import inspect
 import json
 import sys
 from collections import Counter
@@ -16,9 +17,10 @@ from edge.bench.bare_peers import check_room, filesystem_of
 from edge.bench.memory import MemoryTrace, MemoryUse
 from edge.bench.stream_bench import measure_sustained
 from edge.bench.stream_reader import Reader, Reading
-from edge.bench.stream_report import GOALS, Latency, Singles, Sustained, summary, table
+from edge.bench.stream_report import GOALS, MEMORY_FROM_RECORDS, Latency, Singles, Sustained, summary, table
 from edge.bench.substitutes import EMPTY_SHARE, StandInRun
 from edge.cli import main
+from edge.commands.bench_stream import bench_stream
 from edge.contracts.errors import ConfigError, StreamError
 from edge.contracts.messages import RunStartCommand
 from edge.contracts.records import FieldRecord, Record
@@ -143,6 +145,10 @@ def test_the_worst_row_decides(singles: dict[str, Any], batches: dict[str, Any],
     assert ("MISSED" in said) is (False in worst["goals"].values())
     assert ("not judged" in said) is (None in goals.values())
     assert "lies in memory" not in said
+
+
+def test_what_the_command_sends_by_itself_is_enough_to_judge_its_memory() -> None:
+    assert inspect.signature(bench_stream).parameters["records"].default == MEMORY_FROM_RECORDS
 
 
 def test_a_folder_in_memory_is_named_as_such() -> None:
