@@ -22,6 +22,8 @@ LARGEST_CELL_UM = 20.0
 """Tiles overlap by at least this much, so that a cell cut by one tile is whole in its neighbour."""
 
 MAX_TILES = 64
+SMALLEST_FIELD_UM = 10.0
+"""A leukocyte is 8 to 20 um across: a smaller field could not hold one."""
 _BACKGROUND_STEP_PX = 16
 _BACKGROUND_PERCENTILE = 75.0
 
@@ -146,8 +148,8 @@ def plan_fit(
 
     `exactly`: the engine's frame is what the field sizes say, also for an image that is nearly as large.
 
-    Raises `ConfigError` when the two scales are so far apart that one frame would need more than `MAX_TILES` tiles, or that
-    less than a pixel would remain: the stated um/px is then almost certainly wrong.
+    Raises `ConfigError` when the two scales are so far apart that one frame would need more than `MAX_TILES` tiles, and when a
+    field could not hold a leukocyte: the stated um/px is then almost certainly wrong.
     """
     ratio = um_per_px / bundle_um_per_px
     if abs(ratio - 1.0) <= TOLERANCE:
@@ -155,7 +157,7 @@ def plan_fit(
     x = plan_axis(width_px, field_width_px, ratio, bundle_um_per_px, exactly=exactly)
     y = plan_axis(height_px, field_height_px, ratio, bundle_um_per_px, exactly=exactly)
     n_tiles = len(x.starts) * len(y.starts)
-    if n_tiles > MAX_TILES or min(x.scaled, y.scaled) < 2:
+    if n_tiles > MAX_TILES or min(width_px, height_px) * um_per_px < SMALLEST_FIELD_UM:
         raise ConfigError(
             f"a frame of {width_px} x {height_px} px at {um_per_px:g} um/px is {width_px * um_per_px:.4g} x "
             f"{height_px * um_per_px:.4g} um, which does not fit a model for fields of "

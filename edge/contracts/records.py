@@ -234,6 +234,9 @@ class RunStop(_Record):
     differential: Differential
     duration_s: float = Field(ge=0)
     source: SourceStatistics | None = Field(None, description="what the source says of the run; null when it could not tell")
+    doubts: tuple[str, ...] = Field(
+        (), description="what speaks against this result although the run came to its end, such as cells of an impossible size"
+    )
 
 
 Record = RunStart | FieldRecord | Advice | Event | RunStop

@@ -14,6 +14,7 @@ from edge.contracts.errors import ConfigError, FrameError
 from edge.contracts.records import FieldStatus, StageTimes
 from edge.pipeline.crops import CropStore
 from edge.postprocess import Findings, OperatingPoint, postprocess
+from edge.quality import ScaleCheck
 
 _SIZES = 8
 """Sizes of images whose plans are kept; a plan may hold a picture to scale into."""
@@ -56,13 +57,20 @@ class CellWork:
     """Implements `FieldWork` with the fit to the bundle's scale and the one-label-per-cell post-processing."""
 
     def __init__(
-        self, info: SourceInfo, plan: FitPlan, bundle_um_per_px: float, thresholds: Thresholds, crops: CropStore | None = None
+        self,
+        info: SourceInfo,
+        plan: FitPlan,
+        bundle_um_per_px: float,
+        thresholds: Thresholds,
+        scale: ScaleCheck,
+        crops: CropStore | None = None,
     ) -> None:
         self._info = info
         self._crops = crops
         self._plan = plan
         self._bundle_um_per_px = bundle_um_per_px
         self._thresholds = thresholds
+        self._scale = scale
         self._point = OperatingPoint.of(thresholds)
         self._others: OrderedDict[tuple[int, int], CellWork] = OrderedDict()
 
@@ -87,7 +95,7 @@ class CellWork:
                 plan = plan_fit(*size, info.um_per_px, self._bundle_um_per_px, *frame, exactly=True)
             except ConfigError as problem:
                 raise FrameError(str(problem)) from problem
-            self._others[size] = CellWork(info, plan, self._bundle_um_per_px, self._thresholds, self._crops)
+            self._others[size] = CellWork(info, plan, self._bundle_um_per_px, self._thresholds, self._scale, self._crops)
             if len(self._others) > _SIZES:
                 self._others.popitem(last=False)
         return self._others[size]
@@ -103,14 +111,18 @@ class CellWork:
             )
         if self._plan.is_untouched and frame.pixel_format != "BGR8":
             to_bgr(image, frame.pixel_format, into=views[0])  # the only copy that this field sees
+            self._scale.look(frame.trigger_id, views[0])
         else:
-            self._plan.write(image if frame.pixel_format == "BGR8" else to_bgr(image, frame.pixel_format), views)
+            bgr = image if frame.pixel_format == "BGR8" else to_bgr(image, frame.pixel_format)
+            self._plan.write(bgr, views)
+            self._scale.look(frame.trigger_id, bgr)
 
     def findings(self, raw: RawDetections) -> Findings:
         info = self._info
         return Findings.of(postprocess(raw, self._plan, self._point), info.um_per_px, info.width_px, info.height_px)
 
     def done(self, frame: Frame, findings: Findings) -> SourceNote | None:
+        self._scale.counted(frame.trigger_id, findings)
         return self._crops.add(frame, findings) if self._crops is not None else None
 
 

@@ -19,6 +19,7 @@ from edge.pipeline.parts import Parts
 from edge.pipeline.run_account import RunAccount, provenance_of
 from edge.pipeline.run_control import StopSwitch
 from edge.pipeline.trigger_desk import TriggerDesk
+from edge.quality import ScaleCheck
 from edge.settings import Setup
 
 _JOIN_S = 2.0
@@ -50,7 +51,9 @@ class Run:
         self._grabber = Grabber(self._source, self._queue, None if desk else self.ledger, self._max_fields)
         self._source_returned = True
         thresholds = settings.thresholds or setup.bundle.manifest.thresholds
-        work = CellWork(parts.source.info, parts.plan, setup.bundle.manifest.um_per_px, thresholds, parts.crops)
+        self._scale = ScaleCheck(parts.source.info.um_per_px)
+        um_per_px = setup.bundle.manifest.um_per_px
+        work = CellWork(parts.source.info, parts.plan, um_per_px, thresholds, self._scale, parts.crops)
         batching = Batching(parts.engine.info.max_batch // parts.plan.n_tiles, int(settings.max_delay_ms * 1e6))
         self._loop = EngineLoop(parts.engine, work, self._queue, batching, settings.source_timeout_s)
         self._account = RunAccount(order.run_id, self.ledger)
@@ -137,7 +140,7 @@ class Run:
             ending = Ending(RunOutcome.FAILED, "the loop ended without a reason; report this defect.")
         if ending.outcome is RunOutcome.STOPPED:
             ending = Ending(self._stop.outcome, self._stop.requested or ending.detail)
-        return self._account.stop(ending.outcome, ending.detail, self._source_statistics())
+        return self._account.stop(ending.outcome, ending.detail, self._source_statistics(), self._scale.doubts())
 
     def _break_off(self, problem: Exception) -> None:
         self._ending = Ending(RunOutcome.FAILED, sentence_of(problem, "the run crashed"))

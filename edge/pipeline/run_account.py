@@ -126,7 +126,7 @@ class RunAccount:
     def advice(self, note: AdviceNote) -> Advice:
         return Advice(run_id=self._run_id, seq=self._seq(), wall_time=_wall_time(), advice=note.advice, reason=note.reason)
 
-    def stop(self, outcome: RunOutcome, detail: str, source: SourceStatistics | None) -> RunStop:
+    def stop(self, outcome: RunOutcome, detail: str, source: SourceStatistics | None, doubts: tuple[str, ...] = ()) -> RunStop:
         """The last record. A ledger that does not add up, or images of which most were unusable, make the run a failed one."""
         ended, sums_match = self._ledger.ended(), self._ledger.sums_match()
         unusable = sum(ended.get(status, 0) for status in _UNUSABLE)
@@ -149,6 +149,7 @@ class RunAccount:
             differential=self._counts.differential(),
             duration_s=(self._clock() - self._start_ns) / 1e9,
             source=source,
+            doubts=doubts,
         )
 
     def _seq(self) -> int:

@@ -111,6 +111,8 @@ def _report(last: RunStop) -> None:
     level = logging.ERROR if last.outcome is RunOutcome.FAILED else logging.INFO
     ends = ", ".join(f"{count} {status.value}" for status, count in last.fields.items()) or "no field"
     _log.log(level, "run %s %s (%s): %s", last.run_id, last.outcome.value, last.detail, ends)
+    for doubt in last.doubts:
+        _log.warning("run %s: %s", last.run_id, doubt)
 
 
 def _not_acknowledged(n_records: int, run_id: str, settings: EdgeSettings) -> str:

@@ -15,6 +15,7 @@ from pydantic.fields import FieldInfo
 from edge.contracts.base import Strict
 from edge.contracts.bundle import Bundle, Thresholds
 from edge.contracts.choices import Durability, EngineChoice, Policy, Precision
+from edge.contracts.profile import CameraGeometry
 
 DEFAULT_JOURNAL = Path("~/.local/state/leukostream/journal.sqlite")
 IN_MEMORY = Path("memory")
@@ -147,3 +148,4 @@ class Setup:
     warnings: tuple[str, ...] = ()
     bundle_signer: str | None = None
     profile_signer: str | None = None
+    profile_camera: CameraGeometry | None = None

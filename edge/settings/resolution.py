@@ -32,12 +32,13 @@ def resolve(command_line: Mapping[str, Any], file: Path | None = None) -> Setup:
     if signers is not None:
         bundle_signer = signers.require("bundle", bundle.path / MANIFEST, bundle.bundle_id)
     base: dict[str, Any] = {"thresholds": bundle.manifest.thresholds.model_dump()}
-    profile_sha256, warnings = None, list[str]()
+    profile_sha256, profile_camera, warnings = None, None, list[str]()
     if chosen_profile is not None:
         profile, profile_sha256 = load_profile(chosen_profile)
         if signers is not None:
             profile_signer = signers.require("profile", Path(chosen_profile), profile_sha256)
         layer, warnings = _from_profile(profile, bundle, chosen_profile)
+        profile_camera = profile.camera
         base = _merged(base, layer)
     if "source" not in given:
         raise ConfigError("no source is set; give --source, for example --source folder:PATH or --source virtual:seed=42.")
@@ -48,7 +49,7 @@ def resolve(command_line: Mapping[str, Any], file: Path | None = None) -> Setup:
         raise ConfigError(
             f"a setting from {where} cannot be used: {explain(problem)}; see `leuko-edge run --help`."
         ) from problem
-    return Setup(settings, bundle, profile_sha256, tuple(warnings), bundle_signer, profile_signer)
+    return Setup(settings, bundle, profile_sha256, tuple(warnings), bundle_signer, profile_signer, profile_camera)
 
 
 def _from_profile(profile: Profile, bundle: Bundle, path: Path | str) -> tuple[dict[str, Any], list[str]]:

@@ -93,6 +93,7 @@ def result(stop: RunStop) -> list[str]:
         f"fields   {stop.triggers} triggered: {ended}",
         f"cells    {counts(stop.cells)}",
     ]
+    lines += [f"DOUBT    {doubt}" for doubt in stop.doubts]
     if not stop.sums_match:
         lines.append("DEFECT   the fields do not add up to the triggers: do not use this result, and report it")
     return lines

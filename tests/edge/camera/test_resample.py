@@ -17,8 +17,8 @@ CELL_PX = 20.0 / UM
 
 plans = st.builds(
     lambda width_um, height_um, um: plan_fit(round(width_um / um), round(height_um / um), um, UM, WIDTH, HEIGHT),
-    st.floats(10, 340),
-    st.floats(10, 270),
+    st.floats(10.2, 340),
+    st.floats(10.2, 270),
     st.floats(0.05, 0.25),
 )
 """Frames from a tenth of the field to over three times its size each way, at any usual scale."""
@@ -139,7 +139,12 @@ def test_a_small_field_lies_on_its_own_background() -> None:
 
 @pytest.mark.parametrize(
     ("width", "height", "um"),
-    [pytest.param(4000, 3000, 1.3, id="um/px ten times too large"), pytest.param(100, 80, 0.001, id="nothing would remain")],
+    [
+        pytest.param(4000, 3000, 1.3, id="um/px ten times too large"),
+        pytest.param(100, 80, 0.001, id="nothing would remain"),
+        pytest.param(640, 480, 0.0073, id="um/px ten times too small: no leukocyte fits into the field"),
+        pytest.param(7320, 70, 0.13, id="a strip that is narrower than a leukocyte"),
+    ],
 )
 def test_scales_that_cannot_be_right_are_refused(width: int, height: int, um: float) -> None:
     with pytest.raises(ConfigError, match="check the um/px you gave"):
