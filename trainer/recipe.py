@@ -81,7 +81,9 @@ class Recipe(Strict):
     )
     compose: ComposeSettings = ComposeSettings()
     augment: AugmentSettings = AugmentSettings()
-    checkpoint_every_steps: int = Field(200, ge=1)
+    checkpoint_every_steps: int = Field(
+        200, ge=1, description="what a kill (SIGKILL, power) loses at most; a signal loses none"
+    )
     workers: int = Field(1, ge=0, description="processes that prepare samples; 0 prepares them in the training process")
 
     @field_validator("optimiser", mode="before")

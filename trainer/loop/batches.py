@@ -1,6 +1,5 @@
 """Batches of samples, cut into parts and shared between processes by sample number."""
 
-import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -11,8 +10,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from edge.contracts.detections import Float32, Image, Int32
-from edge.contracts.errors import ConfigError, DataError
+from edge.contracts.errors import ConfigError
 from trainer.data.compose.training_set import TrainingSet
+from trainer.loop.sample_workers import heed_the_trainer, room_to_share, samples_lost, undisturbed
 from trainer.models.detector import Targets
 from trainer.recipe import Phase, Recipe
 
@@ -73,7 +73,7 @@ def batches(
 ) -> Iterator[Batch]:
     """All batches after the first `done` steps, phase by phase, as process `rank` of `processes` sees them.
 
-    Raises `DataError` when a process that prepares samples dies.
+    Raises `SamplesLost` when a process that prepares samples dies.
     """
     # Before the workers are forked: their picture operations must not take the cores that train, and OpenCV's pool of threads
     # does not survive a fork.
@@ -85,48 +85,53 @@ def batches(
         if not firsts:
             continue
         parts = cut(phase, processes)
+        # At least two batches ahead: all parts of a batch are asked for at once.
+        ahead = max(4, -(-2 * parts // recipe.workers)) if recipe.workers else 0
+        size = phase.batch_size // (parts * processes) * int(np.prod(recipe.phase_sizes_px(phase)[2:])) * 3
         # Drawn as it is needed: the reference's trainings have millions of samples.
         order = (row for first in firsts for row in part_numbers(first, phase.batch_size, parts, rank, processes))
         loader = DataLoader(
             _Samples(source),
             batch_sampler=order,
             num_workers=recipe.workers,
-            collate_fn=_stacked,
-            # At least two batches ahead: all parts of a batch are asked for at once.
-            prefetch_factor=max(4, -(-2 * parts // recipe.workers)) if recipe.workers else None,
-            worker_init_fn=_ignore_interrupts,
+            collate_fn=_stacked if room_to_share(ahead * recipe.workers * size) else _stacked_unshared,
+            prefetch_factor=ahead if recipe.workers else None,
+            worker_init_fn=heed_the_trainer,
+            # The decoded images are mapped, not copied: only a fork inherits them. Python's own choice differs by version.
+            multiprocessing_context="fork" if recipe.workers else None,
             pin_memory=pinned,
         )
-        stream = iter(loader)
+        with undisturbed():
+            stream = iter(loader)
         for first in firsts:
             yield Batch(number, first, [_part(*_next(stream)) for _ in range(parts)])
 
 
-Stacked = tuple[Tensor, list[tuple[int, Float32, Int32]]]
+Stacked = tuple[Tensor | Image, list[tuple[int, Float32, Int32]]]
 
 
 def _stacked(samples: list[Sample]) -> Stacked:
     # Only the images are tensors here: each tensor that leaves a worker is a file in shared memory.
-    images = torch.from_numpy(np.stack([image for _, image, _, _ in samples]))
+    images, rest = _stacked_unshared(samples)
+    return torch.as_tensor(images), rest
+
+
+def _stacked_unshared(samples: list[Sample]) -> Stacked:
+    """Goes through a pipe as a whole, which is slower by its copies."""
+    images = np.stack([image for _, image, _, _ in samples])
     return images, [(index, boxes, labels) for index, _, boxes, labels in samples]
 
 
-def _part(images: Tensor, rest: list[tuple[int, Float32, Int32]]) -> Part:
+def _part(images: Tensor | Image, rest: list[tuple[int, Float32, Int32]]) -> Part:
     targets = [Targets(torch.as_tensor(boxes), torch.as_tensor(labels).long()) for _, boxes, labels in rest]
-    return Part(images, targets, [index for index, _, _ in rest])
+    return Part(torch.as_tensor(images), targets, [index for index, _, _ in rest])
 
 
 def _next(stream: Iterator[Stacked]) -> Stacked:
     try:
         return next(stream)
-    except RuntimeError as problem:
-        if "DataLoader worker" not in str(problem) or "exited unexpectedly" not in str(problem):
+    except (RuntimeError, OSError) as problem:
+        lost = samples_lost(problem)
+        if lost is None:
             raise
-        raise DataError(
-            "a process that prepares samples died, as it does when memory runs out; lower `workers` and go on with --resume."
-        ) from problem
-
-
-def _ignore_interrupts(worker: int) -> None:
-    """Ctrl-C reaches every process of a terminal; the training process alone decides when to stop."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+        raise lost from problem

@@ -4,7 +4,7 @@ import json
 import sys
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import TextIO
@@ -79,7 +79,8 @@ class TrainingLog:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None) -> None:
-        self._bar.close()
+        with suppress(OSError):
+            self._bar.close()
         try:
             with _writing(self._folder), closing(self._losses):
                 self._board.close()
@@ -103,8 +104,15 @@ class TrainingLog:
             self._losses.write(json.dumps({**row, "learning_rate": rate}) + "\n")
             for name, value in scalars.items():
                 self._board.add_scalar(name, value, step)
-        self._bar.update()
-        self._bar.set_postfix({name: f"{value:.3f}" for name, value in losses.items()}, refresh=False)
+        self._show({name: f"{value:.3f}" for name, value in losses.items()})
+
+    def _show(self, losses: dict[str, str]) -> None:
+        try:
+            self._bar.update()
+            self._bar.set_postfix(losses, refresh=False)
+        except OSError:
+            # Nobody looks any more: the terminal was closed, or the pipe. The training goes on without.
+            self._bar.disable = True
 
 
 @contextmanager
@@ -118,18 +126,24 @@ def _writing(folder: Path) -> Iterator[None]:
         ) from problem
 
 
-def _continued(path: Path, step: int) -> TextIO:
-    """`path` opened to go on after `step`: what a lost run wrote beyond its last checkpoint is taken off."""
-    kept = []
-    if step and path.is_file():
+def _lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Step and line of all that a log holds."""
+    if path.is_file():
         for line in path.read_text(encoding="utf-8").splitlines():
             try:
-                row = json.loads(line)
+                yield json.loads(line)["step"], line
             except json.JSONDecodeError:
-                break  # the line a killed process was writing
-            if row["step"] > step:
-                break
-            kept.append(line + "\n")
+                return  # the line a killed process was writing
+
+
+def steps_after(path: Path, step: int) -> int:
+    """How many steps a log holds beyond `step`."""
+    return sum(row > step for row, _ in _lines(path))
+
+
+def _continued(path: Path, step: int) -> TextIO:
+    """`path` opened to go on after `step`: what a lost run wrote beyond its last checkpoint is taken off."""
+    kept = [line + "\n" for row, line in _lines(path) if row <= step]
     part = path.with_suffix(".part")
     part.write_text("".join(kept), encoding="utf-8")
     part.replace(path)

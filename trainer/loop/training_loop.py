@@ -1,4 +1,4 @@
-"""The training loop, and how Ctrl-C and SIGTERM end it after the step at hand."""
+"""The training loop, and how Ctrl-C, SIGTERM and SIGHUP end it after the step at hand."""
 
 import signal
 from collections.abc import Iterator, Sequence
@@ -15,6 +15,7 @@ from trainer.data.compose.training_set import TrainingSet
 from trainer.loop.batches import Batch, Part, batches
 from trainer.loop.optimiser_step import NotFinite
 from trainer.loop.ranks import Ranks
+from trainer.loop.sample_workers import ASKING, SamplesLost
 from trainer.loop.training_log import Clock, TrainingLog
 from trainer.loop.training_state import Pretrain, TrainingState
 from trainer.recipe import Recipe
@@ -55,8 +56,9 @@ def train(
     """Train by `recipe`, one training set per phase; `folder` gets last.pt, losses.jsonl and tensorboard/.
 
     `resume` continues a training of the same recipe; `start_from` only takes its weights, `pretrain` sets those of the trunk.
-    `data` describes the data sets and is kept in the checkpoint. SIGINT and SIGTERM end it after the step at hand, with a
-    checkpoint. Raises `DataError` when the loss stops being finite; the last checkpoint is then as it was.
+    `data` describes the data sets and is kept in the checkpoint. SIGINT, SIGTERM and SIGHUP end it after the step at hand, with
+    a checkpoint. Raises `SamplesLost`, with a checkpoint too, when no more samples come, and `DataError` when the loss stops
+    being finite; the last checkpoint is then as it was.
     """
     training = TrainingState(recipe, data, ranks, resume, start_from, pretrain)
     saved = training.step if resume else None
@@ -66,18 +68,23 @@ def train(
         log = stack.enter_context(TrainingLog(folder, recipe, training.step)) if ranks.first else None
         request = stack.enter_context(stop_request())
         stream = batches(recipe, training_sets, training.step, ranks.rank, ranks.count, ranks.device.type == "cuda")
-        for batch in clock.timed(stream):
-            rate = training.set_learning_rate()
-            losses = _step(training, batch, folder)
-            loss.append(sum(losses.values()))
-            clock.images += recipe.phases[batch.phase].batch_size
-            if log:
-                log.step(training.step, batch, losses, rate, clock)
-            stopping = ranks.total([float(request.asked)])[0] > 0
-            if stopping or training.step % recipe.checkpoint_every_steps == 0:
-                saved = _save(training, folder, clock)
-            if stopping:
-                break
+        try:
+            for batch in clock.timed(stream):
+                rate = training.set_learning_rate()
+                losses = _step(training, batch, folder)
+                loss.append(sum(losses.values()))
+                clock.images += recipe.phases[batch.phase].batch_size
+                if log:
+                    log.step(training.step, batch, losses, rate, clock)
+                stopping = ranks.total([float(request.asked)])[0] > 0
+                if stopping or training.step % recipe.checkpoint_every_steps == 0:
+                    saved = _save(training, folder, clock)
+                if stopping:
+                    break
+        except SamplesLost:
+            if loss and saved != training.step:
+                _save(training, folder, clock)
+            raise
         if saved != training.step:
             _save(training, folder, clock)
     return Outcome(training.snapshot(clock.seconds), loss, clock.images_per_s, clock.waiting_share, clock.start_up_s)
@@ -139,7 +146,8 @@ class Request:
 def stop_request() -> Iterator[Request]:
     """Catch the first signal; the second one ends the process at once, as if nothing had caught it."""
     request = Request()
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    # What the shell had ignored for us (nohup, a job in the background of a script) stays ignored.
+    before = {number: signal.getsignal(number) for number in ASKING if signal.getsignal(number) is not signal.SIG_IGN}
 
     def ask(number: int, frame: FrameType | None) -> None:
         request.asked = True

@@ -1,6 +1,5 @@
 """A training from its command line to its checkpoint: what is checked first, what is said, what is handed over."""
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import mean
@@ -17,6 +16,7 @@ from trainer.data.image_store import ImageStore
 from trainer.data.provenance import code_version, describe, require_origins
 from trainer.data.split_plan import parse_splits
 from trainer.loop.ranks import Ranks, choose_device, joined
+from trainer.loop.training_log import LOSSES, steps_after
 from trainer.loop.training_loop import LAST, Outcome, train
 from trainer.overrides import parse_assignment
 from trainer.recipe import Recipe, load_recipe
@@ -78,6 +78,8 @@ def run_training(
     with joined(device) as ranks:
         say = Console(stderr=True, quiet=not ranks.first, markup=False).print
         say(_beginning(chosen, annotations, ranks) + _left_out(images), soft_wrap=True)
+        if previous:
+            say(_resumed(previous, out), soft_wrap=True)
         if resume and not previous:
             say(f"{out} holds no {LAST}: the training starts from the beginning.", soft_wrap=True)
         if not images.held_back:
@@ -136,7 +138,14 @@ def _previous(last: Path, chosen: Recipe) -> Checkpoint:
 def _beginning(recipe: Recipe, annotations: list[Annotation], ranks: Ranks) -> str:
     where = f"{ranks}, {recipe.precision}" + (f", {ranks.count} processes" if ranks.count > 1 else "")
     cells = sum(len(row.labels) for row in annotations)
-    return f"{len(annotations)} images, {cells} annotated cells; {recipe.name}, {recipe.total_steps} steps on {where}"
+    every = f"a checkpoint every {recipe.checkpoint_every_steps} (`checkpoint_every_steps`) and at the end"
+    return f"{len(annotations)} images, {cells} annotated cells; {recipe.name}, {recipe.total_steps} steps on {where}; {every}"
+
+
+def _resumed(previous: Checkpoint, out: Path) -> str:
+    lost = steps_after(out / LOSSES, previous.step)
+    again = f"; the {lost} after it were in no checkpoint and are done again" if lost else ""
+    return f"going on after step {previous.step} of {previous.recipe.total_steps}{again}."
 
 
 def _left_out(images: TrainingImages) -> str:
@@ -146,9 +155,16 @@ def _left_out(images: TrainingImages) -> str:
     return "\n".join([f"\n{len(images.left_out)} images could not be read and were left out:", *images.left_out.values()])
 
 
+def duration(seconds: float) -> str:
+    """As one says it: 9 s, 12 min, 3 h 20 min."""
+    if seconds < 100:
+        return f"{max(1, round(seconds))} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60} min"
+
+
 def _end(outcome: Outcome, last: Path) -> str:
     checkpoint = outcome.checkpoint
-    minutes = math.ceil(checkpoint.seconds / 60)
     speed = (
         f"{outcome.images_per_s:.1f} images/s, {outcome.waiting_share:.1%} of the time waiting for data "
         f"(after {outcome.start_up_s:.1f} s of start-up)"
@@ -159,4 +175,4 @@ def _end(outcome: Outcome, last: Path) -> str:
     some = max(1, min(LOOK, len(outcome.loss) // 2))
     loss = f"loss {mean(outcome.loss[:some]):.3g} at first, {mean(outcome.loss[-some:]):.3g} at last (means of {some} steps)"
     weights = f"Weights in {last}; `leuko-train export` makes a bundle."
-    return f"trained {checkpoint.step} steps in {minutes} min; {loss}; {speed}. {weights}"
+    return f"trained {checkpoint.step} steps in {duration(checkpoint.seconds)}; {loss}; {speed}. {weights}"

@@ -118,16 +118,23 @@ def processes() -> ForkServerContext:
 
 
 def start(
-    context: ForkServerContext, arguments: list[str], said: Path, environment: dict[str, str], killed_at: int | None = None
+    context: ForkServerContext,
+    arguments: list[str],
+    said: Path,
+    environment: dict[str, str],
+    killed_at: int | None = None,
+    own_group: bool = False,
 ) -> ForkServerProcess:
     """`leuko-train` in its own process, its standard error in `said`. It kills itself (SIGKILL) when it is asked for sample
-    `killed_at`."""
-    process = context.Process(target=_run, args=(arguments, str(said), environment, killed_at), daemon=True)
+    `killed_at`. In its own group of processes it may have children."""
+    process = context.Process(target=_run, args=(arguments, str(said), environment, killed_at, own_group), daemon=not own_group)
     process.start()
     return process
 
 
-def _run(arguments: list[str], said: str, environment: dict[str, str], killed_at: int | None) -> None:
+def _run(arguments: list[str], said: str, environment: dict[str, str], killed_at: int | None, own_group: bool) -> None:
+    if own_group:
+        os.setsid()
     with Path(said).open("w") as stream:
         os.dup2(stream.fileno(), 2)
     os.environ.update(environment)
