@@ -5,7 +5,7 @@ import typer
 from builder.commands.engine import engine
 from builder.commands.inspect import inspect
 from builder.commands.verify import verify
-from edge.contracts.errors import run_command_line
+from edge.contracts.entry_point import run_command_line
 
 app = typer.Typer(
     help="From a bundle to an FP16 engine for the GPU of a scanner.\n\n"

@@ -3,7 +3,7 @@
 import typer
 
 from calib.commands.pixel_size import pixel_size
-from edge.contracts.errors import run_command_line
+from edge.contracts.entry_point import run_command_line
 
 app = typer.Typer(help="Measures an instrument and writes its profile.", no_args_is_help=True, add_completion=False)
 app.command()(pixel_size)

@@ -6,7 +6,7 @@ from typing import Any
 import typer
 from typer.core import TyperCommand
 
-from edge.contracts.errors import run_command_line
+from edge.contracts.entry_point import run_command_line
 
 COMMANDS = {
     "run": "Serve one run to a controller.",

@@ -2,7 +2,7 @@
 
 import typer
 
-from edge.contracts.errors import run_command_line
+from edge.contracts.entry_point import run_command_line
 from trainer.commands.crossvalidate import crossvalidate
 from trainer.commands.data import data
 from trainer.commands.evaluate import evaluate

@@ -7,6 +7,7 @@ from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
+from edge.contracts.base import complaint_of
 from edge.contracts.errors import ConfigError
 from edge.files import parse_yaml
 
@@ -73,7 +74,7 @@ def complaint(problem: ValidationError, model: type[BaseModel]) -> str:
         elif fault["type"] == "value_error":
             parts.append(str(fault["ctx"]["error"]))
         else:
-            parts.append(f"`{key}`: {fault['msg'].lower()}")
+            parts.append(f"`{key}`: {complaint_of(fault['msg'])}")
     more = problem.error_count() - len(parts)
     return "; ".join(parts) + (f" (and {more} more)" if more > 0 else "")
 

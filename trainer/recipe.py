@@ -10,6 +10,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from edge.contracts.base import Strict
 from edge.contracts.cells import N_CLASSES
 from edge.contracts.errors import ConfigError
+from edge.contracts.user_paths import UserPathText, expanded_text
 from edge.files import parse_yaml
 from trainer.data.compose.augment import AugmentSettings
 from trainer.data.compose.composer import ComposeSettings
@@ -61,7 +62,7 @@ class Init(Strict):
     """Pretrained weights of the trunk. Without a `path` the recipe only says what fits; name the file with `--init`."""
 
     format: Literal["darknet", "vgg16"]
-    path: str | None = None
+    path: UserPathText | None = None
 
 
 class Recipe(Strict):
@@ -175,5 +176,5 @@ def _content(name_or_path: str, seen: tuple[str, ...]) -> dict[str, Any]:
         return content
     base = str(content.pop("based_on"))
     if base.endswith((".yaml", ".yml")):
-        base = str((path.parent / base).resolve())
+        base = str((path.parent / expanded_text(base)).resolve())
     return merged(_content(base, (*seen, name_or_path)), content)

@@ -17,7 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from edge.bench.memory import MemoryTrace, MemoryUse
-from edge.contracts.errors import StreamError, run_command_line
+from edge.contracts.entry_point import run_command_line
+from edge.contracts.errors import StreamError
 from edge.contracts.messages import Encoding
 from edge.contracts.records import FieldRecord, Record, RunStart, RunStop
 from edge.stream.client import Controller

@@ -116,7 +116,7 @@ class StoredFrames(SourceBase):
         path, _, option = rest.partition(",")
         if option not in {"", "pace=original"}:
             raise ConfigError(f"source 'recording:{rest}' has the unknown option {option!r}; there is pace=original.")
-        self._folder = Path(path).expanduser()
+        self._folder = Path(path)
         self._original = bool(option)
         about, self._lines, cut = _read(self._folder)
         if um_per_px is not None and abs(um_per_px - about["um_per_px"]) > 1e-3 * um_per_px:

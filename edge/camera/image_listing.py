@@ -58,7 +58,7 @@ def _is_image(file: Path) -> bool:
 
 
 def _find(pattern: str) -> tuple[Path, list[Path], list[SourceNote]]:
-    path = Path(pattern).expanduser()
+    path = Path(pattern)
     if path.is_dir():
         return path, list(path.iterdir()), []
     if path.exists() or path.is_symlink():

@@ -7,6 +7,7 @@ from edge.camera.frame import FrameSource
 from edge.camera.opencv import open_opencv
 from edge.camera.video import VideoSource
 from edge.contracts.errors import ConfigError
+from edge.contracts.user_paths import expanded_text
 
 
 def open_source(uri: str, um_per_px: float | None) -> FrameSource:
@@ -16,6 +17,7 @@ def open_source(uri: str, um_per_px: float | None) -> FrameSource:
     when it is missing or the scheme is unknown, `SourceError` when the source cannot be opened.
     """
     scheme, rest = _split(uri)
+    rest = expanded_text(rest)
     if not rest:
         raise ConfigError(f"source {uri!r} names nothing to open; write for example folder:PATH, video:PATH or opencv:0.")
     if scheme in SCALE_FREE:

@@ -26,7 +26,7 @@ class VideoSource(SourceBase):
 
     def __init__(self, path: str, um_per_px: float) -> None:
         super().__init__()
-        file = Path(path).expanduser()
+        file = Path(path)
         if not file.is_file():
             raise SourceError(f"video {path} does not exist; give the path of a video file.")
         self._path = path

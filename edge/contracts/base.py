@@ -84,7 +84,7 @@ def explain(problem: ValidationError) -> str:
     parts = []
     for fault in problem.errors()[:3]:
         where = ".".join(str(part) for part in fault["loc"]) or "the document"
-        what = "is not a known key" if fault["type"] == "extra_forbidden" else fault["msg"].lower()
+        what = "is not a known key" if fault["type"] == "extra_forbidden" else complaint_of(fault["msg"])
         parts.append(f"`{where}` {what}" if what.startswith("is ") else f"`{where}`: {what}")
     more = problem.error_count() - len(parts)
     return "; ".join(parts) + (f" (and {more} more)" if more > 0 else "")
@@ -103,6 +103,12 @@ def _repeated_key(text: str | bytes) -> str | None:
     except (ValueError, RecursionError):
         return None
     return found[0] if found else None
+
+
+def complaint_of(message: str) -> str:
+    """One of pydantic's messages within a sentence. Its words stay as they are: some are what the user has to type."""
+    said = message.removeprefix("Value error, ").removeprefix("Assertion failed, ")
+    return said if said != message else f"{message[:1].lower()}{message[1:]}"
 
 
 def parse_json(model: type[_Model], text: str | bytes, where: Path | str, error: type[LeukoError]) -> _Model:

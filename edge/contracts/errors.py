@@ -1,11 +1,8 @@
 """Typed errors. Every message is one sentence that says what is wrong, where, and what to do next.
 
-A command line turns a `LeukoError` into that sentence on standard error and exits with `exit_code`; nobody sees a traceback
-for a mistake they can mend.
+A command line (`entry_point.py`) turns a `LeukoError` into that sentence on standard error and exits with `exit_code`; nobody
+sees a traceback for a mistake they can mend.
 """
-
-import sys
-from collections.abc import Callable
 
 
 class LeukoError(Exception):
@@ -76,15 +73,6 @@ class DataError(LeukoError):
 
     code = "data"
     exit_code = 7
-
-
-def run_command_line(app: Callable[[], object]) -> None:
-    """Run a command line; a `LeukoError` becomes its sentence and its exit code instead of a traceback."""
-    try:
-        app()
-    except LeukoError as problem:
-        print(f"error ({problem.code}): {problem}", file=sys.stderr)
-        sys.exit(problem.exit_code)
 
 
 def first_line(problem: Exception) -> str:

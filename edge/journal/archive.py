@@ -119,7 +119,9 @@ class Archive:
 
     def _select(self, query: str, *values: int) -> Iterator[tuple]:  # type: ignore[type-arg] # columns of many types
         try:
-            yield from self._connection.execute(query, values)
+            # `yield from` would close the cursor, and perhaps after its connection.
+            for row in self._connection.execute(query, values):  # noqa: UP028
+                yield row
         except sqlite3.Error as problem:
             raise JournalError(self._unreadable(problem)) from problem
 

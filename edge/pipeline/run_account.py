@@ -8,6 +8,7 @@ from datetime import datetime, timezone
 
 from edge.camera.frame import SourceInfo, SourceNote
 from edge.contracts.messages import RunStartCommand
+from edge.contracts.names import printable
 from edge.contracts.records import (
     Advice,
     Event,
@@ -94,9 +95,9 @@ class RunAccount:
             trigger_id=frame.trigger_id,
             field_index=frame.field_index,
             frame_id=frame.frame_id,
-            source_name=frame.source_name,
+            source_name=printable(frame.source_name),
             status=status,
-            detail=job.detail,
+            detail=printable(job.detail),
             width_px=job.width_px,
             height_px=job.height_px,
             um_per_px=frame.um_per_px,
@@ -120,7 +121,7 @@ class RunAccount:
             wall_time=_wall_time(),
             severity=note.severity,
             code=note.code,
-            message=note.message,
+            message=printable(note.message),
         )
 
     def advice(self, note: AdviceNote) -> Advice:
@@ -141,7 +142,7 @@ class RunAccount:
             seq=self._seq(),
             wall_time=_wall_time(),
             outcome=outcome,
-            detail=detail,
+            detail=printable(detail),
             triggers=self._ledger.issued,
             fields=ended,
             sums_match=sums_match,
@@ -178,11 +179,11 @@ def provenance_of(setup: Setup, engine: EngineInfo, source: SourceInfo) -> Prove
         profile_signer=setup.profile_signer,
         configuration_sha256=setup.settings.sha256(),
         leukostream_version=VERSION,
-        host=platform.node(),
-        source=source.uri,
+        host=printable(platform.node()),
+        source=printable(source.uri),
         um_per_px=source.um_per_px,
         frame_width_px=source.width_px,
         frame_height_px=source.height_px,
-        camera=source.camera,
+        camera={key: printable(value) for key, value in source.camera.items()},
         is_synthetic=source.is_synthetic,
     )

@@ -13,6 +13,7 @@ from rich.table import Table
 
 from edge.contracts.base import explain
 from edge.contracts.errors import ConfigError
+from edge.contracts.names import checked_name
 from edge.contracts.records import FieldRecord, Record
 from edge.scanner.audit import Audit, audit
 from edge.scanner.notebook import Notebook
@@ -29,6 +30,7 @@ def simulate_scan(
 
     Raises `ConfigError` for a plan that cannot be, and `StreamError`.
     """
+    checked_name("--client-id", client_id)
     try:
         plan = ScanPlan.model_validate(given)
     except ValidationError as problem:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timezone
 
-from edge.contracts.errors import JournalError
+from edge.contracts.user_paths import expanded
 from edge.journal.base import Journal
 from edge.journal.interrupted import end_interrupted
 from edge.journal.memory_journal import MemoryJournal
@@ -18,14 +18,14 @@ _log = logging.getLogger(__name__)
 
 @contextmanager
 def opened_journal(settings: EdgeSettings) -> Iterator[Journal]:
-    """Open it, end the runs that a former process left open, and close it. Raises `JournalError`."""
+    """Open it, end the runs that a former process left open, and close it.
+
+    Raises `JournalError`, and `ConfigError` when it lies in a home directory and there is none.
+    """
     if settings.journal == IN_MEMORY:
         yield MemoryJournal(settings.keep_acknowledged)
         return
-    try:
-        path = settings.journal.expanduser()
-    except RuntimeError as problem:
-        raise JournalError(f"journal {settings.journal} names no place ({problem}); give one with --journal.") from problem
+    path = expanded(settings.journal)
     retention = Retention(settings.journal_keep_days, settings.journal_keep_mb)
     journal = SqliteJournal(path, settings.journal_durability, retention, settings.journal_held_s)
     try:

@@ -1,7 +1,8 @@
 """What every serving process has around its main function: a log, and signals that end it in good order.
 
-The log is one line per message on standard error, and in a file if asked for. The first SIGINT or SIGTERM ends the run, the
-second one the process.
+The log is one line per message on standard error, and in a file if asked for. The first SIGINT, SIGTERM or SIGHUP ends the run,
+a further SIGINT or SIGTERM the process. A further SIGHUP does nothing: who closes a terminal sends several, and systemd sends
+one after its SIGTERM.
 """
 
 import logging
@@ -35,16 +36,22 @@ def set_up_logging(level: str, file: Path | None) -> None:
 
 @contextmanager
 def stop_on_signals(stop: StopSwitch) -> Iterator[None]:
-    """Within, a first signal throws the switch and gives the signals their default meaning back. Main thread only."""
+    """Within, a first signal throws the switch and gives SIGINT and SIGTERM their default meaning back. Main thread only."""
 
     def handle(number: int, _: FrameType | None) -> None:
         stop.stop(f"{signal.Signals(number).name} was received")
         for each in _SIGNALS:
             signal.signal(each, signal.SIG_DFL)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
-    before = [signal.signal(each, handle) for each in _SIGNALS]
+    before = {each: signal.signal(each, handle) for each in (*_SIGNALS, *hang_up())}
     try:
         yield
     finally:
-        for each, handler in zip(_SIGNALS, before, strict=True):
+        for each, handler in before.items():
             signal.signal(each, handler)
+
+
+def hang_up() -> tuple[signal.Signals, ...]:
+    """SIGHUP, unless this process was started so that it outlives its terminal (nohup)."""
+    return () if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else (signal.SIGHUP,)

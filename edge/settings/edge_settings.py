@@ -16,6 +16,7 @@ from edge.contracts.base import Strict
 from edge.contracts.bundle import Bundle, Thresholds
 from edge.contracts.choices import Durability, EngineChoice, Policy, Precision
 from edge.contracts.profile import CameraGeometry
+from edge.contracts.user_paths import UserPath
 
 DEFAULT_JOURNAL = Path("~/.local/state/leukostream/journal.sqlite")
 IN_MEMORY = Path("memory")
@@ -54,13 +55,13 @@ class EdgeSettings(Strict):
         "virtual:seed=42",
     )
     um_per_px: Annotated[float | None, RUN] = Field(None, gt=0, le=10, description="physical size of the source's pixels")
-    bundle: Annotated[Path, _MODEL] = Field(SHIPPED_BUNDLE, description="directory with the model")
-    profile: Annotated[Path | None, RUN] = Field(None, description="calibration of this instrument")
-    signers: Annotated[Path | None, RUN] = Field(
+    bundle: Annotated[UserPath, _MODEL] = Field(SHIPPED_BUNDLE, description="directory with the model")
+    profile: Annotated[UserPath | None, RUN] = Field(None, description="calibration of this instrument")
+    signers: Annotated[UserPath | None, RUN] = Field(
         None, description="directory of public keys (*.pub); only what one of them signed is loaded: bundle, profile, engine"
     )
     bind: Annotated[str, RUN] = Field("tcp://127.0.0.1:5570", min_length=1, description="where the controller connects")
-    keys: Annotated[Path | None, RUN] = Field(
+    keys: Annotated[UserPath | None, RUN] = Field(
         None, description="directory of this edge's keys (CURVE); without, only this machine can connect"
     )
     telemetry: Annotated[str | None, RUN] = Field(
@@ -81,7 +82,7 @@ class EdgeSettings(Strict):
     engine: Annotated[EngineChoice, _MODEL] = Field(
         "auto", description="auto: one built for this machine's GPU, else OpenVINO on the CPU"
     )
-    engine_dir: Annotated[Path | None, _MODEL] = Field(
+    engine_dir: Annotated[UserPath | None, _MODEL] = Field(
         None, description="directory of the bundle's compiled engines; if not set, beside the bundle and the user's own"
     )
     allow_ungated_engine: Annotated[bool, _MODEL] = Field(
@@ -96,10 +97,10 @@ class EdgeSettings(Strict):
     max_fields: Annotated[int | None, RUN] = Field(None, ge=1, description="end the run after this many fields")
     source_timeout_s: Seconds = Field(10.0, description="a run fails when its source gives nothing for so long")
     ack_timeout_s: Seconds = Field(10.0, description="wait so long for the controller to acknowledge run_stop")
-    keep_frames: Annotated[Path | None, RUN] = Field(
+    keep_frames: Annotated[UserPath | None, RUN] = Field(
         None, description="new directory in which every frame is recorded as it came"
     )
-    keep_crops: Annotated[Path | None, RUN] = Field(
+    keep_crops: Annotated[UserPath | None, RUN] = Field(
         None, description="new directory in which every counted cell is kept, cut out of its field"
     )
     keep_frames_mb: float = Field(
@@ -114,7 +115,7 @@ class EdgeSettings(Strict):
     )
     ping_every_s: float = Field(1.0, gt=0, le=60, description="sign of life to every client at this interval")
     silent_after_s: float = Field(5.0, gt=0, le=600, description="a client not heard for so long has lost its session")
-    journal: Annotated[Path, RUN] = Field(
+    journal: Annotated[UserPath, RUN] = Field(
         DEFAULT_JOURNAL, description="file in which records outlive this process; `memory`: they do not"
     )
     journal_durability: Annotated[Durability, RUN] = Field(
@@ -126,8 +127,12 @@ class EdgeSettings(Strict):
         60.0, description="records wait so long while another program holds the journal's file; then the run ends"
     )
     keep_acknowledged: int = Field(1000, ge=0, description="acknowledged records kept in memory for a controller that resumes")
-    slide_id: Annotated[str | None, _CELLS] = Field(None, description="used when the controller names none")
-    sample_id: Annotated[str | None, _CELLS] = Field(None, description="used when the controller names none")
+    slide_id: Annotated[str | None, _CELLS] = Field(
+        None, min_length=1, max_length=128, description="used when the controller names none"
+    )
+    sample_id: Annotated[str | None, _CELLS] = Field(
+        None, min_length=1, max_length=128, description="used when the controller names none"
+    )
     thresholds: Annotated[Thresholds | None, Panel(_CELLS.heading, ("detect", "identify"))] = Field(
         None, description="the bundle's when not set"
     )

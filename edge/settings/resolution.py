@@ -10,7 +10,9 @@ from pydantic import ValidationError
 from edge.contracts.base import explain
 from edge.contracts.bundle import MANIFEST, Bundle, Thresholds, load_bundle
 from edge.contracts.errors import ConfigError
+from edge.contracts.names import decodable, printable
 from edge.contracts.profile import Profile, load_profile
+from edge.contracts.user_paths import expanded
 from edge.files import parse_yaml
 from edge.settings.edge_settings import SHIPPED_BUNDLE, EdgeSettings, Setup
 from edge.signing import signers_in
@@ -22,12 +24,15 @@ def resolve(command_line: Mapping[str, Any], file: Path | None = None) -> Setup:
     Raises `ConfigError`, `ProfileError` or `BundleError`.
     """
     given = _merged(_read(file) if file else {}, _known(dict(command_line), "the command line"))
-    chosen_bundle, chosen_profile = given.get("bundle", SHIPPED_BUNDLE), given.get("profile")
-    folder = given.get("signers")
-    for key, value in (("bundle", chosen_bundle), ("profile", chosen_profile), ("signers", folder)):
+    for key in ("bundle", "profile", "signers"):
+        value = given.get(key)
         if not isinstance(value, str | Path | None):
             raise ConfigError(f"`{key}` must be a path, not {value!r}; write it in quotes.")
-    signers = signers_in(None if folder is None else Path(folder))
+        if value is not None:
+            given[key] = expanded(Path(value))
+    _refuse_undecodable(given)
+    chosen_bundle, chosen_profile = given.get("bundle", SHIPPED_BUNDLE), given.get("profile")
+    signers = signers_in(given.get("signers"))
     bundle, bundle_signer, profile_signer = load_bundle(chosen_bundle), None, None
     if signers is not None:
         bundle_signer = signers.require("bundle", bundle.path / MANIFEST, bundle.bundle_id)
@@ -52,6 +57,15 @@ def resolve(command_line: Mapping[str, Any], file: Path | None = None) -> Setup:
     return Setup(settings, bundle, profile_sha256, tuple(warnings), bundle_signer, profile_signer, profile_camera)
 
 
+def _refuse_undecodable(given: Mapping[str, Any]) -> None:
+    """A run records its settings as text, so that what is none is found out before there is a run."""
+    for key, value in given.items():
+        if isinstance(value, str | Path) and not decodable(str(value)):
+            raise ConfigError(
+                f"`{key}` holds bytes that are not UTF-8 ({printable(str(value))}); rename it, or give another one."
+            )
+
+
 def _from_profile(profile: Profile, bundle: Bundle, path: Path | str) -> tuple[dict[str, Any], list[str]]:
     layer: dict[str, Any] = {"um_per_px": profile.pixel_size.um_per_px}
     if profile.thresholds is None:
@@ -65,8 +79,12 @@ def _from_profile(profile: Profile, bundle: Bundle, path: Path | str) -> tuple[d
 def _read(file: Path) -> dict[str, Any]:
     try:
         text = file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as problem:
-        raise ConfigError(f"configuration {file} cannot be read ({problem}); check the path given to --config.") from problem
+    except OSError as problem:
+        raise ConfigError(
+            f"configuration {file} cannot be read ({problem.strerror}); check the path given to --config."
+        ) from problem
+    except UnicodeDecodeError as problem:
+        raise ConfigError(f"configuration {file} is not UTF-8 at byte {problem.start}; save it as UTF-8.") from problem
     content = parse_yaml(text, f"configuration {file}", ConfigError)
     if content is None:
         return {}

@@ -26,6 +26,7 @@ from edge.contracts.messages import (
     TriggerCommand,
     Welcome,
 )
+from edge.contracts.names import checked_name
 from edge.contracts.records import Advice, Event, FieldRecord, Record, RunStart, RunStop, StagePosition
 from edge.stream.curve_keys import ClientKeys
 from edge.stream.link import Link, SessionLost
@@ -53,7 +54,8 @@ class _RunPosition:
 class Controller:
     """One client of one edge, for one thread. `role` may be "observer": it reads, and commands nothing.
 
-    `client_id` is the identity that a restarted controller must present again to get its lease and its run back.
+    `client_id` is the identity that a restarted controller must present again to get its lease and its run back. A name that no
+    message can carry (empty, longer than 128 characters, not UTF-8) is a `ConfigError` before anything is sent.
     """
 
     def __init__(
@@ -66,7 +68,7 @@ class Controller:
         keys: ClientKeys | None = None,
     ) -> None:
         self.role = role
-        self.client_id = client_id or f"{role}-{uuid.uuid4()}"
+        self.client_id = f"{role}-{uuid.uuid4()}" if client_id is None else checked_name("client id", client_id)
         self._encodings = encodings
         self._settings = settings or ClientSettings()
         self._link = Link(endpoint, self._settings, keys)
@@ -110,10 +112,10 @@ class Controller:
         """Start a run and return its id (a new UUID unless given). Raises `StreamError` with the edge's reason."""
         command = RunStartCommand(
             cmd_id=str(uuid.uuid4()),
-            run_id=run_id or str(uuid.uuid4()),
-            slide_id=slide_id,
-            sample_id=sample_id,
-            continues_run_id=continues_run_id,
+            run_id=str(uuid.uuid4()) if run_id is None else checked_name("run id", run_id),
+            slide_id=None if slide_id is None else checked_name("slide id", slide_id),
+            sample_id=None if sample_id is None else checked_name("sample id", sample_id),
+            continues_run_id=None if continues_run_id is None else checked_name("run id", continues_run_id),
             max_fields=max_fields,
         )
         self._accepted(command, timeout_s)
@@ -135,17 +137,22 @@ class Controller:
         """
         stage = StagePosition(x_nm=stage_nm[0], y_nm=stage_nm[1]) if stage_nm else None
         command = TriggerCommand(
-            cmd_id=cmd_id or str(uuid.uuid4()), run_id=run_id, trigger_id=trigger_id, field_index=field_index, stage=stage
+            cmd_id=str(uuid.uuid4()) if cmd_id is None else checked_name("command id", cmd_id),
+            run_id=checked_name("run id", run_id),
+            trigger_id=checked_name("trigger id", trigger_id),
+            field_index=field_index,
+            stage=stage,
         )
         return self._accepted(command, timeout_s)
 
     def stop_run(self, run_id: str, timeout_s: float = 5.0) -> Accepted:
         """Ask for the end of a run; `run_stop` follows among the records. Raises `StreamError`."""
-        return self._accepted(RunStopCommand(cmd_id=str(uuid.uuid4()), run_id=run_id), timeout_s)
+        return self._accepted(RunStopCommand(cmd_id=str(uuid.uuid4()), run_id=checked_name("run id", run_id)), timeout_s)
 
     def query(self, run_id: str | None = None, timeout_s: float = 5.0) -> State:
         """The state of one run or of all. Raises `StreamError`."""
-        answer = self.command(Query(cmd_id=str(uuid.uuid4()), run_id=run_id), timeout_s)
+        asked = None if run_id is None else checked_name("run id", run_id)
+        answer = self.command(Query(cmd_id=str(uuid.uuid4()), run_id=asked), timeout_s)
         if not isinstance(answer, State):
             raise StreamError(refusal(answer))
         return answer
@@ -220,7 +227,7 @@ class Controller:
 
     def follow(self, run_id: str, from_seq: int) -> None:
         """Read this run from `from_seq` on; all before are safe here."""
-        self._reading = _RunPosition(run_id, from_seq, from_seq, from_seq, from_seq)
+        self._reading = _RunPosition(checked_name("run id", run_id), from_seq, from_seq, from_seq, from_seq)
         self._inbox.clear()
         self._acknowledge(self._reading)
 

@@ -10,7 +10,9 @@ from types import FrameType
 from rich.console import Console
 
 from edge.contracts.errors import ConfigError, StreamError
+from edge.contracts.names import checked_name
 from edge.contracts.records import RunOutcome, RunStop
+from edge.service.process import hang_up
 from edge.stream.client import Controller
 from edge.stream.curve_keys import ClientKeys, client_keys
 from edge.watch.view import View, choose_view
@@ -30,8 +32,12 @@ def watch_run(
 ) -> int:
     """Start a run at `endpoint`, or as observer find one, and show it to its end.
 
-    Returns the exit code of its outcome; 0 for an observer that was told to stop. Raises `StreamError`.
+    Returns the exit code of its outcome; 0 for an observer that was told to stop. Raises `StreamError`, and `ConfigError` for a
+    name that cannot be one.
     """
+    for what, name in (("--run-id", run_id), ("--slide-id", slide_id)):
+        if name is not None:
+            checked_name(what, name)  # before there is a session
     with Controller(endpoint, role="observer" if observer else "controller", keys=keys) as controller:
         welcome = controller.connect(timeout_s)
         if observer:
@@ -71,13 +77,16 @@ def _await_run(controller: Controller, timeout_s: float) -> str:
 
 @contextmanager
 def _stop_on_signal(controller: Controller) -> Iterator[None]:
-    """The first Ctrl-C (or SIGTERM) asks for the end of the run and waits for `run_stop`; the second ends at once."""
+    """The first Ctrl-C, SIGTERM or SIGHUP asks for the end of the run and waits for `run_stop`; the second ends at once.
+
+    Several SIGHUPs are one: a terminal that closes sends it, and so does its shell.
+    """
 
     def handle(number: int, _frame: FrameType | None) -> None:
-        signal.signal(number, before[signal.Signals(number)])
+        signal.signal(number, signal.SIG_IGN if number == signal.SIGHUP else before[signal.Signals(number)])
         controller.request_stop()
 
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM, *hang_up())}
     try:
         yield
     finally:

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from edge.contracts.errors import JournalError
+from edge.contracts.user_paths import expanded
 from edge.journal.archive import Archive, StoredRun
 
 
@@ -80,7 +81,7 @@ def _removed_unless_whole(path: Path) -> Iterator[None]:
 @contextmanager
 def _opened(path: Path) -> Iterator[Archive]:
     """Reads what is there; a journal that lacks records is an error afterwards."""
-    archive = Archive(path.expanduser())
+    archive = Archive(expanded(path))
     try:
         yield archive
     finally:

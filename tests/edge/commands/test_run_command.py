@@ -76,7 +76,7 @@ def test_one_run_for_the_controller_that_connects(start_run: Start, tmp_path: Pa
     assert process.wait(10) == 0
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_in_mid_run_gives_run_stop_and_exit_code_0(
     number: signal.Signals, start_run: Start, many_fields: Path
 ) -> None:
@@ -139,10 +139,14 @@ def places(bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     cv2.imwrite(str(folder / "good" / "a.png"), blob_field())
     changed = write_tiny_bundle(folder / "changed")
     changed.model_path.write_bytes(changed.model_path.read_bytes() + b"x")
+    (folder / "latin.yaml").write_bytes(b"sample_id: pr\xe4p\n")
+    (folder / "dated.yaml").write_text("sample_id: 2026-13-45\n")
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         yield {
+            "latin": str(folder / "latin.yaml"),
+            "dated": str(folder / "dated.yaml"),
             "none": str(folder / "none"),
             "good": f"--source {folder / 'good'}",
             "scale": "--um-per-px 0.13",
@@ -168,6 +172,18 @@ def places(bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         pytest.param("{good} {scale} {model} --config {none}", 2, "configuration", id="no configuration"),
         pytest.param("{good} {scale} {model} --log-file {none}/log", 2, "log file", id="a log nobody can write"),
         pytest.param("{good} {scale} {model} --bind tcp://127.0.0.1:{port}", 6, "already in use", id="a port in use"),
+        pytest.param("{good} {scale} {model} --slide-id=", 2, "slide", id="a slide without a name"),
+        pytest.param(f"{{good}} {{scale}} {{model}} --sample-id {'s' * 129}", 2, "sample", id="too long a name"),
+        pytest.param("{good} {scale} {model} --sample-id pr\udce4p", 2, "sample", id="a name that is not UTF-8"),
+        pytest.param(
+            "{good} {scale} {model} --journal pr\udce4p", 2, "`journal` holds bytes that are not UTF-8 (pr\\xe4p)", id="a path"
+        ),
+        pytest.param(
+            "{good} {scale} {model} --config {latin}", 2, "is not UTF-8 at byte 13; save it as UTF-8", id="a file in Latin-1"
+        ),
+        pytest.param(
+            "{good} {scale} {model} --config {dated}", 2, "holds a value that cannot be read", id="a date that there is not"
+        ),
         pytest.param("{good} {scale} {model} --bind 5570", 6, "5570", id="an address that is none"),
     ],
 )

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 
 import pytest
 import zmq
-from support.scripted_run import field_record, run_start, run_stop
+from support.scripted_run import StartEdge, field_record, run_start, run_stop
 
 from edge.contracts.base import Wire
-from edge.contracts.errors import StreamError
+from edge.contracts.errors import ConfigError, StreamError
 from edge.contracts.messages import Accepted, RunStartCommand, Welcome
 from edge.stream.client import Controller
 from edge.stream.codec import decode_to_edge, encode
@@ -96,3 +96,27 @@ def test_a_command_that_is_never_answered_ends_in_a_sentence(odd_edge: OddEdge) 
     with pytest.raises(StreamError, match=r"did not answer QUERY within 0\.4 s"), Controller(odd_edge.endpoint) as controller:
         controller.connect()
         controller.query(timeout_s=0.4)
+
+
+@pytest.mark.parametrize("name", ["", "n" * 129, "pr\udce4p"])
+def test_a_name_that_no_message_can_carry_is_never_sent(start_edge: StartEdge, name: str) -> None:
+    edge = start_edge(hold=True)
+    with pytest.raises(ConfigError, match="client id"):
+        Controller(edge.endpoint, client_id=name)
+    with Controller(edge.endpoint) as controller:
+        controller.connect()
+        for names in ({"run_id": name}, {"slide_id": name}, {"sample_id": name}, {"continues_run_id": name}):
+            with pytest.raises(ConfigError, match="cannot be used"):
+                controller.start_run(**names)  # type: ignore[arg-type]
+        run_id = controller.start_run()
+        for refused in (
+            lambda: controller.trigger(run_id, name, 0),
+            lambda: controller.trigger(run_id, "t", 0, cmd_id=name),
+            lambda: controller.stop_run(name),
+            lambda: controller.query(name),
+            lambda: controller.follow(name, 0),
+        ):
+            with pytest.raises(ConfigError, match="cannot be used"):
+                refused()
+    assert edge.server.rejects["malformed"] == 0
+    assert edge.journal.runs() in ([], [run_id])

@@ -68,14 +68,15 @@ def test_into_a_pipe_go_plain_lines_and_the_exit_code_is_the_outcomes(
     assert "95 % limits" in text
 
 
-def test_ctrl_c_stops_the_run_and_waits_for_run_stop(start_edge: StartEdge) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_stops_the_run_and_waits_for_run_stop(start_edge: StartEdge, number: signal.Signals) -> None:
     edge = start_edge(n_fields=1000, hold=True)
     with _watching(edge.endpoint, "--json") as process:
         assert process.stdout is not None
         for _ in range(3):
             edge.run.go.release()
         seen = [json.loads(process.stdout.readline()) for _ in range(4)]
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         rest, err = process.communicate(timeout=20)
     assert [record["seq"] for record in seen] == [0, 1, 2, 3]
     (stop,) = [json.loads(line) for line in rest.splitlines()]
@@ -98,6 +99,21 @@ def test_without_an_edge_there_is_one_sentence_and_no_traceback() -> None:
     assert (code, lines) == (6, [])
     assert "no edge answered at tcp://127.0.0.1:1 within 0.3 s" in err
     assert len(err.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("option", "name", "says"),
+    [
+        pytest.param("--run-id", "", "it is empty", id="empty"),
+        pytest.param("--slide-id", "s" * 129, "it is too long", id="too long"),
+        pytest.param("--slide-id", b"pr\xe4p", "it is not UTF-8", id="not UTF-8"),
+    ],
+)
+def test_a_name_that_cannot_be_one_is_refused_before_the_edge_is_asked(option: str, name: str | bytes, says: str) -> None:
+    command = [sys.executable, "-m", "edge.cli", "watch", "tcp://127.0.0.1:1", option, name]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert f"{option} " in done.stderr and f"cannot be used: {says}; a name has 1 to 128 characters" in done.stderr
 
 
 @pytest.mark.parametrize(

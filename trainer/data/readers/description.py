@@ -8,6 +8,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from edge.contracts.base import Fraction, Strict, explain
 from edge.contracts.errors import DataError
+from edge.contracts.user_paths import UserPathText
 from edge.files import parse_yaml
 from trainer.data.annotation import Split
 from trainer.data.source_files import read_text
@@ -21,8 +22,8 @@ Unannotated = Literal["error", "negative"]
 class DatasetFolder(Strict):
     """What every format has: the folder, what in it is not used, and what the source's class names mean."""
 
-    folder: str
-    class_map: str
+    folder: UserPathText
+    class_map: UserPathText
     leave_out: tuple[str, ...] = Field((), description="folders, files or patterns in the folder that are not used")
 
 
@@ -38,7 +39,7 @@ class YoloDataset(WithBoxes):
     """YOLO text labels. With `types`, sources come from that table and `um_per_px` is by source; else both are given here."""
 
     format: Literal["yolo"]
-    types: str | None = None
+    types: UserPathText | None = None
     source: str | None = None
     um_per_px: Scale | dict[str, Scale]
     unannotated: Unannotated = "error"
@@ -56,7 +57,7 @@ class VocDataset(WithBoxes):
     """PASCAL VOC XML."""
 
     format: Literal["voc"]
-    types: str | None = None
+    types: UserPathText | None = None
     source: str
     um_per_px: Scale
     unannotated: Unannotated = "error"
@@ -68,8 +69,8 @@ class CocoDataset(WithBoxes):
     format: Literal["coco"]
     source: str
     um_per_px: Scale
-    annotations: str | dict[Split, str]
-    images: str | dict[Split, str] = "images"
+    annotations: UserPathText | dict[Split, UserPathText]
+    images: UserPathText | dict[Split, UserPathText] = "images"
 
 
 class ClassFoldersDataset(DatasetFolder):

@@ -332,7 +332,7 @@ LINE = {"path": "a.jpg", "width_px": 9, "height_px": 9, "um_per_px": 0.1, "sourc
         ),
         pytest.param(
             json.dumps({**LINE, "split": "test", "cells": [{"label": "WBC", "x1_px": 0, "y1_px": 0, "x2_px": 9, "y2_px": 9}]}),
-            "'wbc' is no class and none of untyped_wbc",
+            "'WBC' is no class and none of untyped_wbc",
             id="a name that no class map has been through",
         ),
     ],

@@ -1,0 +1,115 @@
+"""What becomes of every error of every command: one sentence, an exit code, and the traceback where it is looked for."""
+
+import errno
+import logging
+import os
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+
+from edge.contracts.errors import LeukoError, first_line
+from edge.contracts.standard_streams import ReaderGone, flush_output, give_up_output, set_up_streams
+from edge.contracts.user_paths import expanded_words
+
+SYSTEM_EXIT_CODE = 9
+"""The operating system refuses something: a path, room on a disk, memory."""
+_DEFECT_EXIT_CODE = 1
+_INTERRUPTED_EXIT_CODE = 130
+_REMEDIES = {
+    errno.EACCES: "check its permissions",
+    errno.EPERM: "check its permissions",
+    errno.EROFS: "give a place that can be written",
+    errno.ENOSPC: "free space, or give another place",
+    errno.EDQUOT: "free space, or give another place",
+    errno.ENOENT: "check the path",
+    errno.ENOTDIR: "check the path",
+    errno.EISDIR: "give a file",
+    errno.ENAMETOOLONG: "give a shorter path",
+    errno.ELOOP: "give the path itself, not a link",
+    errno.EMFILE: "raise the limit of open files (ulimit -n)",
+    errno.ENOMEM: "free memory",
+}
+_log = logging.getLogger(__name__)
+
+
+def run_command_line(app: Callable[[], object]) -> None:
+    """Run a command line to its end, and the process with it. Nobody sees a traceback for a mistake they can mend."""
+    set_up_streams()
+    code = _code_of(app)
+    try:
+        flush_output()
+    except LeukoError as problem:
+        code = _say(problem)
+    sys.exit(code)
+
+
+def _code_of(app: Callable[[], object]) -> int | str | None:
+    code: int | str | None = 0
+    try:
+        sys.argv[1:] = expanded_words(sys.argv[1:])
+        app()
+    except SystemExit as end:
+        code = end.code
+    except KeyboardInterrupt:
+        code = _INTERRUPTED_EXIT_CODE
+    except LeukoError as problem:
+        code = _say(problem)
+    except OSError as problem:
+        where = _kept(problem, or_file=False)
+        code = _tell("system", f"{_refused(problem)}{where}.", SYSTEM_EXIT_CODE)
+    except MemoryError:
+        code = _tell("system", "there is not enough memory; free some, or give less to do at a time.", SYSTEM_EXIT_CODE)
+    except Exception as problem:  # noqa: BLE001 the one place that decides what becomes of it
+        where = _kept(problem, or_file=True)
+        what = f"{type(problem).__name__}: {first_line(problem)}"
+        code = _tell("defect", f"this command has failed by a defect ({what}); report it{where}.", _DEFECT_EXIT_CODE)
+    return code
+
+
+def _say(problem: LeukoError) -> int:
+    if isinstance(problem, ReaderGone):
+        give_up_output()
+        return problem.exit_code
+    _log.debug("where it failed", exc_info=problem)
+    return _tell(problem.code, str(problem), problem.exit_code)
+
+
+def _tell(code: str, sentence: str, exit_code: int) -> int:
+    try:
+        flush_output()
+    except LeukoError:
+        give_up_output()
+    print(f"error ({code}): {sentence}", file=sys.stderr)
+    return exit_code
+
+
+def _refused(problem: OSError) -> str:
+    """A sentence without its full stop."""
+    names = [os.fsdecode(name) for name in (problem.filename, problem.filename2) if isinstance(name, str | bytes)]
+    reason = problem.strerror or first_line(problem)
+    remedy = _REMEDIES.get(problem.errno or 0, "check it" if names else "look at the state of this machine")
+    return f"{' and '.join(names)} cannot be used ({reason}); {remedy}" if names else f"the system refuses ({reason}); {remedy}"
+
+
+def _kept(problem: Exception, *, or_file: bool) -> str:
+    """Put the traceback into the log, or without one into a file of its own; says where, as the end of a sentence."""
+    root = logging.getLogger()
+    files = [handler for handler in root.handlers if isinstance(handler, logging.FileHandler)]
+    trace = (type(problem), problem, problem.__traceback__)
+    for handler in files:
+        handler.handle(_log.makeRecord(_log.name, logging.ERROR, __file__, 0, "where it failed", (), trace))
+    if files:
+        return f" (the traceback is in {files[0].baseFilename})"
+    if root.handlers and root.isEnabledFor(logging.DEBUG):
+        _log.debug("where it failed", exc_info=problem)
+        return ""
+    if not or_file:
+        return ""
+    try:
+        with tempfile.NamedTemporaryFile("w", prefix="leukostream-", suffix=".log", delete=False, encoding="utf-8") as stream:
+            stream.writelines(line.encode("utf-8", "backslashreplace").decode() for line in traceback.format_exception(problem))
+    except OSError:
+        return ""
+    return f" with {Path(stream.name)}, which has the traceback"
