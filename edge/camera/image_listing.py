@@ -24,14 +24,16 @@ def list_images(pattern: str) -> tuple[Path, list[Path], list[SourceNote]]:
     """The folder that names are relative to, the files of `pattern` (a folder, one image file, or a glob), and notes on others.
 
     A pipe, a device or a broken link with an image's name is listed: it is a field that fails, not one that is not there.
-    Raises `SourceError` when there is no such path, it may not be looked into, or there is no image in it.
+    Raises `SourceError` when there is no such path, it may not be looked into, or it holds none.
     """
     try:
         root, found, notes = _find(pattern)
         images = [file for file in found if _is_image(file)]
     except (OSError, ValueError, RuntimeError) as problem:
         why = problem.strerror if isinstance(problem, OSError) and problem.strerror else str(problem)
-        raise SourceError(f"{_short(pattern)} cannot be looked into ({why}); check the path and its permissions.") from problem
+        raise SourceError(
+            f"{shortened(pattern)} cannot be looked into ({why}); check the path and its permissions."
+        ) from problem
     if not images:
         raise SourceError(f"{pattern} holds no image file ({_KINDS}); give the folder that holds the fields.")
     beside = [file for file in found if file.name.startswith(_BESIDE_FILES)]
@@ -92,5 +94,6 @@ def _matches(path: Path) -> list[Path]:
     return [Path(match) for match in glob.glob(str(path), recursive=True)]  # noqa: PTH207 - accepts absolute patterns
 
 
-def _short(pattern: str) -> str:
+def shortened(pattern: str) -> str:
+    """A path as a sentence has room for it."""
     return pattern if len(pattern) <= 120 else f"{pattern[:117]}..."

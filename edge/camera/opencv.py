@@ -1,22 +1,27 @@
-"""A camera through OpenCV: an index (USB, laptop), a URL (RTSP, HTTP) or a GStreamer pipeline."""
+"""A camera of this machine (an index) or a GStreamer pipeline through OpenCV; a network stream (RTSP, HTTP) as it is coded."""
 
 import threading
 import time
+from typing import Protocol
 
 import cv2
 import numpy as np
 
+from edge.camera.coded_stream import CodedStream, Picture
 from edge.camera.frame import Capabilities, FrameSource
 from edge.camera.industrial.camera_device import CameraFault, Grabbed, is_credible_age
 from edge.camera.industrial.camera_options import CameraOptions, parse_options
 from edge.camera.industrial.source import CameraSource
 from edge.camera.pixels import quiet_opencv
+from edge.contracts.detections import Image
 from edge.contracts.errors import SourceError
 
 OPEN_TIMEOUT_MS = 5000
 GIVE_UP_AFTER_S = 2.0
 """A camera that fails this long without one frame is gone; shorter gaps happen on USB."""
 RETRY_S = 0.02
+_FIRST_PICTURES = 50
+"""A stream that is joined in its middle may begin with pictures that follow from one that was not seen."""
 
 quiet_opencv()
 
@@ -40,11 +45,8 @@ class OpenCvDevice:
     def __init__(self, device: str, open_s: float) -> None:
         self._device = device
         self._capture = _open(device, open_s)
-        there, first = self._capture.read()
-        if not there:
-            self._capture.release()
-            raise SourceError(f"camera {device} opens but gives no frame; check that no other program uses it.")
-        backend = str(self._capture.getBackendName())
+        first = self._first()
+        backend = self._capture.backend
         self._size = first.shape[1], first.shape[0]
         self.settings: dict[str, str | float] = {"width": self._size[0], "height": self._size[1], "backend": backend}
         # Only V4L2 passes the driver's own time stamp on, which is of this machine's monotonic clock.
@@ -56,7 +58,7 @@ class OpenCvDevice:
         self._newest: Grabbed | None = None
         self._gone = ""
         self._closing = threading.Event()
-        self._keep(first)
+        self._keep(Picture(first))
         self._thread = threading.Thread(target=self._grab_all, name="opencv-grab", daemon=True)
         self._thread.start()
 
@@ -104,10 +106,10 @@ class OpenCvDevice:
     def _grab_all(self) -> None:
         failing_since_s = None
         while not self._closing.is_set():
-            there, image = self._capture.read()
-            if there:
+            picture = self._capture.read()
+            if picture is not None:
                 failing_since_s = None
-                self._keep(image)
+                self._keep(picture)
                 continue
             failing_since_s = failing_since_s or time.monotonic()
             if time.monotonic() - failing_since_s > GIVE_UP_AFTER_S:
@@ -118,37 +120,103 @@ class OpenCvDevice:
             self._gone = f"it stopped delivering frames {GIVE_UP_AFTER_S:g} s ago"
             self._fresh.notify()
 
-    def _keep(self, image: cv2.typing.MatLike) -> None:
+    def _first(self) -> Image:
+        """The first whole picture. Raises `SourceError` where there is none among the first few."""
+        fault = "check that no other program uses it"
+        for _ in range(_FIRST_PICTURES):
+            picture = self._capture.read()
+            if picture is None:
+                break
+            if picture.image is not None:
+                return picture.image
+            fault = f"the last one said: {picture.fault.rstrip('.')}"
+        self._capture.release()
+        raise SourceError(f"camera {self._device} opens but gives no frame; {fault}.")
+
+    def _keep(self, picture: Picture) -> None:
         now_ns = time.monotonic_ns()
-        stamp_ns = round(self._capture.get(cv2.CAP_PROP_POS_MSEC) * 1e6) if self._stamped else 0
+        stamp_ns = self._capture.stamp_ns() if self._stamped else 0
         age_ms = (now_ns - stamp_ns) / 1e6
         credible = self._stamped and is_credible_age(age_ms)
-        size = image.shape[1], image.shape[0]
-        fault = "" if size == self._size else f"its frame size changed from {self._size} to {size}; fix it and start again"
+        fault, image = picture.fault, picture.image
+        if image is not None and (size := (image.shape[1], image.shape[0])) != self._size:
+            fault = f"its frame size changed from {self._size} to {size}; fix it and start again"
         with self._fresh:
             frame_id, self._count = self._count, self._count + 1
             self._replaced += self._newest is not None
-            pixels = None if fault else np.asarray(image, np.uint8)
+            pixels = None if fault else image
             self._newest = Grabbed(
                 frame_id, pixels, fault, stamp_ns if credible else None, now_ns, age_ms if credible else None
             )
             self._fresh.notify()
 
 
-def _open(device: str, open_s: float) -> cv2.VideoCapture:
+class Capture(Protocol):
+    """What gives picture after picture; used by one thread at a time."""
+
+    backend: str
+
+    def read(self) -> Picture | None:
+        """The next one; None when there is none now."""
+        ...
+
+    def stamp_ns(self) -> int:
+        """When the driver had the last one, on this machine's monotonic clock, where the backend is V4L2."""
+        ...
+
+    def release(self) -> None: ...
+
+
+class DriverCapture:
+    """Implements `Capture` with OpenCV over a driver of this machine, or a pipeline."""
+
+    def __init__(self, capture: cv2.VideoCapture) -> None:
+        self._capture = capture
+        self.backend = str(capture.getBackendName())
+
+    def read(self) -> Picture | None:
+        there, image = self._capture.read()
+        return Picture(np.asarray(image, np.uint8)) if there else None
+
+    def stamp_ns(self) -> int:
+        return round(self._capture.get(cv2.CAP_PROP_POS_MSEC) * 1e6)
+
+    def release(self) -> None:
+        self._capture.release()
+
+
+class NetworkCapture:
+    """Implements `Capture` with the stream itself, so that damage which FFmpeg would hide is seen. Raises `SourceError`."""
+
+    def __init__(self, url: str, open_s: float) -> None:
+        limit_s = min(OPEN_TIMEOUT_MS / 1000, max(1.0, open_s))
+        try:
+            self._stream = CodedStream(url, f"camera {url}", timeouts_s=(limit_s, OPEN_TIMEOUT_MS / 1000), is_live=True)
+        except SourceError as problem:
+            why = str(problem).partition("(")[2].rstrip(").") or str(problem)
+            raise SourceError(f"camera {url} is not there; check the address and that the camera is on ({why}).") from problem
+        self._pictures = self._stream.pictures()
+        self.backend = f"FFmpeg {self._stream.kind}"
+
+    def read(self) -> Picture | None:
+        return next(self._pictures, None)
+
+    def stamp_ns(self) -> int:
+        return 0
+
+    def release(self) -> None:
+        self._stream.close()
+
+
+def _open(device: str, open_s: float) -> Capture:
     if "!" in device:
-        return _open_pipeline(device)
-    if device.isdecimal():
-        capture = cv2.VideoCapture(int(device))
-        advice = "check that it is plugged in and that this user may open /dev/video*"
-    else:
-        limit_ms = min(OPEN_TIMEOUT_MS, max(1000, int(open_s * 1000)))
-        limits = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, limit_ms, cv2.CAP_PROP_READ_TIMEOUT_MSEC, OPEN_TIMEOUT_MS]
-        capture = cv2.VideoCapture(device, cv2.CAP_FFMPEG, limits)
-        advice = "check the address and that the camera is on"
+        return DriverCapture(_open_pipeline(device))
+    if not device.isdecimal():
+        return NetworkCapture(device, open_s)
+    capture = cv2.VideoCapture(int(device))
     if not capture.isOpened():
-        raise SourceError(f"camera {device} is not there; {advice}.")
-    return capture
+        raise SourceError(f"camera {device} is not there; check that it is plugged in and that this user may open /dev/video*.")
+    return DriverCapture(capture)
 
 
 def _open_pipeline(pipeline: str) -> cv2.VideoCapture:

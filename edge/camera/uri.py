@@ -5,7 +5,6 @@ from collections.abc import Callable
 from edge.camera.folder import FolderSource
 from edge.camera.frame import FrameSource
 from edge.camera.opencv import open_opencv
-from edge.camera.video import VideoSource
 from edge.contracts.errors import ConfigError
 from edge.contracts.user_paths import expanded_text
 
@@ -55,6 +54,12 @@ def _gentl(rest: str, um_per_px: float) -> FrameSource:
     return open_gentl(rest, um_per_px)
 
 
+def _video(rest: str, um_per_px: float) -> FrameSource:
+    from edge.camera.video import VideoSource  # noqa: PLC0415
+
+    return VideoSource(rest, um_per_px)
+
+
 def _stored_frames(rest: str, um_per_px: float | None) -> FrameSource:
     from edge.camera.frame_store import StoredFrames  # noqa: PLC0415
 
@@ -69,7 +74,7 @@ def _virtual(rest: str, um_per_px: float | None) -> FrameSource:
 
 SCALED: dict[str, Callable[[str, float], FrameSource]] = {
     "folder": FolderSource,
-    "video": VideoSource,
+    "video": _video,
     "opencv": open_opencv,
     "aravis": _aravis,
     "pylon": _pylon,

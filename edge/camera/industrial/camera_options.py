@@ -19,6 +19,12 @@ class CameraOptions(Strict):
     quiet_s: float = Field(
         1.0, gt=0, le=60, description="a trigger line that fell out of step with its frames must be silent for so long"
     )
+    frozen_frames: int = Field(
+        5,
+        ge=0,
+        le=10_000,
+        description="a run ends after so many frames that repeat the one before to the last bit; 0: never",
+    )
     max_age_ms: float = Field(1000.0, gt=0, le=60_000, description="an event says when frames are older than that when read")
 
 

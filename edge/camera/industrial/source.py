@@ -4,10 +4,12 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 
 from edge.camera.frame import Frame, SourceBase, SourceInfo, SourceNote, SourceTimeout, Trigger
 from edge.camera.industrial.camera_device import CameraDevice, CameraFault, CameraLost, Grabbed
 from edge.camera.industrial.camera_options import CameraOptions, GenicamOptions
+from edge.camera.industrial.frozen import FrozenStream, is_stand_in
 from edge.camera.industrial.matching import Matching
 from edge.camera.industrial.search import LONGEST_SILENCE_S, Attempt, Search
 from edge.camera.industrial.watchdog import REPEATS, FrameIds, Watchdog
@@ -55,6 +57,7 @@ class CameraSource(SourceBase):
         self._before_matching: Callable[[], None] = lambda: None
         self._ids = FrameIds()
         self._watchdog = Watchdog(options.silent_s)
+        self._frozen = FrozenStream(uri, 0 if is_stand_in(settings) else options.frozen_frames)
         self._search = Search(options.lost_s)
         self._attempt: Attempt | None = None
         self._lost_in_silence = False
@@ -93,6 +96,7 @@ class CameraSource(SourceBase):
         """Drop what the driver holds: a camera that paces itself has exposed all the time, and not for this run."""
         super().start()
         self._matching.begin()
+        self._frozen.begin()
         self._restart()
         self._before_run = self._driver_counts()
 
@@ -223,12 +227,24 @@ class CameraSource(SourceBase):
                 text = f"frame {frame_id} came again, or after frame {last}; it was dropped."
                 self._notes.append(SourceNote("repeated_frame", text, "warning"))
                 return
+        grabbed = self._unless_frozen(grabbed)
         self._good_frames += 1
         if self._good_frames > REPEATS:  # so many it could also give without anything new
             self._lost_in_silence = False
             self._search.succeeded()
         skipped = 0 if last is None or frame_id is None or not counts_exposures else frame_id - last - 1
         self._matching.take(grabbed, frame_id, skipped)
+
+    def _unless_frozen(self, grabbed: Grabbed) -> Grabbed:
+        """The frame, or one with a fault where it repeats the one before. Raises `CameraLost` when that goes on."""
+        if grabbed.fault or grabbed.pixels is None:
+            self._frozen.begin()  # something else has come in between
+            return grabbed
+        if not (fault := self._frozen.look(grabbed.pixels)):
+            return grabbed
+        if self._frozen.has_just_begun:
+            self._notes.append(SourceNote("camera_frozen", f"{self._name}: {fault}; such frames are not counted.", "warning"))
+        return replace(grabbed, pixels=None, fault=fault)
 
     def _note(self, note: SourceNote) -> None:
         self._notes.append(note)

@@ -1,13 +1,13 @@
 """A free-running camera over a real socket: newest frame, never the same one twice."""
 
 import time
-from contextlib import suppress
+from contextlib import closing, suppress
 from typing import Literal
 
 import cv2
 import numpy as np
 import pytest
-from support.mjpeg import HEIGHT_PX, WIDTH_PX, mjpeg_camera, number_of
+from support.mjpeg import HEIGHT_PX, WIDTH_PX, mjpeg_camera, number_of, numbered
 
 from edge.camera import opencv
 from edge.camera.frame import Frame, FrameSource, SourceNote, SourceTimeout
@@ -83,6 +83,61 @@ def test_a_camera_that_stays_away_ends_the_run_by_policy(monkeypatch: pytest.Mon
         with pytest.raises(CameraLost, match=rf"{url},lost_s=0 was lost .it stopped delivering frames .* within 0 s"):
             read_until(source, "never")
         source.close()
+
+
+def statuses(source: FrameSource, n_frames: int) -> list[tuple[str, int | None]]:
+    """Of the next frames, each with the number that its picture bears."""
+    seen = []
+    while len(seen) < n_frames:
+        with suppress(SourceTimeout):
+            frame = source.read(0.2)
+            seen.append((frame.status, None if frame.image is None else number_of(frame.image)))
+    return seen
+
+
+def test_a_damaged_picture_of_a_network_camera_is_incomplete_and_not_the_one_before() -> None:
+    def every_second_cut(index: int) -> bytes:
+        return numbered(index)[:-250] if index % 2 else numbered(index)
+
+    with mjpeg_camera(n_frames=200, fps=25, picture=every_second_cut) as url, closing(open_opencv(url, 0.13)) as source:
+        source.start()
+        seen = statuses(source, 12)
+    numbers = [number for status, number in seen if status == "ok"]
+    assert {status for status, _ in seen} == {"ok", "incomplete"}
+    assert len(numbers) == len(set(numbers)) and all(number is not None and number % 2 == 0 for number in numbers)
+
+
+def test_a_stream_that_is_frozen_is_said_at_once_and_ends_the_run() -> None:
+    def stands_still(index: int) -> bytes:
+        return numbered(min(index, 30))
+
+    with mjpeg_camera(n_frames=300, fps=50, picture=stands_still) as url:
+        with closing(open_opencv(f"{url},frozen_frames=4", 0.13)) as source:
+            source.start()
+            seen, notes = [], list[SourceNote]()
+            with pytest.raises(CameraLost, match="the very same pixels 5 times in a row"):
+                while True:
+                    with suppress(SourceTimeout):
+                        frame = source.read(0.2)
+                        seen.append((frame.status, frame.image is not None and number_of(frame.image)))
+                    notes += source.notes()
+            assert [note.code for note in notes] == ["camera_frozen"]
+            assert len({number for _, number in seen}) == len([1 for status, _ in seen if status == "ok"]) + 1
+            assert [status for status, _ in seen[-3:]] == ["incomplete"] * 3
+        with closing(open_opencv(f"{url},frozen_frames=0", 0.13)) as source:
+            source.start()
+            assert {status for status, _ in statuses(source, 40)} == {"ok"}, "where that is meant"
+
+
+def test_a_blank_that_is_one_constant_is_no_frozen_stream() -> None:
+    blank = bytes(cv2.imencode(".jpg", np.full((HEIGHT_PX, WIDTH_PX, 3), 255, np.uint8))[1])
+    with (
+        mjpeg_camera(n_frames=100, fps=50, picture=lambda _: blank) as url,
+        closing(open_opencv(f"{url},frozen_frames=2", 0.13)) as source,
+    ):
+        source.start()
+        for _ in range(10):
+            assert next_frame(source).status == "ok"
 
 
 class StampedCapture:

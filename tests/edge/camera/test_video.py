@@ -1,12 +1,14 @@
 """A video's end is its end only when the announced frames have come."""
 
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
-from edge.camera.frame import SourceEnded
+from edge.camera.frame import Frame, SourceEnded
 from edge.camera.video import VideoSource
 from edge.contracts.errors import SourceError
 
@@ -38,6 +40,132 @@ def test_every_frame_once_in_order(video: Path) -> None:
     assert source.notes() == []
     np.testing.assert_allclose(levels, 5 * np.arange(N), atol=2)
     source.close()
+
+
+def test_what_was_there_before_the_run_is_not_in_it(video: Path) -> None:
+    source = VideoSource(str(video), 0.13)
+    other = video.parent / "other.avi"
+    writer = cv2.VideoWriter(str(other), cv2.VideoWriter_fourcc(*"MJPG"), 25, (96, 64))
+    for _ in range(3):
+        writer.write(np.full((64, 96, 3), 250, np.uint8))
+    writer.release()
+    other.replace(video)
+    source.look_again()
+    assert source.info.n_fields == 3
+    source.start()
+    frames = frames_of(source)
+    assert len(frames) == 3
+    assert all(frame.image is not None and np.median(frame.image) > 200 for frame in frames)
+
+
+def test_a_colon_in_a_name_is_no_address(video: Path) -> None:
+    other = video.rename(video.parent / "scan 12:30:01.avi")
+    assert len(frames_of(VideoSource(str(other), 0.13))) == N
+
+
+def hole(content: bytes, at: int, n_bytes: int = 400) -> bytes:
+    return content[:at] + bytes(n_bytes) + content[at + n_bytes :]
+
+
+def grain(seed: int, level: int = 100) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    coarse = rng.integers(-60, 60, (16, 24, 3)).astype(np.float32)
+    return np.clip(cv2.resize(coarse, (192, 128), interpolation=cv2.INTER_CUBIC) + level, 0, 255).astype(np.uint8)
+
+
+def written(path: Path, fourcc: str, images: list[np.ndarray]) -> Path:
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*fourcc), 25, (192, 128))
+    for image in images:
+        writer.write(image)
+    writer.release()
+    return path
+
+
+def with_pyav(path: Path, codec: str, images: list[np.ndarray]) -> Path:
+    import av
+
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=10)
+        stream.width, stream.height, stream.pix_fmt = 192, 128, "yuv420p"
+        stream.codec_context.gop_size = 6
+        for image in images:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="bgr24")))
+        container.mux(stream.encode())
+    return path
+
+
+SEEN = [grain(seed) for seed in range(12)]
+"""Every frame shows something else: one that shows its neighbour is told by its pixels."""
+
+
+@pytest.mark.parametrize(
+    ("name", "write"),
+    [
+        pytest.param("a.avi", lambda path: written(path, "MJPG", SEEN), id="MJPEG in AVI"),
+        pytest.param("a.mp4", lambda path: written(path, "mp4v", SEEN), id="MPEG-4 in MP4"),
+        pytest.param("a.mp4", lambda path: with_pyav(path, "libx264", SEEN), id="H.264 in MP4"),
+        pytest.param("a.mkv", lambda path: with_pyav(path, "libx264", SEEN), id="H.264 in Matroska"),
+        pytest.param("a.mjpeg", lambda path: path.write_bytes(b"".join(jpegs(SEEN))), id="JPEGs in a row"),
+    ],
+)
+def test_a_damaged_frame_is_incomplete_and_never_the_one_before(
+    tmp_path: Path, name: str, write: Callable[[Path], object]
+) -> None:
+    path = tmp_path / name
+    write(path)
+    whole = frames_of(VideoSource(str(path), 0.13))
+    assert [frame.status for frame in whole] == ["ok"] * len(SEEN)
+    content = path.read_bytes()
+    for at in range(len(content) // 4, len(content) * 3 // 4, len(content) // 9):
+        path.write_bytes(hole(content, at))
+        frames = frames_of(VideoSource(str(path), 0.13))
+        assert "incomplete" in {frame.status for frame in frames} <= {"ok", "incomplete", "lost"}
+        assert all(frame.detail.endswith(".") for frame in frames if frame.image is None)
+        if name != "a.mjpeg":  # a bare row of pictures says nowhere how many there were
+            assert len(frames) == len(SEEN), "every frame is accounted for"
+        seen = []
+        for frame in frames:
+            if frame.image is not None:
+                apart = [np.abs(frame.image.astype(int) - known.image).mean() for known in whole if known.image is not None]
+                assert min(apart) < 1.0, "whole is whole"
+                seen.append(int(np.argmin(apart)))
+        assert seen == sorted(set(seen)), "no frame is seen twice"
+
+
+def jpegs(images: list[np.ndarray]) -> list[bytes]:
+    return [bytes(cv2.imencode(".jpg", image)[1]) for image in images]
+
+
+def test_a_frame_of_another_size_fails_by_the_size_it_has(tmp_path: Path) -> None:
+    """OpenCV would scale it to the first one's size: cells of a region would be twice as large."""
+    path = tmp_path / "a.mjpeg"
+    path.write_bytes(b"".join(jpegs([SEEN[0], SEEN[1], SEEN[2][:64, :96], SEEN[3]])))
+    frames = frames_of(VideoSource(str(path), 0.13))
+    assert [frame.status for frame in frames] == ["ok", "ok", "failed", "ok"]
+    assert "frame 2 of" in frames[2].detail and "96 x 64 px and not 192 x 128 px" in frames[2].detail
+
+
+def test_motion_jpeg_without_its_tables_is_whole(tmp_path: Path) -> None:
+    """Cameras leave the usual Huffman tables out."""
+
+    def without_tables(jpeg: bytes) -> bytes:
+        at = jpeg.index(b"\xff\xc4")
+        while jpeg[at : at + 2] == b"\xff\xc4":
+            jpeg = jpeg[:at] + jpeg[at + 2 + int.from_bytes(jpeg[at + 2 : at + 4], "big") :]
+        return jpeg
+
+    path = tmp_path / "a.mjpeg"
+    path.write_bytes(b"".join(without_tables(jpeg) for jpeg in jpegs(SEEN)))
+    assert [frame.status for frame in frames_of(VideoSource(str(path), 0.13))] == ["ok"] * len(SEEN)
+
+
+def frames_of(source: VideoSource) -> list[Frame]:
+    frames = []
+    with suppress(SourceEnded):
+        while True:
+            frames.append(source.read(1.0))
+    source.close()
+    return frames
 
 
 def test_frames_missing_at_the_end_are_an_error_not_the_end(video: Path) -> None:

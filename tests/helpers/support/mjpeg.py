@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Literal
@@ -28,7 +28,12 @@ def number_of(image: np.ndarray) -> int:  # type: ignore[type-arg]
 
 
 @contextmanager
-def mjpeg_camera(n_frames: int, fps: float, then: Literal["hang up", "stall"] = "hang up") -> Iterator[str]:
+def mjpeg_camera(
+    n_frames: int,
+    fps: float,
+    then: Literal["hang up", "stall"] = "hang up",
+    picture: Callable[[int], bytes] = numbered,
+) -> Iterator[str]:
     """Serve `n_frames` frames to each client, `then` close the connection or stay silent until the end; yields the URL."""
     stop = threading.Event()
 
@@ -40,7 +45,7 @@ def mjpeg_camera(n_frames: int, fps: float, then: Literal["hang up", "stall"] = 
             for index in range(n_frames):
                 if stop.is_set():
                     return
-                jpeg = numbered(index)
+                jpeg = picture(index)
                 try:
                     self.wfile.write(b"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: %d\r\n\r\n" % len(jpeg))
                     self.wfile.write(jpeg + b"\r\n")
