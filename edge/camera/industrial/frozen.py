@@ -7,7 +7,7 @@ import numpy as np
 from edge.camera.industrial.camera_device import CameraLost
 from edge.contracts.detections import Image
 
-_STAND_INS = ("emulation", "fake", "simu")
+_STAND_INS = ("emulation", "fake", "simu", "viky")
 """In the model's name of cameras that are programs: they show what they were given, as often as they are asked."""
 
 

@@ -41,7 +41,7 @@ def test_after_so_many_the_camera_is_lost() -> None:
 
 @pytest.mark.parametrize(
     ("model", "is_one"),
-    [("Emulation", True), ("Fake", True), ("TLSimuMono", True), ("acA1920-40uc", False), ("", False)],
+    [("Emulation", True), ("Fake", True), ("TLSimuMono", True), ("Viky", True), ("acA1920-40uc", False), ("", False)],
 )
 def test_programs_that_stand_in_for_a_camera_may_repeat_themselves(model: str, is_one: bool) -> None:
     assert is_stand_in({"model": model}) is is_one
