@@ -249,7 +249,6 @@ def test_what_only_has_an_image_s_name_fails_or_is_noted(tmp_path: Path) -> None
     [
         pytest.param("x" * 300, "cannot be looked into", id="a name that is too long"),
         pytest.param("nul\x00byte", "does not exist", id="a name that cannot be"),
-        pytest.param("~nobody-of-this-name/x", "cannot be looked into", id="a home that there is not"),
     ],
 )
 def test_a_path_that_cannot_be_looked_at_is_one_sentence(pattern: str, words: str) -> None:
