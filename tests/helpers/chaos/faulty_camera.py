@@ -17,7 +17,7 @@ from edge.engine.base import EngineInfo
 
 LABELS = ("neutrophil_segmented", "lymphocyte", "eosinophil", "smudge")
 _SIDE_PX = 64
-_UM_PER_PX = 0.13
+_UM_PER_PX = 0.26
 _TOP_K = 8
 _SLOTS = 2
 _LATE_S = 0.3
