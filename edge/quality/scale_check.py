@@ -9,8 +9,8 @@ from collections import Counter, OrderedDict
 
 import cv2
 import numpy as np
+from cv2.typing import MatLike
 
-from edge.camera.resample import background_of
 from edge.contracts.detections import Image
 from edge.postprocess import Findings
 
@@ -21,10 +21,10 @@ MIN_CELLS = 5
 """Below that a median says nothing."""
 MIN_FIELDS, MIN_SHARE = 5, 0.05
 """Fields with a nucleus from which they mean something, and of those that were looked at: a fold in the smear is dark, too."""
-LOOK_AT_FIRST, THEN_EVERY = 64, 16
-"""Fields that are looked at: all of the first, then one in so many, so that it costs the count nothing."""
+AT_FIRST, THEN_EVERY = 64, 16
+"""Of the first fields every other one is looked at, then one in so many: it takes a tenth of a millisecond."""
 
-_STEP_PX = 4
+_STEP_PX = 8
 _DARKER_GREEN, _DARKER_RED = math.exp(-0.7), math.exp(-0.35)
 """Of the empty slide's brightness: a nucleus is below both. Red cells absorb green, but hardly any red."""
 _NUCLEUS_SHARE = 0.005
@@ -46,7 +46,7 @@ class ScaleCheck:
 
     def look(self, trigger_id: str, image: Image) -> None:
         """Before the field's pixels are let go of. `image` is BGR, uint8 [H, W, 3], at the run's um/px."""
-        if self._n_offered < LOOK_AT_FIRST or self._n_offered % THEN_EVERY == 0:
+        if self._n_offered % (2 if self._n_offered < AT_FIRST else THEN_EVERY) == 0:
             self._looks[trigger_id] = nucleus_px(image)
             if len(self._looks) > _REMEMBERED:  # of fields that failed afterwards
                 self._looks.popitem(last=False)
@@ -107,12 +107,19 @@ def _median_um(sizes: Counter[int]) -> float:
     return 0.0
 
 
+def _empty(channel: MatLike) -> int:
+    """Brightness of the empty slide: the median of the brighter quarter. Counting is much faster than sorting."""
+    counts = np.bincount(channel.ravel(), minlength=256)
+    return int(np.searchsorted(np.cumsum(counts), 0.875 * channel.size))
+
+
 def nucleus_px(image: Image) -> float:
     """Diameter in pixels of a circle as large as the largest dark spot of a field; 0 when it is too small to be a nucleus, or
     cut by the border. BGR, uint8 [H, W, 3].
     """
-    sample, empty = image[::_STEP_PX, ::_STEP_PX], background_of(image)
-    dark = (sample[..., 1] < empty[1] * _DARKER_GREEN) & (sample[..., 2] < empty[2] * _DARKER_RED)
+    height_px, width_px = (max(1, size // _STEP_PX) for size in image.shape[:2])
+    _, green, red = cv2.split(cv2.resize(image, (width_px, height_px), interpolation=cv2.INTER_NEAREST))
+    dark = (green < int(_empty(green) * _DARKER_GREEN)) & (red < int(_empty(red) * _DARKER_RED))
     n_spots, _, about, _ = cv2.connectedComponentsWithStats(dark.view(np.uint8), connectivity=4)
     if n_spots < 2:
         return 0.0
