@@ -62,8 +62,9 @@ lint: $(FULL)/.installed ## ruff, mypy --strict and the import rules
 	$(call step,mypy,$(FULL)/bin/mypy --strict)
 	$(call step,import rules,$(FULL)/bin/lint-imports --no-logo)
 
-soak: $(FULL)/.installed ## the full-size versions of the long tests
-	$(call step,soak,$(FULL)/bin/python -m pytest -m soak $(PYTEST_ARGS))
+soak: $(FULL)/.system ## the full-size versions of the long tests, one half after the other: memory is measured in a process without torch
+	$(call step,soak of the edge,$(FULL)/bin/python -m pytest -m soak $(SCANNER) $(PYTEST_ARGS))
+	$(call step,soak of builder and trainer,$(FULL)/bin/python -m pytest -m soak tests $(addprefix --ignore=,$(SCANNER)) $(PYTEST_ARGS))
 
 chaos: $(FULL)/.installed ## 200 scans with both sides killed and the wire broken at random (CHAOS_ARGS="--runs 20 --seed 7")
 	$(call step,chaos,PYTHONPATH=tests/helpers $(FULL)/bin/python -m chaos $(CHAOS_ARGS))
