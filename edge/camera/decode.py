@@ -69,6 +69,13 @@ def count_pages(path: Path, name: str) -> int:
     return 1
 
 
+def require_file(path: Path, name: str) -> None:
+    """Before anything opens it, as a pipe would keep it waiting. Raises `FrameError`, and OSError when nothing is there."""
+    kind = path.stat().st_mode
+    if not stat.S_ISREG(kind):
+        raise FrameError(f"{name} is no file but {_kind(kind)}; give image files.")
+
+
 class ImageFile:
     """A file whose pages are read one by one; a context, as a TIFF stack stays open. Raises `FrameError` as `read_image`."""
 
@@ -77,9 +84,7 @@ class ImageFile:
         self._tiff: TiffPages | None = None
         self._content = b""
         try:
-            kind = path.stat().st_mode
-            if not stat.S_ISREG(kind):
-                raise FrameError(f"{name} is no file but {_kind(kind)}; give image files.")
+            require_file(path, name)
             with path.open("rb") as file:
                 start = file.read(4)
                 if start not in TIFF_STARTS:

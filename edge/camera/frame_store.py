@@ -116,15 +116,28 @@ class StoredFrames(SourceBase):
         path, _, option = rest.partition(",")
         if option not in {"", "pace=original"}:
             raise ConfigError(f"source 'recording:{rest}' has the unknown option {option!r}; there is pace=original.")
+        self._um_per_px = um_per_px
         self._folder = Path(path)
         self._original = bool(option)
+        self._rest = rest
+        self._closed = threading.Event()
+        self._is_fresh = False
+        self._read_index()
+        self._opened_as = self._measures()
+
+    def _measures(self) -> tuple[int, int, float]:
+        return self._info.width_px, self._info.height_px, self._info.um_per_px
+
+    def _read_index(self) -> None:
+        """Begin with the first frame of what is stored there now."""
+        um_per_px, path = self._um_per_px, self._folder
         about, self._lines, cut = _read(self._folder)
         if um_per_px is not None and abs(um_per_px - about["um_per_px"]) > 1e-3 * um_per_px:
             raise ConfigError(
                 f"recording {path} was made at {about['um_per_px']:g} um/px, not at {um_per_px:g}; leave the scale out."
             )
         self._info = SourceInfo(
-            uri=f"recording:{rest}",
+            uri=f"recording:{self._rest}",
             width_px=about["width_px"],
             height_px=about["height_px"],
             um_per_px=about["um_per_px"],
@@ -132,13 +145,26 @@ class StoredFrames(SourceBase):
             self_paced=True,
             is_synthetic=about["is_synthetic"],
             camera=about["camera"],
+            one_size=not str(about.get("uri", "")).startswith("folder:"),
         )
         if cut:
             what = f"the index of recording {self._folder} ends in the middle of a line: whoever wrote it was interrupted."
             self._notes.append(SourceNote("recording_cut", what, "warning"))
         self._next = 0
         self._began_ns: int | None = None
-        self._closed = threading.Event()
+
+    def look_again(self) -> None:
+        self._notes.clear()
+        self._read_index()
+        if self._measures() != self._opened_as:
+            raise SourceError(f"recording {self._folder} is another one than when it was opened; start the edge again.")
+        self._is_fresh = True
+
+    def start(self) -> None:
+        super().start()
+        if not self._is_fresh:
+            self.look_again()
+        self._is_fresh = False
 
     @property
     def info(self) -> SourceInfo:

@@ -70,7 +70,7 @@ class PlainLines:
 
     def __init__(self, write: Callable[[str], None]) -> None:
         self._write = write
-        self._unusable = Unusable()
+        self.unusable = Unusable()
 
     def __enter__(self) -> "PlainLines":
         return self
@@ -86,12 +86,12 @@ class PlainLines:
             case RunStart():
                 return record_text.header(record) + [f"*** {mark} ***" for mark in record_text.marks(record)]
             case FieldRecord():
-                self._unusable.look(record)
+                self.unusable.look(record)
                 return [record_text.field_line(record)]
             case Advice() | Event():
                 return [record_text.note(record)]
             case RunStop():
-                return record_text.result(record) + self._unusable.lines() + self._differential(record)
+                return record_text.result(record) + self.unusable.lines() + self._differential(record)
 
     def _differential(self, stop: RunStop) -> list[str]:
         lines = [f"differential over {stop.differential.wbc_total} WBC, exact binomial 95 % limits"]
@@ -109,7 +109,7 @@ class LiveTable:
         self._rows: deque[tuple[str, ...]] = deque(maxlen=max(5, console.height - 14))
         self._running = Text("no field yet")
         self._drawn_s = 0.0
-        self._unusable = Unusable()
+        self.unusable = Unusable()
 
     def __enter__(self) -> "LiveTable":
         self._live.start()
@@ -126,7 +126,7 @@ class LiveTable:
                 for mark in record_text.marks(record):
                     self._console.print(Text(f" {mark} ", style="bold white on red"))
             case FieldRecord():
-                self._unusable.look(record)
+                self.unusable.look(record)
                 self._rows.append(record_text.columns(record))
                 self._running = Text(f"{record.running.wbc_total} WBC so far: {record_text.counts(record.running.cells)}")
                 self._redraw()
@@ -154,7 +154,7 @@ class LiveTable:
 
     def _result(self, stop: RunStop) -> None:
         self._live.stop()
-        for line in record_text.result(stop) + self._unusable.lines():
+        for line in record_text.result(stop) + self.unusable.lines():
             self._console.print(Text(line))
         table = Table(title=f"differential over {stop.differential.wbc_total} WBC", title_justify="left")
         for name in ("class", "count", "%", "95 % limits"):

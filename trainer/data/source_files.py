@@ -50,8 +50,11 @@ def read_grey(path: Path, shortest_px: int) -> NDArray[np.uint8]:
 def image_size(path: Path) -> tuple[int, int]:
     """(width, height) in pixels, from the file's header alone. Raises `UnreadableImage`."""
     try:
+        decode.require_file(path, f"image {path}")
         with Pillow.open(path) as header:
             return header.size
+    except FrameError as problem:
+        raise UnreadableImage(str(problem)) from problem
     except (UnidentifiedImageError, OSError, Pillow.DecompressionBombError):
         # Pillow does not say what is wrong, or does not know the format; the edge's decoder decides.
         height, width = read_image(path).shape[:2]

@@ -75,6 +75,17 @@ def test_every_frame_comes_back_as_it_was(tmp_path_factory: pytest.TempPathFacto
             np.testing.assert_array_equal(again.image, frame.image)
 
 
+def test_a_recording_is_read_anew_when_a_run_begins(tmp_path: Path) -> None:
+    record(tmp_path / "r", frames_of(["ok"]))
+    source = open_source(f"recording:{tmp_path / 'r'}", None)
+    (tmp_path / "r").rename(tmp_path / "before")
+    record(tmp_path / "r", frames_of(["ok", "lost", "ok"]))
+    source.look_again()
+    assert source.info.n_fields == 3
+    source.start()
+    assert [frame.status for frame in played(source)] == ["ok", "lost", "ok"]
+
+
 def test_any_tiff_reader_sees_the_colours_and_the_scale(tmp_path: Path) -> None:
     record(tmp_path / "r", frames_of(["ok"]))
     with tifffile.TiffFile(tmp_path / "r" / "0000000.tif") as file:

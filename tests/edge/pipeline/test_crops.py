@@ -66,6 +66,7 @@ def test_a_cell_is_kept_as_the_camera_gave_it(tmp_path: Path, pixel_format: Pixe
     assert (about["uri"], about["um_per_px"]) == ("test:", 0.13)
     assert line["file"] == "a_b_c/0000000.tif", "a label is no path"
     assert (line["trigger_id"], line["field_index"], line["frame_id"]) == ("t7", 7, 41)
+    assert line["source_name"] == frame.source_name, "the image it was cut out of"
     assert (line["stage_nm"], line["crop_px"], line["box_px"]) == ([5, 6], [35, 35, 65, 65], [40, 40, 60, 60])
     rgb = tifffile.imread(tmp_path / line["file"])
     image = frame.image if pixel_format == "RGB8" else frame.image[:, :, ::-1] if frame.image is not None else None

@@ -13,6 +13,7 @@ from support.scripted_run import Edge, StartEdge, field_record, run_start
 from edge.contracts.records import FieldStatus, RunOutcome, RunStart
 from edge.stream.client import Controller
 from edge.watch import record_text
+from edge.watch.view import PlainLines, Unusable
 
 pytestmark = pytest.mark.timeout(40)
 
@@ -131,6 +132,19 @@ def test_what_is_no_patients_result_is_marked(provenance: dict[str, object], mar
     marks = record_text.marks(start)
     assert [mark in text for text in marks if mark] == ([True] if mark else [])
     assert bool(marks) == bool(mark)
+
+
+def test_fields_that_were_not_counted_are_listed_at_the_end() -> None:
+    lines: list[str] = []
+    view = PlainLines(lines.append)
+    for index in range(1, 31):
+        view.show(field_record("r", index, FieldStatus.FAILED if index % 5 else FieldStatus.EMPTY))
+    assert view.unusable.lines()[0] == "not counted (24 fields):"
+    assert (
+        view.unusable.lines()[1].startswith("  field 0 field-0000 failed: the file ends")
+        and view.unusable.lines()[-1] == "  and 4 more"
+    )
+    assert Unusable().lines() == [], "nothing is said of a run in which all were counted"
 
 
 def test_a_failed_field_says_why_instead_of_showing_zero_cells() -> None:
