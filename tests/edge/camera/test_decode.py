@@ -4,6 +4,7 @@ import io
 import os
 import socket
 import struct
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -261,3 +262,22 @@ def test_what_is_no_file_is_refused_at_once(tmp_path: Path) -> None:
         with pytest.raises(FrameError, match=what):
             read_image(tmp_path / name, name)
     listener.close()
+
+
+def test_without_the_strict_decoder_a_run_is_told_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "simplejpeg", None)
+    path = tmp_path / "a.jpg"
+    path.write_bytes(opencv(".jpg")(picture()))
+    image, note = read_image(path, path.name)
+    assert image.shape == (220, 280, 3)
+    assert note is not None and (note.code, note.severity) == ("jpeg_unverified", "warning")
+
+
+@pytest.mark.parametrize("mode", ["L", "CMYK"])
+def test_jpegs_that_are_not_in_three_colours(tmp_path: Path, mode: str) -> None:
+    file = io.BytesIO()
+    Pillow.fromarray(picture()[..., ::-1]).convert(mode).save(file, "jpeg", quality=95)
+    whole = file.getvalue()
+    assert read(tmp_path / "a.jpg", whole).shape == (220, 280, 3)
+    with pytest.raises(FrameError, match="is a damaged JPEG"):
+        read(tmp_path / "b.jpg", whole[: len(whole) // 2] + b"\xff\xd9")
