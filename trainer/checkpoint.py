@@ -117,9 +117,8 @@ def load_checkpoint(path: Path) -> Checkpoint:
     except DataError:
         raise
     except ValidationError as problem:
-        raise DataError(
-            f"the recipe in checkpoint {path} is not one of this version ({complaint(problem, Recipe)}); train anew."
-        ) from problem
+        what = complaint(problem, Recipe, content["recipe"])
+        raise DataError(f"the recipe in checkpoint {path} is not one of this version ({what}); train anew.") from problem
     except Exception as problem:
         raise DataError(f"{path} is not a readable checkpoint ({type(problem).__name__}); use another one.") from problem
 

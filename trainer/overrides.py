@@ -1,11 +1,12 @@
 """Nested settings: one value by its dotted key, one mapping over another, and what an unknown key may have meant."""
 
 import copy
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from difflib import get_close_matches
 from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from edge.contracts.base import complaint_of
 from edge.contracts.errors import ConfigError
@@ -63,20 +64,78 @@ def known_keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
             yield from known_keys(inner, f"{prefix}{name}.{'0.' if listed else ''}")
 
 
-def complaint(problem: ValidationError, model: type[BaseModel]) -> str:
-    """The first few faults in one sentence: dotted key, what is wrong, and for an unknown key the nearest known one."""
+def complaint(problem: ValidationError, model: type[BaseModel], content: object) -> str:
+    """The first few faults in one sentence: dotted key, what is wrong, and for an unknown key the nearest known one.
+
+    `content` is what was validated: by it a key is told from the words that pydantic puts between keys.
+    """
     known = set(known_keys(model))
-    parts = []
-    for fault in problem.errors()[:3]:
-        key = _key(fault["loc"], known)
-        if fault["type"] == "extra_forbidden":
-            parts.append(f"`{key}` is not a known key{_near_key(key, known)}")
-        elif fault["type"] == "value_error":
-            parts.append(str(fault["ctx"]["error"]))
-        else:
-            parts.append(f"`{key}`: {complaint_of(fault['msg'])}")
-    more = problem.error_count() - len(parts)
+    found: dict[str, list[str]] = {}
+    for fault in problem.errors():
+        key = _key(fault["loc"], content, fault["type"] == "missing")
+        said = found.setdefault(key, [])
+        if (what := _what(fault, known, key)) not in said:
+            said.append(what)
+    # What is wrong inside of a key is all that is wrong with it: pydantic also finds fault with what is left of it.
+    shown = {key: said for key, said in found.items() if not any(other.startswith(f"{key}.") for other in found if key)}
+    parts = [_part(key, said) for key, said in list(shown.items())[:SHOWN]]
+    more = len(shown) - len(parts)
     return "; ".join(parts) + (f" (and {more} more)" if more > 0 else "")
+
+
+SHOWN = 3
+
+NUMBER, WHOLE, TEXT, LIST, TABLE = "a number", "a whole number", "a text", "a list", "lines of `key: value`"
+WANTED = {
+    **dict.fromkeys(("int_type", "int_parsing", "int_from_float", "int_parsing_size"), WHOLE),
+    **dict.fromkeys(("float_type", "float_parsing", "finite_number"), NUMBER),
+    **dict.fromkeys(("bool_type", "bool_parsing"), "true or false"),
+    **dict.fromkeys(("tuple_type", "list_type"), LIST),
+    **dict.fromkeys(("model_type", "dict_type", "model_attributes_type"), TABLE),
+    "string_type": TEXT,
+}
+BOUNDS = {
+    "greater_than_equal": ("ge", "at least"),
+    "greater_than": ("gt", "more than"),
+    "less_than_equal": ("le", "at most"),
+    "less_than": ("lt", "less than"),
+    "too_short": ("min_length", "a list with a length of at least"),
+}
+
+
+OWN_WORDS: dict[str, Callable[[dict[str, Any]], str]] = {
+    "missing": lambda said: "is missing",
+    "value_error": lambda said: f": {said['error']}",
+    "union_tag_not_found": lambda said: f"lacks {said['discriminator']}",
+    "union_tag_invalid": lambda said: f"has the {said['discriminator']} {said['tag']!r}; use {said['expected_tags']}",
+    "invalid_key": lambda said: "is a key that is no text; write it in quotes",
+    "literal_error": lambda said: str(said["expected"]),
+}
+SENTENCES = (":", "is ", "has ", "lacks ")
+"""How those begin that do not go on after "must be"."""
+
+
+def _what(fault: ErrorDetails, known: set[str], key: str) -> str:
+    """What is wrong with a key; what it must be, where it begins with none of `SENTENCES`."""
+    kind, said = fault["type"], fault.get("ctx", {})
+    if kind == "extra_forbidden":
+        return f"is not a known key{_near_key(key, known)}"
+    if kind in OWN_WORDS:
+        return OWN_WORDS[kind](said)
+    if kind in BOUNDS:
+        bound, words = BOUNDS[kind]
+        return f"{words} {said[bound]:g}"
+    return WANTED.get(kind) or f": {complaint_of(fault['msg'])}"
+
+
+def _part(key: str, said: list[str]) -> str:
+    name = f"`{key}`" if key else "the document"
+    for one in said:
+        if one.startswith(":"):
+            return f"{name}{one}" if key else one[2:]
+        if one.startswith(SENTENCES):
+            return f"{name} {one}"
+    return f"{name} must be {' or '.join(said)}"
 
 
 def near_miss(text: str, choices: Collection[str]) -> str:
@@ -93,17 +152,21 @@ def _near_key(key: str, known: set[str]) -> str:
     return near_miss(numbered, known) or (f" (did you mean `{leaves[leaf[0]]}`?)" if leaf else "")
 
 
-def _key(location: tuple[int | str, ...], known: set[str]) -> str:
-    """pydantic puts the kind of a union's member into a location; a user wrote no such key."""
+def _key(location: tuple[int | str, ...], content: object, missing: bool) -> str:
+    """A dotted key as a user wrote it, or should have (`missing`): pydantic puts the kinds of a union's members and [key]
+    into a location."""
     shown: list[str] = []
-    generic: list[str] = []
+    at = content
     for depth, part in enumerate(location):
-        step = "0" if isinstance(part, int) else part
-        last = depth == len(location) - 1
-        if last or isinstance(part, int) or ".".join([*generic, step]) in known:
+        if isinstance(at, dict) and (part in at or str(part) in map(str, at)):
             shown.append(str(part))
-            generic.append(step)
-    return ".".join(shown) or "the document"
+            at = at.get(part)
+        elif isinstance(at, list | tuple) and isinstance(part, int) and part < len(at):
+            shown.append(str(part))
+            at = at[part]
+        elif missing and depth == len(location) - 1:
+            shown.append(str(part))
+    return ".".join(shown)
 
 
 def _models(annotation: object, listed: bool = False) -> Iterator[tuple[type[BaseModel], bool]]:

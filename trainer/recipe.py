@@ -151,7 +151,8 @@ def load_recipe(name_or_path: str, overrides: Mapping[str, Any] | None = None) -
         recipe = Recipe.model_validate(content)
     except ValidationError as problem:
         where = "the file or what was set over it" if overrides else "the file"
-        raise ConfigError(f"recipe {name_or_path} cannot be used: {complaint(problem, Recipe)}; correct {where}.") from problem
+        what = complaint(problem, Recipe, content)
+        raise ConfigError(f"recipe {name_or_path} cannot be used: {what}; correct {where}.") from problem
     if recipe.options:
         # Only the architecture knows its options; without memory for the weights this takes no time.
         with torch.device("meta"):

@@ -111,7 +111,7 @@ def test_a_recipe_based_on_another_states_only_what_differs(tmp_path: Path) -> N
         ({"learning_rate": 1}, "did you mean `optimiser.peak_learning_rate`"),
         ({"phases.0.stps": 1}, "`phases.0.stps` is not a known key (did you mean `phases.0.steps`?)"),
         ({"phases.2.steps": 1}, "`phases` has the entries 0 to 1"),
-        ({"phases.0.steps": "many"}, "`phases.0.steps`: input should be a valid integer"),
+        ({"phases.0.steps": "many"}, "`phases.0.steps` must be a whole number"),
         ({"name.first": 1}, "`name` is a single value"),
         ({"phases.0.subdivisions": 3}, "`batch_size` 4 cannot be cut into 3 equal `subdivisions`"),
         ({"optimiser.name": "sdg"}, "'adamw', 'sgd'"),

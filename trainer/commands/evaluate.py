@@ -15,7 +15,9 @@ def evaluate(
     target: Annotated[Path, typer.Argument(help="directory of a bundle, or last.pt of a training")],
     data: Described,
     root: Root,
-    split: Annotated[str, typer.Option(help="train, val or test; several separated by commas")] = "test",
+    split: Annotated[
+        str | None, typer.Option(help="train, val or test; several separated by commas; test, or else val, when not given")
+    ] = None,
     split_by: Annotated[str | None, typer.Option(help=f"as the model was trained when not given. {HELP}")] = None,
     source: Annotated[str | None, typer.Option(help="only images of this source")] = None,
     small_um: Annotated[float, typer.Option(help="cells under this size are in the subset of small cells")] = SMALL_BELOW_UM,

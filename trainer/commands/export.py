@@ -13,12 +13,12 @@ from edge.contracts.errors import ConfigError
 def export(
     checkpoint: Annotated[Path | None, typer.Argument(help="last.pt of a training; not with --random-weights")] = None,
     out: Annotated[Path, typer.Option(help="new directory for the bundle")] = Path("bundle"),
-    name: Annotated[str | None, typer.Option(help="name of the bundle; the recipe's when not given")] = None,
+    name: Annotated[str | None, typer.Option(help="name of the bundle; that of its directory when not given")] = None,
     data: Annotated[
         Path | None, typer.Option(help="data description; measures the bundle on --split before writing it")
     ] = None,
     root: Annotated[Path | None, typer.Option(envvar="LEUKO_DATA", help="folder the description's paths are in")] = None,
-    split: Annotated[str, typer.Option(help="held-back split to measure on")] = "test",
+    split: Annotated[str | None, typer.Option(help="held-back split to measure on; test, or else val, when not given")] = None,
     detect: Annotated[float, typer.Option(help="presence threshold")] = Thresholds().detect,
     identify: Annotated[float, typer.Option(help="class threshold; below it a cell is `unidentified`")] = Thresholds().identify,
     margin: Annotated[
@@ -48,5 +48,5 @@ def export(
         trained = load_checkpoint(checkpoint)
         thresholds = Thresholds(detect=detect, identify=identify, margin=margin)
         measured = draft_measure(data, root, split, division_of(trained.data)) if data else None
-        bundle = export_checkpoint(trained, out, name or trained.recipe.name, thresholds, measured)
+        bundle = export_checkpoint(trained, out, name or out.resolve().name, thresholds, measured)
     Console(stderr=True).print(f"bundle {bundle.path} written, id {bundle.bundle_id}")

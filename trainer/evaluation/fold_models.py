@@ -52,7 +52,7 @@ def model_of_fold(
         trained_by = Recipe.model_validate(target.recipe)
     except ValidationError as problem:
         raise DataError(
-            f"the recipe in {path} is not one of this version ({complaint(problem, Recipe)}); train it anew."
+            f"the recipe in {path} is not one of this version ({complaint(problem, Recipe, target.recipe)}); train it anew."
         ) from problem
     require_same(trained_by, recipe, path, "give the recipe it was trained by, another model or another --out")
     out = set(held)

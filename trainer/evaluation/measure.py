@@ -7,6 +7,8 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
+
 from edge.contracts.bundle import Bundle
 from edge.contracts.choices import Precision
 from edge.contracts.errors import ConfigError
@@ -22,6 +24,9 @@ from trainer.evaluation.summary import Summary
 from trainer.evaluation.target import Target, bundle_target
 
 DEFAULT_SETTINGS = EvaluationSettings()
+
+TEST, VAL = "test", "val"
+"""What is measured on; many data sets are divided into train and val only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +45,7 @@ def measure_split(
     target: Target,
     data: Path,
     root: Path,
-    split: str,
+    split: str | None,
     source: str | None = None,
     split_by: str | None = None,
     settings: EvaluationSettings = DEFAULT_SETTINGS,
@@ -48,17 +53,25 @@ def measure_split(
 ) -> Summary:
     """Figures of a model on one split, divided as for its training when `split_by` does not say otherwise.
 
-    `precision` is what `target` was opened with. Raises `ConfigError` when the split holds no image.
+    Without a `split` that is `test`, or `val` where nothing is. `precision` is what `target` was opened with. Raises
+    `ConfigError` when the split holds no image.
     """
     return measure(target, choose(data, root, split, split_by or target.split_by, source), settings, precision)
 
 
-def choose(data: Path, root: Path, split: str, split_by: str, source: str | None = None) -> Chosen:
-    """The images of a split under the division `split_by`. Raises `ConfigError` when there is none."""
-    wanted = parse_splits(split)
-    rows = [row for row in load_datasets(data, root, split_by) if row.split in wanted and source in (None, row.source)]
+def choose(data: Path, root: Path, split: str | None, split_by: str, source: str | None = None) -> Chosen:
+    """The images of a split under the division `split_by`; of `test` where no split is given, or of `val` if nothing is `test`,
+    which is said on standard error. Raises `ConfigError` when there is none."""
+    wanted = parse_splits(split or TEST)
+    of_source = [row for row in load_datasets(data, root, split_by) if source in (None, row.source)]
+    rows = [row for row in of_source if row.split in wanted]
+    whose = f" from {source!r}" if source else ""
+    if not rows and split is None and (rows := [row for row in of_source if row.split == VAL]):
+        said = f"no image of {data}{whose} is in the split {TEST!r}; measured is on {VAL!r}, {len(rows)} images."
+        Console(stderr=True, markup=False).print(said, soft_wrap=True)
+        split = VAL
+    split = split or TEST
     if not rows:
-        whose = f" from {source!r}" if source else ""
         raise ConfigError(f"no image of {data} is in split {split!r}{whose} under --split-by {split_by}; choose another split.")
     return Chosen(rows, data, root, split, split_by, source)
 
@@ -84,7 +97,7 @@ def measure(
     )
 
 
-def draft_measure(data: Path, root: Path | None, split: str, split_by: str) -> Callable[[Bundle], dict[str, Any]]:
+def draft_measure(data: Path, root: Path | None, split: str | None, split_by: str) -> Callable[[Bundle], dict[str, Any]]:
     """What measures a draft of a bundle on `split`. Its images are chosen now: that there is none is said before the export.
 
     Raises `ConfigError`, also without a `root`.

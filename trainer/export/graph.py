@@ -9,7 +9,11 @@ Its large weights can be stored as FP16; its arithmetic stays FP32.
 """
 
 import copy
+import logging
 import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -60,6 +64,21 @@ def _as_tensor(value: float, like: Tensor) -> Tensor:
     return torch.ones((), dtype=like.dtype) * value
 
 
+@contextmanager
+def _its_own_affairs() -> Iterator[None]:
+    """The exporter warns of what it will change in itself, and of packages that it could use and nothing here does."""
+    registry = logging.getLogger("torch.onnx._internal.exporter._registration")
+    level = registry.level
+    registry.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            for category in (FutureWarning, DeprecationWarning):
+                warnings.simplefilter("ignore", category)
+            yield
+    finally:
+        registry.setLevel(level)
+
+
 def to_onnx(detector: Detector, top_k: int, frame_width_px: int, frame_height_px: int) -> onnx.ModelProto:
     """Export with N, H and W symbolic. The frame size only sizes the tracing example."""
     graph = FrameGraph(detector, top_k)
@@ -67,7 +86,7 @@ def to_onnx(detector: Detector, top_k: int, frame_width_px: int, frame_height_px
     example = torch.zeros((2, frame_height_px, frame_width_px, 3), dtype=torch.uint8)
     dims = {0: torch.export.Dim("N", min=1, max=64), 1: torch.export.Dim("H", min=32), 2: torch.export.Dim("W", min=32)}
     # Nothing is trained here, and tracing for gradients takes the exporter a tenth more.
-    with tempfile.TemporaryDirectory() as folder, torch.no_grad():
+    with tempfile.TemporaryDirectory() as folder, torch.no_grad(), _its_own_affairs():
         path = Path(folder) / "model.onnx"
         torch.onnx.export(
             graph,

@@ -60,7 +60,7 @@ def run_training(
     # Before the images, which take a while.
     choose_device(device)
     require_origins(data)
-    pretrain = pretrained(None if previous else chosen.init)
+    pretrain = pretrained(None if previous else chosen.init, lambda said: say(said, soft_wrap=True))
     origin = load_checkpoint(start_from) if start_from else None
     images = load_training_images(data, root, split_by, wanted, chosen.scale.um_per_px, out)
     annotations = images.annotations
@@ -86,6 +86,12 @@ def run_training(
             say(
                 f"no image is held back: all of {data} are in the splits {splits!r} under --split-by {split_by}, and none is "
                 "left to measure on; --split-by grouped:0.2 holds back a fifth.",
+                soft_wrap=True,
+            )
+        elif images.held_back["val"] and not images.held_back["test"]:
+            say(
+                f"no image is in the split 'test': `evaluate` and `export` will measure on 'val', which has "
+                f"{images.held_back['val']}.",
                 soft_wrap=True,
             )
         if chosen.init and not chosen.init.path and not start_from and not previous:

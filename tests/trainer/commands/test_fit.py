@@ -36,6 +36,7 @@ def test_fit_export_and_evaluate_hand_over_to_each_other(lab: Lab, model: Model,
         "what was held back of the training, not the data sets' own test split"
     )
     assert training.metrics["caution"] == ""
+    assert load_bundle(model.bundle).manifest.name == model.bundle.name, "not the recipe's, which is another model's too"
     card = (model.bundle / "CARD.md").read_text(encoding="utf-8")
     assert "it cannot recognise: blast" in card and "must not be used for" in card
     assert leuko_train("evaluate", model.bundle, "--data", lab.description, "--root", lab.root, "--json") == 0
@@ -59,7 +60,7 @@ def test_fit_export_and_evaluate_hand_over_to_each_other(lab: Lab, model: Model,
         pytest.param(["fit", "--splits", "holdout"], 2, "use train, val, test", id="a-split-that-is-not"),
         pytest.param(["fit", "--splits", "train,vla"], 2, "'vla' is no split", id="one-of-two-splits-misspelt"),
         pytest.param(["fit", "--start-from", "{root}/no.pt"], 7, "no.pt is not there", id="missing-weights-to-start-from"),
-        pytest.param(["fit", "--seed", "-1"], 2, "`seed`: input should be greater than or equal to 0", id="seed-below-0"),
+        pytest.param(["fit", "--seed", "-1"], 2, "`seed` must be at least 0", id="seed-below-0"),
         pytest.param(["fit", "--split-by", "random:0.1:-1"], 2, "is not known", id="a-split's-seed-below-0"),
         pytest.param(["fit", "--out", "{root}/used"], 2, "--resume", id="a-folder-in-use-is-not-overwritten"),
         pytest.param(["fit", "--resume", "--out", "{root}/typo"], 7, "typo/last.pt is not there", id="resume-of-nothing"),
@@ -173,7 +174,7 @@ def test_that_there_is_no_image_to_measure_on_is_said_before_the_export(
 
 
 def test_pretrained_weights_are_set_and_named_in_the_checkpoint(
-    lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def half(detector: torch.nn.Module, path: Path) -> list[str]:
         with torch.no_grad():
@@ -189,3 +190,6 @@ def test_pretrained_weights_are_set_and_named_in_the_checkpoint(
     assert torch.allclose(last.model["layers.0.conv.weight"], torch.tensor(0.5), atol=1e-3)
     named = last.data["pretrained"]
     assert (named["format"], named["file"], named["tensors"], len(named["sha256"])) == ("darknet", "trunk.weights", 1, 64)
+    said = capsys.readouterr().err
+    assert "trunk.weights has set 1 of 5 layers; 4 begin at random: layers.1, layers.2, layers.3, head.1." in said
+    assert "a checkpoint every 2 (`checkpoint_every_steps`)" in said and "trained 1 steps in" in said and " min" not in said

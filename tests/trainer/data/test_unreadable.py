@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from PIL import Image as Pillow
 from support.small_trainer import Lab
 from support.smears import CLASS_MAP, smear, voc, write
 
@@ -45,6 +46,18 @@ def _cut_off(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-400])
 
 
+def _with_a_hole(path: Path) -> None:
+    """Its end is there, and within are zeros: a decoder that only warns shows grey."""
+    content = bytearray(path.read_bytes())
+    content[-600:-300] = bytes(300)
+    path.write_bytes(content)
+
+
+def _of_two_pages(path: Path) -> None:
+    with Pillow.open(path) as picture:
+        picture.save(path, format="TIFF", save_all=True, append_images=[picture.copy()])
+
+
 def loaded(root: Path, faults: Faults, split_by: str = "given") -> list[Annotation]:
     """What a training starts with: described, divided, decoded."""
     return ImageStore().load(load_datasets(root / "data.yaml", root, split_by, faults), faults)
@@ -64,6 +77,8 @@ def test_when_no_image_can_be_read_that_is_what_is_said(ten: Path, split_by: str
     [
         pytest.param(_emptied, r"is empty \(0 bytes\)", id="nothing can be read of it"),
         pytest.param(_cut_off, "is a truncated JPEG", id="its header is whole"),
+        pytest.param(_with_a_hole, "", id="its beginning and end are whole"),
+        pytest.param(_of_two_pages, "holds 2 pages", id="which of two pages was marked nobody knows"),
     ],
 )
 def test_a_damaged_image_is_left_out_up_to_the_share_and_named(

@@ -1,6 +1,7 @@
 """A checkpoint, and the bundle that is exported from it, are one model: they must be measured alike."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -91,6 +92,21 @@ def test_a_summary_says_what_was_measured_and_how_to_repeat_it(lab: Lab, checkpo
     assert "--precision" not in summary.command
     with pytest.raises(ConfigError, match=r"no image of .* is in split 'val'"):
         measure_split(target, lab.description, lab.root, "val")
+
+
+def test_where_nothing_is_test_val_is_measured_on_and_said(
+    lab: Lab, checkpoint: Checkpoint, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The usual YOLO folder has train and val only."""
+    shutil.copytree(lab.root, tmp_path / "lab")
+    lists = tmp_path / "lab" / "slides" / "ImageSets" / "Main"
+    (lists / "test.txt").rename(lists / "val.txt")
+    target = checkpoint_target(replace(checkpoint, data={}), THRESHOLDS)
+    summary = measure_split(target, tmp_path / "lab" / lab.description.name, tmp_path / "lab", None)
+    assert (summary.images, summary.split) == (2, "val")
+    assert "is in the split 'test'; measured is on 'val', 2 images" in capsys.readouterr().err
+    assert measure_split(target, lab.description, lab.root, None).split == "test"
+    assert "measured is on" not in capsys.readouterr().err
 
 
 def test_the_precision_that_was_asked_for_is_asked_for_again(

@@ -1,5 +1,6 @@
 """What is trained on: images, decoded before a training begins, and samples by number: composed, scaled, augmented."""
 
+from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,13 +60,13 @@ class TrainingSet:
 class TrainingImages:
     """What can be trained on, all of it in `store`; `left_out` are the images that could not be read, each with a sentence.
 
-    `held_back` is how many images are in no split that is trained on.
+    `held_back` are the images by split that are in none that is trained on.
     """
 
     annotations: list[Annotation]
     store: ImageStore
     left_out: dict[Path, str]
-    held_back: int
+    held_back: Counter[str]
 
 
 def load_training_images(
@@ -80,4 +81,5 @@ def load_training_images(
     store = ImageStore(um_per_px, folder)
     all_rows = load_datasets(description, root, split_by, faults)
     rows = [row for row in all_rows if row.split in splits]
-    return TrainingImages(store.load(rows, faults), store, faults.left_out, len(all_rows) - len(rows))
+    held_back = Counter[str](row.split for row in all_rows if row.split not in splits)
+    return TrainingImages(store.load(rows, faults), store, faults.left_out, held_back)

@@ -6,12 +6,13 @@ from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from edge.contracts.base import Fraction, Strict, explain
+from edge.contracts.base import Fraction, Strict
 from edge.contracts.errors import DataError
 from edge.contracts.user_paths import UserPathText
 from edge.files import parse_yaml
 from trainer.data.annotation import Split
 from trainer.data.source_files import read_text
+from trainer.overrides import complaint
 
 Scale = Annotated[float, Field(gt=0, le=10)]
 Orientation = Literal["stored", "shown"]
@@ -137,4 +138,6 @@ def load_description(path: Path) -> Description:
     try:
         return Description.model_validate(content)
     except ValidationError as problem:
-        raise DataError(f"description {path} cannot be used: {explain(problem)}; correct it.") from problem
+        raise DataError(
+            f"description {path} cannot be used: {complaint(problem, Description, content)}; correct it."
+        ) from problem
