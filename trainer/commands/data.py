@@ -1,4 +1,4 @@
-"""`leuko-train data`: check and export."""
+"""`leuko-train data`: check, init and export."""
 
 from pathlib import Path
 from typing import Annotated
@@ -40,6 +40,27 @@ def check(
         write_examples(sheet, rows)
     if errors := report.count("error"):
         raise DataError(f"{description} has {errors} errors in its data; mend the listed files, then check again.")
+
+
+@data.command()
+def init(
+    folder: Annotated[
+        Path, typer.Argument(help="folder of annotated images, as labelImg, CVAT, Label Studio or Roboflow wrote it")
+    ],
+    out: Annotated[Path, typer.Option(help="description to write; the class map is written beside it")] = Path("data.yaml"),
+    um_per_px: Annotated[float | None, typer.Option(help="size of a pixel; left to fill in when not given")] = None,
+) -> None:
+    """Find a folder's format and classes, and write a description and a class map to edit.
+
+    leuko-train data init our_slides --um-per-px 0.13
+    """
+    from trainer.data.init_description import TO_CHOOSE, write_description  # noqa: PLC0415 - as for `check`
+
+    description, class_map, kind, unknown = write_description(folder, out, um_per_px)
+    say = Console(stderr=True, markup=False, soft_wrap=True).print
+    say(f"{folder} is {kind}; {description} and {class_map} are written.")
+    say(f"Fill in what says {TO_CHOOSE}" + (f", as the classes of {', '.join(unknown)}" if unknown else "") + "; then:")
+    say(f"leuko-train data check --data {description} --root {folder.resolve().parent}")
 
 
 @data.command()
