@@ -129,7 +129,11 @@ def _errors(result: ImageResult, found: Ints, root: Path | None) -> Iterator[tup
         label, box = int(counted.classes[k]), _box(counted.boxes_px[k])
         if at == FALSE:
             presence = float(counted.presence[k])
-            yield presence, here(box_px=box, truth=None, predicted=NAMES[label], score=presence, kind="false alarm")
+            overlaps = pairwise_iou(counted.boxes_px[k : k + 1], row.boxes_px)[0] * (row.labels != IGNORE)
+            best = int(overlaps.argmax()) if overlaps.any() else None
+            beside = {} if best is None else {"beside": _name(int(row.labels[best])), "beside_px": _box(row.boxes_px[best])}
+            alarm = here(box_px=box, truth=None, predicted=NAMES[label], score=presence, kind="false alarm", **beside)
+            yield presence, alarm
         elif at >= 0 and counted.identified[k] and _contradict(label, int(row.labels[at])):
             truth, score = _name(int(row.labels[at])), float(counted.scores[k])
             yield score, here(box_px=box, truth=truth, predicted=NAMES[label], score=score, kind="wrong type")

@@ -144,7 +144,9 @@ class Miss(Strict):
     """One error at the model's thresholds. `image` is relative to the data root.
 
     missed: `box_px` is the truth's, `predicted` and `score` are of the best candidate below the threshold, if any.
-    wrong type: a found cell of another class. false alarm: `truth` is null. Boxes x1 y1 x2 y2 in pixels of the image.
+    wrong type: a found cell of another class. false alarm: `truth` is null; `beside` and `beside_px` are the annotation that
+    the box overlaps most, if any: it is a second box on that cell, or one that does not fit it.
+    Boxes are x1 y1 x2 y2 in pixels of the image.
     """
 
     image: str
@@ -154,6 +156,8 @@ class Miss(Strict):
     predicted: str | None
     score: float | None
     kind: Literal["missed", "wrong type", "false alarm"]
+    beside: str | None = None
+    beside_px: Box | None = None
 
 
 class Figures(Strict):

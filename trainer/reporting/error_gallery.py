@@ -26,12 +26,13 @@ JPEG_QUALITY = 82
 
 @dataclass(frozen=True, slots=True)
 class CellCrop:
-    """`jpeg` is a data URI; `box_px` x1 y1 x2 y2 in its pixels, at least partly inside."""
+    """`jpeg` is a data URI; `box_px` x1 y1 x2 y2 in its pixels, at least partly inside, `other_px` another box there."""
 
     jpeg: str
     width_px: int
     height_px: int
     box_px: tuple[float, float, float, float]
+    other_px: tuple[float, float, float, float] | None = None
 
 
 class Cropper:
@@ -40,7 +41,9 @@ class Cropper:
     def __init__(self, root: Path) -> None:
         self._root = root.resolve()
 
-    def cut(self, image: str, box_px: tuple[float, float, float, float]) -> CellCrop:
+    def cut(
+        self, image: str, box_px: tuple[float, float, float, float], other_px: tuple[float, float, float, float] | None = None
+    ) -> CellCrop:
         """Raises `DataError` for an image outside the folder, missing or unreadable, and for a box outside its image."""
         path = (self._root / image).resolve()
         if not path.is_relative_to(self._root):
@@ -59,12 +62,11 @@ class Cropper:
         scale = min(1.0, MAX_SIDE_PX / max(cut.shape[:2]))
         if scale < 1.0:
             cut = cv2.resize(cut, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-        return CellCrop(
-            _data_uri(cut),
-            cut.shape[1],
-            cut.shape[0],
-            ((x1 - left) * scale, (y1 - top) * scale, (x2 - left) * scale, (y2 - top) * scale),
-        )
+
+        def there(box: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
+            return (box[0] - left) * scale, (box[1] - top) * scale, (box[2] - left) * scale, (box[3] - top) * scale
+
+        return CellCrop(_data_uri(cut), cut.shape[1], cut.shape[0], there(box_px), there(other_px) if other_px else None)
 
 
 def _span(centre: float, side: float, limit: int) -> tuple[int, int]:
@@ -85,7 +87,7 @@ Kind = Literal["missed", "wrong type", "false alarm"]
 EXPLAINED: dict[Kind, str] = {
     "missed": "annotated, and not found at the model's thresholds.",
     "wrong type": "found, and called another class.",
-    "false alarm": "found where nothing is annotated.",
+    "false alarm": "found where nothing is annotated, or once more on an annotated cell.",
 }
 
 
@@ -117,6 +119,8 @@ def said(miss: Miss) -> str:
     called = with_article(miss.predicted or "cell")
     if miss.kind == "wrong type":
         return f"{truth[0].upper()}{truth[1:]}, called {called}{score}."
+    if miss.beside:
+        return f"A further box on {with_article(miss.beside)} that is annotated; called {called}{score}."
     return f"Nothing is annotated; called {called}{score}."
 
 
@@ -133,12 +137,12 @@ def _galleries(run: MeasuredRun, cropper: Cropper) -> list[Gallery]:
 
 
 def _picture(miss: Miss, cropper: Cropper) -> Picture:
-    cut = cropper.cut(miss.image, miss.box_px)
+    cut = cropper.cut(miss.image, miss.box_px, miss.beside_px)
     return Picture(
         cut.jpeg,
         cut.width_px,
         cut.height_px,
-        None if miss.kind == "false alarm" else cut.box_px,
+        cut.other_px if miss.kind == "false alarm" else cut.box_px,
         None if miss.kind == "missed" else cut.box_px,
         said(miss),
         f"{miss.source}: {miss.image}",

@@ -7,7 +7,8 @@ import cv2
 import numpy as np
 import pytest
 
-from trainer.reporting.error_gallery import MAX_SIDE_PX, MIN_SIDE_PX, Cropper
+from trainer.evaluation.summary import Miss
+from trainer.reporting.error_gallery import MAX_SIDE_PX, MIN_SIDE_PX, Cropper, said
 
 
 @pytest.mark.parametrize(
@@ -32,3 +33,19 @@ def test_a_cut_holds_its_box(tmp_path: Path, box: tuple[float, float, float, flo
     dark = np.argwhere(pixels[..., 1] < 120)
     found = (*dark.min(axis=0)[::-1], *(dark.max(axis=0)[::-1] + 1))
     assert found == pytest.approx(cut.box_px, abs=2)
+
+
+@pytest.mark.parametrize(
+    ("beside", "says"),
+    [
+        pytest.param({}, "Nothing is annotated; called a monocyte (score 0.90).", id="on nothing"),
+        pytest.param(
+            {"beside": "lymphocyte", "beside_px": (10.0, 10.0, 60.0, 60.0)},
+            "A further box on a lymphocyte that is annotated; called a monocyte (score 0.90).",
+            id="a second box on a cell",
+        ),
+    ],
+)
+def test_a_false_alarm_says_whether_a_cell_is_annotated_there(beside: dict[str, object], says: str) -> None:
+    row = {"image": "a.jpg", "source": "LAB", "box_px": (12, 12, 80, 80), "truth": None, "predicted": "monocyte"}
+    assert said(Miss.model_validate({**row, "score": 0.9, "kind": "false alarm", **beside})) == says
