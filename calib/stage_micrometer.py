@@ -1,156 +1,162 @@
 """The line spacing of a stage micrometer in pixels, whatever the scale's rotation, polarity and tick lengths."""
 
-from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from calib.lines import Profile1D, Spacing, line_centres, regular_spacing
+from calib.doubts import Seen, doubt
+from calib.illumination import Grey, Mask, flattened
+from calib.lattice import Lattice, fitted, groups_of, rows_of
+from calib.lines import MIN_LINES, Spacing, bright_lines, regular_spacing, without_odd_ends
+from calib.turned import TALLER, Turned, directions
 from edge.contracts.detections import Image
 from edge.contracts.errors import DataError
 
-Grey = NDArray[np.float32]
+SQUARE = 0.35
+"""Of the best direction's ink: a second direction with more even lines makes the image a grid."""
 
-MIN_COHERENCE = 0.15
-"""0: edges in all directions alike, 1: in one direction only."""
+CROSSING_DEG = 45
+"""The same lines are seen from directions nearer than this, too."""
 
-MIN_CONTRAST = 0.02
-"""Of the local brightness: flatter than this the image shows no lines."""
-
-STRIPS = 16
-"""Strips across the lines that are looked at one by one, so that short ticks are not lost among long ones."""
-
-SAME_SPACING = 0.05
-MIN_ALIKE = 2
-"""Strips whose spacings agree within `SAME_SPACING`: one strip alone may be regular by chance."""
-
-MIN_DEPTH = 0.3
-"""Of the deepest strip's range: a strip with less shows no ticks."""
-
-MIN_COVER = 0.3
-MIN_COLUMNS = 16
-"""A turned image has empty corners: a column counts when this share of it is image."""
+MIN_HEIGHT = 0.06
+"""Of the strongest even lines: fainter ones are no candidate for the scale."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """A measured scale; `normal_deg` is the direction across the lines, counter-clockwise from x, within +-90."""
+    """A measured scale; `normal_deg` is the direction across the lines, counter-clockwise from x, within +-90.
+
+    `lines` holds each line that was found as x1, y1, x2, y2 in pixels of the image, float64 [n, 4].
+    """
 
     spacing: Spacing
     normal_deg: float
+    lines: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class _View:
+    """What stands upright in the image when it is turned by `angle`."""
+
+    angle: float
+    turned: Turned
+    seen: Seen | None
+    most_lines: int
+
+    @property
+    def ink(self) -> float:
+        """How much even lines there are: length times height, summed."""
+        if self.seen is None:
+            return 0.0
+        rows = TALLER if self.seen.lattice.rows[0].kind else 1
+        return sum(line.n_bands * line.height * rows for line in self.seen.lattice.lines)
 
 
 def measure_scale(image: Image) -> Scale:
     """Measure the spacing of the finest regular lines in a micrometer image, uint8 BGR [H, W, 3].
 
-    Raises `DataError` when there are no lines, no single direction, fewer than three lines, or a line is missing.
+    Raises `DataError` when there are no lines, no single direction, too few lines, a line is missing, or any doubt is left
+    whether the lines that were found are the scale's finest.
     """
-    grey = _flattened(image)
-    angle = _refined(grey, _normal_direction(grey))
-    spacing = regular_spacing(line_centres(_finest_profile(_Turned(grey, angle, cv2.INTER_CUBIC))))
-    return Scale(spacing, (float(-np.degrees(angle)) + 90) % 180 - 90)
+    grey, field = flattened(image)
+    views = [_looked_at(grey, field, angle) for angle in directions(grey, field)]
+    upright = sorted((view for view in views if view.seen), key=lambda view: -view.ink)
+    if not upright:
+        raise DataError(_nothing(views))
+    best = _settled(grey, field, upright[0])
+    for other in upright[1:]:
+        apart = abs(np.degrees(other.angle - best.angle)) % 180
+        if min(apart, 180 - apart) > CROSSING_DEG and other.ink > SQUARE * best.ink:
+            raise DataError(
+                "the image has no single line direction; use the line scale of the stage micrometer, not a grid or text."
+            )
+    assert best.seen is not None
+    lattice = _trimmed(best.seen.lattice)
+    spacing = _spacing(lattice)
+    if sentence := doubt(replace(best.seen, lattice=lattice)):
+        raise DataError(sentence)
+    normal = float(-np.degrees(best.angle + np.arctan(-lattice.lean)))
+    return Scale(spacing, (normal + 90) % 180 - 90, _in_image(best.turned, lattice))
 
 
-def _flattened(image: Image) -> Grey:
-    """Relative deviation from the local brightness: uneven illumination divided away. Lines become positive."""
-    grey = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY).astype(np.float32)
-    background = cv2.GaussianBlur(cv2.resize(grey, None, fx=0.125, fy=0.125, interpolation=cv2.INTER_AREA), (0, 0), 12)
-    background = cv2.resize(background, (grey.shape[1], grey.shape[0]), interpolation=cv2.INTER_LINEAR)
-    relative = np.asarray(grey / np.maximum(background, 1.0) - 1.0, np.float32)
-    smooth = np.asarray(cv2.GaussianBlur(relative, (0, 0), 2), np.float32)
-    if float(np.percentile(smooth, 99) - np.percentile(smooth, 1)) < MIN_CONTRAST:
-        raise DataError("the image shows no lines (it is nearly uniform); focus on the stage micrometer and take it again.")
-    # Lines cover less area than the gaps, so the longer tail of the histogram is theirs: dark on bright or bright on dark.
-    skew = float(np.mean((smooth - smooth.mean()) ** 3))
-    return relative if skew > 0 else -relative
-
-
-def _normal_direction(grey: Grey) -> float:
-    """Direction across the lines in radians, from the eigenvectors of the mean structure tensor (Bigun and Granlund, 1987)."""
-    smooth = cv2.GaussianBlur(grey, (0, 0), 2)
-    dx = np.asarray(cv2.Sobel(smooth, cv2.CV_32F, 1, 0), np.float32)
-    dy = np.asarray(cv2.Sobel(smooth, cv2.CV_32F, 0, 1), np.float32)
-    xx, yy, xy = float(np.mean(dx * dx)), float(np.mean(dy * dy)), float(np.mean(dx * dy))
-    coherence = np.hypot(xx - yy, 2 * xy) / (xx + yy)
-    if coherence < MIN_COHERENCE:
-        raise DataError(
-            "the image has no single line direction; use the line scale of the stage micrometer, not a grid or text."
-        )
-    return float(0.5 * np.arctan2(2 * xy, xx - yy))
-
-
-def _refined(grey: Grey, angle: float) -> float:
-    """Turn until the lines stand sharpest in the strips' profiles: the ends of the ticks bias the structure tensor.
-
-    Higher strips tell a smaller angle but only once lines no longer run into their neighbours, so coarse comes first.
-    """
-    smooth = np.asarray(cv2.GaussianBlur(grey, (0, 0), 1.5), np.float32)
-
-    def sharpness(turn: float, strips: int) -> float:
-        turned = _Turned(smooth, turn, cv2.INTER_LINEAR)
-        edges = ((np.diff(strip.profile) ** 2).sum() * len(strip.rows) for strip in turned.strips(strips))
-        return float(sum(edges))
-
-    for step_deg, strips in ((1.0, STRIPS), (0.3, STRIPS // 4), (0.08, 1)):
-        angle = max((angle + np.radians(step_deg * k) for k in range(-3, 4)), key=lambda turn: sharpness(turn, strips))
-    return angle
-
-
-@dataclass(frozen=True, slots=True)
-class _Strip:
-    """Rows of a turned image and the mean over them, across the lines."""
-
-    rows: NDArray[np.intp]
-    profile: Profile1D
-
-
-class _Turned:
-    """An image turned so that its lines run along columns, scale unchanged, with what the image covers of it."""
-
-    def __init__(self, grey: Grey, angle: float, interpolation: int) -> None:
-        height, width = grey.shape
-        cos, sin = abs(np.cos(angle)), abs(np.sin(angle))
-        size = (int(width * cos + height * sin), int(width * sin + height * cos))
-        centre = ((width - 1) / 2, (height - 1) / 2)
-        turn = np.asarray(cv2.getRotationMatrix2D(centre, float(np.degrees(angle)), 1.0), np.float64)
-        turn[:, 2] += ((size[0] - width) / 2, (size[1] - height) / 2)
-        self.covered = cv2.warpAffine(np.ones_like(grey), turn, size, flags=cv2.INTER_NEAREST)
-        self.pixels = cv2.warpAffine(grey, turn, size, flags=interpolation) * self.covered
-
-    def strip(self, rows: NDArray[np.intp]) -> _Strip | None:
-        """Mean over rows, from the first to the last column that the image covers well; None when those are too few."""
-        weight = self.covered[rows].sum(axis=0)
-        columns = np.flatnonzero(weight >= MIN_COVER * len(rows))
-        if len(columns) < MIN_COLUMNS:
-            return None
-        span = slice(int(columns[0]), int(columns[-1]) + 1)
-        mean = self.pixels[rows, span].sum(axis=0) / np.maximum(weight[span], 1)
-        return _Strip(rows, np.asarray(mean, np.float64))
-
-    def strips(self, number: int) -> list[_Strip]:
-        every = np.array_split(np.arange(self.pixels.shape[0]), number)
-        return [strip for strip in map(self.strip, every) if strip is not None]
-
-
-def _finest_profile(turned: _Turned) -> Profile1D:
-    """Mean over the strips that show the finest regular lines; over the whole image when no strip is regular."""
-    strips = turned.strips(STRIPS)
-    depth = [float(np.ptp(np.percentile(strip.profile, (2, 98)))) for strip in strips]
-    spacings: list[tuple[float, _Strip]] = []
-    for strip, own in zip(strips, depth, strict=True):
-        # A faint strip lies beside the ticks; an irregular one runs through numerals or dirt: neither has a say.
-        if own >= MIN_DEPTH * max(depth):
-            with suppress(DataError):
-                spacings.append((regular_spacing(line_centres(strip.profile)).spacing_px, strip))
-    rows: NDArray[np.intp] = np.arange(turned.pixels.shape[0])
-    for finest, _ in sorted(spacings, key=lambda pair: pair[0]):
-        alike = [strip.rows for spacing, strip in spacings if abs(spacing / finest - 1) <= SAME_SPACING]
-        if len(alike) >= MIN_ALIKE:
-            rows = np.concatenate(alike)
+def _settled(grey: Grey, field: Mask, view: _View) -> _View:
+    """The view once more, turned by what its lines still leaned."""
+    for _ in range(2):
+        if view.seen is None or abs(view.seen.lattice.lean) < 0.002:
             break
-    chosen = turned.strip(rows)
-    if chosen is None:
-        raise DataError("the image is too small to measure a scale in; use the camera's full field.")
-    return chosen.profile
+        again = _looked_at(grey, field, view.angle - float(np.arctan(view.seen.lattice.lean)))
+        if again.seen is None:
+            break
+        view = again
+    return view
+
+
+def _looked_at(grey: Grey, field: Mask, angle: float) -> _View:
+    turned = Turned(grey, field, angle)
+    bands = turned.bands()
+    best, most = None, 0
+    for sign in (-1, 1):
+        rows = rows_of(bands, sign)
+        if not rows:
+            continue
+        groups = groups_of(rows)
+        lattices = [lattice for lattice in map(fitted, groups) if lattice is not None]
+        lattice = _finest(lattices)
+        if lattice is None:
+            continue
+        seen = Seen(lattice, rows, bands, sign, float(np.degrees(angle)))
+        # Both lines and gaps are even; lines are the narrower of the two, so more of them stand out sharply.
+        if best is None or _sharpness(seen) > _sharpness(best):
+            best = seen
+    if best is None:
+        most = max((len(bright_lines(sign * band.profile, band.noise).centre) for band in bands for sign in (-1, 1)), default=0)
+    return _View(angle, turned, best, most)
+
+
+def _sharpness(seen: Seen) -> float:
+    profiles = np.concatenate([band.profile for band in seen.bands]) * seen.sign
+    return float(np.mean((profiles - np.median(profiles)) ** 3))
+
+
+def _finest(lattices: list[Lattice]) -> Lattice | None:
+    """The finest scale; of the two kinds of bands the one that shows more lines, then more of each."""
+    if not lattices:
+        return None
+    strong = max(lattice.height for lattice in lattices)
+    loud = [lattice for lattice in lattices if lattice.height >= MIN_HEIGHT * strong]
+    finest = min(lattice.spacing_px for lattice in loud)
+    same = [lattice for lattice in loud if lattice.spacing_px < 1.05 * finest]
+    return max(same, key=lambda lattice: (len(lattice.lines), lattice.rows[0].kind, len(lattice.rows)))
+
+
+def _spacing(lattice: Lattice) -> Spacing:
+    """Raises `DataError` when lines are missing or not where they belong."""
+    found = regular_spacing(np.array([line.x for line in lattice.lines]))
+    shorten = lattice.normal_spacing / lattice.spacing_px
+    return Spacing(found.spacing_px * shorten, found.standard_error_px * shorten, found.residual_px * shorten, found.lines)
+
+
+def _trimmed(lattice: Lattice) -> Lattice:
+    """Without odd ends."""
+    kept = without_odd_ends(np.array([line.x for line in lattice.lines]))
+    return replace(lattice, lines=tuple(line for line in lattice.lines if kept[0] <= line.x <= kept[-1]))
+
+
+def _nothing(views: list[_View]) -> str:
+    most = max((view.most_lines for view in views), default=0)
+    if most < MIN_LINES:
+        return (
+            f"only {most} complete lines were found and at least {MIN_LINES} are needed; "
+            "focus on the scale, or use a lower magnification or a finer scale."
+        )
+    return (
+        "the image shows no lines that are evenly spaced, whole, and in a single line direction; focus on the line scale "
+        "of the stage micrometer, clean it, and let at least five of its lines be seen."
+    )
+
+
+def _in_image(turned: Turned, lattice: Lattice) -> NDArray[np.float64]:
+    ends = np.array([[line.x + lattice.lean * y, y] for line in lattice.lines for y in (line.top, line.bottom)])
+    back = np.linalg.inv(turned.matrix[:, :2])
+    return np.asarray(((ends - turned.matrix[:, 2]) @ back.T).reshape(-1, 4), np.float64)
