@@ -16,7 +16,7 @@ BUDGETS_S = {
     "setup and lint": 150,
     "trainer": 100,
     "builder": 110,
-    "calib": 10,
+    "calib": 60,
     "edge": 60,
     "commands": 80,
     "stream": 60,
