@@ -77,12 +77,17 @@ def test_random_scenes_are_right_or_refused() -> None:
     assert sum(measured) >= 2, "refusing everything is no measurement"
 
 
-STILL_WRONG = {167}
-"""Ticks that a blur has wiped out between every tenth line: measured ten times too large. To be refused; then this set goes."""
+STILL_WRONG = 167
+"""Ticks that a blur has wiped out between every tenth line: measured ten times too large. To be refused."""
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(1800)
 def test_many_random_scenes_are_right_or_refused() -> None:
-    measured = [_right_or_refused(seed) for seed in range(500) if seed not in STILL_WRONG]
+    measured = [_right_or_refused(seed) for seed in range(500) if seed != STILL_WRONG]
     assert sum(measured) >= 100
+
+
+@pytest.mark.xfail(strict=True, reason="ticks wiped out by a blur between every tenth line: the spacing is ten times too large")
+def test_the_scene_that_is_still_measured_wrong() -> None:
+    _right_or_refused(STILL_WRONG)
