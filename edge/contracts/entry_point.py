@@ -51,21 +51,33 @@ def _code_of(app: Callable[[], object]) -> int | str | None:
         sys.argv[1:] = expanded_words(sys.argv[1:])
         app()
     except SystemExit as end:
-        code = end.code
+        unsaid = _unsaid(end)
+        code = end.code if unsaid is None else _code_of_problem(unsaid)
     except KeyboardInterrupt:
         code = _INTERRUPTED_EXIT_CODE
-    except LeukoError as problem:
-        code = _say(problem)
-    except OSError as problem:
-        where = _kept(problem, or_file=False)
-        code = _tell("system", f"{_refused(problem)}{where}.", SYSTEM_EXIT_CODE)
-    except MemoryError:
-        code = _tell("system", "there is not enough memory; free some, or give less to do at a time.", SYSTEM_EXIT_CODE)
     except Exception as problem:  # noqa: BLE001 the one place that decides what becomes of it
-        where = _kept(problem, or_file=True)
-        what = f"{type(problem).__name__}: {first_line(problem)}"
-        code = _tell("defect", f"this command has failed by a defect ({what}); report it{where}.", _DEFECT_EXIT_CODE)
+        code = _code_of_problem(problem)
     return code
+
+
+def _unsaid(end: SystemExit) -> Exception | None:
+    """What the parser of command lines ended with no sentence of its own: the end of a pipe, a socket or a file that was read
+    ("Aborted.", as if a person had left a prompt), or a pipe or socket whose reader has gone."""
+    causes = (end.__context__, end.__context__ and end.__context__.__cause__)
+    return next((cause for cause in causes if isinstance(cause, EOFError | BrokenPipeError)), None)
+
+
+def _code_of_problem(problem: Exception) -> int:
+    if isinstance(problem, LeukoError):
+        return _say(problem)
+    if isinstance(problem, OSError):
+        where = _kept(problem, or_file=False)
+        return _tell("system", f"{_refused(problem)}{where}.", SYSTEM_EXIT_CODE)
+    if isinstance(problem, MemoryError):
+        return _tell("system", "there is not enough memory; free some, or give less to do at a time.", SYSTEM_EXIT_CODE)
+    where = _kept(problem, or_file=True)
+    what = f"{type(problem).__name__}: {first_line(problem)}"
+    return _tell("defect", f"this command has failed by a defect ({what}); report it{where}.", _DEFECT_EXIT_CODE)
 
 
 def _say(problem: LeukoError) -> int:

@@ -130,7 +130,7 @@ def _part(images: Tensor | Image, rest: list[tuple[int, Float32, Int32]]) -> Par
 def _next(stream: Iterator[Stacked]) -> Stacked:
     try:
         return next(stream)
-    except (RuntimeError, OSError) as problem:
+    except (RuntimeError, OSError, EOFError) as problem:
         lost = samples_lost(problem)
         if lost is None:
             raise

@@ -72,14 +72,17 @@ def room_to_share(size: int) -> bool:
     return free.f_bavail * free.f_frsize >= 2 * size
 
 
-def samples_lost(problem: RuntimeError | OSError) -> SamplesLost | None:
-    """What to say when no samples come; None for a defect."""
+def samples_lost(problem: RuntimeError | OSError | EOFError) -> SamplesLost | None:
+    """What to say when no samples come; None for a defect. An `EOFError` comes from a process that died while it handed over
+    shared memory."""
     said = str(problem)
     if isinstance(problem, RuntimeError) and not any(sign in said for sign in DIED):
         return None
     why = (
         "as it does when memory runs out" if "shared memory" not in said and "Bus error" not in said else "for /dev/shm is full"
     )
-    if isinstance(problem, OSError):
+    if isinstance(problem, EOFError):
+        why = "while it handed them over"
+    elif isinstance(problem, OSError):
         why = problem.strerror or type(problem).__name__
     return SamplesLost(f"a process that prepares samples died, {why}; lower `workers` and go on with --resume.")

@@ -59,6 +59,20 @@ def test_each_error_is_one_sentence_and_an_exit_code(tmp_path: Path, body: str, 
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("body", "code", "says"),
+    [
+        pytest.param("raise EOFError('cut off')", 1, "a defect (EOFError: cut off)", id="the end of a pipe that was read"),
+        pytest.param("raise BrokenPipeError(32, 'Broken pipe')", 9, "the system refuses (Broken pipe)", id="no reader left"),
+        pytest.param("raise SystemExit(4)", 4, "", id="an exit code of its own"),
+    ],
+)
+def test_the_parser_of_command_lines_ends_nothing_without_a_sentence(tmp_path: Path, body: str, code: int, says: str) -> None:
+    """Left alone, it says "Aborted." of the first and nothing at all of the second."""
+    done = run(f"import typer\napp = typer.Typer()\n@app.command()\ndef go(): {body}\nsys.argv = ['x']\napp()", tmp_path)
+    assert (done.returncode, says in done.stderr) == (code, True), done.stderr
+
+
 def test_a_defect_leaves_its_traceback_where_the_sentence_says(tmp_path: Path) -> None:
     done = run("raise ValueError('odd')", tmp_path)
     (file,) = re.findall(r"report it with (\S+), which has the traceback", done.stderr)

@@ -110,10 +110,11 @@ def test_a_small_shared_memory_is_noticed_before_it_is_full() -> None:
             "/dev/shm is full",
             id="full",
         ),
+        pytest.param(EOFError(), "died, while it handed them over", id="died in the act"),
         pytest.param(OSError(24, "Too many open files"), "died, Too many open files", id="no descriptors"),
         pytest.param(RuntimeError("shape mismatch"), None, id="a defect stays one"),
     ],
 )
-def test_what_is_said_when_no_samples_come(problem: RuntimeError | OSError, says: str | None) -> None:
+def test_what_is_said_when_no_samples_come(problem: RuntimeError | OSError | EOFError, says: str | None) -> None:
     lost = samples_lost(problem)
     assert (lost is None) if says is None else (lost is not None and says in str(lost))
