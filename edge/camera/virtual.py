@@ -11,7 +11,7 @@ from pydantic import Field, ValidationError
 from edge.camera.frame import Frame, FrameSource, SourceBase, SourceEnded, SourceInfo, SourceTimeout, Trigger
 from edge.contracts.base import Strict, explain
 from edge.contracts.cells import NAMES
-from edge.contracts.errors import ConfigError
+from edge.contracts.errors import ConfigError, FrameError
 from edge.virtual import NORMAL_MIX, UM_PER_PX, SlideSettings, VirtualField, VirtualSlide
 
 Every = Annotated[int, Field(ge=0, le=10**6)]
@@ -24,6 +24,10 @@ _DETAILS: dict[Fault, str] = {
     "lost": "the virtual camera was asked to lose this field; leave out lose_every for a run without faults.",
     "incomplete": "the virtual camera was asked to damage this field; leave out damage_every for a run without faults.",
 }
+
+
+_FARTHEST_NM = 10**12
+"""A kilometre: so far out a place is still exact to a ten-thousandth of a pixel, and no stage gets there."""
 
 
 class VirtualOptions(Strict):
@@ -42,6 +46,7 @@ class VirtualOptions(Strict):
     variants: int = Field(12, ge=1, le=64, description="different cells per class; few open sooner")
     stain: float = Field(1.0, ge=0.0, description="stain variation between seeds; 0 = one fixed stain")
     blur: float = Field(0.5, ge=0.0, description="blur of every field, pixels")
+    defocus: float = Field(0.5, ge=0.0, description="spread of the further blur that differs between fields, pixels")
     noise: float = Field(1.0, ge=0.0, description="sensor noise; 1 = standard deviation of 2 grey levels")
     width: int = Field(732, ge=32, le=4096, description="pixels")
     height: int = Field(574, ge=32, le=4096, description="pixels")
@@ -61,6 +66,7 @@ class VirtualOptions(Strict):
             variants=self.variants,
             stain_variation=self.stain,
             blur_px=self.blur,
+            defocus_px=self.defocus,
             noise=self.noise,
         )
 
@@ -141,7 +147,21 @@ class VirtualSource(SourceBase):
             raise ConfigError(f"there is no field {field_index}; this source has fields 0 to {self._options.fields - 1}.")
         row, along = divmod(field_index, self._columns)
         column = self._columns - 1 - along if row % 2 else along
-        x_um, y_um = column * self._step_x_um, row * self._step_y_um
+        return self._rendered(column * self._step_x_um, row * self._step_y_um, field_index)
+
+    def truth_at(self, stage_nm: tuple[int, int], field_index: int = 0) -> VirtualField:
+        """The field whose centre is at this stage position, to half a pixel, as a trigger that names the position gets it.
+
+        `field_index` decides focus and noise, and nothing of what lies there. Raises `FrameError` for one a kilometre off.
+        """
+        if max(map(abs, stage_nm)) > _FARTHEST_NM:
+            raise FrameError(
+                f"stage position {stage_nm[0]}, {stage_nm[1]} nm is more than a kilometre from the origin of the virtual "
+                "slide; give the position of the image centre in nanometres."
+            )
+        return self._rendered(stage_nm[0] / 1000.0, stage_nm[1] / 1000.0, field_index)
+
+    def _rendered(self, x_um: float, y_um: float, field_index: int) -> VirtualField:
         return self._slide.render(x_um, y_um, self._options.width, self._options.height, field_key=field_index)
 
     def read(self, timeout_s: float) -> Frame:
@@ -153,9 +173,12 @@ class VirtualSource(SourceBase):
         self._next += 1
         return self._count(self._expose(f"virtual-{index}", index, self._fault(index), index))
 
-    def _expose(self, trigger_id: str, index: int, fault: Fault | None, frame_id: int) -> Frame:
+    def _expose(
+        self, trigger_id: str, index: int, fault: Fault | None, frame_id: int, stage_nm: tuple[int, int] | None = None
+    ) -> Frame:
+        """The frame at `stage_nm`, or at the field's place in the meander where nobody says a position."""
         t_trigger_ns = time.monotonic_ns()
-        field = self.truth(index)
+        field = self.truth(index) if stage_nm is None else self.truth_at(stage_nm, index)
         return Frame(
             trigger_id=trigger_id,
             field_index=index,
@@ -165,7 +188,7 @@ class VirtualSource(SourceBase):
             t_trigger_ns=t_trigger_ns,
             t_host_ns=time.monotonic_ns(),
             frame_id=None if fault == "lost" else frame_id,
-            stage_nm=(round(field.stage_um[0] * 1000), round(field.stage_um[1] * 1000)),
+            stage_nm=stage_nm or (round(field.stage_um[0] * 1000), round(field.stage_um[1] * 1000)),
             source_name=f"field {index} of virtual slide {self._options.seed}",
             detail=_DETAILS[fault] if fault else "",
         )
@@ -198,7 +221,9 @@ class VirtualSource(SourceBase):
 
 
 class VirtualCamera(VirtualSource):
-    """A `TriggeredSource`: `field_index` of a trigger says which field of the slide is under the camera.
+    """A `TriggeredSource`: the stage position of a trigger says what of the slide is under the camera, anywhere on it.
+
+    A trigger without one shows the field of the meander that has its `field_index`.
 
     Faults are counted in exposures: every so many give no frame (`silent_every`), or one more that no trigger asked for
     (`extra_every`).
@@ -241,19 +266,28 @@ class VirtualCamera(VirtualSource):
         return self._count(frame)
 
     def _frame(self, trigger: Trigger, index: int) -> Frame:
-        if trigger.field_index < self._options.fields:
-            return self._expose(trigger.trigger_id, trigger.field_index, self._fault(index), index)
-        last = self._options.fields - 1
-        frame = self._expose(trigger.trigger_id, last, "failed", index)
-        detail = f"the slide has fields 0 to {last} and field {trigger.field_index} was triggered; raise fields=."
+        if trigger.stage_nm is None and trigger.field_index >= self._options.fields:
+            last = self._options.fields - 1
+            return self._refused(
+                trigger,
+                f"the meander has fields 0 to {last} and field {trigger.field_index} was triggered without a stage position; "
+                "raise fields=, or say where the stage is.",
+            )
+        try:
+            return self._expose(trigger.trigger_id, trigger.field_index, self._fault(index), index, trigger.stage_nm)
+        except FrameError as problem:
+            return self._refused(trigger, str(problem))
+
+    def _refused(self, trigger: Trigger, detail: str) -> Frame:
+        now_ns = time.monotonic_ns()
         return Frame(
-            frame.trigger_id,
+            trigger.trigger_id,
             trigger.field_index,
             "failed",
             None,
-            frame.um_per_px,
-            frame.t_trigger_ns,
-            frame.t_host_ns,
+            UM_PER_PX,
+            now_ns,
+            now_ns,
             stage_nm=trigger.stage_nm,
             detail=detail,
         )

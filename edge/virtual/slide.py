@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from edge.contracts.cells import CELLS, N_CLASSES
 from edge.contracts.detections import Bool, Float32, Image, Int32
 from edge.virtual.atlas import MARGIN_PX, PLATELET, RED_CELL, CellAtlas
-from edge.virtual.optics import Optics
+from edge.virtual.optics import BLUR_PX_PER_UM, Optics
 from edge.virtual.placement import Placed, Placement, Window, inside, pushed
 from edge.virtual.settings import FIELD_HEIGHT_PX, FIELD_WIDTH_PX, UM_PER_PX, SlideSettings
 from edge.virtual.stain import HAEM, draw_stain
@@ -35,7 +35,8 @@ class VirtualField:
 
     image uint8 [H, W, 3] BGR; boxes_px float32 [n, 4] x1 y1 x2 y2 around what the frame shows of a cell; labels int32 [n],
     indices of `CELLS`; visible_fraction float32 [n], share of the cell's pixels inside the frame; keys int64 [n], the same for
-    the same cell in every field; stage_um, the position of the image centre, which is the asked one moved to a whole pixel.
+    the same cell in every field; centres_um float64 [n, 2], where the cells lie on the stage, x y, inside the frame or not;
+    stage_um, the position of the image centre, which is the asked one moved to a whole pixel.
     """
 
     image: Image
@@ -43,6 +44,7 @@ class VirtualField:
     labels: Int32
     visible_fraction: Float32
     keys: NDArray[np.int64]
+    centres_um: NDArray[np.float64]
     stage_um: tuple[float, float]
 
     @property
@@ -133,8 +135,9 @@ class VirtualSlide:
         width_px: int = FIELD_WIDTH_PX,
         height_px: int = FIELD_HEIGHT_PX,
         field_key: int = 0,
+        defocus_um: float = 0.0,
     ) -> VirtualField:
-        """The field whose centre is at this stage position.
+        """The field whose centre is at this stage position, `defocus_um` above or below the plane in which the cells are sharp.
 
         `field_key` names the exposure: what lies on the slide does not depend on it, focus and noise do.
         """
@@ -156,14 +159,16 @@ class VirtualSlide:
             if seen is not None:
                 box, fraction = self._truth(seen, where, int(cells.turn[row]), size)
                 if fraction > 0.0:
-                    found.append((box, where[0], fraction, int(cells.key[row])))
+                    found.append((box, where[0], fraction, row))
+        rows_found = [row[3] for row in found]
         rng = np.random.default_rng([self.settings.seed, field_key, left % 2**32, top % 2**32])
         return VirtualField(
-            self._optics[size].exposed(canvas, rng),
+            self._optics[size].exposed(canvas, rng, defocus_um * BLUR_PX_PER_UM),
             np.array([row[0] for row in found], np.float32).reshape(-1, 4),
             np.array([row[1] for row in found], np.int32),
             np.array([row[2] for row in found], np.float32),
-            np.array([row[3] for row in found], np.int64),
+            cells.key[rows_found],
+            cells.centre_um[rows_found],
             ((left + width_px / 2) * UM_PER_PX, (top + height_px / 2) * UM_PER_PX),
         )
 

@@ -78,6 +78,30 @@ def test_overlapping_fields_share_cells_by_key(slide: VirtualSlide) -> None:
     assert shared >= 5
 
 
+def test_cells_lie_where_box_and_stage_say(slide: VirtualSlide) -> None:
+    """The place is the middle of the drawing: an uneven shape may be off by a quarter of its side. It is one number."""
+    places: dict[int, tuple[float, float]] = {}
+    for column in range(6):
+        field = slide.render(60.0 * column, -40.0 * column)
+        whole = field.visible_fraction == 1.0
+        middle_px = (field.boxes_px[:, :2] + field.boxes_px[:, 2:]) / 2
+        size_px = np.array([field.image.shape[1], field.image.shape[0]])
+        off_um = np.abs(field.stage_um + (middle_px - size_px / 2) * UM_PER_PX - field.centres_um)[whole]
+        sides_um = ((field.boxes_px[:, 2:] - field.boxes_px[:, :2]) * UM_PER_PX)[whole]
+        assert (off_um <= 0.25 * sides_um + UM_PER_PX).all()
+        for key, centre in zip(field.keys.tolist(), field.centres_um.tolist(), strict=True):
+            assert places.setdefault(key, tuple(centre)) == tuple(centre)
+    assert len(places) > 10
+
+
+def test_a_stage_out_of_focus_blurs_alike_above_and_below_and_moves_nothing(slide: VirtualSlide) -> None:
+    fields = {z: slide.render(0.0, 0.0, defocus_um=z) for z in (0.0, 0.5, -0.5, 3.0, 1e9)}
+    contrast = {z: float(field.image.astype(np.float32).std()) for z, field in fields.items()}
+    assert contrast[0.0] > contrast[0.5] > contrast[3.0] > contrast[1e9]
+    assert np.array_equal(fields[0.5].image, fields[-0.5].image)
+    assert all(np.array_equal(field.boxes_px, fields[0.0].boxes_px) for field in fields.values())
+
+
 def test_boxes_are_where_the_dye_is(bare: VirtualSlide) -> None:
     """On a slide with nothing else, every dark pixel lies in a box and every box is filled to its four sides."""
     light = np.asarray(bare.stain.light_bgr)
