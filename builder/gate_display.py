@@ -1,11 +1,11 @@
-"""What `leuko-build verify` shows people: how each executor did, what each one counts, and which limits were not kept."""
+"""What `leuko-build verify` shows people: how each executor did, what each one counts, and what stands against each."""
 
 from collections.abc import Iterator, Sequence
 
 from rich.console import Console
 from rich.table import Table
 
-from builder.parity_gate import Baseline, GateOutcome, Verified
+from builder.gate_outcome import Baseline, GateOutcome, Verified
 from edge.contracts.engine_files import ParityResult
 
 
@@ -19,11 +19,12 @@ def print_gate(outcome: GateOutcome) -> None:
     for problem in outcome.unreadable:
         console.print(problem, markup=False, soft_wrap=True)
     n_passed = sum(verified.passed for verified in outcome.engines)
-    emulation = "passed" if outcome.emulation_passed else "failed"
+    n_undecided = sum(verified.ending == "not decided" for verified in outcome.engines)
+    undecided = f", {n_undecided} not decided" if n_undecided else ""
     n_engines = len(outcome.engines) + len(outcome.unreadable)
     console.print(
-        f"Parity gate: {n_passed} of {n_engines} engines ran here and passed. FP16 emulation (which is not the gate): "
-        f"{emulation}.",
+        f"Parity gate: {n_passed} of {n_engines} engines ran here and passed{undecided}. "
+        f"FP16 emulation (which is not the gate): {outcome.emulation}.",
         soft_wrap=True,
     )
 
@@ -53,7 +54,9 @@ def results_table(baseline: Baseline, engines: Sequence[Verified]) -> Table:
 
 
 def failure_lines(baseline: Baseline, engines: Sequence[Verified]) -> Iterator[str]:
-    """Every limit that was not kept, and every engine that did not run, a line each."""
+    """Every limit that was not kept, what too few cells leave open, and every engine that did not run, a line each."""
+    if baseline.emulation.undecided:
+        yield f"not decided: {baseline.emulation.undecided}; {baseline.how_to_decide()}"
     for failure in baseline.emulation.failures:
         yield f"FP16 emulation: {failure}"
     for verified in engines:
@@ -70,6 +73,8 @@ def failure_lines(baseline: Baseline, engines: Sequence[Verified]) -> Iterator[s
 
 _FIGURES = ("cells", "missed", "added", "other label", "score p99", "IoU median", "IoU mean", "IoU lowest", "limits")
 
+_LIMITS = {"passed": "kept", "failed": "NOT KEPT", "not decided": "too few cells"}
+
 
 def _figures(result: ParityResult | None) -> list[str]:
     """In the order of `_FIGURES`."""
@@ -77,4 +82,4 @@ def _figures(result: ParityResult | None) -> list[str]:
         return [""] * len(_FIGURES)
     changes = (result.cells, result.missed, result.added, result.label_flips)
     quality = (result.p99_score_difference, result.median_iou, result.mean_iou, result.min_iou)
-    return [*map(str, changes), *(f"{value:.4f}" for value in quality), "kept" if result.passed else "NOT KEPT"]
+    return [*map(str, changes), *(f"{value:.4f}" for value in quality), _LIMITS[result.verdict]]

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
-from edge.camera.folder import FolderSource
 from edge.camera.frame import FrameSource
 from edge.camera.resample import TOLERANCE, Axis, FitPlan, plan_fit
+from edge.camera.uri import open_source
 from edge.camera.virtual import VirtualSource
 from edge.contracts.bundle import Bundle
 from edge.contracts.detections import Image
-from edge.contracts.errors import SourceError
+from edge.contracts.errors import ConfigError, SourceError
 from edge.virtual import UM_PER_PX
 
 _AS_LONG_AS_IT_TAKES_S = 60.0
@@ -31,6 +31,8 @@ class FieldImages:
     frames: Image
     names: tuple[str, ...]
     images: int
+    available: int
+    """so many there are; more than `images` where a limit was reached"""
     sha256: str
     are_synthetic: bool
     origin: str
@@ -48,13 +50,19 @@ def read_images(
     """Read the first `limit` images of `folder` in natural order, or draw `limit` fields when it is None.
 
     Images are fitted to the frame as the edge fits them in a run: resampled when their scale differs from the bundle's,
-    centred on background when smaller, tiled when larger. `um_per_px` is the images' scale; without it they have the bundle's.
+    centred on background when smaller, tiled when larger. `um_per_px` is the images' scale, which nobody guesses.
     Raises `SourceError` when there is no image, when one of those read is unusable or of another size than the first (it is
-    named; none is left out), and when the edge would run them at a size of their own; `ConfigError` for an impossible scale.
+    named; none is left out), and when the edge would run them at a size of their own; `ConfigError` for a folder without a
+    scale, or an impossible one.
     """
     if folder is None:
         return _drawn(bundle, frame_width_px, frame_height_px, limit)
-    source = FolderSource(str(folder), um_per_px or bundle.manifest.um_per_px)
+    if um_per_px is None:
+        raise ConfigError(
+            f"the images of {folder} do not say how large a pixel is; give it with --um-per-px (or measure it once with "
+            "`leuko-calib pixel-size`)."
+        )
+    source = open_source(f"folder:{folder}", um_per_px)
     info = source.info
     plan = plan_fit(info.width_px, info.height_px, info.um_per_px, bundle.manifest.um_per_px, frame_width_px, frame_height_px)
     if (plan.engine_width_px, plan.engine_height_px) != (frame_width_px, frame_height_px):
@@ -83,7 +91,8 @@ def _drawn(bundle: Bundle, frame_width_px: int, frame_height_px: int, limit: int
 
 
 def _collect(source: FrameSource, plan: FitPlan, limit: int, origin: str) -> FieldImages:
-    n_images = min(limit, source.info.n_fields or 0)
+    available = source.info.n_fields or 0
+    n_images = min(limit, available)
     frames = np.empty((n_images * plan.n_tiles, plan.engine_height_px, plan.engine_width_px, 3), np.uint8)
     digest = hashlib.sha256()
     names = []
@@ -104,4 +113,4 @@ def _collect(source: FrameSource, plan: FitPlan, limit: int, origin: str) -> Fie
         tiles = [f", tile {tile + 1} of {plan.n_tiles}" for tile in range(plan.n_tiles)] if plan.n_tiles > 1 else [""]
         names += [f"{frame.source_name}{tile}" for tile in tiles]
     source.close()
-    return FieldImages(frames, tuple(names), n_images, digest.hexdigest(), source.info.is_synthetic, origin)
+    return FieldImages(frames, tuple(names), n_images, available, digest.hexdigest(), source.info.is_synthetic, origin)

@@ -8,7 +8,7 @@ cells) and 200 drawn fields (956 cells); and what weights rounded to fewer bits 
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,7 +26,6 @@ from edge.postprocess import OperatingPoint, field_counts, ious, label_of, postp
 
 Indices = NDArray[np.intp]
 CONFIDENCE = 0.95
-GIVE_MORE = "give more images"
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +151,7 @@ def compare(reference: Sequence[Cells], candidate: Sequence[Cells], executor: st
         mean_iou=found.mean_iou,
         counts=counts,
         failures=judge(found),
+        undecided=too_few(found),
     )
 
 
@@ -180,11 +180,13 @@ def share_limits(share: float, differential_cells: int) -> tuple[float, float]:
 
 
 def judge(found: Measured, limits: Mapping[str, float] = LIMITS) -> tuple[str, ...]:
-    """One sentence part per limit that was not kept; empty when all were."""
+    """One sentence part per limit that was not kept; empty when all were.
+
+    Of fewer cells than are needed, only what so few cannot hide: shares whose lower 95 % limit is over what is allowed.
+    """
     reference = sum(found.reference_counts.values())
-    if reference < limits["min_cells"]:
-        few = "no cell" if not reference else f"only {reference} cell{'s' * (reference > 1)}"
-        return (f"the reference finds {few} where {limits['min_cells']:g} are needed; {GIVE_MORE}",)
+    if too_few(found, limits):
+        return tuple(_certain_even_so(found, limits))
     failures = []
     changed, flipped = (found.missed + found.added) / reference, found.label_flips / reference
     if changed > limits["max_missed_or_added_share"]:
@@ -211,6 +213,28 @@ def judge(found: Measured, limits: Mapping[str, float] = LIMITS) -> tuple[str, .
         if value < limit:
             failures.append(f"the {name} IoU of boxes is {value:.4f}, under {limit:.4f}")
     return (*failures, *_judge_shares(found, int(limits["differential_cells"])))
+
+
+def too_few(found: Measured, limits: Mapping[str, float] = LIMITS) -> str:
+    """Why nothing can be decided, as a sentence part; empty when there are cells enough."""
+    reference = sum(found.reference_counts.values())
+    if reference >= limits["min_cells"]:
+        return ""
+    few = "no cell" if not reference else f"only {reference} cell{'s' * (reference > 1)}"
+    return f"the reference finds {few} where {limits['min_cells']:g} are needed"
+
+
+def _certain_even_so(found: Measured, limits: Mapping[str, float]) -> Iterator[str]:
+    reference = sum(found.reference_counts.values())
+    other_cells = f"{found.missed} cells missed and {found.added} added"
+    shares = (
+        (found.missed + found.added, limits["max_missed_or_added_share"], other_cells),
+        (found.label_flips, limits["max_label_flips_share"], f"{found.label_flips} cells under another label"),
+    )
+    for changed, limit, what in shares:
+        total = max(reference, changed)
+        if total and binomtest(changed, total).proportion_ci(CONFIDENCE, method="exact").low > limit:
+            yield f"{what} where the reference has {reference}, which is over {limit:.2%} however few these are"
 
 
 def _judge_shares(found: Measured, differential_cells: int) -> list[str]:

@@ -1,25 +1,23 @@
 """The parity gate: reference, FP16 emulation and engines of one bundle on the same images, a report beside each engine.
 
-`run_gate` is all of it, in the order in which it happens; what it gives says how it ended, in one sentence and as plain values.
+`run_gate` is all of it, in the order in which it happens; what it gives (`gate_outcome.py`) says how it ended.
 """
 
 import hashlib
 import os
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timezone
 from pathlib import Path
 
 from builder.executors import CpuExecutor, EngineExecutor
+from builder.gate_outcome import Baseline, GateOutcome, SizeOutcome, Verified
 from builder.half_graph import to_half
 from builder.images import FieldImages, read_images
 from builder.inspection import read_graph
-from builder.parity import GIVE_MORE, LIMITS, compare, count, find_cells
+from builder.parity import compare, find_cells
 from builder.progress_bars import GateProgress, no_progress
 from edge.contracts.base import parse_json
 from edge.contracts.bundle import Bundle
-from edge.contracts.detections import Cells
 from edge.contracts.engine_files import (
     ENGINE_MANIFEST,
     PARITY,
@@ -27,155 +25,16 @@ from edge.contracts.engine_files import (
     EngineManifest,
     GpuIdentity,
     ParityReport,
-    ParityResult,
     engine_folders,
     load_engine_files,
 )
 from edge.contracts.errors import EngineError
-from edge.contracts.version import VERSION
 from edge.engine.base import Engine
 from edge.engine.engine_places import engine_places, named
 from edge.engine.gpu.nvidia_driver import find_gpu
 
-_AGAIN = "build with another version of TensorRT, or export the bundle again, and verify anew"
-
 OpenGpuEngine = Callable[[EngineFiles], Engine]
 """Opens an engine on this machine's GPU; raises `EngineError` with the reason when it cannot be run here."""
-
-
-@dataclass(frozen=True, slots=True)
-class Baseline:
-    """What engines of one frame size are compared with: the reference's cells, and how the emulation did."""
-
-    bundle: Bundle
-    images: FieldImages
-    reference: str
-    cells: list[Cells]
-    emulation: ParityResult
-
-    def report(
-        self,
-        plan_sha256: str | None = None,
-        engine: ParityResult | None = None,
-        engine_not_run: str = "",
-        gpu: GpuIdentity | None = None,
-    ) -> ParityReport:
-        """The report of one engine, or of the emulation alone."""
-        return ParityReport(
-            bundle_id=self.bundle.bundle_id,
-            plan_sha256=plan_sha256,
-            gpu=gpu,
-            images=self.images.images,
-            frames=len(self.images.frames),
-            images_sha256=self.images.sha256,
-            images_from=self.images.origin,
-            images_are_synthetic=self.images.are_synthetic,
-            reference_executor=self.reference,
-            reference_cells=sum(len(field) for field in self.cells),
-            reference_counts=count(self.cells),
-            reference_overflows=sum(field.overflow for field in self.cells),
-            limits=LIMITS,
-            emulation=self.emulation,
-            engine=engine,
-            engine_not_run=engine_not_run,
-            made_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-            leukostream_version=VERSION,
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Verified:
-    """One engine after `verify_engine`. `kept` says that an earlier report still stands, as the engine cannot be run here."""
-
-    files: EngineFiles
-    report: ParityReport
-    kept: bool
-
-    @property
-    def passed(self) -> bool:
-        """It ran here and agrees."""
-        return self.report.passed
-
-
-@dataclass(frozen=True, slots=True)
-class SizeOutcome:
-    """Of one frame size: what its engines were compared with, and they."""
-
-    baseline: Baseline
-    engines: list[Verified]
-
-
-@dataclass(frozen=True, slots=True)
-class GateOutcome:
-    """Of a bundle: every frame size, and what cannot be read in `places`, a sentence each."""
-
-    bundle: Bundle
-    places: tuple[Path, ...]
-    sizes: list[SizeOutcome]
-    unreadable: list[str]
-    emulation_only: bool
-
-    @property
-    def engines(self) -> list[Verified]:
-        """All that were verified."""
-        return [verified for size in self.sizes for verified in size.engines]
-
-    @property
-    def emulation_passed(self) -> bool:
-        return all(size.baseline.emulation.passed for size in self.sizes)
-
-    @property
-    def failure(self) -> str:
-        """Why the gate was not passed, or with `emulation_only` the emulation failed, in one sentence; empty when it was."""
-        emulation = "passed" if self.emulation_passed else "failed"
-        failures = [failure for size in self.sizes for failure in size.baseline.emulation.failures]
-        if self.emulation_only:
-            return f"the FP16 emulation of bundle {self.bundle.path} failed: {_remedied(failures[0])}" if failures else ""
-        if self.unreadable:
-            first = self.unreadable[0]
-            return f"{len(self.unreadable)} engines in {named(self.places)} cannot be read, so they are not verified: {first}"
-        engines = self.engines
-        if not engines:
-            return (
-                f"bundle {self.bundle.path} has no engine in {named(self.places)}, so nothing passed the parity gate (its FP16 "
-                f"emulation {emulation}); build one with `leuko-build engine`, or ask for --emulation-only."
-            )
-        not_passed = [verified for verified in engines if not verified.passed]
-        if not not_passed:
-            return ""
-        report = not_passed[0].report
-        if report.agrees:
-            return (
-                f"{len(not_passed)} of {len(engines)} engines agree on drawn fields, which show nothing about photographed "
-                "ones; give --images DIR to pass the gate."
-            )
-        failures = [*(report.engine.failures if report.engine else ()), *failures]
-        reason = report.engine_not_run or _remedied(failures[0])
-        return (
-            f"{len(not_passed)} of {len(engines)} engines did not pass the parity gate (FP16 emulation: {emulation}), "
-            f"{not_passed[0].files.manifest.key}: {reason}"
-        )
-
-    def as_json(self) -> dict[str, object]:
-        """The same as plain values, with every report."""
-        engines = [
-            {
-                "key": verified.files.manifest.key,
-                "folder": str(verified.files.path),
-                "passed": verified.passed,
-                "earlier_report_kept": verified.kept,
-                "report": verified.report.model_dump(mode="json"),
-            }
-            for verified in self.engines
-        ]
-        return {
-            "bundle_id": self.bundle.bundle_id,
-            "passed": bool(engines) and not self.unreadable and all(engine["passed"] for engine in engines),
-            "emulation_passed": self.emulation_passed,
-            "baselines": [size.baseline.report().model_dump(mode="json") for size in self.sizes],
-            "engines": engines,
-            "unreadable": self.unreadable,
-        }
 
 
 def run_gate(
@@ -300,11 +159,6 @@ def frame_sizes(engines: Sequence[EngineFiles]) -> dict[tuple[int, int], list[En
         request = files.manifest.request
         sizes.setdefault((request.frame_width_px, request.frame_height_px), []).append(files)
     return sizes
-
-
-def _remedied(failure: str) -> str:
-    """A limit that was not kept, as the end of a sentence that says what to do."""
-    return f"{failure}." if failure.endswith(GIVE_MORE) else f"{failure}; {_AGAIN}."
 
 
 def _read(folder: Path) -> EngineFiles:

@@ -26,7 +26,7 @@ def engine(
     ] = None,
     engine_dir: Annotated[Path | None, typer.Option(help="where engines are kept; beside the bundle, else the user's")] = None,
     images: Annotated[Path | None, typer.Option(help="folder of field images to measure value ranges on; else drawn")] = None,
-    um_per_px: Annotated[float | None, typer.Option(min=0.001, help="scale of the images; the bundle's when not given")] = None,
+    um_per_px: Annotated[float | None, typer.Option(min=0.001, help="scale of the images; needed with --images")] = None,
     log_level: Annotated[str, typer.Option(help="debug tells all that TensorRT says")] = "warning",
     as_json: Annotated[bool, typer.Option("--json", help="print one JSON object: directory, whether reused, manifest")] = False,
 ) -> None:

@@ -15,7 +15,7 @@ def verify(
     images: Annotated[
         Path | None, typer.Option(help="folder of field images; without it fields are drawn, which pass no engine")
     ] = None,
-    um_per_px: Annotated[float | None, typer.Option(min=0.001, help="scale of the images; the bundle's when not given")] = None,
+    um_per_px: Annotated[float | None, typer.Option(min=0.001, help="scale of the images; needed with --images")] = None,
     engine_dir: Annotated[Path | None, typer.Option(help="where its engines are; beside the bundle, else the user's")] = None,
     engine: Annotated[str | None, typer.Option(help="key of the only engine to verify")] = None,
     limit: Annotated[int, typer.Option(min=1, help="at most so many images")] = DEFAULT_LIMIT,
@@ -30,10 +30,11 @@ def verify(
     machine's GPU. Compared are the cells that would be counted, by limits that the report names.
 
     Exit code 0: every engine ran here and passed. Exit code 5: one did not pass or could not be run here, or there is none; an
-    emulation that passed does not change that. An engine that cannot be run here keeps the report it has. With
-    --emulation-only, for a machine without a GPU, exit code 0 says that the emulation passed and nothing about any engine.
+    emulation that passed does not change that. Exit code 10: nothing speaks against them, and the images do not decide it: too
+    few cells, or drawn fields. An engine that cannot be run here keeps the report it has. With --emulation-only, for a machine
+    without a GPU, exit code 0 says that the emulation passed and nothing about any engine.
 
-    leuko-build verify bundles/tiny --images fields
+    leuko-build verify bundles/tiny --images fields --um-per-px 0.13
 
     leuko-build verify bundles/tiny --images fields --um-per-px 0.073 --emulation-only --json
     """
@@ -41,7 +42,6 @@ def verify(
     from builder.parity_gate import run_gate
     from builder.progress_bars import gate_bars
     from edge.contracts.bundle import load_bundle
-    from edge.contracts.errors import EngineError
 
     opened = load_bundle(bundle)
     with gate_bars(quiet=as_json) as progress:
@@ -59,5 +59,5 @@ def verify(
         print(json.dumps(outcome.as_json()))
     else:
         print_gate(outcome)
-    if outcome.failure:
-        raise EngineError(outcome.failure)
+    if outcome.problem is not None:
+        raise outcome.problem

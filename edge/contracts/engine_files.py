@@ -23,9 +23,9 @@ PARITY = "parity.json"
 ENGINES = "engines"
 
 GpuRuntime = Literal["tensorrt", "tensorrt_rtx"]
-Gate = Literal["passed", "failed", "drawn", "elsewhere", "none"]
-"""What the parity gate said of an engine: it agrees; it differs; it agrees, but on drawn fields only; it agreed on another GPU;
-nothing, or of another plan. Only the first lets a run start."""
+Gate = Literal["passed", "failed", "undecided", "drawn", "elsewhere", "none"]
+"""What the parity gate said of an engine: it agrees; it differs; there were too few cells to say; it agrees, but on drawn
+fields only; it agreed on another GPU; nothing, or of another plan. Only the first lets a run start."""
 
 RUNTIME_NAMES: dict[str, str] = {"tensorrt": "TensorRT", "tensorrt_rtx": "TensorRT for RTX"}
 
@@ -119,11 +119,17 @@ class ParityResult(Strict):
     median_iou: float
     mean_iou: float
     counts: dict[str, Count]
-    failures: tuple[str, ...] = Field(description="one sentence part per limit that was not kept; empty when it passed")
+    failures: tuple[str, ...] = Field(description="one sentence part per limit that was not kept; empty when none was")
+    undecided: str = Field("", description="why so few cells decide nothing, a sentence part; empty when there were enough")
 
     @property
     def passed(self) -> bool:
-        return not self.failures
+        return not self.failures and not self.undecided
+
+    @property
+    def verdict(self) -> Literal["passed", "failed", "not decided"]:
+        """What differs beyond doubt has failed, however few cells there are."""
+        return "failed" if self.failures else "not decided" if self.undecided else "passed"
 
 
 class ParityReport(Strict):
@@ -159,6 +165,12 @@ class ParityReport(Strict):
         """It agrees on photographed fields: drawn ones show nothing about those."""
         return self.agrees and not self.images_are_synthetic
 
+    @property
+    def undecided(self) -> bool:
+        """An engine ran and nothing speaks against it, on too few cells to speak for it."""
+        ran = self.engine is not None and not self.engine.failures and not self.emulation.failures
+        return ran and not self.agrees
+
 
 @dataclass(frozen=True, slots=True)
 class EngineFiles:
@@ -180,6 +192,8 @@ class EngineFiles:
         of_this = (manifest.plan_sha256, manifest.request.bundle_id)
         if report is None or (report.plan_sha256, report.bundle_id) != of_this:
             return "none"
+        if report.undecided:
+            return "undecided"
         if not report.agrees:
             return "failed"
         return "passed" if report.passed else "drawn"

@@ -54,6 +54,13 @@ class EngineError(LeukoError):
     exit_code = 5
 
 
+class UndecidedError(EngineError):
+    """What was measured is too little to say yes or no."""
+
+    code = "undecided"
+    exit_code = 10
+
+
 class StreamError(LeukoError):
     """The wire: port in use, protocol mismatch, lease held by another, peer gone."""
 

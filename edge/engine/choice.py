@@ -24,6 +24,7 @@ SLOTS = 3
 UNGATED: dict[Gate, str] = {
     "none": "has not passed its parity gate",
     "failed": "has failed its parity gate",
+    "undecided": "has been compared on too few cells to pass its parity gate",
     "drawn": "has passed its parity gate on drawn fields only",
     "elsewhere": "has passed its parity gate on another GPU only",
 }

@@ -30,6 +30,7 @@ from edge.signing import Signers
 GATES: dict[Gate, str] = {
     "passed": "passed",
     "failed": "FAILED",
+    "undecided": "not decided: too few cells were compared",
     "drawn": "not yet: on drawn fields only",
     "elsewhere": "not yet: on another GPU only",
     "none": "not yet",
@@ -187,7 +188,7 @@ def build_command(bundle: Bundle, runtime: GpuRuntime, wanted: Wanted, engine_di
 
 def verify_command(bundle: Bundle, engine_dir: Path | None = None) -> str:
     """The command that runs the parity gate on this machine."""
-    return f"leuko-build verify {quote(str(bundle.path))} --images DIR{_where(engine_dir)}"
+    return f"leuko-build verify {quote(str(bundle.path))} --images DIR --um-per-px SCALE{_where(engine_dir)}"
 
 
 def _where(engine_dir: Path | None) -> str:

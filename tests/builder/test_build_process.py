@@ -60,7 +60,7 @@ def test_a_build_that_is_killed_leaves_no_engine_and_the_next_one_clears_up(smal
 
 def test_a_build_that_is_interrupted_ends_cleanly(shipped: Bundle, one_field: Path, tmp_path: Path) -> None:
     for attempt in range(5):
-        process = _building(shipped, tmp_path / str(attempt), "--images", str(one_field))
+        process = _building(shipped, tmp_path / str(attempt), "--images", str(one_field), "--um-per-px", "0.13")
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=30)
         if process.returncode:

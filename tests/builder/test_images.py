@@ -10,7 +10,7 @@ from support.tiny_bundle import blob_field, write_tiny_bundle
 
 from builder.images import read_images
 from edge.contracts.bundle import Bundle
-from edge.contracts.errors import SourceError
+from edge.contracts.errors import ConfigError, SourceError
 
 WIDTH_PX, HEIGHT_PX = 160, 128
 
@@ -31,7 +31,7 @@ def _folder(path: Path, *names: str, width_px: int = WIDTH_PX, height_px: int = 
 
 def test_a_folder_is_read_in_natural_order_up_to_the_limit(bundle: Bundle, tmp_path: Path) -> None:
     folder = _folder(tmp_path / "fields", "f2.png", "f10.png", "f1.png")
-    found = read_images(folder, bundle, WIDTH_PX, HEIGHT_PX, limit=2)
+    found = read_images(folder, bundle, WIDTH_PX, HEIGHT_PX, limit=2, um_per_px=0.13)
     assert found.names == ("f1.png", "f2.png")
     assert found.frames.shape == (2, HEIGHT_PX, WIDTH_PX, 3)
     assert np.array_equal(found.frames[0], cv2.imread(str(folder / "f1.png")))
@@ -41,7 +41,7 @@ def test_a_folder_is_read_in_natural_order_up_to_the_limit(bundle: Bundle, tmp_p
 
 def test_the_hash_is_of_the_pixels_in_their_order(bundle: Bundle, tmp_path: Path) -> None:
     def digest(name: str, *files: str) -> str:
-        return read_images(_folder(tmp_path / name, *files), bundle, WIDTH_PX, HEIGHT_PX, limit=9).sha256
+        return read_images(_folder(tmp_path / name, *files), bundle, WIDTH_PX, HEIGHT_PX, limit=9, um_per_px=0.13).sha256
 
     png = digest("png", "a.png", "b.png")
     assert digest("bmp", "c.bmp", "d.bmp") == png, "names and file formats do not count"
@@ -77,13 +77,13 @@ def test_drawn_fields_have_the_bundles_scale_and_exactly_the_frames_size(tmp_pat
 @pytest.mark.parametrize(
     ("size", "um_per_px", "n_frames"),
     [
-        pytest.param((100, 90), None, 1, id="smaller: centred on background"),
-        pytest.param((300, 128), None, 3, id="wider: tiles that overlap by one cell"),
+        pytest.param((100, 90), 0.13, 1, id="smaller: centred on background"),
+        pytest.param((300, 128), 0.13, 3, id="wider: tiles that overlap by one cell"),
         pytest.param((320, 256), 0.065, 1, id="twice as fine: resampled"),
     ],
 )
 def test_images_of_another_size_are_fitted_as_in_a_run(
-    bundle: Bundle, tmp_path: Path, size: tuple[int, int], um_per_px: float | None, n_frames: int
+    bundle: Bundle, tmp_path: Path, size: tuple[int, int], um_per_px: float, n_frames: int
 ) -> None:
     folder = _folder(tmp_path / "fields", "a.png", "b.png", width_px=size[0], height_px=size[1])
     found = read_images(folder, bundle, WIDTH_PX, HEIGHT_PX, limit=9, um_per_px=um_per_px)
@@ -120,7 +120,7 @@ def test_an_image_that_cannot_be_used_is_named_and_stops_the_command(
     folder = _folder(tmp_path / "fields", "f1.png", "f2.png", "f3.png")
     spoil(folder)
     with pytest.raises(SourceError) as refused:
-        read_images(folder, bundle, WIDTH_PX, HEIGHT_PX, limit=9)
+        read_images(folder, bundle, WIDTH_PX, HEIGHT_PX, limit=9, um_per_px=0.13)
     assert says in str(refused.value)
 
 
@@ -128,7 +128,21 @@ def test_images_that_ask_for_another_engine_say_for_which(bundle: Bundle, tmp_pa
     """The edge runs images within 2 % of the field's size untouched, hence on an engine of their own size."""
     folder = _folder(tmp_path / "fields", "a.png", width_px=162)
     with pytest.raises(SourceError, match="need an engine for frames of 162 x 128 px"):
-        read_images(folder, bundle, WIDTH_PX, HEIGHT_PX, limit=9)
+        read_images(folder, bundle, WIDTH_PX, HEIGHT_PX, limit=9, um_per_px=0.13)
+
+
+@pytest.mark.parametrize(
+    ("um_per_px", "says"),
+    [
+        pytest.param(None, "do not say how large a pixel is; give it with --um-per-px", id="nobody guesses a scale"),
+        pytest.param(13.0, "13 um/px is out of range", id="no microscope's"),
+        pytest.param(0.0005, "check the um/px you gave", id="a field smaller than any cell"),
+    ],
+)
+def test_a_scale_is_given_and_possible(bundle: Bundle, tmp_path: Path, um_per_px: float | None, says: str) -> None:
+    folder = _folder(tmp_path / "fields", "a.png")
+    with pytest.raises(ConfigError, match=says):
+        read_images(folder, bundle, WIDTH_PX, HEIGHT_PX, limit=9, um_per_px=um_per_px)
 
 
 @pytest.mark.parametrize(
@@ -143,4 +157,4 @@ def test_a_folder_without_an_image_is_called_so(bundle: Bundle, tmp_path: Path, 
     if make:
         folder.mkdir()
     with pytest.raises(SourceError, match=says):
-        read_images(folder, bundle, WIDTH_PX, HEIGHT_PX, limit=9)
+        read_images(folder, bundle, WIDTH_PX, HEIGHT_PX, limit=9, um_per_px=0.13)

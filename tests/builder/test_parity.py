@@ -93,12 +93,34 @@ def test_too_few_cells_are_no_pass_even_when_they_agree() -> None:
     fields = _fields()[:49]
     result = _judge(fields, fields)
     assert not result.passed
-    assert result.failures == ("the reference finds only 196 cells where 200 are needed; give more images",)
+    assert (result.failures, result.verdict) == ((), "not decided")
+    assert result.undecided == "the reference finds only 196 cells where 200 are needed"
+
+
+@pytest.mark.parametrize(
+    ("n_changed", "verdict"),
+    [
+        pytest.param(0, "not decided", id="they agree, as any few might"),
+        pytest.param(1, "not decided", id="1 of 40 missed, which 1 % would do to many a forty"),
+        pytest.param(10, "failed", id="10 of 40 missed, which no luck explains"),
+    ],
+)
+def test_what_differs_beyond_doubt_fails_however_few_cells_there_are(n_changed: int, verdict: str) -> None:
+    reference = _fields(10)
+    changed = [_without_first(field) if index < n_changed else field for index, field in enumerate(reference)]
+    assert _judge(changed, reference).verdict == verdict
+
+
+def test_cells_where_the_reference_has_none_fail() -> None:
+    empty = [_cells([]) for _ in range(10)]
+    assert _judge(_fields(10), empty).verdict == "failed"
 
 
 def test_images_without_cells_are_no_pass() -> None:
     empty = [_cells([]) for _ in range(300)]
-    assert _judge(empty, empty).failures == ("the reference finds no cell where 200 are needed; give more images",)
+    result = _judge(empty, empty)
+    assert (result.passed, result.failures) == (False, ())
+    assert result.undecided == "the reference finds no cell where 200 are needed"
 
 
 def test_other_fields_than_the_references_are_a_mistake() -> None:

@@ -59,6 +59,10 @@ def _moved(raw: RawDetections) -> RawDetections:
     return RawDetections(raw.boxes + np.float32(3), raw.scores, raw.labels)
 
 
+def _nothing_found(raw: RawDetections) -> RawDetections:
+    return RawDetections(raw.boxes, raw.scores * np.float32(0), raw.labels)
+
+
 def _broken(raw: RawDetections) -> RawDetections:
     raise EngineError("the GPU is gone.")
 
@@ -121,7 +125,9 @@ def leuko_build_verify(
             return opened
 
         monkeypatch.setattr(parity_gate, "opener", opener)
-        monkeypatch.setattr(sys, "argv", ["leuko-build", "verify", str(bundle.path), "--images", str(images), *arguments])
+        monkeypatch.setattr(
+            sys, "argv", ["leuko-build", "verify", str(bundle.path), "--images", str(images), "--um-per-px", "0.13", *arguments]
+        )
         with pytest.raises(SystemExit) as ended:
             main()
         said = capsys.readouterr()
@@ -165,9 +171,7 @@ def test_people_see_what_was_compared(bundle: Bundle, leuko_build_verify: Call, 
     ("change", "says"),
     [
         pytest.param(_moved, "median IoU", id="boxes moved"),
-        pytest.param(
-            lambda raw: RawDetections(raw.boxes, raw.scores * np.float32(0), raw.labels), "210 cells missed", id="finds nothing"
-        ),
+        pytest.param(_nothing_found, "210 cells missed", id="finds nothing"),
         pytest.param(_broken, "it failed at image 000.png: the GPU is gone", id="breaks, which is not an empty field"),
     ],
 )
@@ -236,7 +240,7 @@ def test_without_an_engine_nothing_passed(leuko_build_verify: Call) -> None:
     called = leuko_build_verify()
     assert called.code == 5
     assert "has no engine in" in called.err
-    assert "FP16 emulation passed" in called.err
+    assert "FP16 emulation: passed" in called.err
     assert "(which is not the gate): passed" in called.out
 
 
@@ -248,10 +252,53 @@ def test_the_emulation_alone_passes_where_it_was_asked_for(bundle: Bundle, leuko
     assert not (files.path / PARITY).exists()
 
 
-def test_too_few_cells_are_no_pass_for_the_emulation_either(leuko_build_verify: Call) -> None:
+def test_too_few_cells_leave_the_emulation_undecided(leuko_build_verify: Call) -> None:
     called = leuko_build_verify("--emulation-only", "--limit", "3")
-    assert called.code == 5
-    assert "only 18 cells where 200 are needed; give more images." in called.err
+    assert called.code == 10
+    assert "is not decided: the reference finds only 18 cells where 200 are needed; read more of these images" in called.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "change", "code", "gate", "says"),
+    [
+        pytest.param(("--limit", "30"), None, 10, "undecided", "about 35 of the 35, with --limit 35", id="more are there"),
+        pytest.param(("--limit", "3"), None, 10, "undecided", "only 18 cells", id="as few as three images show"),
+        pytest.param(("--limit", "3"), _nothing_found, 5, "failed", "18 cells missed", id="what is plain needs no 200 cells"),
+    ],
+)
+def test_an_engine_is_not_decided_on_too_few_cells(
+    bundle: Bundle,
+    leuko_build_verify: Call,
+    arguments: tuple[str, ...],
+    change: Callable[[RawDetections], RawDetections] | None,
+    code: int,
+    gate: str,
+    says: str,
+) -> None:
+    files = _add_engine(bundle)
+    called = leuko_build_verify(*arguments, engine=StandInEngine(change) if change else StandInEngine())
+    assert (called.code, load_engine_files(files.path).gate) == (code, gate)
+    assert says in called.err
+    assert called.err.strip().count("\n") == 0
+    assert ("too few cells" in called.out, "1 not decided" in called.out) == (True, code == 10)
+
+
+def test_a_folder_with_too_few_images_is_told_how_many_it_takes(leuko_build_verify: Call, tmp_path: Path) -> None:
+    folder = tmp_path / "few"
+    folder.mkdir()
+    cv2.imwrite(str(folder / "one.png"), blob_field([("lymphocyte", 4, 8), ("eosinophil", 56, 8)]))
+    called = leuko_build_verify("--images", str(folder), "--emulation-only")
+    assert called.code == 10
+    assert "give more images, about 105 like this one, and --limit 105" in called.err
+
+
+def test_no_cell_at_all_points_to_the_scale(leuko_build_verify: Call, tmp_path: Path) -> None:
+    folder = tmp_path / "blank"
+    folder.mkdir()
+    cv2.imwrite(str(folder / "blank.png"), blob_field())
+    called = leuko_build_verify("--images", str(folder), "--emulation-only")
+    assert called.code == 10
+    assert "finds no cell where 200 are needed; check --um-per-px" in called.err
 
 
 def test_only_the_named_engine_is_run(bundle: Bundle, leuko_build_verify: Call) -> None:

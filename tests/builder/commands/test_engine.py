@@ -57,7 +57,9 @@ def test_a_bundle_that_lies_where_nothing_can_be_written_has_its_engines_with_th
 def test_the_command_builds_says_so_and_finds_it_again(
     shipped: Bundle, one_field: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    arguments = engine_arguments(shipped, tmp_path / "engines", "--max-batch", "2", "--images", str(one_field))
+    arguments = engine_arguments(
+        shipped, tmp_path / "engines", "--max-batch", "2", "--images", str(one_field), "--um-per-px", "0.13"
+    )
     first = subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, timeout=60, check=False)
     assert (first.returncode, "all 13 convolutions" in first.stdout) == (0, True), first.stderr
 

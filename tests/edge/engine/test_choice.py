@@ -120,6 +120,7 @@ def test_a_machine_without_gpu_takes_the_cpu_and_says_so_where_a_gpu_is_missed(
     [
         pytest.param("none", "has not passed its parity gate", id="never compared"),
         pytest.param("failed", "has failed its parity gate", id="it differs"),
+        pytest.param("undecided", "on too few cells to pass", id="too few cells were compared"),
         pytest.param("emulated", "has failed its parity gate", id="only the emulation was compared"),
         pytest.param("other", "has not passed its parity gate", id="built anew since"),
         pytest.param("drawn", "on drawn fields only", id="no photograph was compared"),

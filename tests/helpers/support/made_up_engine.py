@@ -107,6 +107,7 @@ def report(bundle: Bundle, plan_sha256: str, gate: str) -> ParityReport:
         counts={},
         failures=(),
     )
+    fine = fine.model_copy(update={"undecided": "only 5 cells" if gate == "undecided" else ""})
     ran = fine.model_copy(update={"is_emulation": False, "failures": ("boxes differ",) if gate == "failed" else ()})
     return ParityReport(
         bundle_id=bundle.bundle_id,
