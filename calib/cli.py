@@ -1,12 +1,14 @@
-"""`leuko-calib`: pixel-size."""
+"""`leuko-calib`: pixel-size, focus."""
 
 import typer
 
+from calib.commands.focus import focus
 from calib.commands.pixel_size import pixel_size
 from edge.contracts.entry_point import run_command_line
 
 app = typer.Typer(help="Measures an instrument and writes its profile.", no_args_is_help=True, add_completion=False)
 app.command()(pixel_size)
+app.command()(focus)
 
 
 @app.callback()

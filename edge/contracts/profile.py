@@ -38,6 +38,19 @@ class BundleThresholds(Strict):
     thresholds: Thresholds
 
 
+class FocusRange(Strict):
+    """Where this instrument's fields are in focus, and the sharpness below which they are not (`edge.quality.focus_score`)."""
+
+    peak_z_um: float = Field(description="height of the sharpest image, in the stack's own coordinate")
+    usable_um: tuple[float, float] = Field(description="lowest and highest height that is sharp enough")
+    peak_score: float = Field(gt=0)
+    min_score: float = Field(gt=0, description="below it a field is out of focus")
+    residual: float = Field(ge=0, description="root mean square off the parabola around the peak, in log score")
+    planes: int = Field(ge=1)
+    images_sha256: Sha256 = Field(description="hash of the files' hashes, lowest first")
+    measured_at: str = Field(description="ISO 8601 wall time, a label only")
+
+
 class Profile(Strict):
     """The content of a profile file (JSON)."""
 
@@ -46,6 +59,7 @@ class Profile(Strict):
     camera: CameraGeometry
     pixel_size: PixelSize
     thresholds: BundleThresholds | None = None
+    focus: FocusRange | None = None
 
 
 def load_profile(path: Path | str) -> tuple[Profile, str]:

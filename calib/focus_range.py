@@ -1,0 +1,100 @@
+"""Where in a z-stack a field is in focus, and how far from there it may be."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge.contracts.errors import DataError
+
+Float64 = NDArray[np.float64]
+
+MIN_PLANES = 7
+_MIN_INSIDE = 3
+"""Planes within the usable range: with fewer, its ends are guessed."""
+_SECOND_PEAK = 0.8
+"""Of the peak's height: another maximum this high is another layer in focus, such as dirt on the cover glass."""
+_DIP = 0.9
+"""Of the lower maximum: what lies between two peaks must be lower than this to make them two; noise makes small dips."""
+
+
+@dataclass(frozen=True, slots=True)
+class Focus:
+    """A z-stack's result, heights in um; scores as `edge.quality.focus_score` gives them."""
+
+    peak_z_um: float
+    peak_score: float
+    usable_um: tuple[float, float]
+    min_score: float
+    residual: float
+    """Root mean square, in log score, of the planes around the peak against the parabola that found it."""
+
+
+def find_focus(z_um: Sequence[float], scores: Sequence[float | None], usable_share: float) -> Focus:
+    """The peak of `scores` over rising `z_um`, and where they are at least `usable_share` of it.
+
+    Near the peak the logarithm of the score is taken as a parabola. Raises `DataError`, with what to do, when there are too few
+    planes, nothing to see in one of them, no peak inside the stack, or two.
+    """
+    if len(z_um) < MIN_PLANES:
+        raise DataError(
+            f"a stack of {len(z_um)} images is too small; take at least {MIN_PLANES}, through the focus and out again."
+        )
+    if any(score is None for score in scores):
+        blank = [z for z, score in zip(z_um, scores, strict=True) if score is None]
+        raise DataError(
+            f"the image at {blank[0]:g} um shows nothing that could be in focus; take a field that is full of cells."
+        )
+    z = np.asarray(z_um, np.float64)
+    found = np.asarray(scores, np.float64)
+    top = int(np.argmax(found))
+    floor = usable_share * found[top]
+    for end, at in (("below", 0), ("above", -1)):
+        if found[at] >= floor:
+            raise DataError(
+                f"the sharpness has not fallen to {usable_share:.0%} of its peak at {z[at]:g} um, the {end}most image's height;"
+                f" go on {end} it, until the cells are blurred."
+            )
+    _refuse_two(z, found, top)
+    low, high = _crossing(z, found, top, floor, -1), _crossing(z, found, top, floor, 1)
+    inside = (z >= low) & (z <= high)
+    if inside.sum() < _MIN_INSIDE:
+        raise DataError(
+            f"only {inside.sum()} images lie within the usable {high - low:.2f} um; take the stack in steps of"
+            f" {(high - low) / 5:.2g} um or less."
+        )
+    parabola = np.polyfit(z[inside] - z[top], np.log(found[inside]), 2)
+    off = float(np.sqrt(np.mean(np.square(np.polyval(parabola, z[inside] - z[top]) - np.log(found[inside])))))
+    peak = z[top] - parabola[1] / (2 * parabola[0]) if parabola[0] < 0 else np.inf
+    if not low <= peak <= high:
+        raise DataError("the sharpness has no clear peak; take the stack again with the stage at rest at each height.")
+    score = float(np.exp(np.polyval(parabola, peak - z[top])))
+    return Focus(float(peak), score, (low, high), float(floor), off)
+
+
+def _refuse_two(z: Float64, found: Float64, top: int) -> None:
+    for at in range(1, len(found) - 1):
+        if at == top or found[at] < max(found[at - 1], found[at + 1], _SECOND_PEAK * found[top]):
+            continue
+        between = found[min(at, top) : max(at, top) + 1]
+        if between.min() < _DIP * found[at]:
+            raise DataError(
+                f"the stack has two peaks, at {z[top]:g} and {z[at]:g} um; dirt on another surface is in focus at one of them:"
+                " clean the slide, or take another field."
+            )
+
+
+def _crossing(
+    z: Float64,
+    found: Float64,
+    top: int,
+    floor: float,
+    step: int,
+) -> float:
+    """Where the score, followed from the peak in one direction, first falls to `floor`; between two planes a straight line."""
+    at = top
+    while found[at + step] >= floor:
+        at += step
+    share = (found[at] - floor) / (found[at] - found[at + step])
+    return float(z[at] + share * (z[at + step] - z[at]))

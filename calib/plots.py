@@ -1,0 +1,46 @@
+"""Curves as pictures, for people who would rather look."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from calib.focus_profile import FocusMeasured
+from edge.contracts.errors import ConfigError
+
+
+@contextmanager
+def axes_for(path: Path, title: str) -> Iterator[Axes]:
+    """One pair of axes, written to `path` at the end. Raises `ConfigError` when that is impossible."""
+    figure = Figure(figsize=(8, 5), layout="constrained")
+    FigureCanvasAgg(figure)  # no display, whatever the environment says
+    axes = figure.add_subplot()
+    axes.set_title(title)
+    yield axes
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(path)
+    except ValueError as problem:
+        raise ConfigError(f"{path} has no suffix of a picture; name it like curve.png.") from problem
+    except OSError as problem:
+        raise ConfigError(
+            f"picture {path} cannot be written ({problem.strerror}); give another file with --picture."
+        ) from problem
+
+
+def write_focus_plot(path: Path, measured: FocusMeasured, usable_share: float) -> None:
+    """Sharpness over height, with the peak and the range that is sharp enough."""
+    focus = measured.focus
+    with axes_for(path, "Sharpness over height") as axes:
+        heights = [plane.z_um for plane in measured.planes]
+        axes.plot(heights, [score or 0.0 for score in measured.scores], "o-", color="tab:blue", label="image")
+        axes.axvline(focus.peak_z_um, color="tab:red", label=f"peak, {focus.peak_z_um:.2f} um")
+        axes.axvspan(*focus.usable_um, color="tab:green", alpha=0.15, label=f"at least {usable_share:.0%} of it")
+        axes.axhline(focus.min_score, color="tab:green", linestyle="--")
+        axes.set_xlabel("height in um")
+        axes.set_ylabel("sharpness")
+        axes.set_ylim(bottom=0)
+        axes.legend()

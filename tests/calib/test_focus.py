@@ -1,0 +1,223 @@
+"""The sharpest height of stacks whose truth is known, and what is refused."""
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from calib.cli import main
+from calib.focus_range import find_focus
+from edge.contracts.detections import Image
+from edge.contracts.errors import DataError
+from edge.contracts.profile import CameraGeometry, PixelSize, Profile, load_profile, write_profile
+from edge.quality import focus_score
+from edge.virtual.slide import SlideSettings, VirtualSlide
+
+pytestmark = pytest.mark.timeout(60)
+
+UM_PER_PX = 0.13
+SHARP_UM, BLUR_UM_PER_UM = 3.1, 0.2
+"""Where the drawn stack is sharpest, and how the radius of its blur grows with the distance from there."""
+
+
+def field(seed: int = 5, size_px: tuple[int, int] = (380, 300)) -> Image:
+    return VirtualSlide(SlideSettings(seed=seed)).render(0, 0, *size_px).image
+
+
+def defocused(image: Image, z_um: float, rng: np.random.Generator, um_per_px: float = UM_PER_PX) -> Image:
+    """As a stage at `z_um` shows it: blurred, and with the camera's noise, which the optics do not blur."""
+    radius_px = abs(z_um - SHARP_UM) * BLUR_UM_PER_UM / um_per_px
+    blurred = cv2.GaussianBlur(image, (0, 0), radius_px) if radius_px > 0.1 else image
+    return np.clip(blurred + rng.normal(0, 2, image.shape), 0, 255).astype(np.uint8)
+
+
+def stack(folder: Path, heights_um: list[float], image: Image) -> Path:
+    folder.mkdir()
+    rng = np.random.default_rng(1)
+    for at, z_um in enumerate(heights_um):
+        assert cv2.imwrite(str(folder / f"z_{at}.png"), defocused(image, z_um, rng))
+    return folder
+
+
+def profile_file(path: Path, image: Image, um_per_px: float = UM_PER_PX) -> Path:
+    size = PixelSize(
+        um_per_px=um_per_px,
+        uncertainty_um_per_px=0.0001,
+        line_spacing_um=10,
+        lines_found=9,
+        image_sha256="0" * 64,
+        measured_at="2026-01-01T00:00:00+00:00",
+    )
+    camera = CameraGeometry(width_px=image.shape[1], height_px=image.shape[0])
+    write_profile(path, Profile(instrument="bench", camera=camera, pixel_size=size))
+    return path
+
+
+def call(*words: object) -> int:
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as end:
+        patch.setattr("sys.argv", ["leuko-calib", *map(str, words)])
+        main()
+    return int(end.value.code or 0)
+
+
+HEIGHTS = [at * 0.4 for at in range(16)]
+WHOLE = (732, 574)
+
+
+def test_the_peak_is_where_it_was_drawn(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    image = field(size_px=WHOLE)
+    folder = stack(tmp_path / "stack", HEIGHTS, image)
+    before, after = profile_file(tmp_path / "profile.json", image), tmp_path / "after.json"
+    assert call("focus", folder, "--step-um", 0.4, "--profile", before, "--out", after, "--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    profile, digest = load_profile(after)
+    assert told["profile_sha256"] == digest and profile.focus is not None
+    assert profile.pixel_size == load_profile(before)[0].pixel_size
+    assert profile.focus.peak_z_um == pytest.approx(SHARP_UM, abs=0.1)
+    low, high = profile.focus.usable_um
+    assert (low + high) / 2 == pytest.approx(SHARP_UM, abs=0.15) and 0.5 < high - low < 3
+    assert (tmp_path / "after.png").stat().st_size > 0
+    # What it is for: other fields of the instrument are told sharp from blurred by it.
+    rng = np.random.default_rng(2)
+    for seed in (6, 7, 8):
+        sharp = focus_score(defocused(field(seed, WHOLE), SHARP_UM, rng), UM_PER_PX)
+        blurred = focus_score(defocused(field(seed, WHOLE), SHARP_UM + 3, rng), UM_PER_PX)
+        assert sharp is not None and blurred is not None and blurred < profile.focus.min_score < sharp
+
+
+def test_heights_from_a_table_in_any_order(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    image = field()
+    shuffled = np.random.default_rng(3).permutation(HEIGHTS).tolist()
+    folder = stack(tmp_path / "stack", shuffled, image)
+    table = tmp_path / "z.csv"
+    table.write_text("image,z_um\n" + "".join(f"z_{at}.png,{z_um - 100}\n" for at, z_um in enumerate(shuffled)))
+    before = profile_file(tmp_path / "profile.json", image)
+    assert call("focus", folder, "--heights", table, "--profile", before, "--out", tmp_path / "p.json", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["peak_z_um"] == pytest.approx(SHARP_UM - 100, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("heights_um", "words", "code", "says"),
+    [
+        pytest.param(HEIGHTS[:7], ["--step-um", 0.4], 7, "go on above it", id="the stack ends before the focus"),
+        pytest.param(HEIGHTS[8:], ["--step-um", 0.4], 7, "go on below it", id="it begins within it"),
+        pytest.param(HEIGHTS[4:10], ["--step-um", 0.4], 7, "6 images is too small", id="too few"),
+        pytest.param([at * 1.6 - 3 for at in range(8)], ["--step-um", 1.6], 7, "steps of", id="steps that miss it"),
+        pytest.param(HEIGHTS, [], 2, "--step-um", id="no heights"),
+        pytest.param(HEIGHTS, ["--heights", "absent.csv"], 7, "absent.csv cannot be read", id="no such table"),
+    ],
+)
+def test_a_stack_that_shows_no_peak_is_a_sentence(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    heights_um: list[float],
+    words: list[object],
+    code: int,
+    says: str,
+) -> None:
+    image = field()
+    folder = stack(tmp_path / "stack", heights_um, image)
+    out = tmp_path / "p.json"
+    before = profile_file(tmp_path / "profile.json", image)
+    assert call("focus", folder, *words, "--profile", before, "--out", out) == code
+    said = capsys.readouterr().err
+    assert says in said and said.count("\n") == 1 and not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("rows", "says"),
+    [
+        pytest.param("image,height\nz_0.png,1\n", "columns image and z_um", id="another column"),
+        pytest.param("", "columns image and z_um", id="nothing in it"),
+        pytest.param("image,z_um\nz_0.png,high\n", "line 2 of", id="no number"),
+        pytest.param("image,z_um\nz_0.png,nan\n", "line 2 of", id="not a height"),
+        pytest.param("image,z_um\nz_9.png,1\n", "names z_9.png, which is not in", id="an image that is not there"),
+        pytest.param("image,z_um\nz_0.png,1\n", "no height for z_1.png", id="an image without a height"),
+        pytest.param("image,z_um\nz_0.png,1\nz_1.png,1\n", "one height twice", id="one height twice"),
+    ],
+)
+def test_a_table_that_is_wrong_names_its_line(tmp_path: Path, capsys: pytest.CaptureFixture[str], rows: str, says: str) -> None:
+    image = field()
+    folder = stack(tmp_path / "stack", [0, 1], image)
+    table = tmp_path / "z.csv"
+    table.write_text(rows)
+    before = profile_file(tmp_path / "profile.json", image)
+    assert call("focus", folder, "--heights", table, "--profile", before, "--out", tmp_path / "p.json") == 7
+    assert says in capsys.readouterr().err
+
+
+def _damaged(folder: Path) -> None:
+    file = folder / "z_3.png"
+    file.write_bytes(file.read_bytes()[:5000])
+
+
+def _other_size(folder: Path) -> None:
+    image = cv2.imread(str(folder / "z_3.png"))
+    assert image is not None and cv2.imwrite(str(folder / "z_3.png"), image[:-2])
+
+
+def _blank(folder: Path) -> None:
+    image = cv2.imread(str(folder / "z_3.png"))
+    assert image is not None and cv2.imwrite(str(folder / "z_3.png"), np.full_like(image, 240))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "says"),
+    [
+        pytest.param(_damaged, "A stack with a hole", id="damaged"),
+        pytest.param(_other_size, "is of another size than the images before it", id="another size"),
+        pytest.param(_blank, "shows nothing that could be in focus", id="an empty field"),
+    ],
+)
+def test_one_image_that_cannot_be_used_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], spoil: "object", says: str
+) -> None:
+    image = field()
+    folder = stack(tmp_path / "stack", HEIGHTS, image)
+    assert callable(spoil)
+    spoil(folder)
+    before = profile_file(tmp_path / "profile.json", image)
+    assert call("focus", folder, "--step-um", 0.4, "--profile", before, "--out", tmp_path / "p.json") == 7
+    assert says in capsys.readouterr().err
+
+
+def test_two_layers_in_focus_are_not_one_peak() -> None:
+    z_um = [at * 0.5 for at in range(20)]
+    two = [np.exp(-((z - 3) ** 2)) + 0.9 * np.exp(-((z - 7) ** 2)) + 0.1 for z in z_um]
+    with pytest.raises(DataError, match="two peaks, at 3 and 7 um"):
+        find_focus(z_um, two, 0.6)
+
+
+@pytest.mark.parametrize("z0_um", [2.0, 2.13, 2.25])
+@pytest.mark.parametrize("noise", [0.0, 0.02])
+def test_the_peak_lies_between_planes(z0_um: float, noise: float) -> None:
+    rng = np.random.default_rng(4)
+    z_um = [at * 0.25 for at in range(18)]
+    scores = [float(2 * np.exp(-((z - z0_um) ** 2)) * (1 + noise * rng.standard_normal())) for z in z_um]
+    focus = find_focus(z_um, scores, 0.6)
+    assert focus.peak_z_um == pytest.approx(z0_um, abs=0.05)
+    half_um = np.sqrt(-np.log(0.6))
+    assert focus.usable_um == pytest.approx((z0_um - half_um, z0_um + half_um), abs=0.06)
+
+
+@pytest.mark.parametrize(
+    ("folder", "um_per_px"), [("chula_wbc", 0.13), ("bccd", 0.073), ("pbc_more", 0.1), ("rbc_fields", 0.18)]
+)
+def test_photographs_lose_score_with_focus_and_with_nothing_else(real_data: Path, folder: str, um_per_px: float) -> None:
+    files = sorted(file for file in (real_data / folder).rglob("*") if file.suffix in {".jpg", ".png"})
+    for file in files[:: max(1, len(files) // 6)]:
+        image = cv2.imread(str(file))
+        assert image is not None
+        scores = [focus_score(image, um_per_px)]
+        scores += [focus_score(cv2.GaussianBlur(image, (0, 0), s_um / um_per_px), um_per_px) for s_um in (0.15, 0.3, 0.5, 0.8)]
+        known = [score for score in scores if score is not None]
+        assert len(known) == 5 and known == sorted(known, reverse=True), file
+        dimmed = focus_score(np.asarray(image * 0.6, np.uint8), um_per_px)
+        assert dimmed == pytest.approx(known[0], rel=0.05)
+
+
+def test_an_empty_slide_has_no_score() -> None:
+    assert focus_score(np.full((574, 732, 3), 235, np.uint8), UM_PER_PX) is None
+    assert focus_score(np.zeros((50, 50, 3), np.uint8), UM_PER_PX) is None
