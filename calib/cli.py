@@ -1,7 +1,8 @@
-"""`leuko-calib`: pixel-size, focus."""
+"""`leuko-calib`: pixel-size, focus, boxes."""
 
 import typer
 
+from calib.commands.boxes import boxes
 from calib.commands.focus import focus
 from calib.commands.pixel_size import pixel_size
 from edge.contracts.entry_point import run_command_line
@@ -9,6 +10,7 @@ from edge.contracts.entry_point import run_command_line
 app = typer.Typer(help="Measures an instrument and writes its profile.", no_args_is_help=True, add_completion=False)
 app.command()(pixel_size)
 app.command()(focus)
+app.command()(boxes)
 
 
 @app.callback()

@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from calib.box_report import BoxFit
 from calib.focus_profile import FocusMeasured
 from edge.contracts.errors import ConfigError
 
@@ -42,5 +43,17 @@ def write_focus_plot(path: Path, measured: FocusMeasured, usable_share: float) -
         axes.axhline(focus.min_score, color="tab:green", linestyle="--")
         axes.set_xlabel("height in um")
         axes.set_ylabel("sharpness")
+        axes.set_ylim(bottom=0)
+        axes.legend()
+
+
+def write_box_plot(path: Path, fit: BoxFit) -> None:
+    """Widths and heights of cells and boxes, in um."""
+    with axes_for(path, f"Cells and the boxes of {fit.system.recipe}") as axes:
+        axes.plot(*fit.sizes_um.T, ".", color="tab:blue", alpha=0.2, label=f"{fit.n_cells} cells")
+        axes.plot(*fit.shapes_um.T, "s", color="tab:red", label="fitted boxes")
+        axes.set_xlabel("width in um")
+        axes.set_ylabel("height in um")
+        axes.set_xlim(left=0)
         axes.set_ylim(bottom=0)
         axes.legend()
