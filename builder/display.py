@@ -5,9 +5,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rich.table import Table
+from rich.text import Text
 
 from builder.inspection import Inspection
-from edge.contracts.bundle import Bundle
+from builder.training_figures import data_lines, metric_lines
+from edge.contracts.bundle import Bundle, Training
 from edge.contracts.engine_files import RUNTIME_NAMES, EngineFiles, EngineManifest
 from edge.engine.engine_places import named
 from edge.engine.survey import GATES, Verdict, verdict_rows, verify_command
@@ -21,7 +23,7 @@ def grid(rows: Sequence[Row]) -> Table:
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
     for name, value in rows:
-        table.add_row(name, value)
+        table.add_row(name, Text(value))
     return table
 
 
@@ -33,9 +35,9 @@ def bundle_rows(found: Inspection) -> list[Row]:
         "bundle": f"{manifest.name} ({manifest.architecture}), hashes hold",
         "bundle_id": found.bundle.bundle_id,
         "parent": manifest.parent_bundle_id or "none",
-        "trained": f"yes, seed {training.seed}, code {training.code_version}" if training.trained else "no: random weights",
-        "data": ", ".join(training.data) or "none named",
-        "metrics": ", ".join(training.metrics) or "none measured",
+        "trained": _trained(training),
+        "data": data_lines(training.data),
+        "metrics": metric_lines(training.metrics),
         "fields": f"{manifest.field_width_px} x {manifest.field_height_px} px at {manifest.um_per_px} um/px",
         "network": f"{manifest.network_width_px} x {manifest.network_height_px} px, {manifest.resize}",
         "in": "\n".join(map(str, found.inputs)),
@@ -48,6 +50,15 @@ def bundle_rows(found: Inspection) -> list[Row]:
         f"NMS IoU {limits.nms_iou} per class and {limits.agnostic_iou} across classes",
     }
     return list(rows.items())
+
+
+def _trained(training: Training) -> str:
+    if not training.trained:
+        return "no: random weights"
+    name, where = training.recipe.get("name"), f", on {training.hardware}" if training.hardware else ""
+    how_long = f", {training.seconds / 60:.0f} min" if training.seconds else ""
+    recipe = f", recipe {name}" if name else ""
+    return f"yes{recipe}, seed {training.seed}, code {training.code_version}{how_long}{where}"
 
 
 def engine_rows(engines: list[Verdict], places: tuple[Path, ...]) -> list[Row]:

@@ -2,17 +2,32 @@
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from edge.contracts.errors import JournalError
 from edge.contracts.user_paths import expanded
 from edge.journal.archive import Archive, StoredRun
+from edge.watch.fitting_table import Column, fitting_table
+
+_COLUMNS = (
+    Column("run"),
+    Column("slide", least=8),
+    Column("began", leave_out=2),
+    Column("outcome"),
+    Column("fields", leave_out=1, justify="right"),
+    Column("leukocytes", "WBC", justify="right"),
+    Column("records", leave_out=0, justify="right"),
+    Column("not acknowledged", "open", justify="right"),
+)
+"""In the order of `_row`."""
 
 
 def tell_runs(journal: Path, as_json: bool) -> None:
@@ -22,10 +37,43 @@ def tell_runs(journal: Path, as_json: bool) -> None:
         if as_json:
             print(json.dumps(rows))
             return
-        table = Table("run", "slide", "began", "outcome", "fields", "leukocytes", "records", "not acknowledged")
-        for row in rows:
-            table.add_row(*("-" if value is None else str(value) for value in row.values()))
-        Console(highlight=False).print(table)
+        for part in runs_table(rows, Console().width):
+            Console(highlight=False).print(part)
+
+
+def runs_table(rows: list[dict[str, Any]], width: int) -> list[Table | Text]:
+    """Every run in a line, for a terminal `width` wide, and what had to be left out or shortened for it.
+
+    Where there is no room for whole names of runs, they are given by how they begin, as `runs show` takes them.
+    """
+    texts = [["-" if value is None else str(value) for value in row.values()] for row in rows]
+    table, left_out = fitting_table(_COLUMNS, [[Text(text) for text in row] for row in texts], width)
+    if not left_out and table.show_edge:
+        return [table]
+    if left_out:
+        names = shortest_beginnings([row[0] for row in texts])
+        texts = [[name, row[1], row[2][:16].replace("T", " "), *row[3:]] for name, row in zip(names, texts, strict=True)]
+        columns = (Column("run", least=8), *_COLUMNS[1:])
+        table, left_out = fitting_table(columns, [[Text(text) for text in row] for row in texts], width)
+    missing = f"left out here: {', '.join(left_out)}; " if left_out else ""
+    words = "" if table.show_edge else "WBC: leukocytes, open: records not acknowledged; "
+    return [table, Text(f"{words}{missing}--json has everything, `runs show RUN` takes a run by how it begins.")]
+
+
+def shortest_beginnings(names: Sequence[str], least: int = 8) -> list[str]:
+    """How each of these names begins, with at least `least` characters, so that no two are alike."""
+    ordered = sorted(set(names))
+    shared = [_n_shared(one, other) for one, other in pairwise(ordered)]
+    needed = {
+        name: max(least, 1 + max(before, after))
+        for name, before, after in zip(ordered, [0, *shared], [*shared, 0], strict=False)
+    }
+    return [name[: needed[name]] for name in names]
+
+
+def _n_shared(one: str, other: str) -> int:
+    """Characters with which both begin."""
+    return next((at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
 
 
 def tell_run(journal: Path, run_id: str, as_json: bool) -> None:

@@ -3,8 +3,6 @@
 from edge.contracts.cells import CELLS, UNIDENTIFIED, UNIDENTIFIED_NON_WBC
 from edge.contracts.records import Advice, Detection, Differential, Event, FieldRecord, FieldStatus, RunStart, RunStop
 
-COLUMNS = ("field", "source", "status", "cells (class score)", "this field", "WBC so far", "total ms")
-
 SHORT: dict[str, str] = {cell.name: cell.abbreviation for cell in CELLS} | {
     UNIDENTIFIED: "unid.",
     UNIDENTIFIED_NON_WBC: "unid. non-WBC",
@@ -43,7 +41,7 @@ def marks(start: RunStart) -> list[str]:
 
 
 def columns(record: FieldRecord) -> tuple[str, ...]:
-    """One field, in the order of `COLUMNS`."""
+    """One field: index, source, status, cells, sums of this field, leukocytes so far, milliseconds."""
     seen = ", ".join(_cell(cell) for cell in record.detections) or record.detail or "-"
     if record.overflow:
         seen += " (OVERFLOW: cells may be missing)"
@@ -59,6 +57,23 @@ def columns(record: FieldRecord) -> tuple[str, ...]:
         str(record.running.wbc_total),
         total,
     )
+
+
+def labels(record: FieldRecord) -> set[str]:
+    """Every class that a field's line may name by its abbreviation."""
+    named = {label for cell in record.detections for label in (cell.label, cell.best_class)}
+    return named | set(record.counts) | set(record.running.cells)
+
+
+def differential_labels(differential: Differential) -> set[str]:
+    """Every class that the differential names."""
+    return {row.label for row in differential.rows if row.count} | set(differential.non_wbc_per_100_wbc)
+
+
+def legend(named: set[str]) -> str:
+    """What the abbreviations among these labels stand for, in the order of the classes; empty where there is none."""
+    words = [f"{short} {label.replace('_', ' ')}" for label, short in SHORT.items() if label in named and short != label]
+    return ", ".join(words)
 
 
 def counts(cells: dict[str, int]) -> str:

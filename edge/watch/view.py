@@ -13,10 +13,23 @@ from rich.text import Text
 
 from edge.contracts.records import Advice, Event, FieldRecord, Record, RunStart, RunStop
 from edge.watch import record_text
+from edge.watch.fitting_table import ROOMY, Column, fitting_table
 
 _REFRESH_S = 0.1
 _LISTED = 20
 """Fields without a count that are named at the end of a run."""
+_COLUMNS = (
+    Column("field", justify="right"),
+    Column("source", leave_out=0),
+    Column("status"),
+    Column("cells (class score)", "cells", least=36),
+    Column("this field", leave_out=2),
+    Column("WBC so far", "WBC", justify="right"),
+    Column("total ms", "ms", leave_out=1, justify="right"),
+)
+"""In the order of `record_text.columns`. The cells keep their room: a narrow terminal shows a field's source, time and sums
+only where these leave enough for it."""
+_SHORT_STATUS = {"incomplete": "incompl."}
 _STATUS_STYLE = {"ok": "green", "empty": "dim"}
 
 
@@ -71,6 +84,7 @@ class PlainLines:
     def __init__(self, write: Callable[[str], None]) -> None:
         self._write = write
         self.unusable = Unusable()
+        self._labels: set[str] = set()
 
     def __enter__(self) -> "PlainLines":
         return self
@@ -87,6 +101,7 @@ class PlainLines:
                 return record_text.header(record) + [f"*** {mark} ***" for mark in record_text.marks(record)]
             case FieldRecord():
                 self.unusable.look(record)
+                self._labels |= record_text.labels(record)
                 return [record_text.field_line(record)]
             case Advice() | Event():
                 return [record_text.note(record)]
@@ -97,7 +112,8 @@ class PlainLines:
         lines = [f"differential over {stop.differential.wbc_total} WBC, exact binomial 95 % limits"]
         for label, count, percent, limits in record_text.differential_rows(stop.differential):
             lines.append(f"  {label:<14}{count:>6}{percent:>8} %   {limits} %")
-        return [*lines, f"per 100 WBC: {record_text.non_wbc(stop.differential)}"]
+        legend = record_text.legend(self._labels | record_text.differential_labels(stop.differential))
+        return [*lines, f"per 100 WBC: {record_text.non_wbc(stop.differential)}", *([legend] if legend else [])]
 
 
 class LiveTable:
@@ -110,6 +126,7 @@ class LiveTable:
         self._running = Text("no field yet")
         self._drawn_s = 0.0
         self.unusable = Unusable()
+        self._labels: set[str] = set()
 
     def __enter__(self) -> "LiveTable":
         self._live.start()
@@ -127,6 +144,7 @@ class LiveTable:
                     self._console.print(Text(f" {mark} ", style="bold white on red"))
             case FieldRecord():
                 self.unusable.look(record)
+                self._labels |= record_text.labels(record)
                 self._rows.append(record_text.columns(record))
                 self._running = Text(f"{record.running.wbc_total} WBC so far: {record_text.counts(record.running.cells)}")
                 self._redraw()
@@ -142,15 +160,25 @@ class LiveTable:
             self._live.update(self._table(), refresh=True)
 
     def _table(self) -> Group:
-        table = Table(expand=True)
-        for name in record_text.COLUMNS:
-            numeric = name in {"field", "WBC so far", "total ms"}
-            widest = name == "cells (class score)"
-            table.add_column(name, justify="right" if numeric else "left", no_wrap=not widest, ratio=1 if widest else None)
-        for row in self._rows:
-            style = _STATUS_STYLE.get(row[2], "bold red")
-            table.add_row(*(Text(text, style=style if at == 2 else "") for at, text in enumerate(row)))
-        return Group(table, self._running)
+        """As many of the last fields as the terminal has lines for."""
+        options = self._console.options.update(height=None)
+        rows = [[Text(text) for text in row] for row in self._rows]
+        for row in rows:
+            row[2] = self._status(row[2].plain)
+        while True:
+            table, _ = fitting_table(_COLUMNS, rows, self._console.width, expand=True)
+            group = Group(table, self._running, Text(self._legend(), style="dim"))
+            over = len(self._console.render_lines(group, options)) - self._console.height
+            if over <= 0 or len(rows) <= 1:
+                return group
+            rows = rows[min(len(rows) - 1, over) :]
+
+    def _status(self, status: str) -> Text:
+        text = status if self._console.width >= ROOMY else _SHORT_STATUS.get(status, status)
+        return Text(text, style=_STATUS_STYLE.get(status, "bold red"))
+
+    def _legend(self) -> str:
+        return record_text.legend(self._labels)
 
     def _result(self, stop: RunStop) -> None:
         self._live.stop()
@@ -162,6 +190,7 @@ class LiveTable:
         for row in record_text.differential_rows(stop.differential):
             table.add_row(*row)
         self._console.print(table, Text(f"per 100 WBC: {record_text.non_wbc(stop.differential)}"))
+        self._console.print(Text(record_text.legend(self._labels | record_text.differential_labels(stop.differential))))
 
 
 def choose_view(console: Console, as_json: bool) -> View:
