@@ -1,18 +1,22 @@
-"""Writes a PNG that shows the virtual slide: cells of every class, whole fields, and, if a folder is given, its photographs.
+"""Writes a PNG that shows the virtual slide: cells of every class, or whole fields, and beneath them photographs of a folder.
 
 python examples/contact_sheet.py sheet.png --seed 7 --beside my_images/
 """
 
 import argparse
-import itertools
+import sys
 from pathlib import Path
 
 import cv2
 import numpy as np
 
+from edge.camera.folder import FolderSource
+from edge.camera.frame import SourceEnded
 from edge.contracts.cells import NAMES
 from edge.contracts.detections import Image
-from edge.virtual import CellAtlas, SlideSettings, VirtualSlide, draw_stain
+from edge.contracts.errors import LeukoError, first_line
+from edge.virtual import UM_PER_PX, CellAtlas, SlideSettings, VirtualSlide, draw_stain
+from edge.virtual.slide import FIELD_HEIGHT_PX, FIELD_WIDTH_PX
 
 TILE_PX = 180
 
@@ -56,10 +60,26 @@ def fields(seed: int, count: int) -> list[Image]:
 
 
 def photographs(folder: Path, count: int, size: tuple[int, int]) -> list[Image]:
-    """The first images of a folder at the size of a field."""
-    images = (cv2.imread(str(path)) for path in sorted(folder.iterdir()) if path.suffix.lower() in (".jpg", ".png", ".bmp"))
-    readable = itertools.islice((image for image in images if image is not None), count)
-    return [cv2.resize(image, size).astype(np.uint8) for image in readable]
+    """The first images of a folder at the size of a field. Raises `SourceError` when there is none."""
+    source = FolderSource(str(folder), UM_PER_PX)
+    found: list[Image] = []
+    while len(found) < count:
+        try:
+            frame = source.read(1.0)
+        except SourceEnded:
+            break
+        if frame.image is None:
+            print(f"left out: {frame.detail}", file=sys.stderr)
+        else:
+            found.append(cv2.resize(frame.image, size).astype(np.uint8))
+    source.close()
+    return found
+
+
+def beneath(rows: list[Image]) -> Image:
+    """Pictures one beneath the other, on white where one is narrower."""
+    width = max(row.shape[1] for row in rows)
+    return np.vstack([np.pad(row, ((0, 0), (0, width - row.shape[1]), (0, 0)), constant_values=255) for row in rows])
 
 
 def main() -> None:
@@ -67,18 +87,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("output", type=Path)
     parser.add_argument("--seed", type=int, default=7)
-    parser.add_argument("--beside", type=Path, help="folder of photographs to put beside the virtual fields")
+    parser.add_argument("--beside", type=Path, help="folder of photographs to put beneath the virtual cells or fields")
     parser.add_argument("--part", choices=("cells", "fields"), default="cells")
     arguments = parser.parse_args()
-    if arguments.part == "cells":
-        sheet = sprites(arguments.seed, 8)
-    else:
-        drawn = fields(arguments.seed, 4)
-        size = (drawn[0].shape[1], drawn[0].shape[0])
+    if not cv2.haveImageWriter(str(arguments.output)):
+        parser.error(f"{arguments.output} has no picture's suffix; end it in .png")
+    pictures = fields(arguments.seed, 4) if arguments.part == "fields" else []
+    try:
         if arguments.beside:
-            drawn += photographs(arguments.beside, 4, size)
-        sheet = np.vstack([np.hstack(drawn[i : i + 2]) for i in range(0, len(drawn) - 1, 2)])
-    if not cv2.imwrite(str(arguments.output), sheet):
+            pictures += photographs(arguments.beside, 4, (FIELD_WIDTH_PX, FIELD_HEIGHT_PX))
+        sheet = beneath(
+            ([sprites(arguments.seed, 8)] if arguments.part == "cells" else [])
+            + [np.hstack(pictures[i : i + 2]) for i in range(0, len(pictures), 2)]
+        )
+        written = cv2.imwrite(str(arguments.output), sheet)
+    except (LeukoError, cv2.error) as problem:
+        parser.error(first_line(problem))
+    if not written:
         parser.error(f"{arguments.output} could not be written")
 
 

@@ -3,6 +3,8 @@
 import logging
 import uuid
 from contextlib import ExitStack
+from pathlib import Path
+from shlex import quote
 
 from edge.camera.frame import SourceNote
 from edge.contracts.errors import StreamError
@@ -41,7 +43,8 @@ def serve_one_run(setup: Setup, parts: Parts, stop: StopSwitch) -> RunOutcome:
         _log.info("%s reads %s", engine.info, source.uri)
 
         # Wait for an order.
-        _log.info("waiting for a controller at %s", server.endpoint)
+        watch = watch_command(server.endpoint, settings.keys)
+        _log.info("waiting for a controller at %s (such as `%s` on this machine)", server.endpoint, watch)
         while (order := control.wait_for_start(_WAIT_S)) is None:
             if stop.requested:
                 _log.info("stopped before a run began: %s", stop.requested)
@@ -88,6 +91,13 @@ def serve_one_run(setup: Setup, parts: Parts, stop: StopSwitch) -> RunOutcome:
     if left:
         raise StreamError(_not_acknowledged(left, order.run_id, settings))
     return last.outcome
+
+
+def watch_command(endpoint: str, keys: Path | None) -> str:
+    """The command of the reference controller that reaches this endpoint from the same machine."""
+    here = endpoint.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:").replace("//*:", "//127.0.0.1:")
+    with_keys = f" --key NAME.key_secret --edge-key {quote(str(keys / 'edge.key'))}" if keys is not None else ""
+    return f"leuko-edge watch {quote(here)}{with_keys}"
 
 
 def _telemetry(settings: EdgeSettings, boot_id: str, engine: EngineInfo, take_snapshot: TakeSnapshot) -> Telemetry:

@@ -18,6 +18,7 @@ from edge.cli import main
 from edge.contracts.bundle import Bundle
 from edge.contracts.errors import StreamError
 from edge.contracts.records import FieldRecord, FieldStatus, RunOutcome, RunStart, RunStop
+from edge.service.serve import watch_command
 
 pytestmark = pytest.mark.timeout(40)
 
@@ -103,7 +104,22 @@ def test_a_signal_before_any_controller_ends_the_process(start_run: Start, many_
     process.terminate()
     assert process.wait(10) == 0
     assert process.stderr is not None
-    assert "stopped before a run began" in process.stderr.read()
+    said = process.stderr.read()
+    assert "stopped before a run began" in said
+    assert f"waiting for a controller at {endpoint} (such as `leuko-edge watch {endpoint}`" in said
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "keys", "command"),
+    [
+        pytest.param("tcp://127.0.0.1:5570", None, "tcp://127.0.0.1:5570", id="this machine only"),
+        pytest.param("tcp://0.0.0.0:5570", "k", "tcp://127.0.0.1:5570 --key NAME.key_secret --edge-key k/edge.key", id="keys"),
+        pytest.param("tcp://[::]:5570", None, "'tcp://[::1]:5570'", id="IPv6, which a shell would take for a pattern"),
+        pytest.param("ipc:///run/slide 7", None, "'ipc:///run/slide 7'", id="a path with a space"),
+    ],
+)
+def test_the_command_that_is_waited_for_is_one_to_copy(endpoint: str, keys: str | None, command: str) -> None:
+    assert watch_command(endpoint, Path(keys) if keys else None) == f"leuko-edge watch {command}"
 
 
 def test_the_controllers_stop_ends_the_run(start_run: Start, many_fields: Path) -> None:
