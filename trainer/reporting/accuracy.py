@@ -1,4 +1,4 @@
-"""The reference's Table 1 with ours beside it: average precision by class."""
+"""Average precision by class: our own, and beside the reference's Table 1."""
 
 from collections.abc import Collection, Sequence
 
@@ -8,9 +8,29 @@ from trainer.reporting.document import Cell, Section, Table
 from trainer.reporting.formatting import FEW, NONE, figure, in_words
 from trainer.reporting.report_sources import MeasuredRun, Reference
 
+_TERMS = (
+    "AP is average precision: the area under the whole precision-recall curve; 11-point AP is the mean precision at eleven "
+    "recalls, mAP the mean over classes. A cell is found when its box and the annotated one overlap in half of what "
+    f"the two cover (IoU 0.5). In italics: fewer than {FEW} cells. "
+)
 
-def accuracy(runs: Sequence[MeasuredRun], reference: Reference) -> Section:
-    """Average precision per class and its means."""
+
+def own_accuracy(runs: Sequence[MeasuredRun]) -> Section:
+    """Average precision per class, a table a model."""
+    tables = [
+        Table(
+            f"{run.name}: average precision by class",
+            tuple(map(Cell, ("class", "cells", "AP", "11-point AP"))),
+            tuple((Cell(in_words(cell.name)), *_own(run.summary.classes.get(cell.name))) for cell in CELLS),
+            f"{_TERMS}{NONE}: no cell to measure on." if run is runs[-1] else "",
+        )
+        for run in runs
+    ]
+    return Section("Average precision by class", tuple(_words(run) for run in runs), tuple(tables))
+
+
+def beside_reference(runs: Sequence[MeasuredRun], reference: Reference) -> Section:
+    """Average precision per class and its means, ours and the reference's in one table."""
     names = [*reference.classes, *(cell.name for cell in CELLS if cell.name not in reference.classes)]
     head = [Cell("class")]
     for run in runs:
@@ -29,15 +49,16 @@ def accuracy(runs: Sequence[MeasuredRun], reference: Reference) -> Section:
     if repeated:
         head[1] = Cell("cells", "ours")
     note = (
-        "AP is average precision: the area under the whole precision-recall curve; 11-point AP is the mean precision at eleven "
-        "recalls, mAP the mean over classes. A cell is found when its box and the annotated one overlap in half of what "
-        "the two cover (IoU 0.5). s_min sets the size SSD's default boxes begin at, as a share of the image's side. In "
-        f"italics: fewer than {FEW} cells. {NONE}: no cell to measure on, or nothing published. Source of the other columns: "
-        f"{reference.source}."
+        f"{_TERMS}s_min sets the size SSD's default boxes begin at, as a share of the image's side. {NONE}: no cell to measure "
+        f"on, or nothing published. Source of the other columns: {reference.source}."
     )
     return Section(
-        "Average precision by class (the reference's Table 1)",
-        tuple(_words(run) for run in runs),
+        "Beside the reference: average precision by class (its Table 1)",
+        (
+            f"These images are not the reference's own. Wang et al. (2019) measured on {reference.test_images:,} fields of its "
+            "own slides. Figures set beside each other here come from different images; a difference between them is not only "
+            "one between models.",
+        ),
         (
             Table(
                 "Average precision by class, ours and the reference's",

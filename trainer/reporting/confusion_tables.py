@@ -19,21 +19,26 @@ SHORT = {cell.name: cell.abbreviation for cell in CELLS} | {
 }
 
 
-def confusion(runs: Sequence[MeasuredRun], reference: Reference) -> Section:
-    """The means side by side, single-cell images as the reference tested them, every cell, then the reference's own."""
-    tables = [mean_accuracy(runs, reference)]
+def confusion(runs: Sequence[MeasuredRun]) -> Section:
+    """Single-cell images as the reference tested them, and every cell."""
+    tables = []
     for run in runs:
         single, every = run.summary.confusion, run.summary.confusion_all
         alone = single.counts == every.counts
         tables.append(_own(f"{run.name}: images with a single cell{', as all typed cells here are' if alone else ''}", single))
         tables += [] if alone else [_own(f"{run.name}: every typed cell of every image", every)]
-    tables += [_published(matrix, reference) for matrix in reference.confusion]
     words = (
         "A row is a true class, a column what it was called; figures are shares of the row. In our mean accuracy a cell that "
         "was not found, or whose class was not certain, counts as wrong.",
         "The columns follow the order of the rows, abbreviated as in the reference; unid.: found, its class not certain.",
     )
-    return Section("What is taken for what (the reference's Fig. 8)", words, tuple(tables))
+    return Section("What is taken for what", words, tuple(tables))
+
+
+def confusion_beside_reference(runs: Sequence[MeasuredRun], reference: Reference) -> Section:
+    """The means side by side, then the reference's own matrices."""
+    tables = [mean_accuracy(runs, reference), *(_published(matrix, reference) for matrix in reference.confusion)]
+    return Section("Beside the reference: what is taken for what (its Fig. 8)", (), tuple(tables))
 
 
 def _own(caption: str, matrix: Confusion) -> Table:

@@ -35,7 +35,7 @@ def curves(runs: Sequence[MeasuredRun]) -> Section:
     ]
     if len(runs) > N_COLOURS:
         words.append(f"After {N_COLOURS} models colours repeat; report fewer at once to tell the lines apart.")
-    title = "Precision and recall (the reference's Fig. 7)"
+    title = "Precision and recall"
     return Section(title, tuple(filter(None, words)), (), tuple(map(Markup, drawings)))
 
 
@@ -90,9 +90,8 @@ def abnormal(runs: Sequence[MeasuredRun], reference: Reference) -> Section:
     )
     words = f"The mean is over {listed([in_words(name) for name in reference.abnormal.classes])}."
     own = [f"{run.name}: {run.summary.abnormal.words}" for run in runs if run.summary.abnormal.words]
-    return Section(
-        "Abnormal cells (the reference's Fig. 10)", (words, *own), (table,), (Markup(drawing("bars.svg", rows=rows, alt=alt)),)
-    )
+    bars = Markup(drawing("bars.svg", rows=rows, alt=alt))
+    return Section("Beside the reference: abnormal cells (its Fig. 10)", (words, *own), (table,), (bars,))
 
 
 def _text(value: float | None) -> str:

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edge.contracts.errors import ConfigError
-from trainer.reporting.accuracy import accuracy
-from trainer.reporting.confusion_tables import confusion
+from trainer.reporting.accuracy import beside_reference, own_accuracy
+from trainer.reporting.confusion_tables import confusion, confusion_beside_reference
 from trainer.reporting.document import Section, html_page, markdown
 from trainer.reporting.error_gallery import worst_errors_section
 from trainer.reporting.formatting import listed
@@ -20,19 +20,24 @@ MAX_NAMED = 3
 
 
 def sections_of(runs: Sequence[MeasuredRun], root: Path | None) -> tuple[Section, ...]:
-    """The whole report in reading order. Raises `DataError` for a picture that cannot be cut from under `root`."""
+    """The whole report in reading order: one's own figures and pictures, then what the reference published, beside them.
+
+    Raises `DataError` for a picture that cannot be cut from under `root`.
+    """
     reference = load_reference()
     return (
-        what_was_measured(runs, reference),
+        what_was_measured(runs),
         leukocytes(runs),
-        accuracy(runs, reference),
-        speed(runs, reference),
+        own_accuracy(runs),
         operating(runs),
         curves(runs),
-        confusion(runs, reference),
-        abnormal(runs, reference),
+        confusion(runs),
         subsets(runs),
         worst_errors_section(runs, root),
+        beside_reference(runs, reference),
+        speed(runs, reference),
+        confusion_beside_reference(runs, reference),
+        abnormal(runs, reference),
     )
 
 

@@ -31,7 +31,7 @@ def speed(runs: Sequence[MeasuredRun], reference: Reference) -> Section:
     )
     timed = [f"{run.name}, timed over {run.summary.time_ms.whole.n} images: {run.summary.time_ms.whole.timed}." for run in runs]
     words = f"The reference's times are of its {reference.gpu}; times on different machines compare machines as much as models."
-    return Section("Speed (the reference's Table 2)", (words, *timed), (table,))
+    return Section("Beside the reference: speed (its Table 2)", (words, *timed), (table,))
 
 
 def _own(run: MeasuredRun) -> tuple[Cell, ...]:

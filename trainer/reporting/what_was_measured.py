@@ -6,22 +6,17 @@ from edge.contracts.errors import ConfigError
 from trainer.data.split_plan import parse_plan
 from trainer.reporting.document import Cell, Section, Table
 from trainer.reporting.formatting import listed, unknown, weak
-from trainer.reporting.report_sources import MeasuredRun, Reference
+from trainer.reporting.report_sources import MeasuredRun
 
 NOT_KNOWN = "not recorded"
 
 
-def what_was_measured(runs: Sequence[MeasuredRun], reference: Reference) -> Section:
+def what_was_measured(runs: Sequence[MeasuredRun]) -> Section:
     """The first section."""
     facts = [_facts(run) for run in runs]
     rows = [(Cell(name), *(Cell(row[name]) for row in facts)) for name in facts[0]]
     table = Table("Model, images and engine", (Cell(""), *(Cell(run.name, "ours") for run in runs)), tuple(rows), kind="facts")
-    caution = (
-        f"These images are not the reference's own. Wang et al. (2019) measured on {reference.test_images:,} fields of its own "
-        "slides. Figures set beside each other here come from different images; a difference between them is not only one "
-        "between models."
-    )
-    return Section("What was measured", (caution, *_limits_of_knowledge(runs)), (table,))
+    return Section("What was measured", tuple(_limits_of_knowledge(runs)), (table,))
 
 
 def _facts(run: MeasuredRun) -> dict[str, str]:

@@ -160,7 +160,8 @@ def test_one_missing_class_is_told_in_the_singular(tmp_path: Path) -> None:
 def test_the_reference_stands_in_the_tables_as_published(tmp_path: Path) -> None:
     _, text = report_of(tmp_path, made_up())
     reference = load_reference()
-    table1, table2 = (next(t for t in tables_in(text) if t[0][0] == name and len(t) > 8) for name in ("class", "system"))
+    (table1,) = (t for t in tables_in(text) if t[0][0] == "class" and len(t[0]) > 7)
+    table2 = next(t for t in tables_in(text) if t[0][0] == "system" and len(t) > 8)
     rows = {row[0]: row[-7:] for row in table1[2:]}
     for k, name in enumerate(reference.classes):
         assert [float(value) for value in rows[in_words(name)]] == [system.ap[k] for system in reference.systems]
@@ -183,7 +184,7 @@ def test_means_are_compared_over_the_same_classes(tmp_path: Path) -> None:
 def test_runs_on_the_same_images_share_the_column_of_cells(tmp_path: Path) -> None:
     one, other = (made_up(models=[{"name": name, "architecture": "ssd300"}]) for name in "ab")
     _, text = report_of(tmp_path, one, other)
-    head = next(table[0] for table in tables_in(text) if len(table) > 15)
+    (head,) = (table[0] for table in tables_in(text) if table[0][0] == "class" and len(table[0]) > 7)
     assert head[:7] == [
         "class",
         "cells",
@@ -195,7 +196,7 @@ def test_runs_on_the_same_images_share_the_column_of_cells(tmp_path: Path) -> No
     ]
     fewer = {name: row for name, row in other["classes"].items() if name != "lymphocyte"}
     _, text = report_of(tmp_path, one, other | {"classes": fewer})
-    head = next(table[0] for table in tables_in(text) if len(table) > 15)
+    (head,) = (table[0] for table in tables_in(text) if table[0][0] == "class" and len(table[0]) > 7)
     assert head[:5] == ["class", "a: cells", "a: AP", "a: 11-point AP", "b: cells"]
     assert "mean over the 3 classes" in text
 
