@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
 
+from edge.contracts.about_edge import EdgeInfo, Finding, Health
 from edge.contracts.base import Count, Int64, Last, Open, Wire
 from edge.contracts.records import (
     Advice,
@@ -32,6 +33,7 @@ class Resume(Wire):
 
     run_id: Name
     next_seq: Count
+    boot_id: Name | None = Field(None, description="of the last record that it holds; null when it holds none")
 
 
 class AnyHello(Wire):
@@ -48,6 +50,9 @@ class Hello(AnyHello):
     """First message of a client."""
 
     resume: Resume | None = None
+    attempt: Int64 | None = Field(
+        None, description="rises from HELLO to HELLO of one client_id: one with a smaller number than the newest is not served"
+    )
 
 
 class RunInfo(Wire):
@@ -59,6 +64,8 @@ class RunInfo(Wire):
     open_triggers: Count = Field(0, description="announced or taken in, and not ended yet")
     open_trigger_ids: tuple[str, ...] = Field((), description="of those that were announced")
     trigger_until: Count | None = Field(None, description="as in CREDIT; null when the source paces itself")
+    acknowledged: Last | None = Field(None, description="the greatest `upto_seq` that a controller has sent; -1: none")
+    first_seq: Count | None = Field(None, description="the first record that is still held")
 
 
 class Welcome(Wire):
@@ -70,10 +77,27 @@ class Welcome(Wire):
     boot_id: str = Field(description="changes with every start of the edge process")
     server_version: str
     role: Role
-    runs: tuple[RunInfo, ...] = ()
+    runs: tuple[RunInfo, ...] = Field(
+        (), description="64 at most: those that a controller does not hold whole, then the newest, oldest first"
+    )
+    runs_held: Count | None = Field(None, description="how many runs the edge holds; QUERY with `from_run` asks for all")
+    edge: EdgeInfo | None = None
 
 
-RejectCode = Literal["protocol", "encoding", "busy", "malformed", "state", "unknown_type", "too_large", "unknown_run", "rate"]
+RejectCode = Literal[
+    "protocol",
+    "encoding",
+    "busy",
+    "malformed",
+    "state",
+    "unknown_type",
+    "too_large",
+    "unknown_run",
+    "rate",
+    "superseded",
+    "other_history",
+    "ending",
+]
 
 
 class Reject(Wire):
@@ -83,6 +107,12 @@ class Reject(Wire):
     code: Open[RejectCode]
     reason: str
     proto_supported: Count = PROTOCOL_VERSION
+    refused_type: str | None = Field(None, description="`type` of the message that is refused, where it could be read")
+    cmd_id: str | None = Field(None, description="of the command that is refused: it was not done and may be sent again")
+    run_id: str | None = Field(None, description="the run that is spoken of")
+    upto_seq: Last | None = Field(None, description="of the ACK that is refused; with `ending` the last seq acknowledged")
+    first_seq: Count | None = Field(None, description="with `unknown_run`: the first record of that run that is still held")
+    next_seq: Count | None = Field(None, description="of that run: the seq that its next record will get")
 
 
 class RunStartCommand(Wire):
@@ -120,11 +150,15 @@ class RunStopCommand(Wire):
 
 
 class Query(Wire):
-    """Ask for a run's state; answered by STATE."""
+    """Ask for a run's state, for a page of all runs, or how the edge is; answered by STATE."""
 
     type: Literal["QUERY"] = "QUERY"
     cmd_id: Name
     run_id: Name | None = None
+    from_run: Count | None = Field(
+        None, description="64 runs at most from this one on, the oldest that is held being 0; without it as in WELCOME"
+    )
+    ask: tuple[Name, ...] = Field((), max_length=16, description="`health`, `doctor`: what STATE is to say besides")
 
 
 class State(Wire):
@@ -134,6 +168,9 @@ class State(Wire):
     cmd_id: str
     runs: tuple[RunInfo, ...]
     fields: dict[FieldStatus, Count] = Field(default_factory=dict)
+    runs_held: Count | None = Field(None, description="as in WELCOME")
+    health: Health | None = Field(None, description="null unless it was asked for")
+    doctor: tuple[Finding, ...] | None = Field(None, description="null unless it was asked for")
 
 
 class Ack(Wire):

@@ -146,6 +146,9 @@ class _Record(Wire):
     run_id: str
     seq: Count = Field(description="0, 1, 2, ... within the run, without a gap")
     wall_time: str = Field(description="ISO 8601 UTC; a label, never used for timing")
+    boot_id: str | None = Field(
+        None, description="of the edge process that wrote it; a record of a run is told from any other by this and its seq"
+    )
 
 
 class RunStart(_Record):
