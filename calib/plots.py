@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from calib.box_report import BoxFit
 from calib.focus_profile import FocusMeasured
+from calib.score_calibration import ScoreCalibration
 from edge.contracts.errors import ConfigError
 
 
@@ -56,4 +57,21 @@ def write_box_plot(path: Path, fit: BoxFit) -> None:
         axes.set_ylabel("height in um")
         axes.set_xlim(left=0)
         axes.set_ylim(bottom=0)
+        axes.legend()
+
+
+def write_reliability_plot(path: Path, calibration: ScoreCalibration) -> None:
+    """Share of right cells over what was said of them, before and after; on the diagonal words and facts agree."""
+    with axes_for(path, f"{calibration.cells} cells: is a score how often it is right?") as axes:
+        axes.plot([0, 1], [0, 1], "--", color="gray")
+        for bins, error, colour, name in (
+            (calibration.before, calibration.error_before, "tab:red", "score as it comes"),
+            (calibration.after, calibration.error_after, "tab:green", f"probability ({calibration.method})"),
+        ):
+            label = f"{name}: expected error {error:.3f}"
+            axes.plot([one.mean for one in bins], [one.right for one in bins], "o-", color=colour, label=label)
+        axes.set_xlabel("score or probability")
+        axes.set_ylabel("share that is right")
+        axes.set_xlim(0, 1)
+        axes.set_ylim(0, 1)
         axes.legend()

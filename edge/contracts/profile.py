@@ -1,12 +1,13 @@
 """One instrument's calibration, written by `leuko-calib`, read by the edge; versioned and hashed."""
 
 import hashlib
+from itertools import pairwise
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
-from edge.contracts.base import Sha256, Strict, parse_json
+from edge.contracts.base import Count, Fraction, Sha256, Strict, parse_json
 from edge.contracts.bundle import Thresholds
 from edge.contracts.errors import ProfileError
 
@@ -31,11 +32,51 @@ class CameraGeometry(Strict):
     objective: str | None = None
 
 
+Knot = tuple[Fraction, Fraction]
+
+
+class MeasuredShare(Strict):
+    """A share of labelled cells, with 95 % limits from resampling whole slides or originals."""
+
+    hits: Count
+    trials: Count
+    low: Fraction | None = None
+    high: Fraction | None = None
+
+
+class ThresholdEvidence(Strict):
+    """What the thresholds were chosen on. Shares are of cells that the choice did not see (whole groups left out in turn)."""
+
+    labels_sha256: Sha256
+    images: Count
+    groups: Count
+    precision_floor: Fraction
+    typed_precision_floor: Fraction
+    shares: dict[str, MeasuredShare] = Field(description="recall, precision, typed_recall, typed_precision")
+    too_few: tuple[str, ...] = Field((), description="classes with too few cells to choose for; the bundle's own values stay")
+    not_reached: tuple[str, ...] = Field((), description="classes that no threshold makes precise enough; likewise")
+    calibration: Literal["temperature", "isotonic"] | None = None
+    calibration_error: tuple[float, float] | None = Field(None, description="expected, before and after")
+    engine: str = Field(description="what computed the scores")
+    measured_at: str = Field(description="ISO 8601 wall time, a label only")
+
+
 class BundleThresholds(Strict):
     """Thresholds found on this instrument; they hold for one bundle only."""
 
     bundle_id: Sha256
     thresholds: Thresholds
+    probability: tuple[Knot, ...] = Field(
+        (), description="rising class scores, and how likely a cell of that score is what it is called; straight lines between"
+    )
+    evidence: ThresholdEvidence | None = None
+
+    @field_validator("probability")
+    @classmethod
+    def _rises(cls, knots: tuple[Knot, ...]) -> tuple[Knot, ...]:
+        if any(after[0] <= before[0] or after[1] < before[1] for before, after in pairwise(knots)) or len(knots) == 1:
+            raise ValueError("`probability` is at least two pairs whose scores rise and whose probabilities do not fall")
+        return knots
 
 
 class FocusRange(Strict):

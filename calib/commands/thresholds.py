@@ -1,0 +1,76 @@
+"""`leuko-calib thresholds`: what score means a cell on this instrument, from annotated images of it."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edge.contracts.choices import EngineChoice
+
+
+def thresholds(
+    labels: Annotated[Path, typer.Argument(help="annotated images, as `leuko-train data export` writes them")],
+    root: Annotated[Path, typer.Option(envvar="LEUKO_DATA", help="folder that their paths are in")],
+    profile: Annotated[Path, typer.Option(help="the instrument's profile so far")],
+    out: Annotated[Path, typer.Option(help="the new profile")],
+    bundle: Annotated[Path | None, typer.Option(help="the model they are for; the shipped one when not given")] = None,
+    precision: Annotated[float, typer.Option(min=0.5, max=0.999, help="share of counted leukocytes that must be some")] = 0.97,
+    typed_precision: Annotated[float, typer.Option(min=0.5, max=0.999, help="the same of each type; chosen here")] = 0.9,
+    split: Annotated[str, typer.Option(help="train, val or test; several separated by commas")] = "train,val,test",
+    engine: Annotated[EngineChoice, typer.Option(help="what computes the scores")] = "auto",
+    picture: Annotated[
+        Path | None, typer.Option(help="the reliability plot; beside the new profile, as .png, when not given")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="print the result as one JSON object")] = False,
+) -> None:
+    """Choose thresholds that find most cells at the precision asked for, and tell scores as probabilities.
+
+    Whole slides or originals are left out of the choice in turn, and the figures are of those. Classes with too few cells keep
+    the bundle's thresholds and are named. The thresholds hold for this bundle alone.
+
+    leuko-calib thresholds labels.jsonl --root images/ --profile profile.json --out profile-3.json
+    """
+    from rich.console import Console
+
+    from calib.plots import write_reliability_plot
+    from calib.threshold_choice import Floors
+    from calib.threshold_profile import measure_thresholds
+    from calib.threshold_tables import as_json as result_as_json
+    from calib.threshold_tables import class_table, share_table
+    from edge.contracts.bundle import load_bundle
+    from edge.contracts.errors import ConfigError, ProfileError
+    from edge.contracts.profile import load_profile, write_profile
+    from edge.settings import SHIPPED_BUNDLE
+
+    if out.exists():
+        raise ProfileError(f"{out} already exists and runs may refer to its hash; choose another name for the new profile.")
+    drawn = picture or out.with_suffix(".png")
+    if picture is None and drawn.exists():
+        raise ProfileError(f"the picture of the curve would overwrite {drawn}; name another file with --picture.")
+    splits = tuple(word.strip() for word in split.split(","))
+    if unknown := sorted(set(splits) - {"train", "val", "test"}):
+        raise ConfigError(f"{unknown[0]!r} is no split; use train, val or test.")
+    before, _ = load_profile(profile)
+    model = load_bundle(bundle or SHIPPED_BUNDLE)
+    after, choice = measure_thresholds(before, model, labels, root, splits, Floors(precision, typed_precision), engine)
+    if choice.calibration is not None:
+        write_reliability_plot(drawn, choice.calibration)
+    digest = write_profile(out, after)
+    seen = drawn if choice.calibration is not None else None
+    if as_json:
+        print(json.dumps(result_as_json(choice, out, digest, seen)))
+        return
+    console = Console(highlight=False)
+    console.print(share_table(choice))
+    console.print(class_table(choice, model.manifest.thresholds))
+    if choice.calibration is None:
+        console.print(f"no probabilities: {choice.why_not}", soft_wrap=True)
+    else:
+        told = choice.calibration
+        console.print(
+            f"scores as probabilities ({told.method}, {told.cells} cells): expected error {told.error_before:.3f} before,"
+            f" {told.error_after:.3f} after; {drawn}",
+            soft_wrap=True,
+        )
+    console.print(f"written to {out}", soft_wrap=True)
