@@ -11,7 +11,7 @@ from sklearn.isotonic import IsotonicRegression
 
 from edge.contracts.errors import DataError
 
-Method = Literal["temperature", "isotonic"]
+Method = Literal["none", "temperature", "isotonic"]
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 Curve = Callable[[Floats], Floats]
@@ -48,7 +48,8 @@ class ScoreCalibration:
 
 
 def calibrate(scores: Floats, right: Bools, folds: Sequence[Bools]) -> ScoreCalibration:
-    """The better of temperature scaling (Guo et al. 2017, section 4.2) and isotonic regression, by log loss on unseen cells.
+    """The best of temperature scaling (Guo et al. 2017, section 4.2), isotonic regression and the score as it is, by log loss
+    on unseen cells.
 
     `scores` [n], `right` [n]; `folds` are masks [n] that divide the cells by whole groups. Raises `DataError` for too few.
     """
@@ -57,7 +58,11 @@ def calibrate(scores: Floats, right: Bools, folds: Sequence[Bools]) -> ScoreCali
         raise DataError(
             f"{n_right} cells are typed rightly and {n_wrong} wrongly; probabilities need at least {MIN_EITHER} of each."
         )
-    fits: dict[Method, Callable[[Floats, Bools], Curve]] = {"temperature": _temperature, "isotonic": _isotonic}
+    fits: dict[Method, Callable[[Floats, Bools], Curve]] = {
+        "none": _as_it_is,
+        "temperature": _temperature,
+        "isotonic": _isotonic,
+    }
     unseen: dict[Method, Floats] = {}
     for method, fit in fits.items():
         guessed = np.empty(len(scores))
@@ -89,6 +94,10 @@ def expected_error(bins: Sequence[ReliabilityBin]) -> float:
     """Mean distance between what was said and what was so, over all cells (Guo et al. 2017, equation 3, with equal bins)."""
     total = sum(one.cells for one in bins)
     return sum(one.cells * abs(one.mean - one.right) for one in bins) / total
+
+
+def _as_it_is(scores: Floats, right: Bools) -> Curve:
+    return lambda values: values
 
 
 def _temperature(scores: Floats, right: Bools) -> Curve:

@@ -5,6 +5,7 @@ from pathlib import Path
 from rich.table import Table
 
 from calib.operating_points import Share
+from calib.score_calibration import ScoreCalibration
 from calib.threshold_choice import ThresholdChoice
 from calib.threshold_profile import SHARES
 from edge.contracts.bundle import Thresholds
@@ -22,11 +23,13 @@ def share_table(choice: ThresholdChoice) -> Table:
 
 
 def class_table(choice: ThresholdChoice, own: Thresholds) -> Table:
-    """Every class with what was chosen for it, or why nothing was."""
+    """Every class that was annotated or counted, with what was chosen for it, or why nothing was."""
     table = Table(title=f"presence: {choice.thresholds.detect:.2f} (bundle: {own.detect:.2f}); class scores:")
     for name in ("class", "annotated", "called so", "score", ""):
         table.add_column(name, justify="left" if name in {"class", ""} else "right")
     for one in choice.classes:
+        if not one.annotated and not one.called:
+            continue
         enough = "" if one.wanted is None or one.wanted <= one.called else f"; beyond doubt from {one.wanted} cells"
         said = {
             "chosen": f"chosen{enough}",
@@ -35,6 +38,19 @@ def class_table(choice: ThresholdChoice, own: Thresholds) -> Table:
         }
         table.add_row(one.name, str(one.annotated), str(one.called), f"{one.identify:.2f}", said[one.state])
     return table
+
+
+def calibration_line(told: ScoreCalibration) -> str:
+    """How scores became probabilities; without the full stop."""
+    if told.method == "none":
+        return (
+            f"scores are taken as probabilities: no curve through these {told.cells} cells is better"
+            f" (expected error {told.error_before:.3f})"
+        )
+    return (
+        f"scores become probabilities by {told.method} ({told.cells} cells): expected error {told.error_before:.3f} before,"
+        f" {told.error_after:.3f} after"
+    )
 
 
 def as_json(choice: ThresholdChoice, written: Path, digest: str, picture: Path | None) -> dict[str, object]:

@@ -37,7 +37,7 @@ def thresholds(
     from calib.threshold_choice import Floors
     from calib.threshold_profile import measure_thresholds
     from calib.threshold_tables import as_json as result_as_json
-    from calib.threshold_tables import class_table, share_table
+    from calib.threshold_tables import calibration_line, class_table, share_table
     from edge.contracts.bundle import load_bundle
     from edge.contracts.errors import ConfigError, ProfileError
     from edge.contracts.profile import load_profile, write_profile
@@ -67,10 +67,5 @@ def thresholds(
     if choice.calibration is None:
         console.print(f"no probabilities: {choice.why_not}", soft_wrap=True)
     else:
-        told = choice.calibration
-        console.print(
-            f"scores as probabilities ({told.method}, {told.cells} cells): expected error {told.error_before:.3f} before,"
-            f" {told.error_after:.3f} after; {drawn}",
-            soft_wrap=True,
-        )
+        console.print(f"{calibration_line(choice.calibration)}; {drawn}", soft_wrap=True)
     console.print(f"written to {out}", soft_wrap=True)

@@ -55,7 +55,9 @@ class ThresholdEvidence(Strict):
     shares: dict[str, MeasuredShare] = Field(description="recall, precision, typed_recall, typed_precision")
     too_few: tuple[str, ...] = Field((), description="classes with too few cells to choose for; the bundle's own values stay")
     not_reached: tuple[str, ...] = Field((), description="classes that no threshold makes precise enough; likewise")
-    calibration: Literal["temperature", "isotonic"] | None = None
+    calibration: Literal["none", "temperature", "isotonic"] | None = Field(
+        None, description="how scores became probabilities; `none`: no curve was better than the scores themselves"
+    )
     calibration_error: tuple[float, float] | None = Field(None, description="expected, before and after")
     engine: str = Field(description="what computed the scores")
     measured_at: str = Field(description="ISO 8601 wall time, a label only")
