@@ -70,6 +70,9 @@ class Detection(Wire):
     )
     size_um: tuple[float, float] = Field(description="width, height of the box")
     touches_border: bool = False
+    probability: Fraction | None = Field(
+        None, description="that `best_class` is right, as measured on labelled cells of this instrument; null without such"
+    )
     centre_stage: StagePosition | None = None
 
 

@@ -2,6 +2,7 @@
 
 import time
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -11,6 +12,7 @@ from edge.camera.resample import FitPlan, plan_fit
 from edge.contracts.bundle import Bundle, Thresholds
 from edge.contracts.detections import Image, RawDetections
 from edge.contracts.errors import ConfigError, FrameError
+from edge.contracts.profile import Knot
 from edge.contracts.records import FieldStatus, StageTimes
 from edge.pipeline.crops import CropStore
 from edge.postprocess import Findings, OperatingPoint, postprocess
@@ -64,8 +66,10 @@ class CellWork:
         thresholds: Thresholds,
         scale: ScaleCheck,
         crops: CropStore | None = None,
+        probability: Sequence[Knot] = (),
     ) -> None:
         self._info = info
+        self._probability = probability
         self._crops = crops
         self._plan = plan
         self._bundle_um_per_px = bundle_um_per_px
@@ -95,7 +99,9 @@ class CellWork:
                 plan = plan_fit(*size, info.um_per_px, self._bundle_um_per_px, *frame, exactly=True)
             except ConfigError as problem:
                 raise FrameError(str(problem)) from problem
-            self._others[size] = CellWork(info, plan, self._bundle_um_per_px, self._thresholds, self._scale, self._crops)
+            self._others[size] = CellWork(
+                info, plan, self._bundle_um_per_px, self._thresholds, self._scale, self._crops, self._probability
+            )
             if len(self._others) > _SIZES:
                 self._others.popitem(last=False)
         return self._others[size]
@@ -119,7 +125,8 @@ class CellWork:
 
     def findings(self, raw: RawDetections) -> Findings:
         info = self._info
-        return Findings.of(postprocess(raw, self._plan, self._point), info.um_per_px, info.width_px, info.height_px)
+        cells = postprocess(raw, self._plan, self._point)
+        return Findings.of(cells, info.um_per_px, info.width_px, info.height_px, self._probability)
 
     def done(self, frame: Frame, findings: Findings) -> SourceNote | None:
         self._scale.counted(frame.trigger_id, findings)

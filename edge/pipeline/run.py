@@ -53,7 +53,7 @@ class Run:
         thresholds = settings.thresholds or setup.bundle.manifest.thresholds
         self._scale = ScaleCheck(parts.source.info.um_per_px)
         um_per_px = setup.bundle.manifest.um_per_px
-        work = CellWork(parts.source.info, parts.plan, um_per_px, thresholds, self._scale, parts.crops)
+        work = CellWork(parts.source.info, parts.plan, um_per_px, thresholds, self._scale, parts.crops, setup.probability)
         batching = Batching(parts.engine.info.max_batch // parts.plan.n_tiles, int(settings.max_delay_ms * 1e6))
         self._loop = EngineLoop(parts.engine, work, self._queue, batching, settings.source_timeout_s)
         self._account = RunAccount(order.run_id, self.ledger)

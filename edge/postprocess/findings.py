@@ -1,10 +1,14 @@
 """The label a cell is counted under, and the cells of one field as the wire's detections."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from edge.contracts.cells import CELLS, UNIDENTIFIED, UNIDENTIFIED_NON_WBC
-from edge.contracts.detections import Cells
+from edge.contracts.detections import Cells, Float32
+from edge.contracts.profile import Knot
 from edge.contracts.records import Detection
 
 BORDER_PX = 1.0
@@ -20,9 +24,10 @@ class Findings:
     overflow: bool
 
     @classmethod
-    def of(cls, cells: Cells, um_per_px: float, width_px: int, height_px: int) -> "Findings":
+    def of(cls, cells: Cells, um_per_px: float, width_px: int, height_px: int, probability: Sequence[Knot] = ()) -> "Findings":
         """The cells of a field of that size, as records carry them."""
-        return cls(to_detections(cells, um_per_px, width_px, height_px), field_counts(cells), cells.overflow)
+        detections = to_detections(cells, um_per_px, width_px, height_px, probability)
+        return cls(detections, field_counts(cells), cells.overflow)
 
 
 def label_of(cells: Cells, index: int) -> str:
@@ -38,9 +43,15 @@ def field_counts(cells: Cells) -> dict[str, int]:
     return dict(Counter(label_of(cells, index) for index in range(len(cells))))
 
 
-def to_detections(cells: Cells, um_per_px: float, width_px: int, height_px: int) -> tuple[Detection, ...]:
-    """One `Detection` per cell, in the order of `cells`; size in um from the frame's own `um_per_px`."""
+def to_detections(
+    cells: Cells, um_per_px: float, width_px: int, height_px: int, probability: Sequence[Knot] = ()
+) -> tuple[Detection, ...]:
+    """One `Detection` per cell, in the order of `cells`; size in um from the frame's own `um_per_px`.
+
+    `probability` has what a profile knows of scores: rising scores with their probabilities, straight lines between.
+    """
     detections = []
+    probabilities = [None] * len(cells) if not probability else _between(probability, cells.scores)
     for index, box in enumerate(cells.boxes_px.tolist()):
         x1, y1, x2, y2 = box
         cell, other = CELLS[int(cells.classes[index])], int(cells.runner_up[index])
@@ -55,7 +66,13 @@ def to_detections(cells: Cells, um_per_px: float, width_px: int, height_px: int)
                 runner_up=CELLS[other].name if other >= 0 else None,
                 box_px=(x1, y1, x2, y2),
                 size_um=((x2 - x1) * um_per_px, (y2 - y1) * um_per_px),
+                probability=probabilities[index],
                 touches_border=min(x1, y1, width_px - x2, height_px - y2) <= BORDER_PX,
             )
         )
     return tuple(detections)
+
+
+def _between(knots: Sequence[Knot], scores: Float32) -> list[float]:
+    at, values = np.asarray(knots, np.float64).T
+    return [float(value) for value in np.interp(scores, at, values)]

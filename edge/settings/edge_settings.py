@@ -15,7 +15,7 @@ from pydantic.fields import FieldInfo
 from edge.contracts.base import Strict
 from edge.contracts.bundle import Bundle, Thresholds
 from edge.contracts.choices import Durability, EngineChoice, Policy, Precision
-from edge.contracts.profile import CameraGeometry
+from edge.contracts.profile import CameraGeometry, Knot
 from edge.contracts.user_paths import UserPath
 
 DEFAULT_JOURNAL = Path("~/.local/state/leukostream/journal.sqlite")
@@ -154,3 +154,5 @@ class Setup:
     bundle_signer: str | None = None
     profile_signer: str | None = None
     profile_camera: CameraGeometry | None = None
+    probability: tuple[Knot, ...] = ()
+    """What the profile knows of this bundle's scores, see `BundleThresholds`."""

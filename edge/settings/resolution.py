@@ -11,7 +11,7 @@ from edge.contracts.base import explain
 from edge.contracts.bundle import MANIFEST, Bundle, Thresholds, load_bundle
 from edge.contracts.errors import ConfigError
 from edge.contracts.names import decodable, printable
-from edge.contracts.profile import Profile, load_profile
+from edge.contracts.profile import Knot, Profile, load_profile
 from edge.contracts.user_paths import expanded
 from edge.files import parse_yaml
 from edge.settings.edge_settings import SHIPPED_BUNDLE, EdgeSettings, Setup
@@ -38,12 +38,15 @@ def resolve(command_line: Mapping[str, Any], file: Path | None = None) -> Setup:
         bundle_signer = signers.require("bundle", bundle.path / MANIFEST, bundle.bundle_id)
     base: dict[str, Any] = {"thresholds": bundle.manifest.thresholds.model_dump()}
     profile_sha256, profile_camera, warnings = None, None, list[str]()
+    probability: tuple[Knot, ...] = ()
     if chosen_profile is not None:
         profile, profile_sha256 = load_profile(chosen_profile)
         if signers is not None:
             profile_signer = signers.require("profile", Path(chosen_profile), profile_sha256)
         layer, warnings = _from_profile(profile, bundle, chosen_profile)
         profile_camera = profile.camera
+        if profile.thresholds is not None and profile.thresholds.bundle_id == bundle.bundle_id:
+            probability = profile.thresholds.probability
         base = _merged(base, layer)
     if "source" not in given:
         raise ConfigError("no source is set; give --source, for example --source folder:PATH or --source virtual:seed=42.")
@@ -54,7 +57,8 @@ def resolve(command_line: Mapping[str, Any], file: Path | None = None) -> Setup:
         raise ConfigError(
             f"a setting from {where} cannot be used: {explain(problem)}; see `leuko-edge run --help`."
         ) from problem
-    return Setup(settings, bundle, profile_sha256, tuple(warnings), bundle_signer, profile_signer, profile_camera)
+    signed_by = (bundle_signer, profile_signer)
+    return Setup(settings, bundle, profile_sha256, tuple(warnings), *signed_by, profile_camera, probability)
 
 
 def _refuse_undecodable(given: Mapping[str, Any]) -> None:

@@ -101,6 +101,15 @@ def test_records_carry_micrometres_and_say_what_the_border_cuts() -> None:
     assert second.size_um == pytest.approx((13.0, 10.4)) and second.box_px == pytest.approx((300, 300, 400, 380))
 
 
+def test_a_score_is_told_as_a_probability_where_one_was_measured() -> None:
+    cells = cells_of(((50, 50, 130, 130), 0.9, LYM), ((300, 300, 400, 380), 0.4, MON))
+    assert [one.probability for one in to_detections(cells, 0.13, 732, 574)] == [None, None]
+    knots = ((0.0, 0.0), (0.5, 0.4), (1.0, 0.9))
+    told = [one.probability for one in to_detections(cells, 0.13, 732, 574, knots)]
+    assert told == pytest.approx([0.8, 0.32])
+    assert to_detections(cells_of(), 0.13, 732, 574, knots) == ()
+
+
 TILED = plan_fit(1300, 574, 0.13, 0.13, 732, 574)
 """Two tiles: 0..732 and 568..1300."""
 

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 from support.tiny_bundle import write_tiny_bundle
 
 from edge.contracts.bundle import Bundle
@@ -20,6 +21,7 @@ from edge.settings import EdgeSettings
 from edge.settings.resolution import resolve
 
 pytestmark = pytest.mark.timeout(20)
+KNOTS = ((0.0, 0.1), (1.0, 0.8))
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +38,8 @@ def profile_for(bundle_id: str, folder: Path) -> Path:
         image_sha256="a" * 64,
         measured_at="2030-01-02T03:04:05Z",
     )
-    thresholds = BundleThresholds(bundle_id=bundle_id, thresholds=Thresholds(detect=0.32, identify=0.52, margin=0.12))
+    chosen = Thresholds(detect=0.32, identify=0.52, margin=0.12)
+    thresholds = BundleThresholds(bundle_id=bundle_id, thresholds=chosen, probability=KNOTS)
     camera = CameraGeometry(width_px=732, height_px=574)
     path = folder / "profile.json"
     write_profile(path, Profile(instrument="scope", camera=camera, pixel_size=measured, thresholds=thresholds))
@@ -53,7 +56,7 @@ def test_command_line_over_file_over_profile_over_bundle_over_default(bundle: Bu
     assert (settings.max_batch, settings.queue_fields, settings.um_per_px) == (3, 7, 0.2)
     assert (settings.thresholds.detect, settings.thresholds.identify, settings.thresholds.margin) == (0.34, 0.53, 0.12)
     assert settings.policy == "lossless"
-    assert setup.profile_sha256 is not None
+    assert setup.profile_sha256 is not None and setup.probability == KNOTS
 
 
 def test_without_a_profile_the_bundle_decides(bundle: Bundle) -> None:
@@ -65,7 +68,13 @@ def test_thresholds_found_for_another_bundle_are_not_used_and_it_is_said(bundle:
     setup = resolve({"source": "x", "bundle": bundle.path, "profile": profile_for("0" * 64, tmp_path)})
     assert setup.settings.thresholds == bundle.manifest.thresholds
     assert setup.settings.um_per_px == 0.2
-    assert "found for another bundle" in setup.warnings[0]
+    assert "found for another bundle" in setup.warnings[0] and setup.probability == ()
+
+
+@pytest.mark.parametrize("knots", [((0.0, 0.1),), ((0.0, 0.1), (0.0, 0.2)), ((0.0, 0.5), (1.0, 0.4)), ((0.0, 0.5), (1.0, 1.4))])
+def test_probabilities_that_are_none_are_refused(knots: tuple[tuple[float, float], ...]) -> None:
+    with pytest.raises(ValidationError):
+        BundleThresholds(bundle_id="0" * 64, thresholds=Thresholds(), probability=knots)
 
 
 @pytest.mark.parametrize(
