@@ -19,6 +19,9 @@ DEGREE = 4
 FITS = 6
 CLIP_SIGMA = 2.0
 
+GLASS_PX = 17
+"""Finer lines than that are bridged from gap to gap; wider ones are clipped away by the fit."""
+
 STOP_SHARE = 0.12
 """Of the bright part's brightness: darker areas at two corners or more are a field stop, not glass."""
 
@@ -36,13 +39,22 @@ def flattened(image: Image) -> tuple[Grey, Mask]:
     """
     grey = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY).astype(np.float32)
     field = _field(grey)
-    light = _light(grey, field)
-    relative = np.asarray(grey / light - 1.0, np.float32)
-    relative[~field] = 0
+    relative = _relative(grey, field, _light(grey, field))
+    # Of lines and gaps the wider are glass; once that is known, the light is measured on the glass alone.
+    shape = cv2.MORPH_CLOSE if float((relative**3).sum()) < 0 else cv2.MORPH_OPEN
+    calm = cv2.GaussianBlur(grey, (0, 0), 1.0)
+    glass = cv2.morphologyEx(calm, shape, np.ones((GLASS_PX, GLASS_PX), np.uint8), borderType=cv2.BORDER_REPLICATE)
+    relative = _relative(grey, field, _light(np.asarray(glass, np.float32), field))
     inside = np.asarray(cv2.GaussianBlur(relative, (0, 0), 2), np.float32)[field]
     if inside.size < 64 * 64 or float(np.percentile(inside, 99.5) - np.percentile(inside, 0.5)) < MIN_CONTRAST:
         raise DataError("the image shows no lines (it is nearly uniform); focus on the stage micrometer and take it again.")
     return relative, field
+
+
+def _relative(grey: Grey, field: Mask, light: Grey) -> Grey:
+    relative = np.asarray(grey / light - 1.0, np.float32)
+    relative[~field] = 0
+    return relative
 
 
 def _light(grey: Grey, field: Mask) -> Grey:
@@ -51,12 +63,13 @@ def _light(grey: Grey, field: Mask) -> Grey:
     height, width = small.shape
     use = cv2.resize(field.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST).astype(bool).ravel()
     terms, values = _terms(height, width), small.ravel().astype(np.float64)
-    kept = use.copy()
-    fitted = np.full_like(values, max(float(values[use].mean()) if use.any() else 1.0, 1.0))
+    kept: NDArray[np.bool_] = use.copy()
+    fitted: NDArray[np.float64] = np.full_like(values, max(float(values[use].mean()) if use.any() else 1.0, 1.0))
     for _ in range(FITS):
         if kept.sum() < 4 * terms.shape[1]:
             break
-        fitted = terms @ np.linalg.lstsq(terms[kept], values[kept], rcond=None)[0]
+        inner = terms[kept]
+        fitted = terms @ np.linalg.solve(inner.T @ inner + 1e-9 * np.eye(terms.shape[1]), inner.T @ values[kept])
         off = values - fitted
         middle = float(np.median(off[use]))
         sigma = 1.4826 * float(np.median(np.abs(off[use] - middle))) + 0.5

@@ -14,6 +14,9 @@ ALIKE = 0.025
 MIN_BANDS = 2
 """One band alone may be even by chance."""
 
+MIN_ROW_HEIGHT = 0.2
+"""Of the tallest row of a group: what is lower does not belong to the same lines."""
+
 MAX_LEAN = 0.06
 """dx/dy: how far the lines may lean in an image that was turned upright by estimate."""
 
@@ -99,8 +102,11 @@ def groups_of(rows: list[Row]) -> list[list[Row]]:
             for row in group:
                 if row.y not in by_band or len(row.lines.centre) > len(by_band[row.y].lines.centre):
                     by_band[row.y] = row
-            if len(by_band) >= MIN_BANDS:
-                groups.append(list(by_band.values()))
+            # Beyond the ends of its lines a band shows nothing but noise, which is even now and then.
+            tallest = max(row.height for row in by_band.values())
+            real = [row for row in by_band.values() if row.height >= MIN_ROW_HEIGHT * tallest]
+            if len(real) >= MIN_BANDS:
+                groups.append(real)
     return sorted(groups, key=lambda group: float(np.median([row.spacing_px for row in group])))
 
 
@@ -118,8 +124,11 @@ def fitted(rows: list[Row]) -> Lattice | None:
         if near.mean() < MIN_COHERENT or len(np.unique(number[near])) < 3:
             return None
         terms = np.stack((np.ones(int(near.sum())), number[near], y[near]), axis=1)
-        (offset, spacing, lean), _, rank, _ = np.linalg.lstsq(terms, x[near], rcond=None)
-        if rank < 3 or abs(spacing / first - 1) > 2 * ALIKE:
+        try:
+            offset, spacing, lean = np.linalg.solve(terms.T @ terms, terms.T @ x[near])
+        except np.linalg.LinAlgError:
+            return None
+        if not abs(spacing / first - 1) <= 2 * ALIKE:
             return None
     lines = _lines(number[near].astype(int), (x - lean * y)[near], y[near], height[near])
     return Lattice(float(spacing), float(lean), lines, tuple(rows)) if len(lines) >= 3 else None

@@ -1,12 +1,13 @@
 """Lines in a 1-D profile: sub-pixel centres, rows of evenly spaced ones among them, and their regular spacing."""
 
+from bisect import bisect_left
 from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
-from scipy.signal import find_peaks
+from scipy.signal import find_peaks, peak_widths
 
 from edge.contracts.errors import DataError
 
@@ -31,6 +32,9 @@ MAX_STANDARD_ERROR = 0.0015
 
 STEP_TOLERANCE = 0.08
 """Of the spacing: how far the next line of a row may be from where it is expected."""
+
+MOST = 0.7
+"""Of all lines: no other row is longer than one with so many of them."""
 
 MAX_EXTRA = 0.25
 """Lines between the lines of a row (dust, scratches) for each of its own."""
@@ -64,40 +68,41 @@ def bright_lines(profile: Profile1D, noise: float = 0.0) -> Peaks:
     """
     smooth = gaussian_filter1d(profile, 1.0)
     peaks, found = find_peaks(smooth, prominence=max(NOISE_SIGMAS * noise * 0.5, 2e-3))
-    centres, heights = [], []
-    for peak, left, right, height in zip(peaks, found["left_bases"], found["right_bases"], found["prominences"], strict=True):
-        base = max(smooth[left], smooth[right])
-        flanks = [_flanks(smooth, int(peak), base + level * (smooth[peak] - base)) for level in LEVELS]
-        if all(flank is not None for flank in flanks):
-            centres.append(float(np.mean([flank for flank in flanks if flank is not None])))
-            heights.append(float(height))
-    order = np.argsort(centres)
-    return Peaks(np.asarray(centres, np.float64)[order], np.asarray(heights, np.float64)[order])
+    if not len(peaks):
+        return Peaks(np.zeros(0), np.zeros(0))
+    height = np.asarray(found["prominences"], np.float64)
+    # What is too low for any row is left out before the dear part.
+    tall = height >= SHARES[-1] * typical_height(height)
+    peaks, height = peaks[tall], height[tall]
+    own = (height, found["left_bases"][tall], found["right_bases"][tall])
+    flanks = []
+    for level in LEVELS:
+        _, _, left, right = peak_widths(smooth, peaks, 1 - level, own)
+        flanks.append((left, right))
+    centre = np.mean(flanks, axis=(0, 1))
+    ends = np.array(flanks)
+    whole = (ends[:, 0].min(axis=0) > found["left_bases"][tall]) & (ends[:, 1].max(axis=0) < found["right_bases"][tall])
+    return Peaks(np.asarray(centre, np.float64)[whole], height[whole])
 
 
-def _flanks(profile: Profile1D, peak: int, level: float) -> tuple[float, float] | None:
-    """Where the profile falls through `level` on either side of the peak, by linear interpolation."""
-    left, right = peak, peak
-    while left > 0 and profile[left] > level:
-        left -= 1
-    while right < len(profile) - 1 and profile[right] > level:
-        right += 1
-    if profile[left] > level or profile[right] > level:
-        return None
-    rise = profile[left + 1] - profile[left]
-    fall = profile[right - 1] - profile[right]
-    return left + (level - profile[left]) / rise, right - (level - profile[right]) / fall
+def typical_height(height: Profile1D) -> float:
+    """The fifth largest, or the least of fewer."""
+    return float(np.sort(height)[-min(len(height), MIN_LINES) :].min())
 
 
 def even_rows(peaks: Peaks, fewest: int) -> list[Peaks]:
     """The longest row of at least `fewest` evenly spaced lines at each share of the height, without those twice."""
     if len(peaks.centre) < fewest:
         return []
-    typical = float(np.sort(peaks.height)[-min(len(peaks.height), 5) :].min())
+    typical = typical_height(peaks.height)
     rows: list[Peaks] = []
+    n_tall = 0
     for share in SHARES:
         tall = peaks.height >= share * typical
-        row = _longest_row(peaks.centre[tall], fewest)
+        if tall.sum() == n_tall:
+            continue
+        n_tall = tall.sum()
+        row = _longest_row(peaks.centre[tall].tolist(), fewest)
         if row is not None:
             rows.append(Peaks(peaks.centre[tall][row], peaks.height[tall][row]))
     return rows
@@ -108,7 +113,7 @@ def spacing_of(row: Peaks) -> float:
     return float(row.centre[-1] - row.centre[0]) / (len(row.centre) - 1)
 
 
-def _longest_row(centres: Profile1D, fewest: int) -> list[int] | None:
+def _longest_row(centres: list[float], fewest: int) -> list[int] | None:
     best: list[int] | None = None
     seen: set[tuple[int, int]] = set()
     for first in range(len(centres) - 1):
@@ -120,22 +125,28 @@ def _longest_row(centres: Profile1D, fewest: int) -> list[int] | None:
             extra = row[-1] - row[0] + 1 - len(row)
             if len(row) >= fewest and extra <= MAX_EXTRA * len(row) and (best is None or len(row) > len(best)):
                 best = row
+                if len(best) > MOST * len(centres):
+                    return best
     return best
 
 
-def _grown(centres: Profile1D, first: int, second: int) -> list[int]:
+def _grown(centres: list[float], first: int, second: int) -> list[int]:
     """The row that begins with two lines, continued both ways as long as the next line is where it is expected."""
-    row = [first, second]
-    for step in (1, -1):
+    up, down = [first, second], [first]
+    last, start, n = second, first, 2
+    for row, step in ((up, 1), (down, -1)):
         while True:
-            gap = (centres[row[-1]] - centres[row[0]]) / (len(row) - 1)
-            expected = (centres[row[-1]] if step > 0 else centres[row[0]]) + step * gap
-            at = int(np.searchsorted(centres, expected))
-            near = min((i for i in (at - 1, at) if 0 <= i < len(centres)), key=lambda i: abs(centres[i] - expected))
-            if near in (row[0], row[-1]) or abs(centres[near] - expected) > STEP_TOLERANCE * gap:
+            gap = (centres[last] - centres[start]) / (n - 1)
+            expected = centres[last] + gap if step > 0 else centres[start] - gap
+            at = bisect_left(centres, expected)
+            if at == len(centres) or (at and expected - centres[at - 1] < centres[at] - expected):
+                at -= 1
+            if at in (start, last) or abs(centres[at] - expected) > STEP_TOLERANCE * gap:
                 break
-            row = [*row, near] if step > 0 else [near, *row]
-    return row
+            row.append(at)
+            n += 1
+            last, start = (at, start) if step > 0 else (last, at)
+    return down[:0:-1] + up
 
 
 def without_odd_ends(centres: Profile1D) -> Profile1D:

@@ -75,8 +75,8 @@ class Turned:
         return Band(top + (rows - 1) / 2, first, np.asarray(profile, np.float64), kind, noise)
 
 
-def directions(grey: Grey, field: Mask) -> list[float]:
-    """Directions that most edges of the image stand across, in radians, strongest first."""
+def directions(grey: Grey, field: Mask) -> list[tuple[float, float]]:
+    """Directions that most edges of the image stand across, in radians, strongest first, each with its share of the edges."""
     votes: NDArray[np.float64] = np.zeros(360)
     for shrink in (1, 3):
         small = cv2.resize(grey, None, fx=1 / shrink, fy=1 / shrink, interpolation=cv2.INTER_AREA)
@@ -91,10 +91,13 @@ def directions(grey: Grey, field: Mask) -> list[float]:
     wide = np.concatenate((votes, votes, votes))
     smooth_votes = np.convolve(wide, np.hanning(9) / np.hanning(9).sum(), "same")[360:720]
     found: list[float] = []
+    shares = []
     for at in np.argsort(-smooth_votes):
         degrees = (float(at) + 0.5) / 2
         if all(min(abs(degrees - other), 180 - abs(degrees - other)) >= APART_DEG for other in found):
             found.append(degrees)
+            shares.append(float(smooth_votes[at]))
         if len(found) == DIRECTIONS:
             break
-    return [float(np.radians(degrees if degrees <= 90 else degrees - 180)) for degrees in found]
+    angles = [float(np.radians(degrees if degrees <= 90 else degrees - 180)) for degrees in found]
+    return list(zip(angles, shares, strict=True))

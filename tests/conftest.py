@@ -52,6 +52,8 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _seconds: dict[str, float] = defaultdict(float)
+_said: list[str] = []
+"""What tests measured and want to be read, by `record_property("said", ...)`."""
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -79,6 +81,8 @@ def real_data() -> Path:
 def pytest_runtest_logreport(report: pytest.TestReport) -> Iterator[None]:
     room = next((room for prefix, room in ROOMS.items() if report.nodeid.startswith(prefix)), "no room")
     _seconds[room] += report.duration
+    if report.when == "call":
+        _said.extend(str(value) for name, value in report.user_properties if name == "said")
     return (yield)
 
 
@@ -95,6 +99,8 @@ def pytest_unconfigure() -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for line in _said:
+        terminalreporter.write_line(line)
     spent = dict(_seconds)
     if setup_and_lint := os.environ.get("LEUKO_SETUP_LINT_S"):
         spent["setup and lint"] = float(setup_and_lint)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from support.micrometer_company import barcode, crossed, numerals, red_cells, second_scale
 
 from edge.contracts.detections import Image
 
@@ -41,6 +42,22 @@ class Scene:
     jpeg: int = 0
     width_px: int = 800
     height_px: int = 600
+    thin: float = 1.0
+    """width of the ordinary lines, of that of each fifth"""
+    is_centred: bool = False
+    """all ticks have their middle, not their beginning, on one line"""
+    numerals_px: float = 0.0
+    """height of the figures above each tenth line"""
+    crossed_px: float = 0.0
+    """a second set of lines at right angles, as far apart"""
+    reticle_px: float = 0.0
+    """an eyepiece's own scale over it, its lines as far apart"""
+    reticle_deg: float = 0.0
+    cells_px: float = 0.0
+    """diameter of red cells all over the field"""
+    barcode: bool = False
+    motion_px: float = 0.0
+    """by which the stage moved during the exposure, to the right"""
 
 
 def draw_scene(what: Scene, seed: int = 0) -> Image:
@@ -52,11 +69,15 @@ def draw_scene(what: Scene, seed: int = 0) -> Image:
     ink = _lines(what, x, y, 0.0)
     if what.ghost:
         ink = np.maximum(ink, what.ghost * _lines(what, x, y, what.spacing_px / 2))
+    ink = _with_company(what, ink, rng)
     glass = 60.0 if what.is_inverted else 205.0
     image = glass * (1 + (2.2 if what.is_inverted else -1.0) * what.contrast * ink)
     image = _with_dirt(what, image, rng)
     if what.blur_px:
         image = np.asarray(cv2.GaussianBlur(image, (0, 0), what.blur_px), np.float64)
+    if what.motion_px:
+        taps = np.full((1, max(2, round(what.motion_px))), 1 / max(2, round(what.motion_px)))
+        image = np.asarray(cv2.filter2D(image, -1, taps), np.float64)
     image *= 1 + what.light * x / what.width_px
     image *= 1 - what.vignette * (x**2 + y**2) / (what.width_px**2 / 4 + what.height_px**2 / 4)
     if what.flicker:
@@ -79,13 +100,33 @@ def _lines(what: Scene, x: Plane, y: Plane, shift_px: float) -> Plane:
     along = -x * np.sin(turn) + y * np.cos(turn) - what.top_px
     number = np.round(across / what.spacing_px)
     length = np.where(number % 10 == 0, what.ticks_px[2], np.where(number % 5 == 0, what.ticks_px[1], what.ticks_px[0]))
+    if what.is_centred:
+        along = along + length / 2
     inside = np.clip(0.5 + along, 0, 1) * np.clip(0.5 + length - along, 0, 1)
-    half = what.duty * what.spacing_px / 2
-    ink = np.clip(0.5 + half - np.abs(across - number * what.spacing_px), 0, 1) * min(1.0, 2 * half) * inside
+    half = what.duty * what.spacing_px / 2 * np.where(number % 5 == 0, 1.0, what.thin)
+    ink = np.clip(0.5 + half - np.abs(across - number * what.spacing_px), 0, 1) * np.minimum(1.0, 2 * half) * inside
     ink[np.abs(number) > what.lines / 2] = 0
     if what.base_line and what.lines:
         ink = np.maximum(ink, np.clip(0.5 + half - np.abs(along), 0, 1) * (np.abs(number) <= what.lines / 2))
     return ink if what.lines else np.zeros_like(ink)
+
+
+def _with_company(what: Scene, ink: Plane, rng: np.random.Generator) -> Plane:
+    """The scale's own figures, and what else may be in the picture."""
+    size = (what.width_px, what.height_px)
+    if what.numerals_px and what.lines:
+        at = what.top_px - (what.ticks_px[2] / 2 if what.is_centred else 0)
+        origin = (what.offset_px, at - 0.4 * what.numerals_px)
+        ink = np.maximum(ink, numerals(size, 10 * what.spacing_px, what.rotation_deg, origin, what.numerals_px, what.lines))
+    if what.crossed_px:
+        ink = np.maximum(ink, crossed(size, what.crossed_px, what.duty, what.rotation_deg + 90))
+    if what.reticle_px:
+        ink = np.maximum(ink, second_scale(size, what.reticle_px, what.reticle_deg, rng))
+    if what.barcode:
+        ink = np.maximum(ink, barcode(size, what.rotation_deg, rng))
+    if what.cells_px:
+        ink = np.maximum(ink, red_cells(size, what.cells_px, rng))
+    return ink
 
 
 def _with_dirt(what: Scene, image: Plane, rng: np.random.Generator) -> Plane:
@@ -97,39 +138,3 @@ def _with_dirt(what: Scene, image: Plane, rng: np.random.Generator) -> Plane:
         ends = rng.integers(-50, max(what.width_px, what.height_px), 4)
         cv2.line(shade, (int(ends[0]), int(ends[1])), (int(ends[2]), int(ends[3])), 0.4, int(rng.integers(1, 4)), cv2.LINE_AA)
     return image * cv2.GaussianBlur(shade, (0, 0), 1.0)
-
-
-def random_scene(seed: int) -> Scene:
-    """One of many scenes; most have a scale, and most scales have something against them."""
-    rng = np.random.default_rng([seed, 71])
-
-    def maybe(share: float, value: float) -> float:
-        return value if rng.random() < share else 0.0
-
-    unit = float(np.exp(rng.uniform(np.log(8), np.log(130))))
-    short = float(rng.choice([8, 20, 40, 100, 250, 2000]))
-    ratios = (1.0, float(rng.choice([1, 1.4, 3])), float(rng.choice([1, 1.9, 6])))
-    return Scene(
-        spacing_px=unit,
-        duty=float(rng.uniform(0.08, 0.6)),
-        ticks_px=(short, short * ratios[1], short * ratios[2]),
-        rotation_deg=float(rng.choice([0, 90, rng.uniform(-5, 5), rng.uniform(-90, 90)])),
-        top_px=-1000 if short == 2000 else float(rng.uniform(-280, 100)),
-        offset_px=float(rng.uniform(0, unit)),
-        lines=int(rng.choice([400, 400, 400, 30, 7, 0])),
-        base_line=bool(rng.random() < 0.3),
-        contrast=float(rng.choice([0.7, 0.7, 0.3, 0.08])),
-        is_inverted=bool(rng.random() < 0.25),
-        blur_px=float(rng.choice([0.5, 1, 2, 5])),
-        noise=float(rng.choice([1, 3, 8])),
-        light=maybe(0.3, float(rng.uniform(0.2, 1.0))),
-        vignette=maybe(0.3, float(rng.uniform(0.2, 0.7))),
-        dust=int(maybe(0.4, float(rng.integers(1, 40)))),
-        scratches=int(maybe(0.3, float(rng.integers(1, 4)))),
-        flicker=maybe(0.25, float(rng.uniform(0.01, 0.3))),
-        flicker_px=float(rng.uniform(12, 150)),
-        flicker_is_square=bool(rng.random() < 0.3),
-        ghost=maybe(0.1, float(rng.uniform(0.2, 0.6))),
-        field_stop=bool(rng.random() < 0.15),
-        jpeg=int(maybe(0.25, float(rng.integers(50, 95)))),
-    )
