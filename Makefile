@@ -66,7 +66,7 @@ soak: $(FULL)/.system ## the full-size versions of the long tests, one half afte
 	$(call step,soak of the edge,$(FULL)/bin/python -m pytest -m soak $(SCANNER) $(PYTEST_ARGS))
 	$(call step,soak of builder and trainer,$(FULL)/bin/python -m pytest -m soak tests $(addprefix --ignore=,$(SCANNER)) $(PYTEST_ARGS))
 
-chaos: $(FULL)/.installed ## 200 scans with both sides killed and the wire broken at random (CHAOS_ARGS="--runs 20 --seed 7")
+chaos: $(FULL)/.installed ## 200 scans with both sides killed and the wire broken at random (CHAOS_ARGS="--runs 20 --seed 7 --controller letter")
 	$(call step,chaos,PYTHONPATH=tests/helpers $(FULL)/bin/python -m chaos $(CHAOS_ARGS))
 
 camera-soak: $(FULL)/.system ## a fake GigE Vision camera through the loop, 2,000 fields: losses by cause, latencies, memory (SOAK_FIELDS=200)
@@ -79,13 +79,13 @@ gpu-test: $(FULL)/.installed ## on a machine with a GPU: its engine's checks, th
 schemas: $(FULL)/.installed ## write the published protocol anew from the models: docs/schemas, docs/vectors, docs/asyncapi.yaml, docs/settings.md
 	@$(FULL)/bin/python -m edge.published docs
 
-# What examples/c is built with, GigE Vision cameras, and the tracer of system calls. Tried once; where it cannot be had, the tests that need it are skipped
+# What examples/c and examples/cpp are built with, GigE Vision cameras, and the tracer of system calls. Tried once; where it cannot be had, the tests that need it are skipped
 # and say so.
-SYSTEM := gcc pkg-config libzmq3-dev libcjson-dev libaravis-0.8-0 iproute2 strace
-$(FULL)/.system: $(FULL)/.installed
+SYSTEM := gcc g++ pkg-config libzmq3-dev libcjson-dev nlohmann-json3-dev libaravis-0.8-0 iproute2 strace
+$(FULL)/.system: $(FULL)/.installed Makefile
 	@as_root=$$([ "$$(id -u)" = 0 ] || echo "sudo -n"); \
 	install="env DEBIAN_FRONTEND=noninteractive apt-get -o Acquire::http::Timeout=20 -o Acquire::Retries=1 -qq"; \
-	if command -v cc >/dev/null && command -v strace >/dev/null && pkg-config --exists libzmq libcjson 2>/dev/null && /sbin/ldconfig -p | grep -q libaravis-0.8; then :; \
+	if command -v cc >/dev/null && command -v g++ >/dev/null && command -v strace >/dev/null && pkg-config --exists libzmq libcjson nlohmann_json 2>/dev/null && /sbin/ldconfig -p | grep -q libaravis-0.8; then :; \
 	elif ! command -v apt-get >/dev/null || ! $$as_root true 2>/dev/null; \
 	then echo "-- $(SYSTEM): not here, and not to be installed by this user; tests that need them will be skipped"; \
 	else echo "-- installing $(SYSTEM) (once)"; \
@@ -95,7 +95,7 @@ $(FULL)/.system: $(FULL)/.installed
 	@touch $@
 
 clean: ## remove both environments and every cache
-	rm -rf $(EDGE) $(FULL) examples/c/build build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(EDGE) $(FULL) examples/c/build examples/cpp/build build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find edge builder trainer calib tests examples -name __pycache__ -prune -exec rm -rf {} +
 
 $(EDGE)/.installed: pyproject.toml constraints.txt

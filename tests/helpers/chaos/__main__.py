@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from chaos.chaos_plan import WhoScans
 from chaos.scans import Scan, scans
 
 _OBSERVED = {
@@ -32,18 +33,31 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=200, help="scans to perform (200)")
     parser.add_argument("--seed", type=int, default=1, help="of the first scan (1)")
     parser.add_argument("--folder", type=Path, help="where journals, notebooks and logs of failed scans stay")
+    parser.add_argument(
+        "--controller", choices=["both", "own", "letter"], default="both", help="who scans; both: by turns (both)"
+    )
     given = parser.parse_args()
     folder = given.folder or Path(tempfile.mkdtemp(prefix="leuko-chaos-"))
     seeds = list(range(given.seed, given.seed + given.runs))
+    kinds: list[WhoScans] = ["own", "letter"] if given.controller == "both" else [given.controller]
+
+    def controller(seed: int) -> WhoScans:
+        return kinds[seed % len(kinds)]
+
     console = Console(stderr=True)
-    performed = list(track(scans(seeds, folder), "scans", total=len(seeds), console=console, transient=True))
+    performed = list(
+        track(scans(seeds, folder, controller=controller), "scans", total=len(seeds), console=console, transient=True)
+    )
     Console().print(table(performed))
     failed = [scan for scan in performed if scan.account.problems]
     for scan in failed:
         for problem in scan.account.problems:
-            print(f"seed {scan.seed} ({scan.folder}): {problem}", file=sys.stderr)
+            print(f"seed {scan.seed}, {scan.controller} controller ({scan.folder}): {problem}", file=sys.stderr)
     if failed:
-        print(f'once more: make chaos CHAOS_ARGS="--seed {failed[0].seed} --runs 1"', file=sys.stderr)
+        print(
+            f'once more: make chaos CHAOS_ARGS="--seed {failed[0].seed} --controller {failed[0].controller} --runs 1"',
+            file=sys.stderr,
+        )
     sys.exit(bool(failed))
 
 
@@ -52,7 +66,8 @@ def table(performed: list[Scan]) -> Table:
     injected: Counter[str] = Counter()
     for scan in performed:
         injected.update(scan.injected)
-    shown = Table("", "", title=f"{len(performed)} scans", show_header=False)
+    letters = sum(scan.controller == "letter" for scan in performed)
+    shown = Table("", "", title=f"{len(performed)} scans, {letters} of them by the document alone", show_header=False)
     for fault, count in sorted(injected.items()):
         shown.add_row(f"injected: {fault}", str(count))
     shown.add_section()

@@ -1,7 +1,7 @@
 """What is done to one scan, all of it drawn from its seed."""
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 Kind = Literal[
@@ -30,6 +30,8 @@ KILLS: set[Kind] = {"edge killed", "scanner killed", "both killed"}
 Direction = Literal["up", "down", "both"]
 """From the scanner to the edge, from the edge to the scanner."""
 Cable = Literal["without a relay", "before the relay", "behind the relay"]
+WhoScans = Literal["own", "letter", "cpp"]
+"""Which controller scans: the project's own client, the one that was written from the document alone, or examples/cpp."""
 Broken = Literal["", "forgetful edge", "double scanner"]
 """To show that the accounts can fail: an edge that sends what is not on disk yet, a scanner that notes some records twice."""
 
@@ -65,10 +67,30 @@ class ChaosPlan:
     duplicated: float
     faults: tuple[Fault, ...]
     broken: Broken = ""
+    controller: WhoScans = "own"
+    encodings: tuple[str, ...] = ("json",)
+    burst_gap_s: float = 0.0
+    keys: bool = False
+    program: str = ""
+    """examples/cpp as it was built"""
 
 
-def plan_of(seed: int) -> ChaosPlan:
-    """The same for the same seed."""
+def plan_of(seed: int, controller: WhoScans = "own") -> ChaosPlan:
+    """The same for the same seed. What only the letter's controller knows is drawn apart, so that both meet the same faults."""
+    plan = _faults_of(seed)
+    if controller == "own":
+        return plan
+    draw = random.Random(f"letter {seed}")
+    return replace(
+        plan,
+        controller=controller,
+        encodings=draw.choice([("json",), ("msgpack", "json"), ("msgpack",)]),
+        burst_gap_s=draw.choice([0.0, 0.00015, 0.002]),
+        keys=plan.cable == "without a relay" and draw.random() < 0.6,  # a relay has no key
+    )
+
+
+def _faults_of(seed: int) -> ChaosPlan:
     draw = random.Random(seed)
     kinds = draw.choices(list(WEIGHTS), list(WEIGHTS.values()), k=draw.randint(3, 8))
     if not KILLS & {*kinds}:

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from multiprocessing.connection import wait
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
@@ -18,8 +18,8 @@ from support.duplicating_relay import RECORDS, DuplicatingRelay
 from support.fault_proxy import FaultProxy
 
 from chaos.accounts import Account, account
-from chaos.chaos_plan import ChaosPlan, Fault, plan_of
-from chaos.processes import EDGE_LOG, NOTEBOOK, SCANNER_LOG, context, start_edge, start_scanner
+from chaos.chaos_plan import ChaosPlan, Fault, WhoScans, plan_of
+from chaos.processes import EDGE_LOG, NOTEBOOK, SCANNER_LOG, context, end, exit_code, make_keys, start_edge, start_scanner
 
 DEADLINE_S = 60.0
 PATIENCE_S = 20.0
@@ -39,13 +39,29 @@ class Scan:
     resent: int = 0
     seconds: float = 0.0
     account: Account = field(default_factory=Account)
+    controller: WhoScans = "own"
 
 
-def scans(seeds: list[int], folder: Path, at_once: int = 3, keep: bool = False) -> Iterator[Scan]:
-    """Perform one scan for each seed, several at a time. What a scan without problems leaves is deleted, unless `keep`."""
+def scans(
+    seeds: list[int],
+    folder: Path,
+    at_once: int = 3,
+    keep: bool = False,
+    controller: Callable[[int], WhoScans] = lambda seed: "own",
+    program: Path | None = None,
+) -> Iterator[Scan]:
+    """Perform one scan for each seed, by the controller for that seed, several at a time.
+
+    What a scan without problems leaves is deleted, unless `keep`.
+    """
     forks = context()
     with ThreadPoolExecutor(at_once) as pool:
-        for scan in pool.map(lambda seed: perform(forks, plan_of(seed), folder / str(seed)), seeds):
+        for scan in pool.map(
+            lambda seed: perform(
+                forks, replace(plan_of(seed, controller(seed)), program=str(program or "")), folder / str(seed)
+            ),
+            seeds,
+        ):
             if not keep and not scan.account.problems:
                 shutil.rmtree(scan.folder)
             yield scan
@@ -54,7 +70,9 @@ def scans(seeds: list[int], folder: Path, at_once: int = 3, keep: bool = False) 
 def perform(forks: ForkServerContext, plan: ChaosPlan, folder: Path, patience_s: float = PATIENCE_S) -> Scan:
     """One scan to its end, or to its deadline, which is a problem like any other."""
     folder.mkdir(parents=True)
-    scan, began_s = Scan(plan.seed, folder), time.monotonic()
+    if plan.keys:
+        make_keys(folder)
+    scan, began_s = Scan(plan.seed, folder, controller=plan.controller), time.monotonic()
     edge_at = _address_of_its_own(plan.seed)
     with ExitStack() as held:
         near, cable, relay = _between(plan, edge_at, held)
@@ -125,18 +143,16 @@ class _Sides:
         self._later.append((time.monotonic() + after_s, action))
 
     def kill_edge(self) -> None:
-        self._edge.kill()
-        self._edge.join()
+        end(self._edge)
         self._boots += 1
         self._edge = self._start_edge()
 
     def kill_scanner(self) -> None:
-        self._scanner.kill()
-        self._scanner.join()
+        end(self._scanner)
         self._scanner = self._start_scanner()
 
     def kill_both(self) -> None:
-        self._scanner.kill()
+        self._scanner.kill()  # at once with the other
         self.kill_edge()
         self.kill_scanner()
 
@@ -145,17 +161,16 @@ class _Sides:
         if not self.over:
             self.problems.append(f"the scan was not complete after {DEADLINE_S:g} s")
         for process in (self._edge, self._scanner):
-            process.kill()
-            process.join()
+            end(process)
 
     def _replace(self) -> None:
-        if self._scanner.exitcode is not None:
+        if (scanner_code := exit_code(self._scanner)) is not None:
             self.over = True
-            if self._scanner.exitcode != 0:
-                self.problems.append(f"the scanner gave up with exit code {self._scanner.exitcode}")
-        elif self._edge.exitcode is not None:
-            if self._edge.exitcode not in {0, 6}:  # 6: the scanner was away when the run ended; the records are kept
-                self.problems.append(f"an edge ended with exit code {self._edge.exitcode}")
+            if scanner_code != 0:
+                self.problems.append(f"the scanner gave up with exit code {scanner_code}")
+        elif (edge_code := exit_code(self._edge)) is not None:
+            if edge_code not in {0, 6}:  # 6: the scanner was away when the run ended; the records are kept
+                self.problems.append(f"an edge ended with exit code {edge_code}")
             self.kill_edge()
 
 
