@@ -7,6 +7,7 @@ import shutil
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from subprocess import PIPE, Popen
 from typing import Any
 
 import pytest
@@ -19,9 +20,9 @@ from chaos.scans import Scan, scans
 from support.cpp_scanner import built, run
 from support.ports import free_endpoint
 
-LETTER_SEEDS = [2, 4, 7, 8, 11, 16, 26, 34]
-"""Between them both encodings, keys, each way of the kills, and the starts that once were reordered."""
-CPP_SEEDS = [3, 5, 9, 14]
+LETTER_SEEDS = [4, 8, 10, 15, 28, 29, 31, 39]
+"""Between them every offer of encodings, keys, each way of the kills, and a relay on either side of the cable. Small ones."""
+CPP_SEEDS = [10, 14, 15, 31]
 MORE_SEEDS = list(range(2000, 2030))
 
 
@@ -143,13 +144,13 @@ def test_a_refusal_ends_it_by_its_code(
     program: Path, tmp_path: Path, refusing: tuple["zmq.Socket[bytes]", str], code: str, exit_code: int
 ) -> None:
     router, endpoint = refusing
-    from subprocess import PIPE, Popen
-
+    answer = {"type": "REJECT", "code": code, "reason": "because", "proto_supported": 1}
     with Popen([str(program), endpoint, str(tmp_path / "notebook")], stdout=PIPE, stderr=PIPE, text=True) as process:
-        client, hello = router.recv_multipart()
-        assert json.loads(hello)["type"] == "HELLO" and hello.startswith(b'{"type":')
-        answer = {"type": "REJECT", "code": code, "reason": "because", "proto_supported": 1}
-        router.send_multipart([client, json.dumps(answer).encode()])
+        while process.poll() is None:
+            if router.poll(20):
+                client, hello = router.recv_multipart()
+                assert json.loads(hello)["type"] == "HELLO" and hello.startswith(b'{"type":')
+                router.send_multipart([client, json.dumps(answer).encode()])
         _, said = process.communicate(timeout=20)
     assert process.returncode == exit_code and f"({code}): because" in said
 

@@ -19,6 +19,7 @@ RECORDS = {"run_start", "field", "advice", "event", "run_stop"}
 _AGAIN = {"lost", "timeout", "skipped"}  # fields of an interrupted run that are worth another exposure
 _CONFIRM_S = 1.0
 _TURN = 64
+_TAKEN_OVER_BY_ITSELF = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,7 @@ class LetterController:
         self._welcomed = False
         self._ended_s: float | None = None
         self._settled = False
+        self._taken_over = 0
         self._slow_until_s = 0.0
         self._progress_s = time.monotonic()
         self._fresh: list[Message] = []
@@ -317,6 +319,10 @@ class LetterController:
                 starts = [c["cmd_id"] for c in run.commands.values() if c["type"] == "RUN_START"]
                 self.notebook.write({"never arrived": starts[-1]})
                 self._hello(run, resume=False)
+            case "busy" if self._taken_over < _TAKEN_OVER_BY_ITSELF:
+                # A HELLO of an abandoned DEALER came after the one of this: it was this controller itself.
+                self._taken_over += 1
+                self._hello(run)
             case "rate":
                 self._slow_until_s = time.monotonic() + self._plan.answer_s
             case _:
