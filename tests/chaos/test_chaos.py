@@ -111,10 +111,15 @@ def _forget_a_run(lines: Lines) -> None:
 
 @pytest.fixture
 def spoilt(performed: list[Scan], tmp_path: Path) -> Path:
-    """A copy of what a scan of several runs has left."""
-    chosen = next(scan for scan in performed if scan.account.interrupted)
+    """A copy of what a scan of several runs has left, whose first run came farthest before its edge was killed."""
+    chosen = max((scan for scan in performed if scan.account.interrupted), key=lambda scan: _held(scan.folder))
     shutil.copytree(chosen.folder, tmp_path / str(chosen.seed))
     return tmp_path / str(chosen.seed)
+
+
+def _held(folder: Path) -> int:
+    with closing(sqlite3.connect(folder / JOURNAL)) as connection:
+        return int(connection.execute("SELECT count(*) FROM records WHERE run = 0").fetchone()[0])
 
 
 def _account_of(folder: Path) -> Account:
@@ -155,7 +160,7 @@ def test_what_is_wrong_with_a_notebook_shows(spoilt: Path, spoil: Callable[[Line
             id="a record is gone",
         ),
         pytest.param(
-            "UPDATE records SET content = replace(content, '\"counted\":true', '\"counted\":false') WHERE run = 0",
+            'UPDATE records SET content = replace(content, \'"wall_time":"2\', \'"wall_time":"1\') WHERE run = 0',
             lambda found: "is not what was written" in str(found.problems),
             id="records were changed",
         ),
