@@ -27,7 +27,8 @@ MORE_SEEDS = list(range(2000, 2030))
 
 
 def _checked(performed: list[Scan]) -> Counter[str]:
-    assert [f"seed {scan.seed}: {problem}" for scan in performed for problem in scan.account.problems] == []
+    problems = [f"seed {scan.seed} ({scan.folder}): {problem}" for scan in performed for problem in scan.account.problems]
+    assert not problems, "\n".join(problems)
     for name in ("lost", "invented", "reordered", "twice", "counted_twice"):
         assert sum(getattr(scan.account, name) for scan in performed) == 0, name
     assert sum(scan.account.interrupted for scan in performed), "an edge was killed in mid-run"
