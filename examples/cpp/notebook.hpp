@@ -73,10 +73,13 @@ class Notebook {
     }
 
     std::vector<Run> runs;
+    std::int64_t attempts = 0;  // HELLOs of this controller, so that a late one is told from a new one
 
    private:
     void take(const Json &line) {
-        if (line.contains("run")) {
+        if (line.contains("attempt")) {
+            attempts = line.at("attempt");
+        } else if (line.contains("run")) {
             runs.emplace_back();
             runs.back().run_id = line.at("run");
         } else if (line.contains("send")) {

@@ -58,13 +58,17 @@ class Scanner {
 
     // A DEALER of its own for each session: an old one may still hold what was meant for the old session.
     Session open() {
+        notebook_.write({{{"attempt", notebook_.attempts + 1}}});
         Json hello = {{"type", "HELLO"},
                       {"proto", 1},
                       {"encodings", Json::array({options_.encoding, "json"})},
                       {"role", "controller"},
-                      {"client_id", options_.client_id}};
-        if (run().has("RUN_START") && !anew_)
+                      {"client_id", options_.client_id},
+                      {"attempt", std::to_string(notebook_.attempts)}};
+        if (run().has("RUN_START") && !anew_) {
             hello["resume"] = {{"run_id", run().run_id}, {"next_seq", run().records.size()}};
+            if (!run().records.empty()) hello["resume"]["boot_id"] = run().records.back().value("boot_id", Json());
+        }
         Session session(context_, options_, hello);
         searched_ = Clock::now();
         sent_.clear();
@@ -155,8 +159,10 @@ class Scanner {
             if (Clock::now() - searched_ > options_.search) throw Failure(NO_CONNECTION, problem.what());
             std::this_thread::sleep_for(Millis(100));
         };
-        if (problem.code == "unknown_run" && run().is_over()) {
-            over_ = true;  // acknowledged whole, and forgotten
+        if ((problem.code == "unknown_run" || problem.code == "ending") && run().is_over()) {
+            over_ = true;  // acknowledged whole: forgotten, or all that there was to do
+        } else if (problem.code == "ending") {
+            again();  // the run to come is for the next process
         } else if (problem.code == "unknown_run" && run().records.empty()) {
             anew_ = true;  // its RUN_START never arrived, or was not on the edge's disk when that was killed
             for (const auto &command : std::vector<Json>(run().commands))
@@ -168,7 +174,7 @@ class Scanner {
             again();  // a late HELLO of our own may have taken the session over; else another controller has the edge
         } else if (problem.code == "malformed" || problem.code == "unknown_type" || problem.code == "too_large") {
             throw Failure(EDGE_DEFECT, "a message of this program was refused (" + problem.code + "): " + problem.what());
-        } else {  // busy, protocol, encoding, unknown_run, and codes of later: only a person can tell
+        } else {  // busy, superseded, other_history, protocol, encoding, and codes of later: only a person can tell
             throw Failure(NO_CONNECTION, "refused (" + problem.code + "): " + problem.what());
         }
     }

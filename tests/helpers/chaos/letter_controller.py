@@ -109,9 +109,12 @@ class LetterController:
             "encodings": list(self._plan.encodings),
             "role": "controller",
             "client_id": f"letter-{self._plan.seed}",
+            "attempt": str(self.notebook.attempts + 1),
         }
+        self.notebook.write({"attempt": self.notebook.attempts + 1})
         if resume and run.has("RUN_START"):
-            hello["resume"] = {"run_id": run.run_id, "next_seq": len(run.records)}
+            boot_id = run.records[-1].get("boot_id") if run.records else None
+            hello["resume"] = {"run_id": run.run_id, "next_seq": len(run.records), "boot_id": boot_id}
         self._resumed = "resume" in hello
         self._send(hello)
 
@@ -313,8 +316,11 @@ class LetterController:
         match code:
             case "state" if self._welcomed:
                 self._hello(run)
-            case "unknown_run" if run.ended:
+            case "unknown_run" | "ending" if run.ended:
                 self._settled = True
+            case "ending":
+                time.sleep(self._plan.ping_s)
+                self._hello(run)
             case "unknown_run" if not self._welcomed and self._resumed and not run.records:
                 starts = [c["cmd_id"] for c in run.commands.values() if c["type"] == "RUN_START"]
                 self.notebook.write({"never arrived": starts[-1]})

@@ -19,8 +19,6 @@ class LetterRun:
     answered: dict[str, str] = field(default_factory=dict)
     refused: set[str] = field(default_factory=set)
     records: list[Message] = field(default_factory=list)
-    history: str | None = None
-    """which telling of this run the records are of, as the edge calls it"""
 
     @property
     def ended(self) -> bool:
@@ -49,6 +47,7 @@ class LetterNotebook:
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
         self.runs: list[LetterRun] = []
         self.complaints: list[str] = []
+        self.attempts = 0
         whole = 0
         for line in path.read_bytes().splitlines(keepends=True) if path.exists() else []:
             if not line.endswith(b"\n"):
@@ -93,7 +92,7 @@ class LetterNotebook:
                 self.runs[-1].answered.pop(cmd_id, None)
             case {"record": record}:
                 self.runs[-1].records.append(record)
-            case {"history": history}:
-                self.runs[-1].history = history
+            case {"attempt": number}:
+                self.attempts = number
             case {"complaint": what}:
                 self.complaints.append(what)
