@@ -139,6 +139,8 @@ def _announcing(desk: TriggerDesk | None, run_id: str, stop: StopSwitch) -> Iter
             command = TriggerCommand(cmd_id=f"c{index}", run_id=run_id, trigger_id=f"t{index}", field_index=index)
             while isinstance(answer := desk.announce(command), Rejected):
                 desk.answers()  # as the stream would take them
+                if answer.code == "complete":
+                    return
                 if answer.code != "credit":
                     if not desk.closed:  # a run that is about to end takes none, which is nobody's mistake
                         stop.stop(answer.reason, RunOutcome.FAILED)

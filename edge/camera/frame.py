@@ -19,20 +19,21 @@ class SourceTimeout(SourceError):
     code = "source_timeout"
 
 
-FrameStatus = Literal["ok", "lost", "incomplete", "failed", "timeout"]
+FrameStatus = Literal["ok", "lost", "incomplete", "failed", "timeout", "skipped"]
 PixelFormat = Literal["BGR8", "RGB8", "BayerRG8", "BayerGR8", "BayerGB8", "BayerBG8", "Mono8"]
 """GenICam's names; `edge.camera.pixels` converts them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Trigger:
-    """An announced exposure; `stage_nm` is where the scanner put the stage."""
+    """An announced exposure; `stage_nm` is where the scanner put the stage, `z_nm` its focus."""
 
     trigger_id: str
     field_index: int
     stage_nm: tuple[int, int] | None
     accepted_ns: int = field(default=0, compare=False)
     """when it was accepted, on the monotonic clock: no pulse of it came before; 0 when not known"""
+    z_nm: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ class Frame:
     `image` is uint8 [H, W, 3] (or [H, W] for one value per pixel) in `pixel_format`, C-contiguous, for the receiver alone; None
     unless `status` is "ok". It may lie in a camera driver's buffer, so who keeps many images copies them. Times are monotonic
     nanoseconds; `t_camera_ns` is on the camera's clock. `age_ms` is the time from the frame's arrival at this machine to its
-    being read; None when nobody can tell. `stage_nm` is the position of the image centre at exposure, read back.
+    being read; None when nobody can tell. `stage_nm` is the position of the image centre at exposure, `z_nm` its focus.
     """
 
     trigger_id: str
@@ -59,6 +60,7 @@ class Frame:
     detail: str = ""
     pixel_format: PixelFormat = "BGR8"
     age_ms: float | None = None
+    z_nm: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,8 @@ class SourceInfo:
     exposures_at_once: int = 1
     """triggers that a triggered source may be told of before the first one's frame has come"""
     capabilities: Capabilities = Capabilities()
+    is_live: bool = False
+    """whether frames come whether they are read or not, as a free-running camera's; all others wait to be read"""
     one_size: bool = True
     """whether every frame has the size above; else each comes at its own"""
 

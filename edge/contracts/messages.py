@@ -9,9 +9,11 @@ from edge.contracts.about_edge import EdgeInfo, Finding, Health
 from edge.contracts.base import Count, Int64, Last, Open, Wire
 from edge.contracts.records import (
     Advice,
+    CarriedResult,
     Event,
     FieldRecord,
     FieldStatus,
+    NetSums,
     RunStart,
     RunStop,
     StagePosition,
@@ -66,6 +68,7 @@ class RunInfo(Wire):
     trigger_until: Count | None = Field(None, description="as in CREDIT; null when the source paces itself")
     acknowledged: Last | None = Field(None, description="the greatest `upto_seq` that a controller has sent; -1: none")
     first_seq: Count | None = Field(None, description="the first record that is still held")
+    paused: bool = Field(False, description="PAUSE was accepted, and no CONTINUE since")
 
 
 class Welcome(Wire):
@@ -130,7 +133,7 @@ class RunStartCommand(Wire):
 class TriggerCommand(Wire):
     """Announce one exposure: the pulse waits for ACCEPTED, by when the trigger is in the journal.
 
-    `field_index` rises from trigger to trigger. `stage` is where the scanner put the stage.
+    `field_index` rises from trigger to trigger, also where a field is imaged anew. `stage` is where the scanner put the stage.
     """
 
     type: Literal["TRIGGER"] = "TRIGGER"
@@ -139,12 +142,37 @@ class TriggerCommand(Wire):
     trigger_id: Name
     field_index: Count
     stage: StagePosition | None = None
+    replaces: Name | None = Field(None, description="a trigger of this run that has ended: this exposure is to take its place")
 
 
 class RunStopCommand(Wire):
     """Stop a run: what was taken in is finished, then `run_stop` follows."""
 
     type: Literal["RUN_STOP"] = "RUN_STOP"
+    cmd_id: Name
+    run_id: Name
+
+
+class PauseCommand(Wire):
+    """Hold a run: no further credit for triggers, and no frame of a source that paces itself becomes a field."""
+
+    type: Literal["PAUSE"] = "PAUSE"
+    cmd_id: Name
+    run_id: Name
+
+
+class ContinueCommand(Wire):
+    """End the pause of a run."""
+
+    type: Literal["CONTINUE"] = "CONTINUE"
+    cmd_id: Name
+    run_id: Name
+
+
+class AbortCommand(Wire):
+    """End a run at once: what has not ended ends as `skipped`, then `run_stop` follows."""
+
+    type: Literal["ABORT"] = "ABORT"
     cmd_id: Name
     run_id: Name
 
@@ -171,6 +199,12 @@ class State(Wire):
     runs_held: Count | None = Field(None, description="as in WELCOME")
     health: Health | None = Field(None, description="null unless it was asked for")
     doctor: tuple[Finding, ...] | None = Field(None, description="null unless it was asked for")
+    net: NetSums | None = Field(
+        None, description="as in `running` of `field`; null, too, when more than one run is answered for"
+    )
+    carried: CarriedResult | None = Field(
+        None, description="as in `run_stop`, so far; null, too, when more than one run is answered for"
+    )
 
 
 class Ack(Wire):
@@ -221,7 +255,22 @@ class Credit(Wire):
     trigger_until: Count = Field(description="absolute: as many TRIGGERs may be sent from the beginning of the run")
 
 
-RejectedCode = Literal["state", "busy", "unknown_run", "duplicate_run", "unsupported", "credit", "duplicate_trigger"]
+RejectedCode = Literal[
+    "state",
+    "busy",
+    "unknown_run",
+    "duplicate_run",
+    "unsupported",
+    "credit",
+    "duplicate_trigger",
+    "complete",
+    "invalid",
+    "duplicate_command",
+    "unknown_trigger",
+    "not_finished",
+    "already_replaced",
+    "not_counted",
+]
 
 
 class Rejected(Wire):
@@ -270,10 +319,26 @@ class Live(Wire):
     engine: str = Field(description="runtime, version, device and precision")
     sessions: Count = Field(description="controllers and observers with a session")
     refused: Count = Field(description="clients turned away for want of a key since this process started")
+    paused: bool = Field(False, description="as in WELCOME")
+    net: NetSums | None = Field(None, description="as in `running` of `field`")
 
+
+RunCommand = RunStartCommand | TriggerCommand | RunStopCommand | PauseCommand | ContinueCommand | AbortCommand
+"""What only a controller may send, answered by ACCEPTED or REJECTED."""
 
 ToEdge = Annotated[
-    Hello | RunStartCommand | TriggerCommand | RunStopCommand | Query | Ack | Ping | Pong, Field(discriminator="type")
+    Hello
+    | RunStartCommand
+    | TriggerCommand
+    | RunStopCommand
+    | PauseCommand
+    | ContinueCommand
+    | AbortCommand
+    | Query
+    | Ack
+    | Ping
+    | Pong,
+    Field(discriminator="type"),
 ]
 FromEdge = Annotated[
     Welcome | Reject | Accepted | Rejected | Credit | State | Ping | Pong | RunStart | FieldRecord | Advice | Event | RunStop,

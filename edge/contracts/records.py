@@ -49,10 +49,12 @@ class RunOutcome(str, Enum):
 
 
 class StagePosition(Wire):
-    """Stage position of the image centre at exposure, as read back, in nanometres."""
+    """Stage position of the image centre in nanometres: in a TRIGGER where the scanner put the stage, in a record where the
+    field was taken, as the source says."""
 
     x_nm: Int64
     y_nm: Int64
+    z_nm: Int64 | None = Field(None, description="focus; null when it is not known")
 
 
 class Detection(Wire):
@@ -88,12 +90,22 @@ class StageTimes(Wire):
     total_ms: float = Field(ge=0, description="frame in memory to record handed to the journal")
 
 
+class NetSums(Wire):
+    """Sums so far in which a field that was imaged anew stands for the one that it replaces: every place once."""
+
+    replaced: Count = Field(description="fields whose place another one has taken")
+    fields: dict[FieldStatus, Count] = Field(description="terminal statuses, of each place that of the field that holds it")
+    cells: dict[str, Count] = Field(description="cells per label")
+    wbc_total: Count = Field(description="leukocytes, `unidentified` ones included")
+
+
 class Running(Wire):
     """Sums over the run, this record included."""
 
     fields: dict[FieldStatus, Count] = Field(description="terminal statuses so far")
     cells: dict[str, Count] = Field(description="cells per label so far")
     wbc_total: Count = Field(description="leukocytes, `unidentified` ones included")
+    net: NetSums | None = Field(None, description="the same without replaced fields; null while no TRIGGER has named one")
 
 
 class DifferentialRow(Wire):
@@ -112,6 +124,27 @@ class Differential(Wire):
     wbc_total: Count
     rows: tuple[DifferentialRow, ...]
     non_wbc_per_100_wbc: dict[str, float] = Field(description="empty when no WBC was counted")
+
+
+class NetResult(Wire):
+    """The run's result in which a field that was imaged anew stands for the one that it replaces: every place once."""
+
+    replaced: Count = Field(description="fields whose place another one has taken")
+    fields: dict[FieldStatus, Count] = Field(description="how the places ended, each as the field that holds it")
+    cells: dict[str, Count]
+    differential: Differential
+
+
+class CarriedResult(Wire):
+    """The result over this run and those that it continues, each without its replaced fields."""
+
+    run_ids: tuple[str, ...] = Field(description="the runs that are in it, oldest first, this one last")
+    missing_run_id: str | None = Field(
+        None, description="the run that is continued and whose sums are not in it, since the edge does not hold it"
+    )
+    fields: dict[FieldStatus, Count] = Field(description="ends of fields; one that a later run repeats is in it twice")
+    cells: dict[str, Count]
+    differential: Differential
 
 
 class Provenance(Wire):
@@ -176,6 +209,9 @@ class FieldRecord(_Record):
 
     type: Literal["field"] = "field"
     trigger_id: str
+    replaces: str | None = Field(
+        None, description="the trigger whose place this field takes if it is `counted`, as its TRIGGER said"
+    )
     field_index: Count
     frame_id: Int64 | None = Field(None, description="the camera's own counter, unwrapped; null when no frame came")
     source_name: str = Field("", description="file name or other name the source gives this frame")
@@ -225,6 +261,7 @@ class SourceStatistics(Wire):
     incomplete: Count = Field(0, description="frames that came damaged")
     underruns: Count = Field(0, description="frames for which the driver had no buffer: they were not read fast enough")
     driver: dict[str, Count] = Field(default_factory=dict, description="what the driver counts besides, by its own names")
+    while_paused: Count = Field(0, description="frames that came while the run was paused: they belong to no field")
 
 
 class RunStop(_Record):
@@ -235,13 +272,19 @@ class RunStop(_Record):
     detail: str = ""
     triggers: Count = Field(description="triggers issued")
     fields: dict[FieldStatus, Count] = Field(description="how they ended")
-    sums_match: bool = Field(description="triggers equals the sum of `fields`; false is a defect to report")
+    sums_match: bool = Field(
+        description="each trigger has its field on record and `triggers` is the sum of `fields`; false is a defect to report"
+    )
     cells: dict[str, Count]
     differential: Differential
     duration_s: float = Field(ge=0)
     source: SourceStatistics | None = Field(None, description="what the source says of the run; null when it could not tell")
     doubts: tuple[str, ...] = Field(
         (), description="what speaks against this result although the run came to its end, such as cells of an impossible size"
+    )
+    net: NetResult | None = Field(None, description="the result without replaced fields; null when no TRIGGER has named one")
+    carried: CarriedResult | None = Field(
+        None, description="over the runs that this one continues; null when it continues none"
     )
 
 

@@ -17,6 +17,11 @@ class Journal(Protocol):
         """Why the run that writes should end, in one sentence; empty while all is well."""
         ...
 
+    @property
+    def failure(self) -> str:
+        """Why nothing can be stored any more, in one sentence; empty while it can, with or without trouble."""
+        ...
+
     def next_seq(self, run_id: str) -> int:
         """The seq the next record of this run must carry; 0 for an unknown run."""
         ...

@@ -4,9 +4,20 @@ from datetime import datetime
 
 from edge.contracts.base import parse_json
 from edge.contracts.errors import JournalError
-from edge.contracts.records import FieldRecord, FieldStatus, Running, RunOutcome, RunStart, RunStop
+from edge.contracts.messages import TriggerCommand
+from edge.contracts.records import (
+    FieldRecord,
+    FieldStatus,
+    NetResult,
+    NetSums,
+    Running,
+    RunOutcome,
+    RunStart,
+    RunStop,
+)
 from edge.counting import differential
 from edge.journal.base import Journal
+from edge.journal.carried import carried_into
 
 _STEP = 64
 _FIELD = b'{"type":"field"'
@@ -32,6 +43,13 @@ def end_interrupted(journal: Journal, wall_time: str) -> list[str]:
         fields, cells = running.fields, running.cells
         n_ended = sum(fields.values())
         triggers = journal.n_announced(run_id) or n_ended
+        net = running.net and NetResult(
+            replaced=running.net.replaced,
+            fields=running.net.fields,
+            cells=running.net.cells,
+            differential=differential(running.net.cells),
+        )
+        before, sums = carried_into(journal, run_id, start.continues_run_id), running.net or running
         journal.append(
             RunStop(
                 run_id=run_id,
@@ -44,6 +62,9 @@ def end_interrupted(journal: Journal, wall_time: str) -> list[str]:
                 sums_match=triggers == n_ended,
                 cells=cells,
                 differential=differential(cells),
+                net=net,
+                carried=before and before.with_run(run_id, sums.fields, sums.cells),
+                doubts=before.doubts() if before else (),
                 duration_s=_seconds_between(start.wall_time, last_wall_time or start.wall_time),
             )
         )
@@ -54,14 +75,14 @@ def end_interrupted(journal: Journal, wall_time: str) -> list[str]:
 def _end_triggers(journal: Journal, run_id: str, running: Running, start: RunStart, wall_time: str) -> Running:
     """Give every open trigger its field; returns the sums after them."""
     for trigger in journal.open_triggers(run_id):
-        n_lost = running.fields.get(FieldStatus.LOST, 0) + 1
-        running = running.model_copy(update={"fields": {**running.fields, FieldStatus.LOST: n_lost}})
+        running = _with_lost(running, trigger)
         journal.append(
             FieldRecord(
                 run_id=run_id,
                 seq=journal.next_seq(run_id),
                 wall_time=wall_time,
                 trigger_id=trigger.trigger_id,
+                replaces=trigger.replaces,
                 field_index=trigger.field_index,
                 status=FieldStatus.LOST,
                 detail=_LOST,
@@ -73,6 +94,20 @@ def _end_triggers(journal: Journal, run_id: str, running: Running, start: RunSta
             )
         )
     return running
+
+
+def _with_lost(running: Running, trigger: TriggerCommand) -> Running:
+    """A lost field takes no place; one that was to replace another leaves the net sums as they were, and makes them known."""
+    net = running.net
+    if trigger.replaces is not None:
+        net = net or NetSums(replaced=0, fields=running.fields, cells=running.cells, wbc_total=running.wbc_total)
+    elif net is not None:
+        net = net.model_copy(update={"fields": _one_more(net.fields)})
+    return running.model_copy(update={"fields": _one_more(running.fields), "net": net})
+
+
+def _one_more(fields: dict[FieldStatus, int]) -> dict[FieldStatus, int]:
+    return {**fields, FieldStatus.LOST: fields.get(FieldStatus.LOST, 0) + 1}
 
 
 def _last_field(journal: Journal, run_id: str, next_seq: int) -> tuple[Running | None, str]:

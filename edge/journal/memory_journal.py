@@ -34,6 +34,11 @@ class MemoryJournal(JournalBase[_RunInMemory]):
         """None can come."""
         return ""
 
+    @property
+    def failure(self) -> str:
+        """Nor this."""
+        return ""
+
     def append(self, record: Record) -> None:
         content = record.model_dump_json().encode()
         with self._lock:

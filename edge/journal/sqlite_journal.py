@@ -109,6 +109,10 @@ class SqliteJournal(JournalBase[RunOnDisk]):
         """Why the run that writes should end, in one sentence; empty while all is well."""
         return self._failure or self._trouble
 
+    @property
+    def failure(self) -> str:
+        return self._failure
+
     def append(self, record: Record) -> None:
         content = record.model_dump_json().encode()
         with self._changed:

@@ -106,6 +106,14 @@ class EngineLoop:
         while (incoming := self._queue.get(0.0)) is not None and not isinstance(incoming, Ending):
             yield self._refused(incoming) if isinstance(incoming, Arrival) else incoming
 
+    def given_up(self, status: FieldStatus, detail: str) -> Iterator[FieldJob]:
+        """End the fields that the engine was given and that have no end by now; their slots are emptied before."""
+        while self._taken:
+            job = self._taken.popleft()
+            if job.status is None:
+                job.end(status, detail)
+            yield job
+
     def empty_slots(self) -> None:
         """Leave no slot in flight: the engine may serve another run, and its buffers must not be freed under it."""
         while batch := self._abandoned.pop() if self._abandoned else self._in_flight.popleft() if self._in_flight else None:

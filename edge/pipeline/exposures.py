@@ -3,6 +3,7 @@
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable
+from dataclasses import replace
 from typing import cast
 
 from edge.camera.frame import (
@@ -31,6 +32,9 @@ class Exposures:
     The next trigger due ends as `timeout` when the source was read for `timeout_s` and gave nothing; time in which nobody read
     is not held against it. A frame that shows that an earlier one never came makes that one `lost`. Frames that come late, or
     that nobody announced, are noted and dropped. While the source cannot take triggers no further credit is given.
+
+    Once the desk takes no more triggers, one such silence ends all that are left together: those that the source was told of as
+    `timeout`, those behind them as `skipped`.
     """
 
     def __init__(
@@ -122,17 +126,21 @@ class Exposures:
             return
         while (first := next(iter(self._exposing))) != frame.trigger_id:
             self._end(first, "lost", "a later frame came and this one did not.")
-        del self._exposing[frame.trigger_id]
+        trigger, _ = self._exposing.pop(frame.trigger_id)
         self._waited_ns = 0
-        self._ready.append(frame)
+        self._ready.append(frame if trigger.z_nm is None or frame.z_nm is not None else replace(frame, z_nm=trigger.z_nm))
 
     def _give_up_overdue(self) -> None:
-        """Only the next one due: what becomes of those behind it, the source says."""
+        """Only the next one due: what becomes of those behind it, the source says. After a stop all."""
         if not self._exposing or self._waited_ns <= self._timeout_s * 1e9:
             return
-        trigger_id = next(iter(self._exposing))
-        self._source.give_up(trigger_id)
-        self._end(trigger_id, "timeout", f"no frame came within {self._timeout_s:g} s; check trigger line and camera.")
+        closed = self._desk.closed
+        for trigger_id in list(self._exposing) if closed else [next(iter(self._exposing))]:
+            self._source.give_up(trigger_id)
+            self._end(trigger_id, "timeout", f"no frame came within {self._timeout_s:g} s; check trigger line and camera.")
+        while closed and (trigger := self._desk.next(0.0)) is not None:
+            detail = f"no frame came for {self._timeout_s:g} s after the stop, and this field was not exposed any more."
+            self._ready.append(self._without_frame(trigger, "skipped", detail, self._clock()))
         self._waited_ns = 0
 
     def _hold(self) -> None:
@@ -146,18 +154,20 @@ class Exposures:
         self._given_up[trigger_id] = None
         if len(self._given_up) > _REMEMBERED:
             self._given_up.popitem(last=False)
-        self._ready.append(
-            Frame(
-                trigger_id,
-                trigger.field_index,
-                status,
-                None,
-                self.info.um_per_px,
-                fired_ns,
-                self._clock(),
-                stage_nm=trigger.stage_nm,
-                detail=detail,
-            )
+        self._ready.append(self._without_frame(trigger, status, detail, fired_ns))
+
+    def _without_frame(self, trigger: Trigger, status: FrameStatus, detail: str, fired_ns: int) -> Frame:
+        return Frame(
+            trigger.trigger_id,
+            trigger.field_index,
+            status,
+            None,
+            self.info.um_per_px,
+            fired_ns,
+            self._clock(),
+            stage_nm=trigger.stage_nm,
+            z_nm=trigger.z_nm,
+            detail=detail,
         )
 
     def _note(self, frame: Frame) -> None:

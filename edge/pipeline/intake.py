@@ -13,7 +13,8 @@ from edge.camera.frame import Frame, FrameSource, SourceEnded, SourceNote, Sourc
 from edge.contracts.choices import Policy
 from edge.contracts.errors import sentence_of
 from edge.contracts.records import RunOutcome
-from edge.pipeline.ledger import Ledger
+from edge.pipeline.ledger import Ledger, LedgerRefusal
+from edge.pipeline.pause import Pause
 
 READ_S = 0.2
 """Longest single wait inside a source, so that a stop is seen soon."""
@@ -143,13 +144,17 @@ class Grabber:
     """Reads until the source ends, `max_fields` triggers were issued, or the queue is closed; always ends the queue.
 
     Frames of a source that paces itself are entered into `ledger`; without one their triggers were entered when announced.
+    While the run is paused such a source is left alone; if it is live, its frames come all the same, and are dropped.
     """
 
-    def __init__(self, source: FrameSource, queue: FieldQueue, ledger: Ledger | None, max_fields: int | None) -> None:
+    def __init__(
+        self, source: FrameSource, queue: FieldQueue, ledger: Ledger | None, max_fields: int | None, pause: Pause | None = None
+    ) -> None:
         self._source = source
         self._queue = queue
         self._ledger = ledger
         self._max_fields = max_fields
+        self._pause = pause or Pause()
         # A driver that never returns must not keep the process alive.
         self._thread = threading.Thread(target=self._run, name="leuko-grab", daemon=True)
 
@@ -178,6 +183,9 @@ class Grabber:
         while not self._queue.closed:
             if self._ledger and self._max_fields is not None and self._ledger.issued >= self._max_fields:
                 return Ending(RunOutcome.COMPLETED, f"{self._max_fields} fields were asked for")
+            if self._ledger and self._pause.held and not self._source.info.is_live:
+                self._pause.wait(READ_S)
+                continue
             try:
                 frame = self._source.read(READ_S)
             except SourceTimeout:
@@ -187,9 +195,14 @@ class Grabber:
             finally:
                 for note in self._source.notes():
                     self._queue.note(note)
-            if self._ledger is None or self._ledger.issue(frame.trigger_id, frame.field_index):
-                self._queue.put(frame)
-            else:
-                text = f"field {frame.field_index} (trigger {frame.trigger_id}) came late or twice and was not counted"
-                self._queue.note(SourceNote("repeated_frame", text, "warning"))
+            if self._ledger is not None:
+                if self._source.info.is_live and self._pause.misses():
+                    continue
+                try:
+                    self._ledger.issue(frame.trigger_id, frame.field_index)
+                except LedgerRefusal:
+                    text = f"field {frame.field_index} (trigger {frame.trigger_id}) came late or twice and was not counted"
+                    self._queue.note(SourceNote("repeated_frame", text, "warning"))
+                    continue
+            self._queue.put(frame)
         return Ending(RunOutcome.STOPPED)

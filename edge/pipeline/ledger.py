@@ -6,6 +6,10 @@ from collections import Counter
 from edge.contracts.records import FieldStatus
 
 
+class LedgerRefusal(ValueError):
+    """The ledger does not take this trigger in, and nothing has changed: it came twice or late, or the run is closing."""
+
+
 class Ledger:
     """Triggers issued, open and ended. Safe for the grabbing thread (issues), the loop (closes) and a third that looks.
 
@@ -20,15 +24,19 @@ class Ledger:
         self._sealed = False
         self._ended: Counter[FieldStatus] = Counter()
 
-    def issue(self, trigger_id: str, field_index: int) -> bool:
-        """Enter a trigger. False, and nothing changes, for a repeated or late one (field indices only rise) and once sealed."""
+    def issue(self, trigger_id: str, field_index: int) -> None:
+        """Enter a trigger. Raises `LedgerRefusal` for a repeated or late one (field indices only rise) and once sealed: what
+        was not entered has no end, so that whoever announced it must hear of it."""
         with self._lock:
-            if self._sealed or trigger_id in self._open or field_index <= self._last_index:
-                return False
+            if self._sealed:
+                raise LedgerRefusal(f"trigger {trigger_id!r} (field {field_index}) came when the run had closed its account")
+            if trigger_id in self._open or field_index <= self._last_index:
+                raise LedgerRefusal(
+                    f"trigger {trigger_id!r} (field {field_index}) came twice, or after field {self._last_index}"
+                )
             self._open[trigger_id] = field_index
             self._issued += 1
             self._last_index = field_index
-            return True
 
     def close(self, trigger_id: str, status: FieldStatus) -> None:
         """End an open trigger. Raises ValueError when it is not open: ending one twice would falsify the sums."""
@@ -57,6 +65,10 @@ class Ledger:
     def open(self) -> int:
         with self._lock:
             return len(self._open)
+
+    def is_open(self, trigger_id: str) -> bool:
+        with self._lock:
+            return trigger_id in self._open
 
     def ended(self) -> dict[FieldStatus, int]:
         """Triggers per terminal status, in the order of `FieldStatus`; only those that occurred."""

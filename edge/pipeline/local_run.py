@@ -23,7 +23,8 @@ def records_of(run: Run) -> Iterator[Record]:
         while run.goes_on:
             for ended in run.compute(run.take()):
                 yield run.count(ended)
-        for ended in run.settle():
+    with run.settling() as left:
+        for ended in left:
             yield run.count(ended)
     yield run.end()
 

@@ -3,17 +3,19 @@
 import logging
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
 
-from edge.camera.frame import SourceInfo, SourceNote
+from edge.camera.frame import Frame, SourceInfo, SourceNote
 from edge.contracts.messages import RunStartCommand
 from edge.contracts.names import printable
 from edge.contracts.records import (
     Advice,
+    CarriedResult,
     Event,
     FieldRecord,
     FieldStatus,
+    NetSums,
     Provenance,
     Running,
     RunOutcome,
@@ -25,28 +27,42 @@ from edge.contracts.records import (
 from edge.contracts.version import VERSION
 from edge.counting import RunningCounts
 from edge.engine.base import EngineInfo
+from edge.journal.carried import Carried
 from edge.pipeline.field_work import FieldJob
 from edge.pipeline.intake import AdviceNote, Note
 from edge.pipeline.ledger import Ledger
+from edge.pipeline.places import Places
 from edge.settings import EdgeSettings, Setup
 
 _UNUSABLE = (FieldStatus.FAILED, FieldStatus.INCOMPLETE)
 """Ends of fields whose image was there and could not be counted."""
 
+_NOT_SUMMED = Running(fields={}, cells={}, wbc_total=0)
 _log = logging.getLogger(__name__)
 
 
 class RunAccount:
     """Makes every record of one run, in the order of its calls. Used by the thread that owns the engine."""
 
-    def __init__(self, run_id: str, ledger: Ledger, clock: Callable[[], int] = time.monotonic_ns) -> None:
+    def __init__(
+        self,
+        run_id: str,
+        ledger: Ledger,
+        places: Places | None = None,
+        before: Carried | None = None,
+        clock: Callable[[], int] = time.monotonic_ns,
+    ) -> None:
         self._run_id = run_id
         self._ledger = ledger
+        self._places = places
+        self._before = before
         self._clock = clock
         self._start_ns = clock()
         self._next_seq = 0
         self._counts = RunningCounts()
         self._first_failure = ""
+        self._fields_recorded = 0
+        self._last_running = _NOT_SUMMED
 
     def start(
         self, order: RunStartCommand, settings: EdgeSettings, provenance: Provenance, fields_expected: int | None
@@ -79,20 +95,17 @@ class RunAccount:
         return self.event(ended)
 
     def field(self, job: FieldJob) -> FieldRecord:
-        """The end of one trigger. Raises ValueError when it had ended already."""
+        """The end of one trigger. Raises ValueError when it had ended already; then, and when no record can be made of it,
+        nothing was counted, so that it can still be given another end."""
         frame, status, findings = job.frame, job.status, job.findings
         if status is None:
             raise ValueError(f"field {frame.field_index} is still being processed")
-        self._ledger.close(frame.trigger_id, status)
-        if status in _UNUSABLE and not self._first_failure:
-            self._first_failure = job.detail
-        if findings is not None:
-            self._counts.add(findings.counts)
-        return FieldRecord(
+        record = FieldRecord(
             run_id=self._run_id,
-            seq=self._seq(),
+            seq=self._next_seq,
             wall_time=_wall_time(),
             trigger_id=frame.trigger_id,
+            replaces=self._places.claimed_by(frame.trigger_id) if self._places else None,
             field_index=frame.field_index,
             frame_id=frame.frame_id,
             source_name=printable(frame.source_name),
@@ -101,18 +114,44 @@ class RunAccount:
             width_px=job.width_px,
             height_px=job.height_px,
             um_per_px=frame.um_per_px,
-            stage=StagePosition(x_nm=frame.stage_nm[0], y_nm=frame.stage_nm[1]) if frame.stage_nm else None,
+            stage=_stage_of(frame),
             t_host_ns=frame.t_host_ns,
             t_camera_ns=frame.t_camera_ns,
             age_ms=frame.age_ms,
             clock="host" if frame.t_camera_ns is None else "camera",
             detections=findings.detections if findings else (),
             counts=findings.counts if findings else {},
-            running=Running(fields=self._ledger.ended(), cells=self._counts.cells, wbc_total=self._counts.wbc_total),
+            running=_NOT_SUMMED,
             counted=findings is not None,
             overflow=findings is not None and findings.overflow,
             times=job.times(self._clock()),
         )
+        if not self._ledger.is_open(frame.trigger_id):
+            raise ValueError(f"trigger {frame.trigger_id!r} is not open and cannot end as {status.value}")
+        if findings is not None:
+            self._counts.add(findings.counts)
+        if self._places is not None:  # before the ledger, so that who looks into both finds it in one of them
+            self._places.ended(frame.trigger_id, status, findings.counts if findings else None)
+        self._ledger.close(frame.trigger_id, status)
+        if status in _UNUSABLE and not self._first_failure:
+            self._first_failure = job.detail
+        self._seq()
+        self._fields_recorded += 1
+        self._last_running = self.running()
+        return record.model_copy(update={"running": self._last_running})
+
+    def net_and_carried(self) -> tuple[NetSums | None, CarriedResult | None]:
+        """The sums so far without replaced fields, and those with the runs before. For any thread."""
+        net = self._places.net if self._places else None
+        if self._before is None:
+            return net, None
+        sums = net or self._last_running
+        return net, self._before.with_run(self._run_id, sums.fields, sums.cells)
+
+    def running(self) -> Running:
+        """The sums so far."""
+        net = self._places.net if self._places else None
+        return Running(fields=self._ledger.ended(), cells=self._counts.cells, wbc_total=self._counts.wbc_total, net=net)
 
     def event(self, note: SourceNote) -> Event:
         return Event(
@@ -127,16 +166,32 @@ class RunAccount:
     def advice(self, note: AdviceNote) -> Advice:
         return Advice(run_id=self._run_id, seq=self._seq(), wall_time=_wall_time(), advice=note.advice, reason=note.reason)
 
-    def stop(self, outcome: RunOutcome, detail: str, source: SourceStatistics | None, doubts: tuple[str, ...] = ()) -> RunStop:
-        """The last record. A ledger that does not add up, or images of which most were unusable, make the run a failed one."""
-        ended, sums_match = self._ledger.ended(), self._ledger.sums_match()
+    def stop(
+        self,
+        outcome: RunOutcome,
+        detail: str,
+        source: SourceStatistics | None,
+        doubts: tuple[str, ...] = (),
+        unrecorded: Sequence[str] = (),
+    ) -> RunStop:
+        """The last record. `unrecorded` are triggers that were accepted and have no field in the journal.
+
+        These, a ledger that does not add up, or images of which most were unusable, make the run a failed one.
+        """
+        ended = self._ledger.ended()
+        sums_match = not unrecorded and self._ledger.sums_match() and self._fields_recorded == self._ledger.issued
         unusable = sum(ended.get(status, 0) for status in _UNUSABLE)
         if outcome is RunOutcome.COMPLETED and 2 * unusable > sum(ended.values()):
             outcome = RunOutcome.FAILED
             detail = f"{unusable} of {sum(ended.values())} fields could not be used; the first: {self._first_failure}"
         if not sums_match:
-            missing = f"{self._ledger.issued} triggers were issued but {sum(ended.values())} ended; report this defect."
-            outcome, detail = RunOutcome.FAILED, f"{detail} {missing}".strip()
+            missing = f"{self._ledger.issued} triggers were issued but {self._fields_recorded} have a field on record"
+            missing += f", {unrecorded[0]} for one has none" if unrecorded else ""
+            outcome, detail = RunOutcome.FAILED, f"{detail} {missing}; report this defect.".strip()
+        net = self._places.result() if self._places else None
+        carried = self._before and self._before.with_run(
+            self._run_id, net.fields if net else ended, net.cells if net else self._counts.cells
+        )
         return RunStop(
             run_id=self._run_id,
             seq=self._seq(),
@@ -150,12 +205,18 @@ class RunAccount:
             differential=self._counts.differential(),
             duration_s=(self._clock() - self._start_ns) / 1e9,
             source=source,
-            doubts=doubts,
+            doubts=doubts + (self._before.doubts() if self._before else ()),
+            net=net,
+            carried=carried,
         )
 
     def _seq(self) -> int:
         seq, self._next_seq = self._next_seq, self._next_seq + 1
         return seq
+
+
+def _stage_of(frame: Frame) -> StagePosition | None:
+    return StagePosition(x_nm=frame.stage_nm[0], y_nm=frame.stage_nm[1], z_nm=frame.z_nm) if frame.stage_nm else None
 
 
 def _wall_time() -> str:

@@ -9,13 +9,25 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeVar
 
-from edge.contracts.messages import Accepted, Rejected, RunStartCommand, RunStopCommand, TriggerCommand
-from edge.contracts.records import FieldStatus, RunOutcome
+from edge.contracts.messages import (
+    AbortCommand,
+    Accepted,
+    ContinueCommand,
+    PauseCommand,
+    Rejected,
+    RejectedCode,
+    RunCommand,
+    RunStartCommand,
+    RunStopCommand,
+    TriggerCommand,
+)
+from edge.contracts.records import CarriedResult, FieldStatus, NetSums, RunOutcome
 from edge.journal.base import Journal
 from edge.pipeline.intake import AdviceNote
 from edge.pipeline.ledger import Ledger
+from edge.pipeline.pause import Pause
 from edge.pipeline.trigger_desk import TriggerDesk
 
 Phase = Literal["waiting", "running", "stopping", "finished"]
@@ -33,12 +45,19 @@ class StopSwitch:
     def __init__(self) -> None:
         self.requested = ""
         self.outcome = RunOutcome.STOPPED
+        self.at_once = ""
+        """why the run should end without finishing what it took in; empty while it may"""
 
     def stop(self, reason: str, outcome: RunOutcome = RunOutcome.STOPPED) -> None:
         """Ask the run to finish what it took in and to end with `outcome`. The first reason stays; it is never empty."""
         if not self.requested:
             self.outcome = outcome
             self.requested = reason
+
+    def abort(self, reason: str) -> None:
+        """Ask the run to end at once, also after `stop`: what has not ended ends as skipped."""
+        self.at_once = self.at_once or reason
+        self.stop(reason)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +76,7 @@ class ControlState:
     trigger_until: int | None = None
     fields: dict[FieldStatus, int] = field(default_factory=dict)
     queue_fields: int = 0
+    paused: bool = False
 
 
 class RunControl(Protocol):
@@ -93,8 +113,20 @@ class RunControl(Protocol):
         """Finish what was taken in, then end the run. Accepted also once the run has ended; rejects `unknown_run`."""
         ...
 
+    def abort(self, command: AbortCommand) -> Accepted | Rejected:
+        """End the run at once. Accepted also once the run has ended; rejects `unknown_run`."""
+        ...
+
+    def pause(self, command: PauseCommand | ContinueCommand) -> Accepted | Rejected:
+        """Hold the run, or go on with it; accepted also where it is so already. Rejects `unknown_run` and `state`."""
+        ...
+
     def state(self) -> ControlState:
         """Where the run stands; for QUERY, PONG and WELCOME."""
+        ...
+
+    def sums(self) -> tuple[NetSums | None, CarriedResult | None]:
+        """Of the run so far: without replaced fields, and with the runs that it continues; for QUERY."""
         ...
 
 
@@ -127,6 +159,17 @@ class Backlog:
                 self._advise(AdviceNote("resume", f"{waiting} records wait for their acknowledgement."))
 
 
+_Command = TypeVar("_Command", bound=RunCommand)
+
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    """A command that came, and its answer; None when whoever gave it gives it again."""
+
+    command: RunCommand
+    answer: Accepted | Rejected | None
+
+
 class SingleRun:
     """Implements `RunControl`; the pipeline waits in `wait_for_start`, then reports with `running` and `finished`.
 
@@ -143,47 +186,66 @@ class SingleRun:
         self._command: RunStartCommand | None = None
         self._ledger: Ledger | None = None
         self._queue_fields: Callable[[], int] = lambda: 0
+        self._sums: Callable[[], tuple[NetSums | None, CarriedResult | None]] = lambda: (None, None)
         self._finished = False
-        self._answers: OrderedDict[str, Accepted | Rejected] = OrderedDict()
+        self._commands: OrderedDict[str, _Done] = OrderedDict()
+        self.hold = Pause()
 
     def start(self, command: RunStartCommand) -> Accepted | Rejected:
-        with self._lock:
-            known = self._answers.get(command.cmd_id)
-            return known or self._remember(self._start(command))
+        return self._once(command, self._start)
 
     def _start(self, command: RunStartCommand) -> Accepted | Rejected:
         taken = self._command
-        if self._began(command):
-            return Accepted(cmd_id=command.cmd_id)  # by a former process, which has not lived to answer
-        if command.run_id in self._journal.runs() or (taken is not None and taken.run_id == command.run_id):
-            return _reject(command.cmd_id, "duplicate_run", f"run {command.run_id} was already started; give a new run_id.")
-        if self._finished or self._stop.requested:
-            return _reject(command.cmd_id, "state", "this edge performs one run and is ending; start it again for another.")
-        if taken is not None:
-            return _reject(command.cmd_id, "busy", f"run {taken.run_id} is in progress; wait for its run_stop.")
+        if taken == command:
+            return Accepted(cmd_id=command.cmd_id, trigger_until=self.trigger_until())  # so long ago that it is not remembered
+        if self._began(command):  # by a former process, which has not lived to answer
+            return Accepted(cmd_id=command.cmd_id, trigger_until=self._former_until(command.run_id))
+        if (refusal := self._no_start(command, taken)) is not None:
+            return refusal
         if self._desk:
             self._desk.limit(command.max_fields)
         self._command = command
         self._started.set()
         return Accepted(cmd_id=command.cmd_id, trigger_until=self.trigger_until())
 
+    def _no_start(self, command: RunStartCommand, taken: RunStartCommand | None) -> Rejected | None:
+        if command.run_id in self._journal.runs() or (taken is not None and taken.run_id == command.run_id):
+            return _reject(command.cmd_id, "duplicate_run", f"run {command.run_id} was already started; give a new run_id.")
+        if self._finished or self._stop.requested:
+            return _reject(command.cmd_id, "state", "this edge performs one run and is ending; start it again for another.")
+        if taken is not None:
+            return _reject(command.cmd_id, "busy", f"run {taken.run_id} is in progress; wait for its run_stop.")
+        if command.max_fields == 0:
+            return _reject(
+                command.cmd_id, "invalid", "`max_fields` is 0 and a run has fields; give 1 or more, or leave it out."
+            )
+        return None
+
     def _began(self, command: RunStartCommand) -> bool:
         first = self._journal.read(command.run_id, 0, 1) if command.run_id in self._journal.runs() else []
         return bool(first) and json.loads(first[0][1]).get("cmd_id") == command.cmd_id
 
+    def _former_until(self, run_id: str) -> int | None:
+        """Of a run that has ended: as many triggers as were announced, and no more; None when its source paced itself."""
+        n_announced = self._journal.n_announced(run_id)
+        return n_announced if n_announced or self._desk else None
+
     def trigger(self, command: TriggerCommand) -> Accepted | Rejected | None:
         with self._lock:
-            if known := self._answers.get(command.cmd_id):
+            if (known := self._known(command)) is not None:
                 return known
             answer = self._announce(command)
-            return self._remember(answer) if isinstance(answer, Rejected) else answer
+            # What the desk has accepted it knows itself, with the credit of the moment; here only whose name `cmd_id` is.
+            self._remember(command, answer if isinstance(answer, Rejected) else None)
+            return answer
 
     def _announce(self, command: TriggerCommand) -> Accepted | Rejected | None:
         current = self._command is not None and self._command.run_id == command.run_id
         if not current:
             before = self._journal.announced(command.run_id, command.trigger_id)
             if before is not None and before.cmd_id == command.cmd_id:
-                return Accepted(cmd_id=command.cmd_id)  # by a former process; its field is on record as lost
+                # By a former process; its field is on record.
+                return Accepted(cmd_id=command.cmd_id, trigger_until=self._former_until(command.run_id))
             if command.run_id in self._journal.runs():
                 return _reject(command.cmd_id, "state", f"run {command.run_id} has ended; start a new one.")
             return _unknown(command.cmd_id, command.run_id)
@@ -203,17 +265,44 @@ class SingleRun:
             backlog.look(n_records)
 
     def stop(self, command: RunStopCommand) -> Accepted | Rejected:
-        with self._lock:
-            known = self._answers.get(command.cmd_id)
-            return known or self._remember(self._end(command))
+        return self._once(command, self._end)
 
-    def _end(self, command: RunStopCommand) -> Accepted | Rejected:
+    def abort(self, command: AbortCommand) -> Accepted | Rejected:
+        return self._once(command, self._end)
+
+    def _end(self, command: RunStopCommand | AbortCommand) -> Accepted | Rejected:
         if self._command is None or self._command.run_id != command.run_id:
             if command.run_id in self._journal.runs():
                 return Accepted(cmd_id=command.cmd_id)  # a former process's, ended already
             return _unknown(command.cmd_id, command.run_id)
-        self._stop.stop("the controller asked for it")
+        if isinstance(command, AbortCommand):
+            self._stop.abort("the controller aborted it")
+        else:
+            self._stop.stop("the controller asked for it")
+        self.hold.end("the run ends")
         return Accepted(cmd_id=command.cmd_id)
+
+    def pause(self, command: PauseCommand | ContinueCommand) -> Accepted | Rejected:
+        return self._once(command, self._hold)
+
+    def _hold(self, command: PauseCommand | ContinueCommand) -> Accepted | Rejected:
+        if self._command is None or self._command.run_id != command.run_id:
+            if command.run_id in self._journal.runs():
+                return _reject(command.cmd_id, "state", f"run {command.run_id} has ended; start a new one.")
+            return _unknown(command.cmd_id, command.run_id)
+        if self._finished or self._stop.requested:
+            return _reject(command.cmd_id, "state", f"run {command.run_id} is ending; read on to its run_stop.")
+        pauses = isinstance(command, PauseCommand)
+        if pauses:
+            self.hold.begin()
+        else:
+            self.hold.end()
+        if self._desk:
+            self._desk.hold(pauses, "pause")
+        return Accepted(cmd_id=command.cmd_id, trigger_until=self.trigger_until())
+
+    def sums(self) -> tuple[NetSums | None, CarriedResult | None]:
+        return self._sums()
 
     def state(self) -> ControlState:
         with self._lock:
@@ -221,7 +310,9 @@ class SingleRun:
             left = self._ledger.left() if self._ledger else []
             ended = self._ledger.ended() if self._ledger else {}
             announced = tuple(trigger_id for trigger_id, _ in left) if self._desk else ()
-            return ControlState(self._phase(), run_id, len(left), announced, self.trigger_until(), ended, self._queue_fields())
+            return ControlState(
+                self._phase(), run_id, len(left), announced, self.trigger_until(), ended, self._queue_fields(), self.hold.held
+            )
 
     def _phase(self) -> Phase:
         if self._finished:
@@ -236,27 +327,54 @@ class SingleRun:
         with self._lock:
             return self._command
 
-    def running(self, ledger: Ledger, backlog: Backlog | None = None, queue_fields: Callable[[], int] = lambda: 0) -> None:
-        """The run has begun; `ledger` answers for its triggers from now on, `backlog` is told what the controller leaves, and
-        `queue_fields` says how many fields wait for the engine."""
+    def running(
+        self,
+        ledger: Ledger,
+        backlog: Backlog | None = None,
+        queue_fields: Callable[[], int] = lambda: 0,
+        sums: Callable[[], tuple[NetSums | None, CarriedResult | None]] = lambda: (None, None),
+    ) -> None:
+        """The run has begun; `ledger` answers for its triggers from now on, `backlog` is told what the controller leaves,
+        `queue_fields` says how many fields wait for the engine, and `sums` what `RunControl.sums` does."""
         with self._lock:
             self._ledger = ledger
             self._backlog = backlog
             self._queue_fields = queue_fields
+            self._sums = sums
 
     def finished(self) -> None:
         """The run's `run_stop` is in the journal."""
         with self._lock:
             self._finished = True
 
-    def _remember(self, answer: Accepted | Rejected) -> Accepted | Rejected:
-        self._answers[answer.cmd_id] = answer
-        if len(self._answers) > _ANSWERS:
-            self._answers.popitem(last=False)
-        return answer
+    def _once(self, command: _Command, act: Callable[[_Command], Accepted | Rejected]) -> Accepted | Rejected:
+        """Do a command; a repeated one gets its answer again and does nothing."""
+        with self._lock:
+            if (known := self._known(command)) is not None:
+                return known
+            answer = act(command)
+            self._remember(command, answer)
+            return answer
+
+    def _known(self, command: RunCommand) -> Accepted | Rejected | None:
+        """The answer to a command that is repeated; a refusal when another one has its `cmd_id`; None when it is to be done."""
+        before = self._commands.get(command.cmd_id)
+        if before is None or before.command == command:
+            return before.answer if before is not None else None
+        return _reject(
+            command.cmd_id,
+            "duplicate_command",
+            f"`cmd_id` {command.cmd_id!r} is that of another {before.command.type}; give every command its own, and repeat "
+            "one only as it was.",
+        )
+
+    def _remember(self, command: RunCommand, answer: Accepted | Rejected | None) -> None:
+        self._commands[command.cmd_id] = _Done(command, answer)
+        if len(self._commands) > _ANSWERS:
+            self._commands.popitem(last=False)
 
 
-def _reject(cmd_id: str, code: Literal["state", "busy", "duplicate_run", "unsupported"], reason: str) -> Rejected:
+def _reject(cmd_id: str, code: RejectedCode, reason: str) -> Rejected:
     return Rejected(cmd_id=cmd_id, code=code, reason=reason)
 
 

@@ -107,7 +107,8 @@ CHANNELS: dict[str, Channel] = {
         "socket, the `type` of a message says what it is.",
         (
             *("HELLO", "WELCOME", "REJECT", "PING", "PONG"),
-            *("RUN_START", "TRIGGER", "RUN_STOP", "ACCEPTED", "REJECTED", "CREDIT", "QUERY", "STATE"),
+            *("RUN_START", "TRIGGER", "RUN_STOP", "PAUSE", "CONTINUE", "ABORT"),
+            *("ACCEPTED", "REJECTED", "CREDIT", "QUERY", "STATE"),
         ),
     ),
     "results": Channel(
@@ -134,6 +135,15 @@ OPERATIONS: dict[str, Operation] = {
     ),
     "receiveRunStop": Operation(
         "receive", "control", "The controller stops a run.", ("RUN_STOP",), ("ACCEPTED", "REJECTED", "REJECT")
+    ),
+    "receivePause": Operation(
+        "receive", "control", "The controller holds a run.", ("PAUSE",), ("ACCEPTED", "REJECTED", "REJECT")
+    ),
+    "receiveContinue": Operation(
+        "receive", "control", "The controller ends the pause of a run.", ("CONTINUE",), ("ACCEPTED", "REJECTED", "REJECT")
+    ),
+    "receiveAbort": Operation(
+        "receive", "control", "The controller ends a run at once.", ("ABORT",), ("ACCEPTED", "REJECTED", "REJECT")
     ),
     "receiveQuery": Operation(
         "receive", "control", "A client asks how runs stand.", ("QUERY",), ("STATE", "REJECTED", "REJECT")

@@ -5,17 +5,21 @@ from edge.contracts.base import Wire
 from edge.contracts.messages import Accepted, Credit, Ping, Pong, Reject, Rejected, RunInfo, State, Welcome
 from edge.contracts.records import (
     Advice,
+    CarriedResult,
     Detection,
     Differential,
     DifferentialRow,
     Event,
     FieldRecord,
     FieldStatus,
+    NetResult,
+    NetSums,
     Provenance,
     Running,
     RunOutcome,
     RunStart,
     RunStop,
+    SourceStatistics,
     StagePosition,
     StageTimes,
 )
@@ -129,6 +133,7 @@ def _so_far(last: str) -> Running:
     return _running(_CELLS, 3, **{name: _FIELDS[name] for name in names[: names.index(last) + 1]})
 
 
+_NONE_COUNTED = Differential(wbc_total=0, rows=(), non_wbc_per_100_wbc={})
 _RECORDS: dict[str, Wire] = {
     "run_start": RunStart(
         run_id=RUN,
@@ -208,6 +213,24 @@ _RECORDS: dict[str, Wire] = {
         t_host_ns=LARGEST_INT64,
         t_camera_ns=SMALLEST_INT64,
     ),
+    "field_that_replaces": _field(
+        12,
+        FieldStatus.OK,
+        _running({"neutrophil_segmented": 2}, 2, ok=2, lost=1).model_copy(
+            update={
+                "net": NetSums(
+                    replaced=1, fields={FieldStatus.OK: 1, FieldStatus.LOST: 1}, cells={"neutrophil_segmented": 1}, wbc_total=1
+                )
+            }
+        ),
+        **_FRAME,
+        frame_id=12,
+        replaces="t-0",
+        stage=StagePosition(x_nm=12_500_000, y_nm=-3_000_000, z_nm=-LARGEST_INT64),
+        detections=(_NEUTROPHIL,),
+        counts={"neutrophil_segmented": 1},
+        times=_TIMES,
+    ),
     "advice": Advice(run_id=RUN, seq=9, wall_time=WALL, advice="stop", reason="200 leukocytes were counted."),
     "advice_pause": Advice(run_id=RUN, seq=3, wall_time=WALL, advice="pause", reason="4,096 records wait to be acknowledged."),
     "advice_resume": Advice(run_id=RUN, seq=4, wall_time=WALL, advice="resume", reason="2,048 records wait."),
@@ -216,7 +239,7 @@ _RECORDS: dict[str, Wire] = {
         seq=10,
         wall_time=WALL,
         severity="warning",
-        code="greyscale_converted",
+        code="grey_converted",
         message="視野-0.png is a grey image and was converted.",
         field_index=0,
     ),
@@ -252,6 +275,30 @@ _RECORDS: dict[str, Wire] = {
         ),
         duration_s=0.1 + 0.2,
     ),
+    "run_stop_with_replaced_and_carried": RunStop(
+        run_id=RUN,
+        seq=LARGEST_COUNT,
+        wall_time=WALL,
+        outcome=RunOutcome.STOPPED,
+        detail="the controller asked for it",
+        triggers=3,
+        fields={FieldStatus.OK: 2, FieldStatus.LOST: 1},
+        sums_match=True,
+        cells={"smudge": 2},
+        differential=_NONE_COUNTED,
+        duration_s=1.5,
+        source=SourceStatistics(delivered=2, lost=1, while_paused=LARGEST_COUNT),
+        net=NetResult(
+            replaced=1, fields={FieldStatus.OK: 1, FieldStatus.LOST: 1}, cells={"smudge": 1}, differential=_NONE_COUNTED
+        ),
+        carried=CarriedResult(
+            run_ids=(EARLIER_RUN, RUN),
+            missing_run_id="a run before",
+            fields={FieldStatus.OK: 2, FieldStatus.LOST: 1},
+            cells={"smudge": 2},
+            differential=_NONE_COUNTED,
+        ),
+    ),
     "run_stop_without_a_cell": RunStop(
         run_id=RUN,
         seq=1,
@@ -280,9 +327,21 @@ FROM_EDGE_VECTORS: dict[str, Wire] = {
     "accepted": Accepted(cmd_id="2", trigger_until=64),
     "accepted_self_paced": Accepted(cmd_id="1"),
     "rejected": Rejected(cmd_id="2", code="credit", reason="64 triggers were announced, as many as may be; wait for CREDIT."),
+    "rejected_replaced": Rejected(
+        cmd_id="6",
+        code="already_replaced",
+        reason="trigger 't-0' was replaced by 't-5'; name that one to image the place anew.",
+    ),
     "credit": Credit(run_id=RUN, trigger_until=65),
     "credit_extreme": Credit(run_id=RUN, trigger_until=LARGEST_COUNT),
     "state": State(cmd_id="4", runs=(_RUNNING,), fields={FieldStatus.OK: 4, FieldStatus.LOST: LARGEST_COUNT}),
+    "state_net_and_carried": State(
+        cmd_id="4",
+        runs=(_RUNNING.model_copy(update={"paused": True}),),
+        fields={FieldStatus.OK: 2},
+        net=NetSums(replaced=1, fields={FieldStatus.OK: 1}, cells={}, wbc_total=0),
+        carried=CarriedResult(run_ids=(RUN,), fields={FieldStatus.OK: 1}, cells={}, differential=_NONE_COUNTED),
+    ),
     "state_without_runs": State(cmd_id="5", runs=()),
     "ping": Ping(nonce=8, t_ns=81_234_567_890_100),
     "pong": Pong(nonce=7, t_ns=81_234_567_890_999, boot_id=BOOT, state="running", last_seq=6, lag=2),

@@ -41,7 +41,7 @@ NEWER: dict[str, Newer] = {
     ),
     "trigger": Newer(
         "to_edge",
-        _with(TO_EDGE_VECTORS["trigger"], stage={"x_nm": "12500000", "y_nm": "-3000000", "z_nm": "1500"}),
+        _with(TO_EDGE_VECTORS["trigger"], stage={"x_nm": "12500000", "y_nm": "-3000000", **_FUTURE}),
         "trigger",
     ),
     "welcome": Newer("from_edge", _with(FROM_EDGE_VECTORS["welcome"]), "welcome"),

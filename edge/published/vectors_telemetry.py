@@ -2,7 +2,7 @@
 
 from edge.contracts.base import Wire
 from edge.contracts.messages import Live, LiveField
-from edge.contracts.records import FieldStatus, StageTimes
+from edge.contracts.records import FieldStatus, NetSums, StageTimes
 from edge.published.vectors_to_edge import LARGEST_COUNT, LARGEST_INT64, RUN
 
 _BOOT = "0d9a3a3e-7c57-4f0a-8f0e-2a0d6a1f9c33"
@@ -82,6 +82,10 @@ TELEMETRY_VECTORS: dict[str, Wire] = {
         engine=_ENGINE,
         sessions=LARGEST_COUNT,
         refused=LARGEST_COUNT,
+        paused=True,
+        net=NetSums(
+            replaced=LARGEST_COUNT, fields={FieldStatus.LOST: LARGEST_COUNT}, cells={"smudge": 1}, wbc_total=LARGEST_COUNT
+        ),
     ),
 }
 """Message per file name; the first is the ordinary one."""

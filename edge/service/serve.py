@@ -10,6 +10,7 @@ from edge.camera.frame import SourceNote
 from edge.contracts.errors import StreamError
 from edge.contracts.records import Record, RunOutcome, RunStop
 from edge.engine.base import EngineInfo
+from edge.journal.carried import carried_into
 from edge.pipeline import Parts, Run, StopSwitch
 from edge.pipeline.run_control import Backlog, SingleRun
 from edge.pipeline.trigger_desk import TriggerDesk
@@ -53,9 +54,10 @@ def serve_one_run(setup: Setup, parts: Parts, stop: StopSwitch) -> RunOutcome:
             engine.keep_warm()
             _check_alive(server)
 
-        run = Run(setup, parts, order, stop, desk)
+        before = carried_into(journal, order.run_id, order.continues_run_id)
+        run = Run(setup, parts, order, stop, desk, control.hold, before)
         backlog = Backlog(settings.pause_after_records, run.note, desk.hold if desk else None)
-        control.running(run.ledger, backlog, lambda: run.waiting)
+        control.running(run.ledger, backlog, lambda: run.waiting, run.sums)
         journal.on_held(lambda sentence: run.note(SourceNote("journal_held", sentence, "warning")))
         _log.info("run %s begins", order.run_id)
 
@@ -75,8 +77,9 @@ def serve_one_run(setup: Setup, parts: Parts, stop: StopSwitch) -> RunOutcome:
                 taken = run.take()
                 for ended in run.compute(taken):
                     put_on_record(run.count(ended))
-            # Account for every trigger that has no end by now.
-            for ended in run.settle():
+        # Account for every trigger that has no end by now.
+        with run.settling() as unended:
+            for ended in unended:
                 put_on_record(run.count(ended))
         last = run.end()
         put_on_record(last)

@@ -10,16 +10,20 @@ from types import TracebackType
 
 from edge.contracts.errors import StreamError
 from edge.contracts.messages import (
+    AbortCommand,
     Accepted,
     Ack,
+    ContinueCommand,
     Credit,
     FromEdge,
     Hello,
+    PauseCommand,
     Pong,
     Query,
     Rejected,
     Resume,
     Role,
+    RunCommand,
     RunStartCommand,
     RunStopCommand,
     State,
@@ -35,7 +39,7 @@ from edge.stream.settings import ClientSettings
 _TICK_S = 0.1
 """How soon a requested stop is noticed."""
 
-Command = RunStartCommand | TriggerCommand | RunStopCommand | Query
+Command = RunCommand | Query
 
 
 @dataclass(slots=True)
@@ -127,27 +131,45 @@ class Controller:
         run_id: str,
         trigger_id: str,
         field_index: int,
-        stage_nm: tuple[int, int] | None = None,
+        stage_nm: tuple[int, int] | tuple[int, int, int] | None = None,
         cmd_id: str | None = None,
         timeout_s: float = 5.0,
+        replaces: str | None = None,
     ) -> Accepted:
         """Announce an exposure; the pulse may follow once this returns. Raises `StreamError`.
 
+        `stage_nm` is x, y and, where it is known, z; `replaces` the trigger whose place this exposure is to take.
+
         After a lost answer repeat it with the same `cmd_id`, also with a new `Controller`: it is entered once.
         """
-        stage = StagePosition(x_nm=stage_nm[0], y_nm=stage_nm[1]) if stage_nm else None
+        stage = None
+        if stage_nm is not None:
+            stage = StagePosition(x_nm=stage_nm[0], y_nm=stage_nm[1], z_nm=stage_nm[2] if len(stage_nm) == 3 else None)
         command = TriggerCommand(
             cmd_id=str(uuid.uuid4()) if cmd_id is None else checked_name("command id", cmd_id),
             run_id=checked_name("run id", run_id),
             trigger_id=checked_name("trigger id", trigger_id),
             field_index=field_index,
             stage=stage,
+            replaces=None if replaces is None else checked_name("trigger id", replaces),
         )
         return self._accepted(command, timeout_s)
 
     def stop_run(self, run_id: str, timeout_s: float = 5.0) -> Accepted:
         """Ask for the end of a run; `run_stop` follows among the records. Raises `StreamError`."""
         return self._accepted(RunStopCommand(cmd_id=str(uuid.uuid4()), run_id=checked_name("run id", run_id)), timeout_s)
+
+    def abort_run(self, run_id: str, timeout_s: float = 5.0) -> Accepted:
+        """End a run at once: what has not ended ends as `skipped`, then `run_stop` follows. Raises `StreamError`."""
+        return self._accepted(AbortCommand(cmd_id=str(uuid.uuid4()), run_id=checked_name("run id", run_id)), timeout_s)
+
+    def pause_run(self, run_id: str, timeout_s: float = 5.0) -> Accepted:
+        """Hold a run until `continue_run`, also over the end of this session. Raises `StreamError`."""
+        return self._accepted(PauseCommand(cmd_id=str(uuid.uuid4()), run_id=checked_name("run id", run_id)), timeout_s)
+
+    def continue_run(self, run_id: str, timeout_s: float = 5.0) -> Accepted:
+        """End the pause of a run. Raises `StreamError`."""
+        return self._accepted(ContinueCommand(cmd_id=str(uuid.uuid4()), run_id=checked_name("run id", run_id)), timeout_s)
 
     def query(self, run_id: str | None = None, timeout_s: float = 5.0) -> State:
         """The state of one run or of all. Raises `StreamError`."""
@@ -169,7 +191,7 @@ class Controller:
                 self._receive(left_s)
                 if self._answers:
                     answer = self._answers.popleft()
-                    if isinstance(answer, Accepted) and isinstance(command, RunStartCommand | TriggerCommand):
+                    if isinstance(answer, Accepted) and not isinstance(command, Query):
                         self._credit(command.run_id, answer.trigger_until)
                     return answer
         raise StreamError(
@@ -248,7 +270,7 @@ class Controller:
         until_seq = reading.taken + self._settings.window
         self._send(Ack(run_id=reading.run_id, upto_seq=reading.taken - 1, send_until_seq=until_seq))
 
-    def _accepted(self, command: RunStartCommand | TriggerCommand | RunStopCommand, timeout_s: float) -> Accepted:
+    def _accepted(self, command: RunCommand, timeout_s: float) -> Accepted:
         answer = self.command(command, timeout_s)
         if not isinstance(answer, Accepted):
             raise StreamError(refusal(answer))

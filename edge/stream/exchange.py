@@ -7,17 +7,21 @@ from edge.contracts.base import Wire
 from edge.contracts.errors import StreamError
 from edge.contracts.messages import (
     PROTOCOL_VERSION,
+    AbortCommand,
     Accepted,
     Ack,
+    ContinueCommand,
     Credit,
     Encoding,
     Hello,
+    PauseCommand,
     Ping,
     Pong,
     Query,
     Reject,
     RejectCode,
     Rejected,
+    RunCommand,
     RunStartCommand,
     RunStopCommand,
     ToEdge,
@@ -227,28 +231,35 @@ class Exchange:
                 session.answer(self._pong(message, now_ns))
             case Query():
                 session.answer(self._runs.answer(message))
-            case RunStartCommand() | TriggerCommand() | RunStopCommand():
+            case Pong() | Hello():
+                pass  # a PONG has done its work by being heard; HELLO was served before
+            case _:
                 answer = self._command(session, message)
                 if answer is not None:  # else it comes with the control's answers
                     session.answer(answer)
-            case Pong() | Hello():
-                pass  # a PONG has done its work by being heard; HELLO was served before
 
-    def _command(self, session: Session, command: RunStartCommand | TriggerCommand | RunStopCommand) -> Wire | None:
+    def _command(self, session: Session, command: RunCommand) -> Wire | None:
         if session.role != "controller":
             return Rejected(
                 cmd_id=command.cmd_id, code="state", reason=f"an observer may only read; {command.type} is for the controller."
             )
         try:
-            match command:
-                case RunStartCommand():
-                    return self._control.start(command)
-                case TriggerCommand():
-                    return self._control.trigger(command)
-                case RunStopCommand():
-                    return self._control.stop(command)
+            return self._order(command)
         except StreamError as problem:  # the journal that knows what was done before cannot be read
             return Rejected(cmd_id=command.cmd_id, code="state", reason=str(problem))
+
+    def _order(self, command: RunCommand) -> Accepted | Rejected | None:
+        match command:
+            case RunStartCommand():
+                return self._control.start(command)
+            case TriggerCommand():
+                return self._control.trigger(command)
+            case RunStopCommand():
+                return self._control.stop(command)
+            case PauseCommand() | ContinueCommand():
+                return self._control.pause(command)
+            case AbortCommand():
+                return self._control.abort(command)
 
     def _acknowledge(self, session: Session, ack: Ack) -> None:
         self._check_position(ack.run_id, ack.upto_seq + 1)

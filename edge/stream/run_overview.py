@@ -41,6 +41,7 @@ class RunOverview:
             open_triggers=state.open_triggers if current else 0,
             open_trigger_ids=state.open_trigger_ids if current else (),
             trigger_until=state.trigger_until if current else None,
+            paused=current and state.paused,
         )
 
     def answer(self, query: Query) -> State | Rejected:
@@ -57,7 +58,9 @@ class RunOverview:
             )
         state = self._control.state()
         current = any(info.run_id == state.run_id for info in infos)
-        return State(cmd_id=query.cmd_id, runs=infos, fields=dict(state.fields) if current else {})
+        net, carried = self._control.sums() if current and len(infos) == 1 else (None, None)
+        fields = dict(state.fields) if current else {}
+        return State(cmd_id=query.cmd_id, runs=infos, fields=fields, net=net, carried=carried)
 
     def last_seq_and_lag(self) -> tuple[int | None, int | None]:
         """Of the newest run: seq of its last record, and how many records no controller has acknowledged."""

@@ -106,6 +106,7 @@ class EdgeCollector(Collector):
             ("queue_fields", "Fields that wait for the engine", now.queue_fields),
             ("open_triggers", "Triggers that have not ended", now.open_triggers),
             ("journal_lag_records", "Records of the newest run that no controller has acknowledged", now.lag or 0),
+            ("paused", "1 while the controller holds the run", int(now.paused)),
             ("sessions", "Controllers and observers with a session", now.sessions),
         ):
             yield GaugeMetricFamily(f"leukostream_{name}", text, value)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from edge.contracts.messages import Live, LiveField
-from edge.contracts.records import FieldRecord, FieldStatus, Record, RunStart, RunStop
+from edge.contracts.records import FieldRecord, FieldStatus, NetSums, Record, RunStart, RunStop
 from edge.journal.base import Journal
 from edge.pipeline.run_control import Phase, RunControl
 from edge.stream.run_overview import RunOverview
@@ -27,6 +27,7 @@ class Snapshot:
     sessions: int
     refused: int
     rejects: Mapping[str, int]
+    paused: bool = False
 
 
 TakeSnapshot = Callable[[], Snapshot]
@@ -50,6 +51,7 @@ def snapshots_of(control: RunControl, journal: Journal, server: EdgeServer) -> T
             sessions=server.sessions,
             refused=server.refused,
             rejects=server.rejects,
+            paused=state.paused,
         )
 
     return take
@@ -63,17 +65,18 @@ class Latest:
     cells: dict[str, int] = field(default_factory=dict)
     wbc_total: int = 0
     last_field: FieldRecord | None = None
+    net: NetSums | None = None
 
     def after(self, record: Record) -> "Latest":
         """What holds once `record` has followed. Records without counts change nothing."""
         match record:
             case FieldRecord():
                 running = record.running
-                return Latest(running.fields, running.cells, running.wbc_total, record)
+                return Latest(running.fields, running.cells, running.wbc_total, record, running.net)
             case RunStart():
                 return Latest()
             case RunStop():
-                return Latest(record.fields, record.cells, record.differential.wbc_total, self.last_field)
+                return Latest(record.fields, record.cells, record.differential.wbc_total, self.last_field, self.net)
             case _:
                 return self
 
@@ -97,6 +100,8 @@ def live(latest: Latest, now: Snapshot, *, telemetry_seq: int, boot_id: str, t_n
         engine=engine,
         sessions=now.sessions,
         refused=now.refused + refused,
+        paused=now.paused,
+        net=latest.net,
     )
 
 

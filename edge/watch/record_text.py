@@ -47,6 +47,8 @@ def columns(record: FieldRecord) -> tuple[str, ...]:
         seen += " (OVERFLOW: cells may be missing)"
     if not record.counted:
         seen += " (not counted)"
+    if record.replaces is not None:
+        seen += f" ({'replaces' if record.counted else 'was to replace'} {record.replaces})"
     total = f"{record.times.total_ms:.1f}" if record.times else "-"
     return (
         str(record.field_index),
@@ -108,6 +110,10 @@ def result(stop: RunStop) -> list[str]:
         f"fields   {stop.triggers} triggered: {ended}",
         f"cells    {counts(stop.cells)}",
     ]
+    if stop.net is not None:
+        lines.append(f"net      {stop.net.replaced} replaced by a field imaged anew; without them: {counts(stop.net.cells)}")
+    if stop.carried is not None:
+        lines.append(f"carried  over {len(stop.carried.run_ids)} runs: {counts(stop.carried.cells)}")
     lines += [f"DOUBT    {doubt}" for doubt in stop.doubts]
     if not stop.sums_match:
         lines.append("DEFECT   the fields do not add up to the triggers: do not use this result, and report it")

@@ -52,6 +52,7 @@ class CameraSource(SourceBase):
             camera={name: str(value) for name, value in settings.items()},
             exposures_at_once=1 if self._by_software else _LINE_EXPOSURES,
             capabilities=self._device.capabilities,
+            is_live=trigger == "free",
         )
         self._matching = Matching(uri, um_per_px, trigger, genicam.format if genicam else "BGR8", options.quiet_s, self._note)
         self._before_matching: Callable[[], None] = lambda: None

@@ -51,8 +51,8 @@ class TestEveryMessage:
 
 @given(st.integers(-(2**63), 2**63 - 1), st.integers(-(2**63), 2**63 - 1))
 def test_every_64_bit_integer_survives(x_nm: int, y_nm: int) -> None:
-    position = StagePosition(x_nm=x_nm, y_nm=y_nm)
-    assert json.loads(position.model_dump_json()) == {"x_nm": str(x_nm), "y_nm": str(y_nm)}
+    position = StagePosition(x_nm=x_nm, y_nm=y_nm, z_nm=x_nm)
+    assert json.loads(position.model_dump_json()) == {"x_nm": str(x_nm), "y_nm": str(y_nm), "z_nm": str(x_nm)}
     assert StagePosition.model_validate_json(position.model_dump_json()) == position
 
 

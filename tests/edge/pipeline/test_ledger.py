@@ -1,11 +1,13 @@
 """The account of triggers: whatever is done with them, the sums tell the truth."""
 
+from contextlib import suppress
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.contracts.records import FieldStatus
-from edge.pipeline.ledger import Ledger
+from edge.pipeline.ledger import Ledger, LedgerRefusal
 
 pytestmark = pytest.mark.timeout(20)
 
@@ -14,7 +16,8 @@ pytestmark = pytest.mark.timeout(20)
 def test_each_issued_trigger_is_counted_exactly_once(steps: list[tuple[int, FieldStatus, bool]]) -> None:
     ledger, open_triggers, expected = Ledger(), {}, []
     for index, status, closes in steps:
-        if ledger.issue(f"t{index}", index):
+        with suppress(LedgerRefusal):
+            ledger.issue(f"t{index}", index)
             open_triggers[f"t{index}"] = status
         if closes and open_triggers:
             trigger_id, end = open_triggers.popitem()
@@ -41,20 +44,22 @@ def test_a_trigger_cannot_end_twice() -> None:
 @pytest.mark.parametrize(
     ("second", "why"),
     [
-        pytest.param(("a", 1), "open", id="the same trigger while it is open"),
-        pytest.param(("b", 0), "index", id="the same field again"),
-        pytest.param(("b", -1), "index", id="an earlier field, late"),
+        pytest.param(("a", 1), "twice", id="the same trigger while it is open"),
+        pytest.param(("b", 0), "after field 0", id="the same field again"),
+        pytest.param(("b", -1), "after field 0", id="an earlier field, late"),
     ],
 )
 def test_repeated_and_late_triggers_are_refused(second: tuple[str, int], why: str) -> None:
     ledger = Ledger()
-    assert ledger.issue("a", 0)
-    assert not ledger.issue(*second), why
+    ledger.issue("a", 0)
+    with pytest.raises(LedgerRefusal, match=why):
+        ledger.issue(*second)
     assert ledger.issued == 1
 
 
 def test_a_sealed_ledger_takes_no_trigger() -> None:
     ledger = Ledger()
     ledger.seal()
-    assert not ledger.issue("a", 0)
+    with pytest.raises(LedgerRefusal, match="closed its account"):
+        ledger.issue("a", 0)
     assert ledger.sums_match()

@@ -67,8 +67,9 @@ def typed(message: Wire) -> Values:
     kept["type number"] = RECORD_TYPES.index(values["type"])
     if isinstance(message, FieldRecord):
         keys = ("trigger_id", "field_index", "frame_id", "source_name", "status", "detail", "t_host_ns", "t_camera_ns")
-        kept |= {key: values[key] for key in (*keys, "counts", "running", "counted", "overflow")}
-        kept["stage"] = values["stage"] or {"x_nm": None, "y_nm": None}
+        kept |= {key: values[key] for key in (*keys, "counts", "counted", "overflow")}
+        kept["running"] = {key: values["running"][key] for key in ("fields", "cells", "wbc_total")}
+        kept["stage"] = {key: (values["stage"] or {}).get(key) for key in ("x_nm", "y_nm")}
         kept["status number"] = list(FieldStatus).index(message.status)
     if isinstance(message, RunStop):
         keys = ("outcome", "detail", "triggers", "fields", "cells", "sums_match", "duration_s")

@@ -88,9 +88,9 @@ def test_an_ack_of_a_record_that_is_not_on_disk_yet_is_refused(tmp_path: Path) -
     disk = threading.Event()
 
     class SlowDisk(SqliteJournal):
-        def _write_or_make_room(self, *args: Any) -> None:  # noqa: ANN401
+        def _write_patiently(self, *args: Any) -> None:  # noqa: ANN401
             assert disk.wait(10)
-            super()._write_or_make_room(*args)
+            super()._write_patiently(*args)
 
     journal = SlowDisk(tmp_path / "journal.sqlite")
     try:
