@@ -69,7 +69,7 @@ def labels(record: FieldRecord) -> set[str]:
 
 def differential_labels(differential: Differential) -> set[str]:
     """Every class that the differential names."""
-    return {row.label for row in differential.rows if row.count} | set(differential.non_wbc_per_100_wbc)
+    return {row.label for row in differential.rows} | set(differential.non_wbc_per_100_wbc)
 
 
 def legend(named: set[str]) -> str:

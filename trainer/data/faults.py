@@ -103,6 +103,13 @@ class _Watched:
 STRICT = Faults()
 
 
+class Noted(Faults):
+    """The strict way, with an account of what becomes of images and boxes."""
+
+    def __init__(self) -> None:
+        self.book = Book()
+
+
 class Listed(Faults):
     """Every fault is kept in `found`, and what it spoils is left out."""
 
@@ -124,6 +131,7 @@ class WithoutUnreadable(Faults):
     """
 
     def __init__(self, share: float) -> None:
+        self.book = Book()
         self.share = share
         self.left_out: dict[Path, str] = {}
 

@@ -13,7 +13,9 @@ from edge.contracts.bundle import Bundle
 from edge.contracts.choices import Precision
 from edge.contracts.errors import ConfigError
 from trainer.data.annotation import Annotation
+from trainer.data.check.unused import unused_words
 from trainer.data.datasets import load_datasets
+from trainer.data.faults import Noted
 from trainer.data.groups import groups_of
 from trainer.data.readers.description import load_description
 from trainer.data.split_plan import parse_splits
@@ -63,7 +65,11 @@ def choose(data: Path, root: Path, split: str | None, split_by: str, source: str
     """The images of a split under the division `split_by`; of `test` where no split is given, or of `val` if nothing is `test`,
     which is said on standard error. Raises `ConfigError` when there is none."""
     wanted = parse_splits(split or TEST)
-    of_source = [row for row in load_datasets(data, root, split_by) if source in (None, row.source)]
+    faults = Noted()
+    read = load_datasets(data, root, split_by, faults)
+    if words := unused_words(data, root, read, {}, faults.book):
+        Console(stderr=True, markup=False).print(words.strip(), soft_wrap=True)
+    of_source = [row for row in read if source in (None, row.source)]
     rows = [row for row in of_source if row.split in wanted]
     whose = f" from {source!r}" if source else ""
     if not rows and split is None and (rows := [row for row in of_source if row.split == VAL]):

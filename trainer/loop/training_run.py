@@ -77,7 +77,7 @@ def run_training(
         return None
     with joined(device) as ranks:
         say = Console(stderr=True, quiet=not ranks.first, markup=False).print
-        say(_beginning(chosen, annotations, ranks) + _left_out(images), soft_wrap=True)
+        say(_beginning(chosen, annotations, ranks) + _left_out(images) + images.unused, soft_wrap=True)
         if previous:
             say(_resumed(previous, out), soft_wrap=True)
         if resume and not previous:
@@ -108,7 +108,7 @@ def run_training(
             pretrain=pretrain,
             ranks=ranks,
         )
-        say(_end(outcome, last) + _left_out(images), soft_wrap=True)
+        say(_end(outcome, last) + _left_out(images) + images.unused, soft_wrap=True)
     return outcome
 
 

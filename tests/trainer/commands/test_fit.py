@@ -4,6 +4,7 @@ import importlib.metadata
 import json
 import os
 import re
+import shutil
 import signal
 from pathlib import Path
 
@@ -162,6 +163,22 @@ def test_a_training_that_holds_no_image_back_says_so(
     assert leuko_train(*lab.arguments(tmp_path, "--splits", splits, *ONE_STEP)) == 0
     said = capsys.readouterr().err
     assert says in said and "--split-by grouped:0.2 holds back a fifth" in said if says else "held back" not in said
+
+
+def test_a_training_says_what_of_its_folders_it_does_not_use(
+    lab: Lab, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert leuko_train(*lab.arguments(tmp_path / "all", *ONE_STEP)) == 0
+    assert "not everything" not in capsys.readouterr().err
+    copied = tmp_path / "copied"
+    shutil.copytree(lab.root, copied)
+    labels = next(copied.rglob("*.xml"))
+    shutil.copy(labels, labels.with_name("lost.xml"))
+    given = ["--root", copied, "--data", copied / lab.description.relative_to(lab.root), *ONE_STEP]
+    assert leuko_train(*lab.arguments(tmp_path / "some", *given)) == 0
+    said = capsys.readouterr().err
+    assert said.count("lost.xml has no image") == 2, "at the beginning, and at the end where it is read"
+    assert "`leuko-train data check --data" in said
 
 
 def test_that_there_is_no_image_to_measure_on_is_said_before_the_export(

@@ -67,6 +67,8 @@ class FolderAccount:
     def __init__(self, folder: Path, datasets: Sequence[Dataset], others: Collection[Path], ending: Ending) -> None:
         """`others` are folders of other data sets: what lies in them is counted there."""
         self.folder, self._ending = folder, ending
+        # A data set that could not be begun, for want of its class map: nothing can be said of a single file.
+        self._is_unread = folder in ending.faulty
         self._left_out = LeftOut(folder, tuple(entry for dataset in datasets for entry in dataset.leave_out))
         self._formats = {_suffix(dataset) for dataset in datasets}
         files = [path for path in files_under(folder) if not any(other in path.parents for other in others)]
@@ -102,8 +104,8 @@ class FolderAccount:
             return fate
         if self._left_out.has(path):
             return Fate.LEFT_OUT
-        if fate is not None:
-            return fate
+        if fate is not None or self._is_unread:
+            return fate or Fate.FAULTY
         if is_stray(path):
             return Fate.STRAY
         if not is_image(path):
@@ -118,7 +120,7 @@ class FolderAccount:
                 return fate
         if self._left_out.has(path):
             return Fate.LEFT_OUT
-        if fates or path in self._ending.faulty or path in self._ending.book.loose:
+        if fates or self._is_unread or path in self._ending.faulty or path in self._ending.book.loose:
             return Fate.FAULTY
         return Fate.NO_IMAGE if path.suffix.lower() in self._formats else Fate.OTHER_FORMAT
 
@@ -212,8 +214,11 @@ def unused_images(account: FolderAccount, of_class_folders: bool) -> Iterator[tu
             groups[path.parent, fate].append(path)
     for (folder, fate), paths in sorted(groups.items()):
         count = "1 image" if len(paths) == 1 else f"{len(paths)} images"
-        sentence = f"{count} of {folder}, as {paths[0].name}, are {fate.value} and are not used"
-        advice = "move them, or list them under `leave_out`" if fate is not Fate.STRAY else "they are no images"
+        be, they, them = ("is", "it is", "it") if len(paths) == 1 else ("are", "they are", "them")
+        sentence = f"{count} of {folder}, as {paths[0].name}, {be} {fate.value} and {be} not used"
+        advice = f"move {them}, or list {them} under `leave_out`"
+        if fate is Fate.STRAY:
+            advice = f"{they} no image{'' if len(paths) == 1 else 's'}"
         yield of_class_folders and fate is not Fate.STRAY, folder, f"{sentence}; {advice}."
 
 

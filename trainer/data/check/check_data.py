@@ -14,18 +14,16 @@ from trainer.data.check.accounting import (
     FolderAccount,
     folder_accounts,
     not_adding_up,
-    overlooked_labels,
-    unused_images,
-    unused_labels,
 )
 from trainer.data.check.cell_sizes import CELL_FACTOR, LEUKOCYTE_UM, cell_sizes, cells_off, sources_off, sources_unlikely
+from trainer.data.check.unused import unused
 from trainer.data.datasets import each_once, read_dataset
 from trainer.data.faults import Listed
 from trainer.data.groups import Bits, difference_hash, group_names, near_duplicates
 from trainer.data.image_store import require_room
 from trainer.data.provenance import require_origins
 from trainer.data.readers.class_map import LABEL_NAMES
-from trainer.data.readers.description import ClassFoldersDataset, Dataset, load_description
+from trainer.data.readers.description import Dataset, load_description
 from trainer.data.source_files import read_image
 from trainer.data.split import divide
 from trainer.data.split_plan import parse_plan
@@ -128,12 +126,9 @@ def check_data(
 
 
 def _unused(folders: Sequence[FolderAccount], datasets: Sequence[Dataset], root: Path, ending: Ending) -> Iterator[Finding]:
-    by_folder_names = {root / dataset.folder for dataset in datasets if isinstance(dataset, ClassFoldersDataset)}
-    for folder in folders:
-        for path, sentence in (*unused_labels(folder), *overlooked_labels(folder, ending.book)):
-            yield Finding(severity="error", kind="labels", file=str(path), sentence=sentence)
-        for spoils, path, sentence in unused_images(folder, folder.folder in by_folder_names):
-            yield Finding(severity="error" if spoils else "warning", kind="image", file=str(path), sentence=sentence)
+    for each in unused(folders, datasets, root, ending.book):
+        severity: Literal["error", "warning"] = "error" if each.spoils else "warning"
+        yield Finding(severity=severity, kind=each.kind, file=str(each.path), sentence=each.sentence)
 
 
 def _not_adding_up(accounts: Sequence[Account], ending: Ending) -> Iterator[Finding]:

@@ -9,6 +9,7 @@ import numpy as np
 
 from edge.contracts.detections import Float32, Image, Int32
 from trainer.data.annotation import IGNORE, Annotation
+from trainer.data.check.unused import unused_words
 from trainer.data.compose.augment import AugmentSettings, augment
 from trainer.data.compose.composer import Composer
 from trainer.data.compose.field import resized, turned
@@ -60,13 +61,15 @@ class TrainingSet:
 class TrainingImages:
     """What can be trained on, all of it in `store`; `left_out` are the images that could not be read, each with a sentence.
 
-    `held_back` are the images by split that are in none that is trained on.
+    `held_back` are the images by split that are in none that is trained on; `unused` says in lines what else lies in
+    the folders, and is empty when nothing does.
     """
 
     annotations: list[Annotation]
     store: ImageStore
     left_out: dict[Path, str]
     held_back: Counter[str]
+    unused: str = ""
 
 
 def load_training_images(
@@ -82,4 +85,6 @@ def load_training_images(
     all_rows = load_datasets(description, root, split_by, faults)
     rows = [row for row in all_rows if row.split in splits]
     held_back = Counter[str](row.split for row in all_rows if row.split not in splits)
-    return TrainingImages(store.load(rows, faults), store, faults.left_out, held_back)
+    loaded = store.load(rows, faults)
+    words = unused_words(description, root, all_rows, faults.left_out, faults.book)
+    return TrainingImages(loaded, store, faults.left_out, held_back, words)

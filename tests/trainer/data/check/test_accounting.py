@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+import cv2
 import pytest
 import yaml
 from support.smears import CLASS_MAP, smear, write
@@ -12,6 +13,9 @@ from support.smears import CLASS_MAP, smear, write
 from trainer.data.account import Fate
 from trainer.data.check import accounting
 from trainer.data.check.check_data import CheckReport, check_data
+from trainer.data.check.unused import unused_words
+from trainer.data.datasets import load_datasets
+from trainer.data.faults import Noted
 from trainer.data.readers import yolo as yolo_reader
 
 pytestmark = pytest.mark.timeout(30)
@@ -250,3 +254,35 @@ def test_the_account_is_printed(tmp_path: Path, capsys: pytest.CaptureFixture[st
     accounts: list[dict[str, Any]] = json.loads(capsys.readouterr().out)["accounts"]
     assert accounts[0]["boxes"] == {"found": 2, "used": 1, "not_used": {"of a background class": 1}}
     assert accounting.raw_boxes(tmp_path / "none.xml") == 0
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        pytest.param({}, "", id="all is used"),
+        pytest.param({"set/lost.xml": XML.format("lost.png")}, "lost.xml has no image", id="labels without an image"),
+        pytest.param({"set/b.gif": "GIF89a"}, "b.gif, is with a suffix that is not read and is not used", id="one image"),
+        pytest.param({f"set/{k}.xml": XML.format(f"{k}.png") for k in range(9)}, "and 6 more; `leuko-train data", id="many"),
+    ],
+)
+def test_what_no_training_sees_is_said_without_a_look_at_pixels(
+    tmp_path: Path, more: dict[str, str | None], says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn(tmp_path, {"set/a.png": None, "set/a.xml": XML.format("a.png"), **more})
+    check(tmp_path, {"format": "voc"})
+    faults = Noted()
+    rows = load_datasets(tmp_path / "data.yaml", tmp_path, faults=faults)
+    monkeypatch.setattr(cv2, "imdecode", None)
+    said = unused_words(tmp_path / "data.yaml", tmp_path, rows, {}, faults.book)
+    assert says in said
+    assert bool(said) == bool(says)
+    assert said.count("\n") <= 5
+
+
+def test_a_data_set_that_could_not_be_begun_has_one_error_and_no_false_ones(tmp_path: Path) -> None:
+    drawn(tmp_path, {"set/a.png": None, "set/a.xml": XML.format("a.png")})
+    (tmp_path / "other.yaml").write_text("WBC: CHOOSE\n")
+    report = check(tmp_path, {"format": "voc", "class_map": "other.yaml"})
+    (finding,) = report.findings
+    assert "maps 'WBC' to 'CHOOSE', which is no class" in finding.sentence
+    assert report.accounts[0].images.not_used == {Fate.FAULTY.value: 1}
