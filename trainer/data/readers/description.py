@@ -91,6 +91,9 @@ class Origin(Strict):
 
     origin: str
     licence: str
+    laboratory: str | None = Field(
+        None, min_length=1, description="whose stain and camera these are; sources of one laboratory share it, else the source's name"
+    )
     group_by: str | None = Field(
         None, description="regular expression; its first group is the part of an original's name that names its slide or field"
     )
@@ -117,6 +120,11 @@ class Description(Strict):
     def group_patterns(self) -> dict[str, str]:
         """`group_by` of the sources that have one."""
         return {name: source.group_by for name, source in self.sources.items() if source.group_by}
+
+    @property
+    def laboratories(self) -> dict[str, str]:
+        """The laboratory of each source that is described."""
+        return {name: source.laboratory or name for name, source in self.sources.items()}
 
     @property
     def without_origin(self) -> list[str]:
