@@ -34,7 +34,7 @@ def measure_focus(profile: Profile, source: str, steps: float | Path, usable_sha
                 f"{plane.name} is {image.shape[1]} x {image.shape[0]} px, but the profile's camera gives {camera.width_px} x"
                 f" {camera.height_px}; take the stack with that camera, without binning or a region of interest."
             )
-        scores.append(focus_score(image, profile.pixel_size.um_per_px))
+        scores.append(focus_score(image, profile.measured_scale.um_per_px))
     focus = find_focus([plane.z_um for plane in planes], scores, usable_share)
     found = FocusRange(
         peak_z_um=focus.peak_z_um,

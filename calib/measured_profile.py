@@ -43,13 +43,13 @@ def measure_profile(
 
 def field_um(profile: Profile) -> tuple[float, float]:
     """Width and height of the camera's field in um."""
-    um_per_px = profile.pixel_size.um_per_px
+    um_per_px = profile.measured_scale.um_per_px
     return profile.camera.width_px * um_per_px, profile.camera.height_px * um_per_px
 
 
 def as_json(profile: Profile, scale: Scale, written: Path, digest: str, picture: Path) -> dict[str, object]:
     """Plain values; `digest` is the SHA-256 of the file that was written."""
-    found, spacing = profile.pixel_size, scale.spacing
+    found, spacing = profile.measured_scale, scale.spacing
     return {
         "um_per_px": found.um_per_px,
         "uncertainty_um_per_px": found.uncertainty_um_per_px,
@@ -67,7 +67,7 @@ def as_json(profile: Profile, scale: Scale, written: Path, digest: str, picture:
 
 def as_lines(profile: Profile, scale: Scale, written: Path, picture: Path) -> tuple[str, ...]:
     """The same for people."""
-    found, spacing, camera = profile.pixel_size, scale.spacing, profile.camera
+    found, spacing, camera = profile.measured_scale, scale.spacing, profile.camera
     width_um, height_um = field_um(profile)
     return (
         f"{found.um_per_px:.5f} um/px, standard error {found.uncertainty_um_per_px:.5f}",

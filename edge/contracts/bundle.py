@@ -13,6 +13,7 @@ from pydantic import Field, model_validator
 
 from edge.contracts.base import Fraction, Sha256, Strict, parse_json
 from edge.contracts.cells import CELLS, INDEX
+from edge.contracts.colours import ReferenceColours
 from edge.contracts.errors import BundleError
 
 MANIFEST = "bundle.json"
@@ -77,6 +78,12 @@ class BundleManifest(Strict):
     top_k: int = Field(ge=1, le=4096, description="rows of each graph output")
     classes: tuple[BundleClass, ...]
     thresholds: Thresholds = Thresholds()
+    reference_colours: ReferenceColours | None = Field(
+        None, description="of the training images; null: colours stay as they are"
+    )
+    moved_thresholds: Thresholds | None = Field(
+        None, description="default operating point of fields whose colours were moved; null: the same"
+    )
     training: Training
     files: dict[str, Sha256]
 

@@ -9,6 +9,7 @@ from pydantic import Field, field_validator
 
 from edge.contracts.base import Count, Fraction, Sha256, Strict, parse_json
 from edge.contracts.bundle import Thresholds
+from edge.contracts.colours import MeasuredColours, MeasuredLight
 from edge.contracts.errors import ProfileError
 
 
@@ -64,9 +65,10 @@ class ThresholdEvidence(Strict):
 
 
 class BundleThresholds(Strict):
-    """Thresholds found on this instrument; they hold for one bundle only."""
+    """Thresholds found on this instrument; they hold for one bundle, and for fields in the colours they were found on."""
 
     bundle_id: Sha256
+    colour_transform: str | None = Field(None, description="how colours were moved to the bundle's; null: they were not")
     thresholds: Thresholds
     probability: tuple[Knot, ...] = Field(
         (), description="rising class scores, and how likely a cell of that score is what it is called; straight lines between"
@@ -100,9 +102,23 @@ class Profile(Strict):
     schema_version: Literal[1] = 1
     instrument: str
     camera: CameraGeometry
-    pixel_size: PixelSize
+    pixel_size: PixelSize | None = None
     thresholds: BundleThresholds | None = None
     focus: FocusRange | None = None
+    illumination: MeasuredLight | None = None
+    colours: MeasuredColours | None = None
+
+    @property
+    def measured_scale(self) -> PixelSize:
+        """Raises `ProfileError` when none was measured."""
+        if self.pixel_size is None:
+            raise ProfileError(f"the profile of {self.instrument} has no um/px; measure it with `leuko-calib pixel-size`.")
+        return self.pixel_size
+
+
+def part_sha256(part: Strict) -> str:
+    """Hex SHA-256 of one part of a profile, as it is written."""
+    return hashlib.sha256(part.model_dump_json().encode()).hexdigest()
 
 
 def load_profile(path: Path | str) -> tuple[Profile, str]:

@@ -164,6 +164,10 @@ class Provenance(Wire):
     )
     profile_sha256: Sha256 | None
     profile_signer: str | None = Field(None, description="who signed the profile; null without one, and when none was asked")
+    colour_transform: str | None = Field(
+        None, description="how colours were moved to the bundle's, and the hash of the curves; null: they were not"
+    )
+    illumination_sha256: Sha256 | None = Field(None, description="of the profile's light that was corrected; null: none was")
     configuration_sha256: Sha256
     leukostream_version: str
     host: str
@@ -204,6 +208,17 @@ class RunStart(_Record):
     settings: dict[str, object] = Field(description="resolved settings with their origin already applied")
 
 
+class FieldQuality(Wire):
+    """What a field looks like, beside its cells."""
+
+    colour_drift: float | None = Field(
+        None,
+        ge=0,
+        description="largest distance of empty slide or red cells from the profile's colours, in optical density; null where "
+        "nobody looked, or where not enough of both is seen",
+    )
+
+
 class FieldRecord(_Record):
     """One trigger's end: exactly one per trigger."""
 
@@ -232,6 +247,7 @@ class FieldRecord(_Record):
     running: Running
     counted: bool = Field(description="whether this field's cells entered the running counts")
     overflow: bool = Field(False, description="more candidates than the graph returns: cells may be missing")
+    quality: FieldQuality | None = Field(None, description="null when nothing was looked for")
     times: StageTimes | None = None
 
 

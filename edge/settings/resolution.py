@@ -71,7 +71,7 @@ def _refuse_undecodable(given: Mapping[str, Any]) -> None:
 
 
 def _from_profile(profile: Profile, bundle: Bundle, path: Path | str) -> tuple[dict[str, Any], list[str]]:
-    layer: dict[str, Any] = {"um_per_px": profile.pixel_size.um_per_px}
+    layer: dict[str, Any] = {"um_per_px": profile.pixel_size.um_per_px} if profile.pixel_size else {}
     if profile.thresholds is None:
         return layer, []
     if profile.thresholds.bundle_id != bundle.bundle_id:

@@ -35,7 +35,8 @@ def describe(description: Path, annotations: list[Annotation], left_out: Iterabl
     return {
         "sha256": data_sha256(annotations),
         "sources": {
-            name: {"images": images[name], **origins[name].model_dump(exclude={"group_by", "laboratory"})} for name in sorted(images)
+            name: {"images": images[name], **origins[name].model_dump(exclude={"group_by", "laboratory"})}
+            for name in sorted(images)
         },
         "train_cells": {**named, "untyped_neutrophil": cells[UNTYPED_NEUTROPHIL], "untyped_wbc": cells[UNTYPED_WBC]},
         "train_images": "".join(sorted(image_key(row.path) for row in annotations)),

@@ -101,10 +101,10 @@ def test_the_command_writes_a_profile(tmp_path: Path) -> None:
     profile, digest = load_profile(out)
     said = json.loads(done.stdout)
     assert said["profile_sha256"] == digest
-    assert said["um_per_px"] == profile.pixel_size.um_per_px == pytest.approx(10 / 76.92, rel=MAX_ERROR)
+    assert said["um_per_px"] == profile.measured_scale.um_per_px == pytest.approx(10 / 76.92, rel=MAX_ERROR)
     assert (profile.instrument, profile.camera.objective) == ("bench 3", "50x")
     assert (profile.camera.width_px, profile.camera.height_px) == (732, 574)
-    assert profile.pixel_size.image_sha256 == sha256_of(image)
+    assert profile.measured_scale.image_sha256 == sha256_of(image)
     assert said["field_width_um"] == pytest.approx(732 * said["um_per_px"])
     picture = cv2.imread(str(tmp_path / "profile.png"))
     assert said["picture"] == str(tmp_path / "profile.png")

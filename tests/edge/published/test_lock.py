@@ -82,7 +82,7 @@ def test_a_version_does_not_allow(change: Change, clause: str) -> None:
     "change",
     [
         pytest.param(
-            lambda now: _record(now)["keys"].update(quality={"type": "number", "default": 1.0}), id="a key that may be missing"
+            lambda now: _record(now)["keys"].update(grade={"type": "number", "default": 1.0}), id="a key that may be missing"
         ),
         pytest.param(lambda now: _record(now, "Reject")["keys"]["code"]["anyOf"][0]["enum"].append("later"), id="a code more"),
         pytest.param(_new_message("to_edge"), id="a command, which older edges refuse as unknown_type"),

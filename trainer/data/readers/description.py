@@ -92,7 +92,7 @@ class Origin(Strict):
     origin: str
     licence: str
     laboratory: str | None = Field(
-        None, min_length=1, description="whose stain and camera these are; sources of one laboratory share it, else the source's name"
+        None, min_length=1, description="whose stain and camera these are; the source's own name when not given"
     )
     group_by: str | None = Field(
         None, description="regular expression; its first group is the part of an original's name that names its slide or field"
