@@ -12,7 +12,8 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from edge.camera.jpeg import decode_jpeg, end_of_picture, pictures_in
+from edge.camera.jpeg import decode_jpeg, pictures_in
+from edge.camera.jpeg_scans import end_of_picture
 from edge.camera.picture_trust import PictureTrust
 from edge.contracts.detections import Image
 from edge.contracts.errors import FrameError, SourceError

@@ -12,11 +12,12 @@ from types import TracebackType
 import cv2
 import numpy as np
 
-from edge.camera.chunked_files import PNG_START, is_webp, refuse_animation, verify_webp
+from edge.camera.chunked_files import PNG_START, is_webp, refuse_animation, verify_png, verify_webp
 from edge.camera.frame import SourceNote
-from edge.camera.jpeg import START as JPEG_START
 from edge.camera.jpeg import decode_jpeg, listed_pictures, pictures_in
+from edge.camera.jpeg_scans import START as JPEG_START
 from edge.camera.pixels import channels_to_bgr, quiet_opencv
+from edge.camera.plain_pixels import BMP_START, PNM_STARTS, refuse_hole, verify_plain
 from edge.camera.tiff_pages import STARTS as TIFF_STARTS
 from edge.camera.tiff_pages import TiffPages
 from edge.contracts.detections import Image
@@ -28,7 +29,7 @@ NOT_READ = frozenset({".gif", ".jp2", ".j2k", ".jpx", ".jxl", ".avif", ".heic", 
 
 _READ = "JPEG, PNG, TIFF, BMP, WebP, PGM or PPM"
 _BEGINNING = 16384
-_PLAIN_STARTS = (b"BM", b"P1", b"P2", b"P3", b"P4", b"P5", b"P6")
+_PLAIN_STARTS = (BMP_START, *PNM_STARTS)
 
 quiet_opencv()
 
@@ -114,6 +115,11 @@ class ImageFile:
         if not (content.startswith((PNG_START, *_PLAIN_STARTS)) or is_webp(content)):
             raise FrameError(f"{name} cannot be decoded: it is no {_READ}; save it as PNG, or remove it.")
         refuse_animation(content, name)
+        is_plain = content.startswith(_PLAIN_STARTS)
+        if is_plain:
+            verify_plain(content, name)
+        elif content.startswith(PNG_START):
+            verify_png(content, name)
         try:
             pixels = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
         except cv2.error as problem:
@@ -122,6 +128,8 @@ class ImageFile:
             raise FrameError(f"{name} cannot be decoded: it is truncated, damaged or no image; copy it again or remove it.")
         if is_webp(content):
             verify_webp(content, name)
+        elif is_plain and pixels.dtype == np.uint8:
+            refuse_hole(np.asarray(pixels, np.uint8), name, bottom_up=content.startswith(BMP_START))
         return channels_to_bgr(pixels, name)
 
     def close(self) -> None:

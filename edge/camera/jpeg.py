@@ -5,7 +5,6 @@ A decoder that goes on after a warning fills what is missing with grey, or with 
 
 import functools
 import logging
-import re
 import struct
 from collections.abc import Iterator
 
@@ -13,17 +12,11 @@ import cv2
 import numpy as np
 
 from edge.camera.frame import SourceNote
+from edge.camera.jpeg_scans import START, end_of_picture, fault_by_ffmpeg, fault_of_scans, segments
 from edge.camera.pixels import GREY_NOTE
 from edge.contracts.detections import Image
 from edge.contracts.errors import FrameError
 
-START = b"\xff\xd8"
-_SCAN, _END, _TABLES, _PROGRESSIVE = 0xDA, 0xD9, 0xC4, 0xC2
-_ALONE = frozenset({0x01, *range(0xD0, 0xD9)})
-"""Markers without a length."""
-_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
-"""Within a scan 0xFF is stuffed or a restart: any other marker ends it. Layout: ITU-T T.81, annex B."""
-_HOLE = bytes(64)
 _PREVIEWS = frozenset({0x010001, 0x010002})
 """Multi-Picture Format (CIPA DC-007): types of pictures that show another one smaller."""
 
@@ -33,28 +26,6 @@ UNVERIFIED = SourceNote(
     "warning",
 )
 _log = logging.getLogger(__name__)
-
-
-def end_of_picture(content: bytes, start: int = 0) -> int | None:
-    """Where the picture that begins at `start` ends, just behind its end marker; None when it has none.
-
-    Segments are stepped over by their length, because an embedded thumbnail has an end marker of its own.
-    """
-    at = start + len(START)
-    while at + 2 <= len(content) and content[at] == 0xFF:
-        marker = content[at + 1]
-        if marker == _END:
-            return at + 2
-        if marker == 0xFF or marker in _ALONE:
-            at += 1 if marker == 0xFF else 2
-            continue
-        at += 2 + int.from_bytes(content[at + 2 : at + 4], "big")
-        if marker == _SCAN:
-            found = _MARKER.search(content, at)
-            if found is None:
-                return None
-            at = found.start()
-    return None
 
 
 def pictures_in(content: bytes) -> list[slice]:
@@ -83,10 +54,8 @@ def decode_jpeg(content: bytes, name: str) -> tuple[Image, SourceNote | None]:
     """
     if end_of_picture(content) is None:
         raise FrameError(f"{name} is a truncated JPEG (its end marker is missing); copy it again from where it was made.")
-    if _has_hole(content):
-        raise FrameError(
-            f"{name} is a damaged JPEG (a run of zeros lies in its picture); copy it again from where it was made."
-        )
+    if fault := fault_of_scans(content) or fault_by_ffmpeg(content):
+        raise FrameError(f"{name} is a damaged JPEG ({fault}); copy it again from where it was made.")
     try:
         import simplejpeg  # noqa: PLC0415 - few commands decode, and its absence is no reason not to start
     except ImportError:
@@ -123,29 +92,9 @@ def _log_unverified() -> None:
     _log.warning("%s", UNVERIFIED.message)
 
 
-def _has_hole(content: bytes) -> bool:
-    """Whether zeros lie in the scan where no encoder writes them: a decoder may find as many blocks in them as were lost.
-
-    Zeros in a row mean blank blocks only where the shortest code of every table is "as before" (DC) and "end of block" (AC), as
-    tables made for one picture may be; with the usual tables they mean blocks with every coefficient at -1.
-    """
-    at = content.find(_HOLE)
-    if at < 0 or at > (end_of_picture(content) or 0) or content.find(b"\xff\xda", 0, at) < 0:
-        return False
-    first_symbols: dict[int, int] = {}
-    for kind, _, segment in _segments(content):
-        if kind == _PROGRESSIVE:
-            return False  # zeros may be refinements
-        table = 0
-        while kind == _TABLES and table + 17 < len(segment):
-            first_symbols[segment[table]] = segment[table + 17]
-            table += 17 + sum(segment[table + 1 : table + 17])
-    return any(symbol != 0 for symbol in first_symbols.values()) or not first_symbols
-
-
 def listed_pictures(content: bytes) -> list[slice] | None:
     """The pictures that the Multi-Picture index (segment APP2 "MPF") of a file names; None without a usable one."""
-    for _, at, segment in _segments(content):
+    for _, at, segment in segments(content):
         if segment[:4] != b"MPF\x00" or len(segment) < 12:
             continue
         base, order = at + 4, "<" if segment[4:6] == b"II" else ">"
@@ -160,18 +109,6 @@ def listed_pictures(content: bytes) -> list[slice] | None:
         ]
         return slices or None
     return None
-
-
-def _segments(content: bytes) -> Iterator[tuple[int, int, bytes]]:
-    """Kind, offset and content of each segment before the first scan."""
-    at = len(START)
-    while at + 4 <= len(content) and content[at] == 0xFF and content[at + 1] not in {_SCAN, _END}:
-        if content[at + 1] == 0xFF or content[at + 1] in _ALONE:
-            at += 1 if content[at + 1] == 0xFF else 2
-            continue
-        length = int.from_bytes(content[at + 2 : at + 4], "big")
-        yield content[at + 1], at + 4, content[at + 4 : at + 2 + length]
-        at += 2 + length
 
 
 def _entries(block: bytes, order: str) -> Iterator[tuple[int, int, int]]:

@@ -1,9 +1,7 @@
 """TIFF files page by page, each compressed part held against what it must give: OpenCV decodes damaged ones without a word."""
 
 import logging
-import lzma
 import struct
-import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -11,6 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.camera.plain_pixels import refuse_hole
+from edge.camera.tiff_codes import PACKBITS, packbits_size, unpacked_size
 from edge.contracts.errors import FrameError
 
 if TYPE_CHECKING:
@@ -19,12 +19,11 @@ if TYPE_CHECKING:
     _Page = tifffile.TiffPage | tifffile.TiffFrame
 
 STARTS = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
-_NONE, _LZW, _JPEG, _PACKBITS = 1, 5, 7, 32773
-_DEFLATE = frozenset({8, 32946})
-_LZMA = 34925
+_NONE, _JPEG = 1, 7
+_PRIVATE = 32768
+"""The first tag that makers have for themselves: what lies behind everything else may belong to it."""
 _REDUCED, _MASK = 1, 4
 """Bits of NewSubfileType: a page that shows another one smaller, or says which of its pixels count."""
-_CLEAR, _LZW_END = 256, 257
 _LONGEST = 100_000
 """Pages; a damaged list may lead back into itself."""
 _AGAIN = "copy it again from where it was made"
@@ -77,7 +76,10 @@ class TiffPages:
             raise _unreadable(name, problem) from problem
         if not done or len(found) != 1:
             raise FrameError(f"{name} cannot be decoded: it is truncated, damaged or no image; copy it again or remove it.")
-        return found[0]
+        pixels = found[0]
+        if int(layout.compression) == _NONE and not layout.is_tiled and layout.planarconfig == 1 and pixels.dtype == np.uint8:
+            refuse_hole(np.asarray(pixels, np.uint8), name)
+        return pixels
 
     def close(self) -> None:
         if hasattr(self, "_file"):
@@ -108,8 +110,10 @@ class TiffPages:
         if method == _NONE:
             if sum(counts) < layout.nbytes:
                 raise FrameError(f"{name} cannot be decoded: a part of its pixels is missing; {_AGAIN}.")
+            self._refuse_rest(layout, name)
             return
         handle = self._file.filehandle
+        crossing, from_first_row = list[int](), True
         for part, (offset, n) in enumerate(zip(offsets, counts, strict=True)):
             handle.seek(offset)
             content = handle.read(n)
@@ -117,14 +121,33 @@ class TiffPages:
             if method == _JPEG:
                 _verify_jpeg(layout.jpegtables, content, name)
                 continue
-            got = _unpacked_size(method, content, whole)
-            if got is None:
+            if method == PACKBITS:
+                got, into_any, into_second = packbits_size(content, _row_bytes(layout), last)
+                crossing += [part] if into_any else []
+                from_first_row = from_first_row and into_second
+            elif (size_or_none := unpacked_size(method, content)) is not None:
+                got = size_or_none
+            else:
                 raise FrameError(
                     f"{name} is compressed by a method ({method}) whose damage cannot be told; save it again with LZW or "
                     "deflate, or as PNG."
                 )
             if got not in {whole, last}:
                 raise FrameError(f"{name} is damaged (part {part + 1} of {len(offsets)} does not unpack); {_AGAIN}.")
+        if crossing and not from_first_row:
+            raise FrameError(f"{name} is damaged (part {crossing[0] + 1} of {len(offsets)} does not unpack); {_AGAIN}.")
+
+    def _refuse_rest(self, layout: "tifffile.TiffPage", name: str) -> None:
+        """Raises `FrameError` for a file of one page that is longer than everything in it: something was put in between."""
+        tags = list(layout.tags)
+        if len(self._file.pages) > 1 or any(tag.code >= _PRIVATE for tag in tags):
+            return
+        ends = [int(tag.valueoffset + tag.valuebytecount) for tag in tags] + [int(tag.offset) + 20 for tag in tags]
+        ends += [offset + n for offset, n in zip(layout.dataoffsets, layout.databytecounts, strict=True)]
+        with self._path.open("rb") as file:
+            file.seek(max(ends) + 8)
+            if rest := file.read().strip(b"\x00"):
+                raise FrameError(f"{name} is damaged ({len(rest)} bytes more than it has pixels for); {_AGAIN}.")
 
 
 def _layout_of(page: "_Page") -> "tifffile.TiffPage":
@@ -160,98 +183,23 @@ def _sizes(layout: "tifffile.TiffPage", part: int) -> tuple[int, int]:
     if layout.is_tiled:
         whole = layout.tilewidth * layout.tilelength * bits // 8
         return whole, whole
-    row = (layout.imagewidth * bits + 7) // 8
+    row = _row_bytes(layout)
     rows = min(layout.rowsperstrip, layout.imagelength)
     strips = -(-layout.imagelength // rows)
     left = layout.imagelength - rows * (part % strips)
     return rows * row, min(rows, left) * row
 
 
-def _unpacked_size(method: int, content: bytes, expected: int) -> int | None:
-    """Bytes that a part unpacks to, -1 for a damaged one, None for a method that is not known here."""
-    if method == _LZW:
-        return lzw_size(content)
-    if method == _PACKBITS:
-        return _packbits_size(content, expected)
-    try:
-        if method in _DEFLATE:
-            return len(zlib.decompress(content))
-        if method == _LZMA:
-            return len(lzma.decompress(content))
-    except (zlib.error, lzma.LZMAError):
-        return -1
-    return None
+def _row_bytes(layout: "tifffile.TiffPage") -> int:
+    samples = layout.samplesperpixel if layout.planarconfig == 1 else 1
+    width_px = layout.tilewidth if layout.is_tiled else layout.imagewidth
+    return (width_px * layout.bitspersample * samples + 7) // 8
 
 
 def _verify_jpeg(tables: bytes | None, content: bytes, name: str) -> None:
     from edge.camera.jpeg import decode_jpeg  # noqa: PLC0415 - a driver of its own
 
     decode_jpeg(tables[:-2] + content[2:] if tables else content, name)
-
-
-def _packbits_size(content: bytes, expected: int) -> int:
-    at = size = 0
-    while at < len(content) and size < expected:
-        n = content[at]
-        size += 0 if n == 128 else n + 1 if n < 128 else 257 - n
-        at += 1 if n == 128 else n + 2 if n < 128 else 2
-    return size if at <= len(content) else -1
-
-
-def lzw_size(content: bytes) -> int:
-    """Bytes that a TIFF LZW part unpacks to; -1 for one with a code that cannot be.
-
-    There is no checksum in LZW: damage shows in codes that were not defined, a missing end, or another size. Between two clear
-    codes the width of each code is known beforehand, so all of them are taken at once.
-    """
-    bits_left, at, total = len(content) * 8, 0, 0
-    padded = np.frombuffer(content + bytes(4), np.uint8).astype(np.uint32)
-    first = True
-    while True:
-        codes, ends = _codes(padded, bits_left, at)
-        stops = np.flatnonzero((codes == _CLEAR) | (codes == _LZW_END))
-        n = int(stops[0]) if len(stops) else len(codes)
-        if first and (n or not len(stops)):
-            return -1  # does not begin with a clear code
-        first = False
-        if (size := _size_of(codes[:n])) < 0:
-            return -1
-        total += size
-        if not len(stops):
-            return total if len(codes) < len(_OFFSETS) else -1  # some writers leave the end code out
-        if codes[n] == _LZW_END:
-            return total
-        at = int(ends[n])
-
-
-# The first code after a clear one defines nothing, each further one defines the next; TIFF widens one code early.
-_WIDTHS = np.repeat(np.array([9, 10, 11, 12]), [254, 512, 1024, 2049])
-_OFFSETS = np.concatenate([[0], np.cumsum(_WIDTHS)[:-1]])
-
-
-def _codes(padded: NDArray[np.uint32], bits: int, at: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The codes from bit `at` on as if no clear code came, and where each ends."""
-    starts = at + _OFFSETS
-    n = int(np.searchsorted(starts + _WIDTHS, bits, side="right"))
-    starts, widths = starts[:n], _WIDTHS[:n]
-    byte = starts >> 3
-    window = (padded[byte] << 16) | (padded[byte + 1] << 8) | padded[byte + 2]
-    return (window >> (24 - (starts & 7) - widths)) & ((1 << widths) - 1), starts + widths
-
-
-def _size_of(codes: NDArray[np.int64]) -> int:
-    """Bytes of a run of codes between two clear codes; -1 when one names what was not defined before it."""
-    n = len(codes)
-    if np.any(codes - 258 >= np.arange(n)) or np.any((codes == _CLEAR) | (codes == _LZW_END)):
-        return -1
-    # Code k names a byte, or what code k-258 gave and one byte more: follow all chains at once, in steps that double.
-    root = n
-    parent = np.append(np.where(codes < 256, root, codes - 258), root)
-    length = np.append(np.ones(n, np.int64), 0)
-    while np.any(parent != root):
-        length = length + np.where(parent != root, length[parent], 0)
-        parent = parent[parent]
-    return int(length.sum())
 
 
 def _unreadable(name: str, problem: Exception) -> FrameError:

@@ -15,7 +15,7 @@ import tifffile
 from PIL import Image as Pillow
 
 from edge.camera.decode import ImageFile, count_pages, read_image
-from edge.camera.tiff_pages import lzw_size
+from edge.camera.tiff_codes import lzw_size
 from edge.contracts.errors import FrameError
 
 pytestmark = pytest.mark.timeout(30)
