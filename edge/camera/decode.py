@@ -23,9 +23,17 @@ from edge.camera.tiff_pages import TiffPages
 from edge.contracts.detections import Image
 from edge.contracts.errors import FrameError
 
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp", ".pgm", ".ppm"})
-NOT_READ = frozenset({".gif", ".jp2", ".j2k", ".jpx", ".jxl", ".avif", ".heic", ".heif", ".dng"})
-"""Names of pictures that are not read: each is a failure with a sentence, never something to pass over."""
+IMAGE_SUFFIXES = frozenset(
+    {".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".tif", ".tiff", ".bmp", ".dib", ".webp", ".pgm", ".ppm"}
+)
+NOT_READ = frozenset(
+    {
+        *(".gif", ".apng", ".jp2", ".j2k", ".j2c", ".jpx", ".jpf", ".jxl", ".jxr", ".avif", ".avifs", ".heic", ".heif", ".hif"),
+        *(".tga", ".pbm", ".pnm", ".pam", ".psd", ".exr", ".hdr", ".dcm", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".raw"),
+        *(".svs", ".ndpi", ".mrxs", ".scn", ".czi", ".lif", ".nd2", ".oib", ".vsi", ".qptiff", ".bif", ".stk", ".lsm"),
+    }
+)
+"""Names of pictures that are not read, here or in the trainer: each is said in a sentence, never something to pass over."""
 
 _READ = "JPEG, PNG, TIFF, BMP, WebP, PGM or PPM"
 _BEGINNING = 16384
@@ -86,6 +94,9 @@ class ImageFile:
         self._content = b""
         try:
             require_file(path, name)
+            if path.suffix.lower() in NOT_READ:
+                kind = path.suffix.lower()
+                raise FrameError(f"{name} cannot be decoded: it is no {_READ} but {kind}; save it as PNG, or remove it.")
             with path.open("rb") as file:
                 start = file.read(4)
                 if start not in TIFF_STARTS:

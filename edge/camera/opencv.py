@@ -12,14 +12,17 @@ from edge.camera.frame import Capabilities, FrameSource
 from edge.camera.industrial.camera_device import CameraFault, Grabbed, is_credible_age
 from edge.camera.industrial.camera_options import CameraOptions, parse_options
 from edge.camera.industrial.source import CameraSource
+from edge.camera.jpeg import decode_jpeg
 from edge.camera.pixels import quiet_opencv
 from edge.contracts.detections import Image
-from edge.contracts.errors import SourceError
+from edge.contracts.errors import FrameError, SourceError
 
 OPEN_TIMEOUT_MS = 5000
 GIVE_UP_AFTER_S = 2.0
 """A camera that fails this long without one frame is gone; shorter gaps happen on USB."""
 RETRY_S = 0.02
+_MJPEG = cv2.VideoWriter.fourcc(*"MJPG")
+_LOOKED_FOR, _LEFT_TO_DRIVER = "looked for in every frame", "not looked for: what the driver lets pass is counted"
 _FIRST_PICTURES = 50
 """A stream that is joined in its middle may begin with pictures that follow from one that was not seen."""
 
@@ -49,6 +52,7 @@ class OpenCvDevice:
         backend = self._capture.backend
         self._size = first.shape[1], first.shape[0]
         self.settings: dict[str, str | float] = {"width": self._size[0], "height": self._size[1], "backend": backend}
+        self.settings["damage"] = self._capture.damage
         # Only V4L2 passes the driver's own time stamp on, which is of this machine's monotonic clock.
         self._stamped = backend == "V4L2"
         self.capabilities = Capabilities(timestamps=self._stamped)
@@ -155,6 +159,8 @@ class Capture(Protocol):
     """What gives picture after picture; used by one thread at a time."""
 
     backend: str
+    damage: str
+    """Who looks for damage, as the run's record says it."""
 
     def read(self) -> Picture | None:
         """The next one; None when there is none now."""
@@ -168,15 +174,31 @@ class Capture(Protocol):
 
 
 class DriverCapture:
-    """Implements `Capture` with OpenCV over a driver of this machine, or a pipeline."""
+    """Implements `Capture` with OpenCV over a driver of this machine, or a pipeline.
 
-    def __init__(self, capture: cv2.VideoCapture) -> None:
-        self._capture = capture
+    Where the driver gives MJPEG, OpenCV is asked for it as it came: its own decoder hides what is damaged.
+    """
+
+    def __init__(self, capture: cv2.VideoCapture, name: str = "camera") -> None:
+        self._capture, self._name = capture, name
         self.backend = str(capture.getBackendName())
+        fourcc = int(capture.get(cv2.CAP_PROP_FOURCC)) if self.backend == "V4L2" else 0
+        self._is_coded = fourcc == _MJPEG and bool(capture.set(cv2.CAP_PROP_CONVERT_RGB, 0))
+        self.damage = _LOOKED_FOR if self._is_coded else _LEFT_TO_DRIVER
 
     def read(self) -> Picture | None:
         there, image = self._capture.read()
-        return Picture(np.asarray(image, np.uint8)) if there else None
+        if not there:
+            return None
+        pixels = np.asarray(image, np.uint8)
+        if not self._is_coded or (pixels.ndim == 3 and pixels.shape[2] == 3):
+            # A driver that was asked in vain has decoded it.
+            self.damage = _LEFT_TO_DRIVER
+            return Picture(pixels)
+        try:
+            return Picture(decode_jpeg(pixels.tobytes(), f"a frame of {self._name}")[0])
+        except FrameError as problem:
+            return Picture(None, str(problem))
 
     def stamp_ns(self) -> int:
         return round(self._capture.get(cv2.CAP_PROP_POS_MSEC) * 1e6)
@@ -197,6 +219,7 @@ class NetworkCapture:
             raise SourceError(f"camera {url} is not there; check the address and that the camera is on ({why}).") from problem
         self._pictures = self._stream.pictures()
         self.backend = f"FFmpeg {self._stream.kind}"
+        self.damage = _LOOKED_FOR
 
     def read(self) -> Picture | None:
         return next(self._pictures, None)
@@ -216,7 +239,7 @@ def _open(device: str, open_s: float) -> Capture:
     capture = cv2.VideoCapture(int(device))
     if not capture.isOpened():
         raise SourceError(f"camera {device} is not there; check that it is plugged in and that this user may open /dev/video*.")
-    return DriverCapture(capture)
+    return DriverCapture(capture, f"camera {device}")
 
 
 def _open_pipeline(pipeline: str) -> cv2.VideoCapture:

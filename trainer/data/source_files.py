@@ -17,10 +17,7 @@ from edge.contracts.detections import Image
 from edge.contracts.errors import DataError, FrameError, LeukoError
 from trainer.data.faults import UnreadableImage
 
-PICTURES = decode.IMAGE_SUFFIXES | {
-    *(".jfif", ".jpe", ".jp2", ".heic", ".heif", ".avif", ".gif", ".tga", ".pbm", ".pnm", ".psd", ".dcm"),
-    *(".svs", ".ndpi", ".mrxs", ".scn", ".czi", ".vsi", ".qptiff", ".bif"),
-}
+PICTURES = decode.IMAGE_SUFFIXES | decode.NOT_READ
 """Suffixes of pictures, of which those of `IMAGE_SUFFIXES` are read; of the others it has to be said that they are not."""
 
 QUARTER = 4

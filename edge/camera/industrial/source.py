@@ -237,10 +237,9 @@ class CameraSource(SourceBase):
         self._matching.take(grabbed, frame_id, skipped)
 
     def _unless_frozen(self, grabbed: Grabbed) -> Grabbed:
-        """The frame, or one with a fault where it repeats the one before. Raises `CameraLost` when that goes on."""
+        """The frame, or one with a fault where it repeats one before. Raises `CameraLost` when that goes on."""
         if grabbed.fault or grabbed.pixels is None:
-            self._frozen.begin()  # something else has come in between
-            return grabbed
+            return grabbed  # no sign that the others are new
         if not (fault := self._frozen.look(grabbed.pixels)):
             return grabbed
         if self._frozen.has_just_begun:

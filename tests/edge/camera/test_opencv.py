@@ -1,5 +1,6 @@
 """A free-running camera over a real socket: newest frame, never the same one twice."""
 
+import itertools
 import time
 from contextlib import closing, suppress
 from typing import Literal
@@ -67,7 +68,8 @@ def test_a_camera_that_gives_nothing_is_lost_and_found_again(
 ) -> None:
     monkeypatch.setattr(opencv, "GIVE_UP_AFTER_S", 0.2)
     monkeypatch.setattr(opencv, "OPEN_TIMEOUT_MS", 300)
-    with mjpeg_camera(n_frames=5, fps=50, then=then) as url:
+    numbers = itertools.count()
+    with mjpeg_camera(n_frames=5, fps=50, then=then, picture=lambda _: numbered(next(numbers))) as url:
         source = open_opencv(f"{url},silent_s=0.3", 0.13)
         notes = read_until(source, "camera_back")
         assert notes[0].code == "camera_lost"
@@ -161,8 +163,8 @@ class StampedCapture:
             self._stamp_ms = time.monotonic_ns() / 1e6 - self.old_ms
         return True, np.zeros((4, 6, 3), np.uint8)
 
-    def get(self, _: int) -> float:
-        return self._stamp_ms
+    def get(self, what: int) -> float:
+        return 0.0 if what == cv2.CAP_PROP_FOURCC else self._stamp_ms
 
     def release(self) -> None:
         pass
@@ -189,6 +191,52 @@ def test_a_driver_that_serves_one_exposure_again_and_again_is_not_believed(monke
     with pytest.raises(CameraLost, match="its frame counter goes on and its clock stands still"):
         read_until(source, "never")
     source.close()
+
+
+class CodedCapture(StampedCapture):
+    """The same of a camera that gives MJPEG, every second frame of it cut; `obeys`: gives it as it came where asked to."""
+
+    obeys = True
+
+    def __init__(self, *_: object) -> None:
+        super().__init__()
+        self._count, self._as_it_came = 0, False
+
+    def get(self, what: int) -> float:
+        return cv2.VideoWriter.fourcc(*"MJPG") if what == cv2.CAP_PROP_FOURCC else super().get(what)
+
+    def set(self, what: int, value: float) -> bool:
+        self._as_it_came = self.obeys and what == cv2.CAP_PROP_CONVERT_RGB and not value
+        return True
+
+    def read(self) -> tuple[bool, np.ndarray]:  # type: ignore[type-arg]
+        super().read()
+        self._count += 1
+        coded = numbered(self._count)
+        if self._as_it_came:
+            return True, np.frombuffer(coded[: -250 if self._count % 2 == 0 else None] + bytes(40), np.uint8)[None]
+        return True, cv2.imdecode(np.frombuffer(coded, np.uint8), cv2.IMREAD_COLOR)
+
+
+@pytest.mark.parametrize(
+    ("obeys", "seen", "damage"),
+    [
+        pytest.param(True, {"ok", "incomplete"}, "looked for in every frame", id="as it came"),
+        pytest.param(False, {"ok"}, "not looked for", id="a driver that decodes all the same"),
+    ],
+)
+def test_motion_jpeg_of_a_driver_is_decoded_strictly(
+    obeys: bool, seen: set[str], damage: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(opencv.cv2, "VideoCapture", CodedCapture)
+    monkeypatch.setattr(CodedCapture, "obeys", obeys)
+    with closing(open_opencv("0", 0.13)) as source:
+        assert str(source.info.camera["damage"]).startswith(damage)
+        source.start()
+        found = statuses(source, 20)
+    assert {status for status, _ in found} == seen
+    if obeys:
+        assert {number % 2 for status, number in found if status == "ok" and number is not None} == {1}
 
 
 def test_a_gstreamer_pipeline_says_that_this_opencv_cannot() -> None:

@@ -89,9 +89,9 @@ CASES = [
     ),
     pytest.param(
         YOLO,
-        {**NAMES, **A, "set/images/b.jfif": "x", "set/labels/b.txt": CELL, "set/images/c.heic": "x"},
+        {**NAMES, **A, "set/images/b.gif": "x", "set/labels/b.txt": CELL, "set/images/c.heic": "x"},
         [(1, {Fate.SUFFIX: 2}), (1, {Fate.NO_IMAGE: 1}), (1, {Fate.NO_IMAGE: 1})],
-        ["b.jfif has a suffix that is not read", "2 images of"],
+        ["b.gif has a suffix that is not read", "2 images of"],
         id="images that are not read, by their suffix",
     ),
     pytest.param(
