@@ -1,7 +1,7 @@
 """Files damaged as disks, copies and networks do it: what share is told, of every format and kind of damage.
 
 The limits are what was reached when they were set, less a little; where a format has nothing that could show a damage (a
-flipped bit in plain pixels) there is none. `make soak` tries thirty times as many.
+flipped bit in plain pixels) there is none. `make soak` tries twenty-five times as many.
 """
 
 import io
@@ -114,15 +114,17 @@ def outcome(path: Path, write: Writer, kind: str, n: int, seed: int) -> Outcome:
     return sweep(write(field()), read, DAMAGES[kind], n, zlib.crc32(kind.encode()) + seed)[0]
 
 
-def shortfalls(path: Path, write: Writer, least: dict[str, float], n: int, seed: int) -> dict[str, str]:
-    seen = {kind: outcome(path, write, kind, n, seed) for kind in DAMAGES}
-    return {kind: f"{seen[kind]}, at least {least[kind]:g}" for kind in DAMAGES if seen[kind].share < least[kind]}
+def shortfalls(path: Path, write: Writer, least: dict[str, float], n: int) -> dict[str, str]:
+    """Kinds of which less is told. Of so few two more may pass by chance, but none where everything is told."""
+    seen = {kind: outcome(path, write, kind, n, 0) for kind in DAMAGES}
+    bearable = {kind: 0.0 if least[kind] == 1 else (1 - least[kind]) * n + 2 for kind in DAMAGES}
+    return {kind: f"{seen[kind]}, at least {least[kind]:g}" for kind in DAMAGES if seen[kind].wrong > bearable[kind]}
 
 
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize(("write", "least"), [pytest.param(*entry[1:], id=entry[0]) for entry in FORMATS])
 def test_what_share_of_damaged_files_is_told(tmp_path: Path, write: Writer, least: dict[str, float]) -> None:
-    assert shortfalls(tmp_path / "a", write, least, 6, 0) == {}
+    assert shortfalls(tmp_path / "a", write, least, 8) == {}
 
 
 @pytest.mark.soak
