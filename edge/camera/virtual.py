@@ -149,9 +149,10 @@ class VirtualSource(SourceBase):
         column = self._columns - 1 - along if row % 2 else along
         return self._rendered(column * self._step_x_um, row * self._step_y_um, field_index)
 
-    def truth_at(self, stage_nm: tuple[int, int], field_index: int = 0) -> VirtualField:
+    def truth_at(self, stage_nm: tuple[int, int], field_index: int = 0, z_nm: int | None = None) -> VirtualField:
         """The field whose centre is at this stage position, to half a pixel, as a trigger that names the position gets it.
 
+        The slide is flat and sharp at `z_nm` 0, and where no height is said.
         `field_index` decides focus and noise, and nothing of what lies there. Raises `FrameError` for one a kilometre off.
         """
         if max(map(abs, stage_nm)) > _FARTHEST_NM:
@@ -159,10 +160,11 @@ class VirtualSource(SourceBase):
                 f"stage position {stage_nm[0]}, {stage_nm[1]} nm is more than a kilometre from the origin of the virtual "
                 "slide; give the position of the image centre in nanometres."
             )
-        return self._rendered(stage_nm[0] / 1000.0, stage_nm[1] / 1000.0, field_index)
+        return self._rendered(stage_nm[0] / 1000.0, stage_nm[1] / 1000.0, field_index, (z_nm or 0) / 1000.0)
 
-    def _rendered(self, x_um: float, y_um: float, field_index: int) -> VirtualField:
-        return self._slide.render(x_um, y_um, self._options.width, self._options.height, field_key=field_index)
+    def _rendered(self, x_um: float, y_um: float, field_index: int, z_um: float = 0.0) -> VirtualField:
+        size = (self._options.width, self._options.height)
+        return self._slide.render(x_um, y_um, *size, field_key=field_index, defocus_um=z_um)
 
     def read(self, timeout_s: float) -> Frame:
         """The next field of the meander, at its turn when a rate was asked for."""
@@ -174,11 +176,17 @@ class VirtualSource(SourceBase):
         return self._count(self._expose(f"virtual-{index}", index, self._fault(index), index))
 
     def _expose(
-        self, trigger_id: str, index: int, fault: Fault | None, frame_id: int, stage_nm: tuple[int, int] | None = None
+        self,
+        trigger_id: str,
+        index: int,
+        fault: Fault | None,
+        frame_id: int,
+        stage_nm: tuple[int, int] | None = None,
+        z_nm: int | None = None,
     ) -> Frame:
-        """The frame at `stage_nm`, or at the field's place in the meander where nobody says a position."""
+        """The frame at `stage_nm` and `z_nm`, or at the field's place in the meander where nobody says a position."""
         t_trigger_ns = time.monotonic_ns()
-        field = self.truth(index) if stage_nm is None else self.truth_at(stage_nm, index)
+        field = self.truth(index) if stage_nm is None else self.truth_at(stage_nm, index, z_nm)
         return Frame(
             trigger_id=trigger_id,
             field_index=index,
@@ -191,6 +199,7 @@ class VirtualSource(SourceBase):
             stage_nm=stage_nm or (round(field.stage_um[0] * 1000), round(field.stage_um[1] * 1000)),
             source_name=f"field {index} of virtual slide {self._options.seed}",
             detail=_DETAILS[fault] if fault else "",
+            z_nm=z_nm,
         )
 
     def close(self) -> None:
@@ -274,7 +283,8 @@ class VirtualCamera(VirtualSource):
                 "raise fields=, or say where the stage is.",
             )
         try:
-            return self._expose(trigger.trigger_id, trigger.field_index, self._fault(index), index, trigger.stage_nm)
+            place = trigger.stage_nm, trigger.z_nm
+            return self._expose(trigger.trigger_id, trigger.field_index, self._fault(index), index, *place)
         except FrameError as problem:
             return self._refused(trigger, str(problem))
 
@@ -290,6 +300,7 @@ class VirtualCamera(VirtualSource):
             now_ns,
             stage_nm=trigger.stage_nm,
             detail=detail,
+            z_nm=trigger.z_nm,
         )
 
     def _is_turn(self, every: int, index: int) -> bool:

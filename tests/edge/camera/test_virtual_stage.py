@@ -90,6 +90,14 @@ def test_a_place_that_is_visited_again_has_the_same_cells(camera: VirtualCamera)
     assert np.array_equal(image_of(exposed(camera, stage_nm, 5)), first.image)
 
 
+def test_a_height_is_out_of_focus(camera: VirtualCamera) -> None:
+    sharp, blurred = camera.truth_at((0, 0), 3, 0), camera.truth_at((0, 0), 3, -2_000)
+    assert sharp.image.std() > blurred.image.std() and np.array_equal(sharp.boxes_px, blurred.boxes_px)
+    camera.expect(Trigger("t-high", 3, (0, 0), z_nm=-2_000))
+    frame = camera.read(1.0)
+    assert np.array_equal(image_of(frame), blurred.image) and frame.z_nm == -2_000
+
+
 def test_without_a_position_the_meander_is_exposed_as_ever(camera: VirtualCamera) -> None:
     for index in (0, 7, 39):
         frame = exposed(camera, None, index)

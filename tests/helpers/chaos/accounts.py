@@ -96,6 +96,7 @@ def _compare(runs: list[ScannedRun], archive: Archive, plan: ChaosPlan) -> Accou
         if run.records != written:
             found.problems.append(f"run {run.run_id}: what the scanner holds is not what the journal holds")
         found.problems += [f"run {run.run_id}: {problem}" for problem in _against_slide(run, plan)]
+        found.problems += [f"run {run.run_id}: {problem}" for problem in _without_replaced(run, runs)]
     times = Counter(record["field_index"] for run in runs for record in _fields(run) if record["counted"])
     found.counted_twice = sum(count - 1 for count in times.values())
     found.problems += [f"field {index} was counted {count} times" for index, count in times.items() if count > 1]
@@ -121,3 +122,42 @@ def _against_slide(run: ScannedRun, plan: ChaosPlan) -> Iterator[str]:
             yield f"field {record['field_index']} says {record['running']['cells']} so far, shown were {dict(cells)}"
     if plan.controller == "own" and not all(trigger.pulsed for trigger in run.triggers.values()):
         yield "some announcements were never answered"
+
+
+def _places(run: ScannedRun) -> list[dict[str, Any]]:
+    """The field that holds each place: a counted one that says `replaces` takes that of the field which it names."""
+    held: dict[str, dict[str, Any]] = {}
+    for record in _fields(run):
+        if record["replaces"] is None:
+            held[record["trigger_id"]] = record
+        elif record["counted"]:
+            place = next(name for name, holder in held.items() if holder["trigger_id"] == record["replaces"])
+            held[place] = record
+    return list(held.values())
+
+
+def _cells_of_places(run: ScannedRun) -> Counter[str]:
+    cells: Counter[str] = Counter()
+    for record in _places(run):
+        cells.update(record["counts"] if record["counted"] else {})
+    return cells
+
+
+def _without_replaced(run: ScannedRun, runs: list[ScannedRun]) -> Iterator[str]:
+    """`net` is the run with every place once, `carried` the same over the runs that it continues."""
+    if not run.ended:
+        return
+    stop, cells = run.records[-1], _cells_of_places(run)
+    if (stop["net"] is not None) != any(record["replaces"] for record in _fields(run)):
+        yield f"run_stop has {stop['net']} as its net sums"
+    elif stop["net"] is not None and (
+        stop["net"]["cells"] != cells or sum(stop["net"]["fields"].values()) != len(_places(run))
+    ):
+        yield f"the net sums are {stop['net']}, {len(_places(run))} places hold {dict(cells)}"
+    chain = runs[: runs.index(run) + 1]
+    if (stop["carried"] is None) != (len(chain) == 1):
+        yield f"run_stop of run {len(chain)} carries {stop['carried']}"
+    elif stop["carried"] is not None:
+        whole: Counter[str] = sum((_cells_of_places(each) for each in chain), Counter())
+        if stop["carried"]["run_ids"] != [each.run_id for each in chain] or stop["carried"]["cells"] != whole:
+            yield f"run_stop carries {stop['carried']}, the runs hold {dict(whole)}"

@@ -71,6 +71,8 @@ class ChaosPlan:
     encodings: tuple[str, ...] = ("json",)
     burst_gap_s: float = 0.0
     keys: bool = False
+    retakes: int = 0
+    pauses: bool = False
     program: str = ""
     """examples/cpp as it was built"""
 
@@ -87,6 +89,8 @@ def plan_of(seed: int, controller: WhoScans = "own") -> ChaosPlan:
         encodings=draw.choice([("json",), ("msgpack", "json"), ("msgpack",)]),
         burst_gap_s=draw.choice([0.0, 0.00015, 0.002]),
         keys=plan.cable == "without a relay" and draw.random() < 0.6,  # a relay has no key
+        retakes=draw.choice([0, 0, 1, 4]),
+        pauses=draw.random() < 0.4,
     )
 
 

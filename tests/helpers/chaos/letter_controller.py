@@ -35,6 +35,9 @@ class LetterPlan:
     ping_s: float = 0.1
     answer_s: float = 0.3
     burst_gap_s: float = 0.0
+    retakes: int = 0
+    """fields that are imaged anew at the end of a run, the worst first"""
+    pauses: bool = False
     doubled: float = 0.1
     """share of messages that are sent twice on purpose"""
 
@@ -214,13 +217,46 @@ class LetterController:
         """As many as there is credit for, one right after the other, and RUN_STOP right after the last."""
         if run.has("RUN_STOP"):
             return
+        if self._plan.pauses and self._pause(run):
+            return
         left = self._left()
         free = max(0, self._credit - len(run.announced))
         burst = [self._trigger(run, index) for index in left[:free]]
-        if len(left) <= free:
-            burst.append({"type": "RUN_STOP", "cmd_id": str(uuid.uuid4()), "run_id": run.run_id})
+        if not self._plan.retakes and len(left) <= free:
+            burst.append(self._run_stop(run))
+        elif self._plan.retakes and not left:
+            if len(run.announced) > sum(record["type"] == "field" for record in run.records):
+                return  # whether a field is worth another one is seen when it has come
+            retakes = self._retakes(run)
+            burst = retakes[:free] if retakes else [self._run_stop(run)]
         if burst:
             self._command(*burst)
+
+    def _run_stop(self, run: LetterRun) -> Message:
+        return {"type": "RUN_STOP", "cmd_id": str(uuid.uuid4()), "run_id": run.run_id}
+
+    def _retakes(self, run: LetterRun) -> list[Message]:
+        """TRIGGERs for fields that nobody has asked to replace yet, those without a count first."""
+        fields = [record for record in run.records if record["type"] == "field" and not record["replaces"]]
+        named = {command["replaces"] for command in run.announced if "replaces" in command}
+        wanted = sorted(fields, key=lambda field: (field["counted"], field["field_index"]))[: self._plan.retakes]
+        last = max((command["field_index"] for command in run.announced), default=-1)
+        found = []
+        for field in wanted:
+            if field["trigger_id"] not in named:
+                last = max(last + 1, self._plan.fields)
+                found.append({**self._trigger(run, last), "replaces": field["trigger_id"]})
+        return found
+
+    def _pause(self, run: LetterRun) -> bool:
+        """Once in a run, for a moment; whoever comes after a kill finds it in the notebook. Whether the run is held now."""
+        sent = [command for command in run.commands.values() if command["type"] in {"PAUSE", "CONTINUE"}]
+        if any(command["cmd_id"] not in run.answered for command in sent):
+            return True
+        if len(sent) == 2 or (not sent and len(run.records) < 5):
+            return False
+        self._command({"type": "CONTINUE" if sent else "PAUSE", "cmd_id": str(uuid.uuid4()), "run_id": run.run_id})
+        return True
 
     def _trigger(self, run: LetterRun, index: int) -> Message:
         stage = {"x_nm": str(95_160_000 * index), "y_nm": str(-index)}
@@ -307,7 +343,7 @@ class LetterController:
         elif command["type"] == "RUN_START" and code in {"busy", "state"}:
             self._slow_until_s = time.monotonic() + self._plan.answer_s
             self._command(self._run_start(run))
-        elif command["type"] != "TRIGGER" or code != "state":
+        elif command["type"] not in {"TRIGGER", "PAUSE", "CONTINUE"} or code != "state":
             self.notebook.complain(f"{command['type']} was REJECTED {code}: {why}")
         else:  # the run ends, by which its fields are for another one; or not now
             self._slow_until_s = time.monotonic() + self._plan.answer_s

@@ -128,7 +128,17 @@ def _scanner(plan: ChaosPlan, folder: Path, endpoint: str, patience_s: float) ->
 
 def _letter_scanner(plan: ChaosPlan, folder: Path, endpoint: str, patience_s: float) -> None:
     _log_to(folder / SCANNER_LOG)
-    asked = LetterPlan(plan.seed, plan.fields, plan.window, plan.encodings, patience_s, SILENT_S, burst_gap_s=plan.burst_gap_s)
+    asked = LetterPlan(
+        plan.seed,
+        plan.fields,
+        plan.window,
+        plan.encodings,
+        patience_s,
+        SILENT_S,
+        burst_gap_s=plan.burst_gap_s,
+        retakes=plan.retakes,
+        pauses=plan.pauses,
+    )
     keys = LetterKeys(folder / f"{LETTER}{SECRET}", folder / KEYS / f"{EDGE}{PUBLIC}") if plan.keys else None
     try:
         LetterController(endpoint, folder / NOTEBOOK, asked, keys).scan()
