@@ -280,8 +280,13 @@ class Scanner {
         std::cout << run().run_id << ": " << stop.at("outcome").get<std::string>() << ", " << stop.at("triggers") << " triggers: "
                   << stop.at("fields") << ", differential of " << stop.at("differential").at("wbc_total") << " leukocytes"
                   << std::endl;
-        const bool well = stop.at("sums_match") && (stop.at("outcome") == "completed" || stop.at("outcome") == "stopped");
-        return well ? DONE : RUN_FAILED;
+        const auto carried = stop.value("carried", Json());  // null where this run continues none
+        if (!carried.is_null())
+            std::cout << "over " << carried.at("run_ids").size() << " runs: " << carried.at("fields") << ", differential of "
+                      << carried.at("differential").at("wbc_total") << " leukocytes" << std::endl;
+        const std::string outcome = stop.at("outcome");  // an edge that was killed after the last field has lost nothing but its end
+        const bool whole = outcome == "completed" || outcome == "stopped" || (outcome == "interrupted" && left().empty());
+        return whole && stop.at("sums_match") ? DONE : RUN_FAILED;
     }
 
     const Options options_;
