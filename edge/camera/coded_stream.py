@@ -91,7 +91,7 @@ class CodedStream:
     @property
     def may_hide_damage(self) -> bool:
         """Whether the codec is one in which a changed bit may give another picture that nothing shows to be wrong."""
-        return self._codec in _HOLES
+        return self._codec != "mjpeg"
 
     @property
     def counted(self) -> int:

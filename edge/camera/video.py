@@ -102,7 +102,7 @@ class VideoSource(SourceBase):
         self._pictures = self._stream.pictures()
         self._delivered = 0
         if self._stream.may_hide_damage:
-            what = f"video {self._path} is {self._stream.kind}: damage of single bits may pass there; record FFV1."
+            what = f"video {self._path} is {self._stream.kind}: damage may pass there; where that matters, record PNG images."
             self._notes.append(SourceNote("damage_may_pass", what))
         announced = self._stream.announced()
         if not announced:
