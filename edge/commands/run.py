@@ -26,6 +26,7 @@ def run(given: Given, config: ConfigOption = None, log_level: LogLevelOption = "
     Exit code: 0 the run completed or was stopped; 1 it failed; 2 a setting, 3 the bundle or profile, 4 the source,
     5 the engine, 6 the connection (also when the controller did not acknowledge everything), 8 the journal.
     """
+    from edge.doctor.findings import findings, question_of
     from edge.pipeline import StopSwitch, opened
     from edge.service.process import set_up_logging, stop_on_signals
     from edge.service.serve import serve_one_run
@@ -37,5 +38,5 @@ def run(given: Given, config: ConfigOption = None, log_level: LogLevelOption = "
         _log.warning("%s", warning)
     stop = StopSwitch()
     with stop_on_signals(stop), opened(setup) as parts:
-        outcome = serve_one_run(setup, parts, stop)
+        outcome = serve_one_run(setup, parts, stop, lambda: findings(question_of(setup)))
     raise typer.Exit(outcome.exit_code)

@@ -77,6 +77,14 @@ class Journal(Protocol):
         """Run ids, oldest first."""
         ...
 
+    def holds(self, run_id: str) -> bool:
+        """Whether it is one of `runs`."""
+        ...
+
+    def first_seq(self, run_id: str) -> int:
+        """The first record of the run that is still held; 0 for an unknown run."""
+        ...
+
     def finished(self, run_id: str) -> bool:
         """Whether the run's `run_stop` has been appended."""
         ...
@@ -118,13 +126,31 @@ _Run = TypeVar("_Run", bound=HeldRun)
 
 
 class JournalBase(Generic[_Run]):
-    """What every journal answers from memory: the runs it holds, by id and oldest first, under one lock."""
+    """What every journal answers from memory: the runs it holds, by id and oldest first, under one lock.
 
-    def __init__(self) -> None:
+    `boot_id` is put into every record that is appended. A process gives a seq of a run once, so the two together name one
+    record among all that any copy of this journal may ever hold: a journal that went back in time is known by it.
+    """
+
+    def __init__(self, boot_id: str | None = None) -> None:
+        self._boot_id = boot_id
         self._lock = threading.Lock()
         self._runs: dict[str, _Run] = {}
         self._callbacks: list[Callable[[], None]] = []
         self._held_callbacks: list[Callable[[str], None]] = []
+
+    def _content(self, record: Record) -> bytes:
+        """The record as it is kept and sent."""
+        signed = record if self._boot_id is None else record.model_copy(update={"boot_id": self._boot_id})
+        return signed.model_dump_json().encode()
+
+    def holds(self, run_id: str) -> bool:
+        with self._lock:
+            return run_id in self._runs
+
+    def first_seq(self, run_id: str) -> int:
+        """Every record is kept while its run is."""
+        return 0
 
     def next_seq(self, run_id: str) -> int:
         with self._lock:

@@ -25,8 +25,8 @@ class _RunInMemory(HeldRun):
 class MemoryJournal(JournalBase[_RunInMemory]):
     """Implements `Journal`. A record is kept until it is acknowledged; the newest `keep_acknowledged` of a run stay longer."""
 
-    def __init__(self, keep_acknowledged: int = 1000) -> None:
-        super().__init__()
+    def __init__(self, keep_acknowledged: int = 1000, boot_id: str | None = None) -> None:
+        super().__init__(boot_id)
         self._keep = keep_acknowledged
 
     @property
@@ -40,7 +40,7 @@ class MemoryJournal(JournalBase[_RunInMemory]):
         return ""
 
     def append(self, record: Record) -> None:
-        content = record.model_dump_json().encode()
+        content = self._content(record)
         with self._lock:
             run = self._runs.setdefault(record.run_id, _RunInMemory())
             run.enter(record)
@@ -75,6 +75,11 @@ class MemoryJournal(JournalBase[_RunInMemory]):
                 )
             start = from_seq - run.first
             return [(run.first + at, run.kept[at]) for at in range(start, min(start + limit, len(run.kept)))]
+
+    def first_seq(self, run_id: str) -> int:
+        with self._lock:
+            run = self._runs.get(run_id)
+            return run.first if run else 0
 
     def settle(self) -> None:
         """It has settled already."""

@@ -56,8 +56,9 @@ class SqliteJournal(JournalBase[RunOnDisk]):
         durability: Durability = "full",
         retention: Retention | None = None,
         patience_s: float = PATIENCE_S,
+        boot_id: str | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__(boot_id)
         self._path = path
         self._patience_s = patience_s
         self._changed = threading.Condition(self._lock)
@@ -114,7 +115,7 @@ class SqliteJournal(JournalBase[RunOnDisk]):
         return self._failure
 
     def append(self, record: Record) -> None:
-        content = record.model_dump_json().encode()
+        content = self._content(record)
         with self._changed:
             self._await_room()
             run = self._runs.get(record.run_id)

@@ -17,17 +17,17 @@ _log = logging.getLogger(__name__)
 
 
 @contextmanager
-def opened_journal(settings: EdgeSettings) -> Iterator[Journal]:
-    """Open it, end the runs that a former process left open, and close it.
+def opened_journal(settings: EdgeSettings, boot_id: str) -> Iterator[Journal]:
+    """Open it, end the runs that a former process left open, and close it. Records say that process `boot_id` wrote them.
 
     Raises `JournalError`, and `ConfigError` when it lies in a home directory and there is none.
     """
     if settings.journal == IN_MEMORY:
-        yield MemoryJournal(settings.keep_acknowledged)
+        yield MemoryJournal(settings.keep_acknowledged, boot_id)
         return
     path = expanded(settings.journal)
     retention = Retention(settings.journal_keep_days, settings.journal_keep_mb)
-    journal = SqliteJournal(path, settings.journal_durability, retention, settings.journal_held_s)
+    journal = SqliteJournal(path, settings.journal_durability, retention, settings.journal_held_s, boot_id)
     try:
         if journal.warning:
             _log.warning("%s", journal.warning)

@@ -10,11 +10,13 @@ from edge.camera.frame import SourceNote
 from edge.contracts.errors import StreamError
 from edge.contracts.records import Record, RunOutcome, RunStop
 from edge.engine.base import EngineInfo
+from edge.journal.base import Journal
 from edge.journal.carried import carried_into
 from edge.pipeline import Parts, Run, StopSwitch
 from edge.pipeline.run_control import Backlog, SingleRun
 from edge.pipeline.trigger_desk import TriggerDesk
 from edge.service.journals import opened_journal
+from edge.service.self_report import Doctor, HealthWatch, self_report
 from edge.settings import IN_MEMORY, EdgeSettings, Setup
 from edge.stream.server import EdgeServer
 from edge.stream.settings import StreamSettings
@@ -25,8 +27,9 @@ _WAIT_S = 0.1
 _log = logging.getLogger(__name__)
 
 
-def serve_one_run(setup: Setup, parts: Parts, stop: StopSwitch) -> RunOutcome:
-    """Perform the run of the first controller that starts one. `STOPPED` also when none had come before the stop.
+def serve_one_run(setup: Setup, parts: Parts, stop: StopSwitch, doctor: Doctor | None = None) -> RunOutcome:
+    """Perform the run of the first controller that starts one. `STOPPED` also when none had come before the stop. `doctor`
+    diagnoses this machine for a controller that asks.
 
     Raises `StreamError` when the endpoint cannot be bound, or when records were not acknowledged within `ack_timeout_s`, and
     `JournalError` when the journal cannot be opened, or takes no record any more.
@@ -34,11 +37,12 @@ def serve_one_run(setup: Setup, parts: Parts, stop: StopSwitch) -> RunOutcome:
     settings, source, engine = setup.settings, parts.source.info, parts.engine
     with ExitStack() as held:
         # Open what a run needs beside camera and engine: the journal first, from which all others answer.
-        journal = held.enter_context(opened_journal(settings))
+        boot_id = str(uuid.uuid4())
+        journal = held.enter_context(opened_journal(settings, boot_id))
         desk = None if source.self_paced else TriggerDesk(journal, settings.trigger_window, settings.max_fields)
-        control, boot_id = SingleRun(stop, journal, desk), str(uuid.uuid4())
-        pace = StreamSettings(ping_every_s=settings.ping_every_s, silent_after_s=settings.silent_after_s)
-        server = held.enter_context(EdgeServer(settings.bind, journal, control, boot_id, pace, settings.keys))
+        control = SingleRun(stop, journal, desk)
+        health = HealthWatch(setup, parts, journal, control)
+        server = held.enter_context(_server(setup, parts, control, journal, boot_id, health, doctor))
         take_snapshot = snapshots_of(control, journal, server)
         telemetry = held.enter_context(_telemetry(settings, boot_id, engine.info, take_snapshot))
         _log.info("%s reads %s", engine.info, source.uri)
@@ -65,6 +69,7 @@ def serve_one_run(setup: Setup, parts: Parts, stop: StopSwitch) -> RunOutcome:
             journal.append(record)  # on disk first; from there the stream's thread sends it
             control.waiting(order.run_id, record.seq - journal.acknowledged(order.run_id))
             telemetry.record(record)  # published for whoever looks on
+            health.record(record)
             if journal.trouble:
                 stop.stop(journal.trouble, RunOutcome.FAILED)
             if not server.alive:
@@ -101,6 +106,21 @@ def watch_command(endpoint: str, keys: Path | None) -> str:
     here = endpoint.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:").replace("//*:", "//127.0.0.1:")
     with_keys = f" --key NAME.key_secret --edge-key {quote(str(keys / 'edge.key'))}" if keys is not None else ""
     return f"leuko-edge watch {quote(here)}{with_keys}"
+
+
+def _server(
+    setup: Setup,
+    parts: Parts,
+    control: SingleRun,
+    journal: Journal,
+    boot_id: str,
+    health: HealthWatch,
+    doctor: Doctor | None,
+) -> EdgeServer:
+    settings = setup.settings
+    pace = StreamSettings(ping_every_s=settings.ping_every_s, silent_after_s=settings.silent_after_s)
+    report = self_report(setup, parts, pace, health, doctor)
+    return EdgeServer(settings.bind, journal, control, boot_id, pace, settings.keys, report)
 
 
 def _telemetry(settings: EdgeSettings, boot_id: str, engine: EngineInfo, take_snapshot: TakeSnapshot) -> Telemetry:

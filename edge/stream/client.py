@@ -53,6 +53,8 @@ class _RunPosition:
     taken: int
     acknowledged: int
     acknowledged_s: float = 0.0
+    boot_id: str | None = None
+    """of the record before `next_seq`: which history of the run it belongs to"""
 
 
 class Controller:
@@ -100,7 +102,7 @@ class Controller:
         welcome = self._link.open(self._hello(resume), timeout_s)
         self._welcomed(welcome)
         if resume is not None:
-            self.follow(resume.run_id, resume.next_seq)
+            self.follow(resume.run_id, resume.next_seq, resume.boot_id)
         return welcome
 
     def start_run(
@@ -171,10 +173,13 @@ class Controller:
         """End the pause of a run. Raises `StreamError`."""
         return self._accepted(ContinueCommand(cmd_id=str(uuid.uuid4()), run_id=checked_name("run id", run_id)), timeout_s)
 
-    def query(self, run_id: str | None = None, timeout_s: float = 5.0) -> State:
-        """The state of one run or of all. Raises `StreamError`."""
+    def query(
+        self, run_id: str | None = None, timeout_s: float = 5.0, *, from_run: int | None = None, ask: tuple[str, ...] = ()
+    ) -> State:
+        """The state of one run, of those in WELCOME, or of 64 from `from_run` on. `ask` may hold "health" and "doctor", which
+        takes some seconds. Raises `StreamError`."""
         asked = None if run_id is None else checked_name("run id", run_id)
-        answer = self.command(Query(cmd_id=str(uuid.uuid4()), run_id=asked), timeout_s)
+        answer = self.command(Query(cmd_id=str(uuid.uuid4()), run_id=asked, from_run=from_run, ask=ask), timeout_s)
         if not isinstance(answer, State):
             raise StreamError(refusal(answer))
         return answer
@@ -247,9 +252,9 @@ class Controller:
         reading.handed = record.seq + 1
         return record
 
-    def follow(self, run_id: str, from_seq: int) -> None:
-        """Read this run from `from_seq` on; all before are safe here."""
-        self._reading = _RunPosition(checked_name("run id", run_id), from_seq, from_seq, from_seq, from_seq)
+    def follow(self, run_id: str, from_seq: int, boot_id: str | None = None) -> None:
+        """Read this run from `from_seq` on; all before are safe here. `boot_id` is that of the last of them."""
+        self._reading = _RunPosition(checked_name("run id", run_id), from_seq, from_seq, from_seq, from_seq, boot_id=boot_id)
         self._inbox.clear()
         self._acknowledge(self._reading)
 
@@ -327,11 +332,12 @@ class Controller:
                 f"resume from {reading.next_seq}, and report this as a defect of the edge."
             )
         reading.next_seq += 1
+        reading.boot_id = record.boot_id
         self._inbox.append(record)
 
     def _reopen(self, loss: SessionLost) -> None:
         reading = self._reading
-        resume = Resume(run_id=reading.run_id, next_seq=reading.next_seq) if reading else None
+        resume = Resume(run_id=reading.run_id, next_seq=reading.next_seq, boot_id=reading.boot_id) if reading else None
         try:
             self._welcomed(self._link.open(self._hello(resume), self._settings.reconnect_s))
         except StreamError as problem:

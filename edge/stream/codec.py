@@ -92,10 +92,11 @@ def _decode(adapter: TypeAdapter[_AnyMessage], data: bytes, limit_bytes: int, ea
         # Parsed from JSON in any case: nesting is limited there, and a list is an array here and a string never an integer.
         message = adapter.validate_json(data if is_json else _as_json(data), strict=True)
     except ValidationError as problem:
-        if any(fault["type"] == "union_tag_invalid" for fault in problem.errors(include_url=False)):
-            raise MessageError(
-                "unknown_type", f"the message's `type` is not known here: {_clip(explain(problem))}."
-            ) from problem
+        for fault in problem.errors(include_url=False):
+            if fault["type"] == "union_tag_invalid":
+                tag, known = _clip(str(fault["ctx"]["tag"])), fault["ctx"]["expected_tags"].replace("'", "")
+                sentence = f"the `type` {tag!r} is not known here; known are {known}, each written exactly so."
+                raise MessageError("unknown_type", sentence) from problem
         raise MessageError(
             "malformed", f"the message does not hold what its type asks for: {_clip(explain(problem))}; correct the sender."
         ) from problem

@@ -21,9 +21,11 @@ from edge.contracts.messages import (
     Reject,
     RejectCode,
     Rejected,
+    Resume,
     RunCommand,
     RunStartCommand,
     RunStopCommand,
+    State,
     ToEdge,
     TriggerCommand,
     Welcome,
@@ -31,42 +33,52 @@ from edge.contracts.messages import (
 from edge.contracts.version import VERSION
 from edge.journal.base import Journal
 from edge.pipeline.run_control import RunControl
+from edge.stream.attempts import Attempts
 from edge.stream.codec import MessageError, decode_to_edge, encode
+from edge.stream.inquiries import Inquiries
+from edge.stream.refusals import Refused, named_by
 from edge.stream.run_overview import RunOverview
 from edge.stream.sessions import Cursor, Lease, MessageBudget, Post, Session
 from edge.stream.settings import StreamSettings
 
 _log = logging.getLogger(__name__)
+GONE = -1
+"""A connection that is closed: whose it was cannot be told any more."""
 ENCODINGS: dict[str, Encoding] = {"json": "json", "msgpack": "msgpack"}
-
-
-class _Refused(Exception):
-    """A message that gets a REJECT; it has no other effect."""
-
-    def __init__(self, code: RejectCode, reason: str) -> None:
-        super().__init__(reason)
-        self.code: RejectCode = code
-        self.reason = reason
 
 
 class Exchange:
     """The protocol's edge side. `sessions` is keyed by ROUTER identity; times are monotonic nanoseconds."""
 
-    def __init__(self, journal: Journal, control: RunControl, boot_id: str, settings: StreamSettings, post: Post) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        control: RunControl,
+        boot_id: str,
+        settings: StreamSettings,
+        post: Post,
+        inquiries: Inquiries,
+    ) -> None:
         self.sessions: dict[bytes, Session] = {}
         self.rejects: dict[str, int] = dict.fromkeys(get_args(RejectCode), 0)
         """REJECTs so far, by code; every code is there from the start, so that another thread may look at any time"""
+        self.ending = False
+        """the process has done its run: once a controller holds all of it there is nothing for a new session"""
         self._runs = RunOverview(journal, control)
+        self._inquiries = inquiries
         self._journal = journal
         self._control = control
         self._boot_id = boot_id
         self._settings = settings
         self._post = post
         self._lease = Lease()
+        self._attempts = Attempts(int(2e9 * settings.silent_after_s))
         self._strangers = MessageBudget(settings.strangers_per_s, 0)
 
     def receive(self, identity: bytes, connection: int, parts: list[bytes], now_ns: int) -> None:
         """Act on one message. Whatever is wrong with it is answered by REJECT and harms nothing else."""
+        if connection == GONE:
+            return  # nobody is there to be answered, and whoever sent it says it again over the next connection
         session = self.sessions.get(identity)
         if session is not None and session.connection != connection:
             self._displace(session, now_ns)
@@ -78,29 +90,32 @@ class Exchange:
             self.rejects["rate"] += 1
             if budget.may_tell(now_ns):
                 reason = f"more than {budget.per_s:g} messages a second came; those above it were dropped: repeat them slower."
-                self._send_reject(identity, "rate", reason)
+                self._send_reject(identity, Reject(code="rate", reason=reason, **named_by(parts)))
             return
         try:
             if len(parts) != 1:
-                raise _Refused("malformed", f"a message of {len(parts)} parts came; every message is one part.")
+                raise Refused("malformed", f"a message of {len(parts)} parts came; every message is one part.")
             message = decode_to_edge(parts[0])
             if isinstance(message, Hello):
                 if session is not None and session.client_id != message.client_id:
                     self._displace(session, now_ns)
                 self._open(identity, connection, message, now_ns)
             elif session is None:
-                raise _Refused("state", f"{message.type} came without a session; say HELLO first.")
+                raise Refused("state", f"{message.type} came without a session; say HELLO first.")
             else:
                 self._serve(session, message, now_ns)
         except MessageError as problem:
-            self.refuse(identity, problem.reject, str(problem))
-        except _Refused as refusal:
-            self.refuse(identity, refusal.code, refusal.reason)
+            self.refuse(identity, Reject(code=problem.reject, reason=str(problem), **named_by(parts)))
+        except Refused as refusal:
+            said = {"code": refusal.code, "reason": refusal.reason, **named_by(parts), **refusal.named}
+            self.refuse(identity, Reject.model_validate(said))
 
     def tick(self, now_ns: int) -> None:
         """Give the controller answers and credit that became due, and every session its PING; drop those that were silent for
         too long or leave their answers unread."""
         self._answer_controller()
+        self._answer_inquiries()
+        self._attempts.heard(self._lease.holder.client_id if self._lease.holder else None, now_ns)
         self._lease.expire(now_ns, int(2e9 * self._settings.silent_after_s))
         silent_ns, every_ns = self._settings.silent_after_s * 1e9, self._settings.ping_every_s * 1e9
         for session in list(self.sessions.values()):
@@ -158,13 +173,12 @@ class Exchange:
         behind = any(cursor.next_seq < self._journal.next_seq(run_id) for run_id, cursor in session.cursors.items())
         return behind or bool(session.answers)
 
-    def refuse(self, identity: bytes, code: RejectCode, reason: str) -> None:
+    def refuse(self, identity: bytes, refusal: Reject) -> None:
         """Send a REJECT, and count it."""
-        self.rejects[code] += 1
-        self._send_reject(identity, code, reason)
+        self.rejects[refusal.code] += 1
+        self._send_reject(identity, refusal)
 
-    def _send_reject(self, identity: bytes, code: RejectCode, reason: str) -> None:
-        refusal = Reject(code=code, reason=reason)
+    def _send_reject(self, identity: bytes, refusal: Reject) -> None:
         session = self.sessions.get(identity)
         if session is not None:
             session.answer(refusal)
@@ -173,35 +187,39 @@ class Exchange:
 
     def _open(self, identity: bytes, connection: int, hello: Hello, now_ns: int) -> None:
         if hello.proto != PROTOCOL_VERSION:
-            raise _Refused(
+            raise Refused(
                 "protocol",
                 f"this edge speaks wire protocol {PROTOCOL_VERSION} and the client asked for {hello.proto}; "
                 f"use a client for protocol {PROTOCOL_VERSION}, or an edge for protocol {hello.proto}.",
             )
         encoding = next((ENCODINGS[name] for name in hello.encodings if name in ENCODINGS), None)
         if encoding is None:
-            raise _Refused(
+            raise Refused(
                 "encoding",
                 f"this edge can encode {', '.join(ENCODINGS)}, the client offered {list(hello.encodings)[:8]}; offer json.",
             )
+        if (ending := self._ending()) is not None:
+            raise Refused("ending", ending.reason, run_id=ending.run_id, upto_seq=ending.upto_seq)
         if hello.role == "controller":
+            self._check_attempt(hello, now_ns)
             self._check_lease(hello.client_id, now_ns)
         elif len(self.sessions) >= self._settings.max_sessions:
-            raise _Refused("busy", f"this edge serves {len(self.sessions)} clients, no more; close one of the observers.")
+            raise Refused("busy", f"this edge serves {len(self.sessions)} clients, no more; close one of the observers.")
         budget = MessageBudget(self._settings.messages_per_s, now_ns)
         session = Session(identity, connection, hello.client_id, hello.role, encoding, now_ns, now_ns, budget)
         if hello.resume is not None:
-            self._check_position(hello.resume.run_id, hello.resume.next_seq)
+            self._check_resume(hello.resume)
             session.cursors[hello.resume.run_id] = Cursor(hello.resume.run_id, hello.resume.next_seq)
         if identity in self.sessions:
             self.drop(self.sessions[identity])
         if hello.role == "controller":
+            self._attempts.take(hello.client_id, hello.attempt, now_ns)
             superseded = self._lease.take(session)
             if superseded is not None:
                 self.drop(superseded)
                 if superseded.displaced_ns is None:
                     reason = f"client {hello.client_id!r} opened a newer session; this one is closed."
-                    self.refuse(superseded.identity, "busy", reason)
+                    self.refuse(superseded.identity, Reject(code="superseded", reason=reason))
         self.sessions[identity] = session
         welcome = Welcome(
             encoding=encoding,
@@ -209,8 +227,39 @@ class Exchange:
             server_version=VERSION,
             role=hello.role,
             runs=self._runs.infos(),
+            runs_held=self._runs.held(),
+            edge=self._inquiries.report.info,
         )
         session.answer(welcome)
+
+    def _check_attempt(self, hello: Hello, now_ns: int) -> None:
+        newer = self._attempts.newer_than(hello.client_id, hello.attempt, now_ns)
+        if newer is not None:
+            raise Refused(
+                "superseded",
+                f"client {hello.client_id!r} has said a newer HELLO (attempt {newer}) than this one ({hello.attempt}): close "
+                "this connection; if it is the newest one all the same, say HELLO with a greater attempt.",
+            )
+
+    def _ending(self) -> Reject | None:
+        """What to say when nothing is left to be served; None while records wait for a controller."""
+        if not (self.ending and self._runs.acknowledged()):
+            return None
+        run_id = self._control.state().run_id
+        if run_id is None:
+            return Reject(
+                code="ending", reason="this edge process is ending and takes no run; wait until an edge answers again."
+            )
+        reason = f"this edge process is ending: a controller holds all of its run {run_id}. Wait until an edge answers again."
+        return Reject(code="ending", reason=reason, run_id=run_id, upto_seq=self._journal.acknowledged(run_id))
+
+    def say_goodbye(self) -> None:
+        """Nothing more will be served. Where that is so because all is acknowledged, every session is told; else a silence says
+        that there is something to come back for."""
+        ending = self._ending()
+        if ending is not None:
+            for session in self.sessions.values():
+                session.answer(ending)
 
     def _check_lease(self, client_id: str, now_ns: int) -> None:
         holder = self._lease.holder
@@ -221,7 +270,7 @@ class Exchange:
                 self.drop(holder)
         reason = self._lease.refusal(client_id)
         if reason is not None:
-            raise _Refused("busy", reason)
+            raise Refused("busy", reason)
 
     def _serve(self, session: Session, message: ToEdge, now_ns: int) -> None:
         match message:
@@ -230,7 +279,7 @@ class Exchange:
             case Ping():
                 session.answer(self._pong(message, now_ns))
             case Query():
-                session.answer(self._runs.answer(message))
+                self._query(session, message)
             case Pong() | Hello():
                 pass  # a PONG has done its work by being heard; HELLO was served before
             case _:
@@ -261,13 +310,35 @@ class Exchange:
             case AbortCommand():
                 return self._control.abort(command)
 
+    def _query(self, session: Session, query: Query) -> None:
+        if unknown := self._inquiries.unsupported(query):
+            reason = f"this edge has no answer to {', '.join(unknown)}; WELCOME lists what it has in `capabilities`."
+            session.answer(Rejected(cmd_id=query.cmd_id, code="unsupported", reason=reason))
+        elif not query.ask:
+            session.answer(self._runs.answer(query))
+        elif not self._inquiries.ask(session.identity, query):
+            reason = "other clients have asked and wait for their answers; ask again later."
+            session.answer(Rejected(cmd_id=query.cmd_id, code="busy", reason=reason))
+
+    def _answer_inquiries(self) -> None:
+        for told in self._inquiries.told():
+            session = self.sessions.get(told.identity)
+            if session is None:
+                continue  # whoever has its place now ignores what it has not asked
+            answer = self._runs.answer(told.query)
+            if told.problem:
+                answer = Rejected(cmd_id=told.query.cmd_id, code="state", reason=f"it could not be found out: {told.problem}.")
+            elif isinstance(answer, State):
+                answer = answer.model_copy(update={"health": told.health, "doctor": told.doctor})
+            session.answer(answer)
+
     def _acknowledge(self, session: Session, ack: Ack) -> None:
         self._check_position(ack.run_id, ack.upto_seq + 1)
         if session.role == "controller" and ack.upto_seq > self._journal.acknowledged(ack.run_id):
             try:
                 self._journal.acknowledge(ack.run_id, ack.upto_seq)
             except ValueError:
-                raise _Refused(
+                raise Refused(
                     "state",
                     f"record {ack.upto_seq} of run {ack.run_id!r} was not sent yet, and the client claims to hold it; "
                     "acknowledge what was really received.",
@@ -276,19 +347,42 @@ class Exchange:
         cursor = session.cursors.setdefault(ack.run_id, Cursor(ack.run_id, ack.upto_seq + 1))
         cursor.grant(ack.upto_seq, ack.send_until_seq)
 
-    def _check_position(self, run_id: str, next_seq: int) -> None:
+    def _check_known(self, run_id: str) -> int:
+        """The seq that this run's next record will get."""
         if not self._runs.known(run_id):
-            raise _Refused(
+            raise Refused(
                 "unknown_run",
                 f"this edge does not hold run {run_id!r} (it may have been restarted); start a new run, or give its id.",
+                run_id=run_id,
             )
-        end = self._journal.next_seq(run_id)
+        return self._journal.next_seq(run_id)
+
+    def _check_position(self, run_id: str, next_seq: int) -> None:
+        end = self._check_known(run_id)
         if next_seq > end:
-            raise _Refused(
+            raise Refused(
                 "state",
                 f"run {run_id!r} ends before seq {end} so far, the client claims to hold all before {next_seq}; "
                 "resume from what was really received.",
+                next_seq=end,
             )
+
+    def _check_resume(self, resume: Resume) -> None:
+        """Who holds records that this journal has not was served from another one, or before it went back in time."""
+        end = self._check_known(resume.run_id)
+        if resume.next_seq > end:
+            why = f"it holds {end} records and the client more, up to seq {resume.next_seq - 1}"
+        elif self._runs.written_by_another(resume):
+            why = f"its record {resume.next_seq - 1} was written by another process than the client's"
+        else:
+            return
+        raise Refused(
+            "other_history",
+            f"this edge's journal of run {resume.run_id!r} is not the one that the client has read: {why}. Was an older copy "
+            "put back, or power lost? Keep what was received, and read the run anew from seq 0.",
+            run_id=resume.run_id,
+            next_seq=end,
+        )
 
     def _pong(self, ping: Ping, now_ns: int) -> Pong:
         last_seq, lag = self._runs.last_seq_and_lag()

@@ -14,6 +14,8 @@ from edge.stream.sockets import check_endpoint, speak_ipv6
 
 _ATTEMPT_S = 2.0
 _LINGER_MS = 500
+_ENDING_S = 0.2
+"""An edge that says so is gone soon, and another one may take its place."""
 _KEYS_TOO = "; it may also not allow this client's key, have another key than the one given, or take no keys"
 _PLAIN = "; an edge with keys answers nobody without one"
 
@@ -34,16 +36,22 @@ class Link:
         self._encoding: Encoding = "json"
         self._context = zmq.Context()
         self._socket: zmq.Socket[bytes] | None = None
+        self._attempt = 0
         self._heard_s = self._pinged_s = self._polled_s = 0.0
 
     def open(self, hello: Hello, timeout_s: float) -> Welcome:
-        """Say HELLO until the edge answers. Raises `StreamError` with the edge's reason, or when none answers in time."""
+        """Say HELLO until the edge answers, each time as a new attempt over a new connection; an edge that is ending is waited
+        out. Raises `StreamError` with the edge's reason, or when none answers in time."""
         deadline_s = time.monotonic() + timeout_s
         while (left_s := deadline_s - time.monotonic()) > 0:
             self._connect()
-            self._send(hello, "json")
+            self._attempt = max(self._attempt + 1, time.time_ns())
+            self._send(hello.model_copy(update={"attempt": self._attempt}), "json")
             answer = self._await_answer(min(left_s, _ATTEMPT_S))
             if isinstance(answer, Reject):
+                if answer.code == "ending" and left_s > _ENDING_S:
+                    time.sleep(_ENDING_S)
+                    continue
                 raise StreamError(f"the edge at {self.endpoint} refused ({answer.code}): {answer.reason}")
             if answer is not None:
                 self._encoding = answer.encoding
@@ -135,7 +143,7 @@ class Link:
                 return True
             case Reject(code="rate"):
                 return True  # what was dropped was a command, which is repeated, or an ACK, which the next one replaces
-            case Reject(code="state"):
+            case Reject(code="state" | "ending"):
                 raise SessionLost(message.reason)
             case Reject():
                 raise StreamError(f"the edge at {self.endpoint} refused ({message.code}): {message.reason}")

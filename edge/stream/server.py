@@ -1,5 +1,6 @@
 """The edge's end of the wire: one thread that owns the ROUTER."""
 
+import os
 import threading
 import time
 from pathlib import Path
@@ -11,8 +12,9 @@ from edge.contracts.errors import StreamError
 from edge.journal.base import Journal
 from edge.pipeline.run_control import RunControl
 from edge.stream.codec import MAX_TO_EDGE_BYTES
-from edge.stream.exchange import Exchange
+from edge.stream.exchange import GONE, Exchange
 from edge.stream.guard import Guard
+from edge.stream.inquiries import Inquiries, SelfReport
 from edge.stream.sessions import Posted, deliver
 from edge.stream.settings import StreamSettings
 from edge.stream.sockets import Waker, bound, check_endpoint, check_guarded
@@ -38,13 +40,15 @@ class EdgeServer:
         boot_id: str,
         settings: StreamSettings | None = None,
         keys: Path | None = None,
+        report: SelfReport | None = None,
     ) -> None:
         self.endpoint = check_endpoint(bind)
         check_guarded(bind, keys)
         self._journal = journal
         self._settings = settings or StreamSettings()
-        self._exchange = Exchange(journal, control, boot_id, self._settings, self._post)
         self._waker = Waker()
+        self._inquiries = Inquiries(report or SelfReport(), self._waker.wake)
+        self._exchange = Exchange(journal, control, boot_id, self._settings, self._post, self._inquiries)
         self._context = zmq.Context()
         self._router = self._context.socket(zmq.ROUTER)
         try:
@@ -85,6 +89,7 @@ class EdgeServer:
         if self._thread.is_alive():
             self._drain_ns = int(drain_s * 1e9)
             self._stop_at_ns = time.monotonic_ns() + self._drain_ns
+            self._exchange.ending = True
             self._waker.wake()
             self._thread.join()
         self._release()
@@ -111,6 +116,7 @@ class EdgeServer:
         return dict(self._exchange.rejects)
 
     def _release(self) -> None:
+        self._inquiries.close()
         self._guard.close()
         self._router.close()
         self._waker.close()
@@ -131,6 +137,9 @@ class EdgeServer:
                 self._receive()
             self._exchange.tick(time.monotonic_ns())
             wait_ms = self._send()
+        self._receive()
+        self._exchange.say_goodbye()
+        self._send()
 
     def _finished(self) -> bool:
         if self._stop_at_ns is None:
@@ -150,7 +159,7 @@ class EdgeServer:
             if self._guard.needs_keys and not self._guard.allows(_key_of(frames[-1])):
                 self._exchange.forget(identity)
                 continue
-            self._exchange.receive(identity, _connection_of(frames[-1]), parts, time.monotonic_ns())
+            self._exchange.receive(identity, _connection_of(identity, frames[-1]), parts, time.monotonic_ns())
 
     def _send(self) -> int:
         """Give every session one turn; returns how long to wait for news, in ms."""
@@ -184,9 +193,15 @@ def _key_of(frame: zmq.Frame) -> bytes:
     return str(frame.get("User-Id")).encode()
 
 
-def _connection_of(frame: zmq.Frame) -> int:
-    """The descriptor of the connection that a message came over; -1 when ZeroMQ has noted none."""
+def _connection_of(identity: bytes, frame: zmq.Frame) -> int:
+    """Which connection a message came over, by the inode of its socket; `GONE` when it is closed by now.
+
+    A routing id that ZeroMQ has given (it begins with a zero byte) is that of one connection only. One that clients give passes
+    to whoever connects last, and so may the descriptor's number; the kernel gives an inode to one socket only.
+    """
+    if identity[:1] == b"\0":
+        return 0
     try:
-        return int(frame.get(zmq.SRCFD))
-    except zmq.ZMQError:
-        return -1
+        return os.fstat(int(frame.get(zmq.SRCFD))).st_ino
+    except (OSError, zmq.ZMQError):
+        return GONE

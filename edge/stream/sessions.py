@@ -12,7 +12,7 @@ from typing import Literal
 
 from edge.contracts.base import Wire
 from edge.contracts.errors import StreamError
-from edge.contracts.messages import Encoding, Reject, RejectCode, Role, Welcome
+from edge.contracts.messages import Encoding, Reject, Role, Welcome
 from edge.journal.base import Journal
 from edge.stream.codec import encode, from_journal
 
@@ -20,8 +20,8 @@ Posted = Literal["sent", "full", "gone"]
 Post = Callable[[bytes, bytes], Posted]
 """Send (identity, payload) without waiting: sent, no room at the moment, or no such peer."""
 
-Refuse = Callable[[bytes, RejectCode, str], None]
-"""Send (identity, code, reason) as a REJECT, and count it."""
+Refuse = Callable[[bytes, Reject], None]
+"""Send a REJECT to this identity, and count it."""
 
 Delivered = Literal["idle", "more", "full", "gone"]
 """Nothing left to send, a batch was sent and more may follow, the peer's queue is full, the peer is gone."""
@@ -168,7 +168,16 @@ def _deliver_run(
         records = journal.read(cursor.run_id, cursor.next_seq, limit) if limit else []
     except StreamError as problem:  # acknowledged and no longer held: an observer came too late, or asks twice
         del session.cursors[cursor.run_id]
-        refuse(session.identity, "unknown_run", str(problem))
+        refuse(
+            session.identity,
+            Reject(
+                code="unknown_run",
+                reason=str(problem),
+                run_id=cursor.run_id,
+                first_seq=journal.first_seq(cursor.run_id),
+                next_seq=journal.next_seq(cursor.run_id),
+            ),
+        )
         return "more"
     for seq, record_json in records:
         posted = post(session.identity, from_journal(record_json, session.encoding))

@@ -79,7 +79,7 @@ def test_a_restarted_controller_supersedes_itself(start_edge: StartEdge, identit
         with RawClient(edge.endpoint, identity) as after:
             assert after.hello("scanner-a")["type"] == "WELCOME"
             if identity is None:
-                assert before.receive()["code"] == "busy", "the older session is told why it is over"
+                assert before.receive()["code"] == "superseded", "the older session is told why it is over"
             assert after.ask(type="QUERY", cmd_id="q")["type"] == "STATE"
 
 
