@@ -246,6 +246,8 @@ class Exchange:
         if not (self.ending and self._runs.acknowledged()):
             return None
         run_id = self._control.state().run_id
+        if run_id is not None and not self._journal.finished(run_id):
+            return None
         if run_id is None:
             return Reject(
                 code="ending", reason="this edge process is ending and takes no run; wait until an edge answers again."

@@ -5,6 +5,7 @@ import threading
 import time
 from pathlib import Path
 from types import TracebackType
+from typing import Any, Protocol
 
 import zmq
 
@@ -22,6 +23,13 @@ from edge.stream.sockets import Waker, bound, check_endpoint, check_guarded
 _RECEIVE_BATCH = 256
 _RETRY_FULL_MS = 10
 _LINGER_MS = 500
+
+
+class Noted(Protocol):
+    """A part of a message, of which ZeroMQ tells more than its bytes."""
+
+    def get(self, option: Any, /) -> Any:  # noqa: ANN401 as pyzmq has it
+        ...
 
 
 class EdgeServer:
@@ -159,7 +167,7 @@ class EdgeServer:
             if self._guard.needs_keys and not self._guard.allows(_key_of(frames[-1])):
                 self._exchange.forget(identity)
                 continue
-            self._exchange.receive(identity, _connection_of(identity, frames[-1]), parts, time.monotonic_ns())
+            self._exchange.receive(identity, connection_of(identity, frames[-1]), parts, time.monotonic_ns())
 
     def _send(self) -> int:
         """Give every session one turn; returns how long to wait for news, in ms."""
@@ -193,7 +201,7 @@ def _key_of(frame: zmq.Frame) -> bytes:
     return str(frame.get("User-Id")).encode()
 
 
-def _connection_of(identity: bytes, frame: zmq.Frame) -> int:
+def connection_of(identity: bytes, frame: Noted) -> int:
     """Which connection a message came over, by the inode of its socket; `GONE` when it is closed by now.
 
     A routing id that ZeroMQ has given (it begins with a zero byte) is that of one connection only. One that clients give passes

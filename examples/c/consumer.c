@@ -220,12 +220,14 @@ static int enter(struct consumer *consumer, bool is_new)
         .cmd_id = state->cmd_id, .run_id = state->run_id, .slide_id = state->slide_id[0] == '\0' ? NULL : state->slide_id,
         .max_fields = state->max_fields,
     };
-    int status = is_new ? LEUKO_REFUSED : leuko_open(consumer->edge, state->run_id, consumer->store.next_seq);
+    const cJSON *boot_id = cJSON_GetObjectItemCaseSensitive(consumer->store.last.tree, "boot_id");
+    int status = is_new ? LEUKO_REFUSED : leuko_open(consumer->edge, state->run_id, consumer->store.next_seq,
+                                                     cJSON_GetStringValue(boot_id));
     consumer->stopping = status == LEUKO_OK && has_ended(consumer);
     bool unknown = is_new || (consumer->store.next_seq == 0 && strcmp(leuko_refusal(consumer->edge), "unknown_run") == 0);
     if (status != LEUKO_REFUSED || !unknown)
         return status;
-    status = leuko_open(consumer->edge, NULL, 0);
+    status = leuko_open(consumer->edge, NULL, 0, NULL);
     if (status == LEUKO_OK)
         status = leuko_run_start(consumer->edge, &run);
     /* Under this cmd_id the edge would say the same again, so the next attempt has another; a run that did start is resumed. */

@@ -15,6 +15,7 @@
 
 #define ATTEMPT_MS 2000 /* a HELLO that was not answered for so long is said again, over a new connection */
 #define LINGER_MS 500
+#define ENDING_MS 200   /* an edge that is ending is gone soon, and another one may take its place */
 #define KEY_BYTES 41    /* 40 characters of Z85 */
 
 struct waiting {
@@ -31,6 +32,8 @@ struct leuko {
     cJSON *welcome;
     char run_id[LEUKO_NAME_MAX_BYTES + 1]; /* of the run that is read; "" before there is one */
     int64_t due;                           /* the seq that comes next on the wire */
+    char boot_id[LEUKO_NAME_MAX_BYTES + 1]; /* of the record before it; "" when it had none */
+    int64_t attempt;                       /* of the newest HELLO */
     int64_t delivered;                     /* the last seq the caller was given */
     int64_t held;                          /* upto_seq of the newest ACK */
     int64_t until;                         /* send_until_seq of the newest ACK */
@@ -59,6 +62,15 @@ static int64_t now_ns(void)
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+/* Rises over restarts of this program, and a clock that is set back while it runs does no harm. */
+static int64_t next_attempt(int64_t before)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    int64_t time_ns = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+    return time_ns > before ? time_ns : before + 1;
 }
 
 static int64_t now_ms(void) { return now_ns() / 1000000; }
@@ -410,16 +422,18 @@ static cJSON *of_command(const char *type, const char *cmd_id, const char *run_i
     return put_text(put_text(of_type(type), "cmd_id", cmd_id), "run_id", run_id);
 }
 
-static cJSON *hello(const struct leuko *edge)
+static cJSON *hello(struct leuko *edge)
 {
     const char *encodings[] = {"json"};
     cJSON *message = put_integer(of_type("HELLO"), "proto", LEUKO_PROTOCOL);
     message = put(message, "encodings", cJSON_CreateStringArray(encodings, 1));
     message = put_text(message, "role", edge->options.observer ? "observer" : "controller");
     message = put_text(message, "client_id", edge->options.client_id);
+    message = put_int64(message, "attempt", edge->attempt = next_attempt(edge->attempt));
     if (edge->run_id[0] == '\0')
         return put_text(message, "resume", NULL);
-    return put(message, "resume", put_integer(put_text(cJSON_CreateObject(), "run_id", edge->run_id), "next_seq", edge->due));
+    cJSON *resume = put_integer(put_text(cJSON_CreateObject(), "run_id", edge->run_id), "next_seq", edge->due);
+    return put(message, "resume", edge->boot_id[0] == '\0' ? resume : put_text(resume, "boot_id", edge->boot_id));
 }
 
 static int send_tree(struct leuko *edge, const cJSON *tree)
@@ -575,6 +589,10 @@ static int say_hello(struct leuko *edge, int64_t timeout_ms)
             status = send_away(edge, hello(edge));
         if (status == LEUKO_OK)
             status = await_welcome(edge, least(deadline_ms, now + ATTEMPT_MS));
+        if (status == LEUKO_REFUSED && strcmp(edge->code, "ending") == 0 && now_ms() + ENDING_MS < deadline_ms) {
+            zmq_poll(NULL, 0, ENDING_MS);
+            status = LEUKO_TIMEOUT;
+        }
     }
     if (status == LEUKO_TIMEOUT)
         status = fail(edge, LEUKO_LOST,
@@ -624,6 +642,7 @@ static int take_record(struct leuko *edge, struct message *message)
                           record->seq, edge->run_id, edge->until);
         else {
             edge->due++;
+            snprintf(edge->boot_id, sizeof edge->boot_id, "%s", get_text(record->tree, "boot_id", ""));
             waiting->next = NULL;
             *edge->last = waiting;
             edge->last = &waiting->next;
@@ -642,7 +661,7 @@ static int take_reject(struct leuko *edge, const cJSON *reject)
         edge->ack_due = true;
         return LEUKO_OK;
     }
-    if (strcmp(code, "state") == 0)
+    if (strcmp(code, "state") == 0 || strcmp(code, "ending") == 0)
         return fail(edge, LEUKO_LOST, "the edge at %s says: %s", edge->options.endpoint,
                     get_text(reject, "reason", "no session"));
     return refused(edge, "", reject);
@@ -718,6 +737,7 @@ static int follow(struct leuko *edge, const char *run_id, int64_t next_seq)
     drop_waiting(edge);
     edge->due = next_seq;
     edge->delivered = edge->held = next_seq - 1;
+    edge->boot_id[0] = '\0';
     edge->trigger_until = (struct leuko_optional){false, 0};
     if (snprintf(edge->run_id, sizeof edge->run_id, "%s", run_id) < (int)sizeof edge->run_id)
         return LEUKO_OK;
@@ -830,13 +850,15 @@ const cJSON *leuko_welcome(const struct leuko *edge) { return edge->welcome; }
 
 struct leuko_optional leuko_trigger_until(const struct leuko *edge) { return edge->trigger_until; }
 
-int leuko_open(struct leuko *edge, const char *run_id, int64_t next_seq)
+int leuko_open(struct leuko *edge, const char *run_id, int64_t next_seq, const char *boot_id)
 {
     int status = check(edge);
     if (status == LEUKO_OK && (next_seq < 0 || next_seq > LEUKO_EXACT_MAX))
         status = fail(edge, LEUKO_USAGE, "a next_seq of %" PRId64 " was given; it is 0 to 2^53 - 1.", next_seq);
     if (status == LEUKO_OK)
         status = follow(edge, run_id == NULL ? "" : run_id, next_seq);
+    if (status == LEUKO_OK && boot_id != NULL)
+        snprintf(edge->boot_id, sizeof edge->boot_id, "%s", boot_id);
     if (status == LEUKO_OK)
         status = say_hello(edge, edge->options.answer_ms);
     return status == LEUKO_OK && edge->run_id[0] != '\0' ? send_ack(edge) : status;

@@ -7,7 +7,7 @@
  *
  *     struct leuko_options options = leuko_defaults("tcp://127.0.0.1:5570", "scanner-7");
  *     struct leuko *edge = leuko_create(&options);
- *     leuko_open(edge, NULL, 0);                              every call returns LEUKO_OK or what leuko_error() explains
+ *     leuko_open(edge, NULL, 0, NULL);                        every call returns LEUKO_OK or what leuko_error() explains
  *     leuko_run_start(edge, &start);
  *     while (leuko_receive(edge, &record, 1000) == LEUKO_OK) { store it safely; leuko_acknowledge(edge, record.seq); ... }
  *     leuko_destroy(edge);
@@ -162,8 +162,9 @@ const char *leuko_error(const struct leuko *edge);
 const char *leuko_refusal(const struct leuko *edge);
 
 /* HELLO until WELCOME comes, over a new connection. With `run_id` it resumes that run: records follow from `next_seq` on, one
- * more than the last seq that this client holds. Refused with "unknown_run" when the edge does not have the run. */
-int leuko_open(struct leuko *edge, const char *run_id, int64_t next_seq);
+ * more than the last seq that this client holds, and `boot_id` is that of the record with it (or NULL). Refused with
+ * "unknown_run" when the edge does not have the run, and with "other_history" when it has it with other records. */
+int leuko_open(struct leuko *edge, const char *run_id, int64_t next_seq, const char *boot_id);
 
 /* The last WELCOME, whose `runs` list what the edge holds; NULL before the first. */
 const cJSON *leuko_welcome(const struct leuko *edge);
