@@ -26,7 +26,7 @@ def run(given: Given, config: ConfigOption = None, log_level: LogLevelOption = "
     Exit code: 0 the run completed or was stopped; 1 it failed; 2 a setting, 3 the bundle or profile, 4 the source,
     5 the engine, 6 the connection (also when the controller did not acknowledge everything), 8 the journal.
     """
-    from edge.doctor.diagnosis_told import findings, question_of
+    from edge.doctor.diagnosis_text import findings, question_of
     from edge.pipeline import StopSwitch, opened
     from edge.service.process import set_up_logging, stop_on_signals
     from edge.service.serve import serve_one_run

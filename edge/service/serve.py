@@ -37,14 +37,12 @@ def serve_one_run(setup: Setup, parts: Parts, stop: StopSwitch, doctor: Doctor |
     settings, source, engine = setup.settings, parts.source.info, parts.engine
     with ExitStack() as held:
         # Open what a run needs beside camera and engine: the journal first, from which all others answer.
-        boot_id = str(uuid.uuid4())
-        journal = held.enter_context(opened_journal(settings, boot_id))
+        journal = held.enter_context(opened_journal(settings, boot_id := str(uuid.uuid4())))
         desk = None if source.self_paced else TriggerDesk(journal, settings.trigger_window, settings.max_fields)
         control = SingleRun(stop, journal, desk)
         health = HealthWatch(setup, parts, journal, control)
         server = held.enter_context(_server(setup, parts, control, journal, boot_id, health, doctor))
-        take_snapshot = snapshots_of(control, journal, server)
-        telemetry = held.enter_context(_telemetry(settings, boot_id, engine.info, take_snapshot))
+        telemetry = held.enter_context(_telemetry(settings, boot_id, engine.info, snapshots_of(control, journal, server)))
         _log.info("%s reads %s", engine.info, source.uri)
 
         # Wait for an order.
@@ -58,8 +56,8 @@ def serve_one_run(setup: Setup, parts: Parts, stop: StopSwitch, doctor: Doctor |
             engine.keep_warm()
             _check_alive(server)
 
-        before = carried_into(journal, order.run_id, order.continues_run_id)
-        run = Run(setup, parts, order, stop, desk, control.hold, before)
+        carried = carried_into(journal, order.run_id, order.continues_run_id)
+        run = Run(setup, parts, order, stop, desk, control.hold, carried)
         backlog = Backlog(settings.pause_after_records, run.note, desk.hold if desk else None)
         control.running(run.ledger, backlog, lambda: run.waiting, run.sums)
         journal.on_held(lambda sentence: run.note(SourceNote("journal_held", sentence, "warning")))

@@ -86,7 +86,12 @@ class RunOverview:
         if last is None or last["type"] != "run_stop":
             return {}
         stop = RunStop.model_validate_json(json.dumps(last))
-        net = stop.net and NetSums(fields=stop.net.fields, cells=stop.net.cells, wbc_total=stop.net.differential.wbc_total)
+        net = stop.net and NetSums(
+            fields=stop.net.fields,
+            cells=stop.net.cells,
+            wbc_total=stop.net.differential.wbc_total,
+            replaced=stop.net.replaced,
+        )
         return {"fields": stop.fields, "net": net, "carried": stop.carried}
 
     def written_by_another(self, resume: Resume) -> bool:
