@@ -1,23 +1,18 @@
-"""`leuko-build`: inspect, engine, verify."""
+"""`leuko-build` as a program; what it can do is in command_list.py, and is loaded when signals are heeded."""
 
-import typer
-
-from builder.commands.engine import engine
-from builder.commands.inspect import inspect
-from builder.commands.verify import verify
 from edge.contracts.entry_point import run_command_line
-
-app = typer.Typer(
-    help="From a bundle to an FP16 engine for the GPU of a scanner.\n\n"
-    "inspect looks into a bundle and at its engines, engine builds one, verify holds it against the bundle's graph.",
-    no_args_is_help=True,
-    add_completion=False,
-)
-app.command()(inspect)
-app.command()(engine)
-app.command()(verify)
 
 
 def main() -> None:
     """Entry point."""
-    run_command_line(app)
+    run_command_line(_commands, "builder")
+
+
+def _commands() -> None:
+    from builder.command_list import app
+
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,25 +1,18 @@
-"""`leuko-calib`: pixel-size, focus, thresholds, boxes."""
+"""`leuko-calib` as a program; what it can do is in command_list.py, and is loaded when signals are heeded."""
 
-import typer
-
-from calib.commands.boxes import boxes
-from calib.commands.focus import focus
-from calib.commands.pixel_size import pixel_size
-from calib.commands.thresholds import thresholds
 from edge.contracts.entry_point import run_command_line
-
-app = typer.Typer(help="Measures an instrument and writes its profile.", no_args_is_help=True, add_completion=False)
-app.command()(pixel_size)
-app.command()(focus)
-app.command()(thresholds)
-app.command()(boxes)
-
-
-@app.callback()
-def _room() -> None:
-    """Measures an instrument and writes its profile."""
 
 
 def main() -> None:
     """Entry point."""
-    run_command_line(app)
+    run_command_line(_commands, "calib")
+
+
+def _commands() -> None:
+    from calib.command_list import app
+
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -78,6 +78,17 @@ def real_data() -> Path:
 
 
 @pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol() -> Iterator[object]:
+    """A command that has ended leaves the process to whatever signal comes; these tests go on in it."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    try:
+        return (yield)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@pytest.hookimpl(wrapper=True)
 def pytest_runtest_logreport(report: pytest.TestReport) -> Iterator[None]:
     room = next((room for prefix, room in ROOMS.items() if report.nodeid.startswith(prefix)), "no room")
     _seconds[room] += report.duration

@@ -1,33 +1,18 @@
-"""`leuko-train`: data, fit, evaluate, crossvalidate, export, report."""
-
-import typer
+"""`leuko-train` as a program; what it can do is in command_list.py, and is loaded when signals are heeded."""
 
 from edge.contracts.entry_point import run_command_line
-from trainer.commands.crossvalidate import crossvalidate
-from trainer.commands.data import data
-from trainer.commands.evaluate import evaluate
-from trainer.commands.export import export
-from trainer.commands.fit import fit
-from trainer.commands.report import report
-
-app = typer.Typer(
-    help="Annotated images in, a bundle out.\n\ndata looks at the images, fit trains, evaluate measures a model, "
-    "crossvalidate does both for every part of the images, export writes one, report sets the figures beside the reference's.",
-    no_args_is_help=True,
-    add_completion=False,
-)
-app.command()(fit)
-app.command()(evaluate)
-app.command()(crossvalidate)
-app.command()(export)
-app.command()(report)
-app.add_typer(data, name="data")
 
 
 def main() -> None:
     """Entry point."""
-    run_command_line(app)
+    run_command_line(_commands, "trainer")
 
 
-if __name__ == "__main__":  # torchrun starts modules
+def _commands() -> None:
+    from trainer.command_list import app
+
+    app()
+
+
+if __name__ == "__main__":
     main()

@@ -1,17 +1,17 @@
-"""What becomes of every error of every command: one sentence, an exit code, and the traceback where it is looked for."""
+"""What becomes of every error of every command: one sentence, an exit code, and the traceback where it is looked for.
+
+What it needs for a failure alone is imported then: signals are heeded from `run_command_line` on, and not before.
+"""
 
 import errno
-import logging
 import os
 import sys
-import tempfile
-import traceback
 from collections.abc import Callable
-from pathlib import Path
 
 from edge.contracts.errors import LeukoError, first_line
+from edge.contracts.interruption import Interrupted, Interruption, exit_code_of, farewell, heeding_signals, leave_on_signals
+from edge.contracts.missing_parts import NOT_INSTALLED_EXIT_CODE, not_installed
 from edge.contracts.standard_streams import ReaderGone, flush_output, give_up_output, set_up_streams
-from edge.contracts.user_paths import expanded_words
 
 SYSTEM_EXIT_CODE = 9
 """The operating system refuses something: a path, room on a disk, memory."""
@@ -31,33 +31,57 @@ _REMEDIES = {
     errno.EMFILE: "raise the limit of open files (ulimit -n)",
     errno.ENOMEM: "free memory",
 }
-_log = logging.getLogger(__name__)
 
 
-def run_command_line(app: Callable[[], object]) -> None:
-    """Run a command line to its end, and the process with it. Nobody sees a traceback for a mistake they can mend."""
+def run_command_line(app: Callable[[], object], extra: str = "") -> None:
+    """Run a command line to its end, and the process with it. Nobody sees a traceback for a mistake they can mend.
+
+    `extra` is the part of the distribution that has what this room needs beside the edge's own.
+    """
     set_up_streams()
-    code = _code_of(app)
+    came = Interruption()
     try:
-        flush_output()
-    except LeukoError as problem:
-        code = _say(problem)
+        with heeding_signals() as came:
+            code = _code_of(app, came, extra)
+            try:
+                flush_output()
+            except LeukoError as problem:
+                code = _say(problem)
+    except Interrupted:
+        code = _broken_off(came)
+    leave_on_signals()
     sys.exit(code)
 
 
-def _code_of(app: Callable[[], object]) -> int | str | None:
+def _code_of(app: Callable[[], object], came: Interruption, extra: str) -> int | str | None:
     code: int | str | None = 0
     try:
+        from edge.contracts.user_paths import expanded_words
+
         sys.argv[1:] = expanded_words(sys.argv[1:])
         app()
     except SystemExit as end:
         unsaid = _unsaid(end)
-        code = end.code if unsaid is None else _code_of_problem(unsaid)
+        code = end.code if unsaid is None else _code_of_problem(unsaid, extra)
     except KeyboardInterrupt:
         code = _INTERRUPTED_EXIT_CODE
     except Exception as problem:  # noqa: BLE001 the one place that decides what becomes of it
-        code = _code_of_problem(problem)
+        if came.number is not None:  # what a library made of it
+            return _broken_off(came)
+        code = _code_of_problem(problem, extra)
     return code
+
+
+def _broken_off(came: Interruption) -> int:
+    """A signal has ended the command where it was."""
+    try:
+        flush_output()
+    except LeukoError:
+        give_up_output()
+    number = came.number or 0
+    if said := farewell(number):
+        print(said, file=sys.stderr)
+    return exit_code_of(number)
 
 
 def _unsaid(end: SystemExit) -> Exception | None:
@@ -67,9 +91,12 @@ def _unsaid(end: SystemExit) -> Exception | None:
     return next((cause for cause in causes if isinstance(cause, EOFError | BrokenPipeError)), None)
 
 
-def _code_of_problem(problem: Exception) -> int:
+def _code_of_problem(problem: Exception, extra: str) -> int:
     if isinstance(problem, LeukoError):
         return _say(problem)
+    if sentence := not_installed(problem, extra):
+        _debug(problem)
+        return _tell("install", sentence, NOT_INSTALLED_EXIT_CODE)
     if isinstance(problem, OSError):
         where = _kept(problem, or_file=False)
         return _tell("system", f"{_refused(problem)}{where}.", SYSTEM_EXIT_CODE)
@@ -84,7 +111,7 @@ def _say(problem: LeukoError) -> int:
     if isinstance(problem, ReaderGone):
         give_up_output()
         return problem.exit_code
-    _log.debug("where it failed", exc_info=problem)
+    _debug(problem)
     return _tell(problem.code, str(problem), problem.exit_code)
 
 
@@ -105,23 +132,36 @@ def _refused(problem: OSError) -> str:
     return f"{' and '.join(names)} cannot be used ({reason}); {remedy}" if names else f"the system refuses ({reason}); {remedy}"
 
 
+def _debug(problem: Exception) -> None:
+    import logging
+
+    logging.getLogger(__name__).debug("where it failed", exc_info=problem)
+
+
 def _kept(problem: Exception, *, or_file: bool) -> str:
     """Put the traceback into the log, or without one into a file of its own; says where, as the end of a sentence."""
-    root = logging.getLogger()
+    import logging
+
+    root, log = logging.getLogger(), logging.getLogger(__name__)
     files = [handler for handler in root.handlers if isinstance(handler, logging.FileHandler)]
     trace = (type(problem), problem, problem.__traceback__)
     for handler in files:
-        handler.handle(_log.makeRecord(_log.name, logging.ERROR, __file__, 0, "where it failed", (), trace))
+        handler.handle(log.makeRecord(log.name, logging.ERROR, __file__, 0, "where it failed", (), trace))
     if files:
         return f" (the traceback is in {files[0].baseFilename})"
     if root.handlers and root.isEnabledFor(logging.DEBUG):
-        _log.debug("where it failed", exc_info=problem)
+        _debug(problem)
         return ""
-    if not or_file:
-        return ""
+    return _in_a_file(problem) if or_file else ""
+
+
+def _in_a_file(problem: Exception) -> str:
+    import tempfile
+    import traceback
+
     try:
         with tempfile.NamedTemporaryFile("w", prefix="leukostream-", suffix=".log", delete=False, encoding="utf-8") as stream:
             stream.writelines(line.encode("utf-8", "backslashreplace").decode() for line in traceback.format_exception(problem))
     except OSError:
         return ""
-    return f" with {Path(stream.name)}, which has the traceback"
+    return f" with {stream.name}, which has the traceback"

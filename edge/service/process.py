@@ -2,7 +2,7 @@
 
 The log is one line per message on standard error, and in a file if asked for. The first SIGINT, SIGTERM or SIGHUP ends the run,
 a further SIGINT or SIGTERM the process. A further SIGHUP does nothing: who closes a terminal sends several, and systemd sends
-one after its SIGTERM.
+one after its SIGTERM. Nor does one that comes with the first: `timeout` sends its own twice.
 """
 
 import logging
@@ -14,9 +14,8 @@ from pathlib import Path
 from types import FrameType
 
 from edge.contracts.errors import ConfigError
+from edge.contracts.interruption import FurtherSignals
 from edge.pipeline.run_control import StopSwitch
-
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def set_up_logging(level: str, file: Path | None) -> None:
@@ -36,18 +35,18 @@ def set_up_logging(level: str, file: Path | None) -> None:
 
 @contextmanager
 def stop_on_signals(stop: StopSwitch) -> Iterator[None]:
-    """Within, a first signal throws the switch and gives SIGINT and SIGTERM their default meaning back. Main thread only."""
+    """Within, a first signal throws the switch, and a further one ends the process. Main thread only."""
+    further = FurtherSignals()
 
     def handle(number: int, _: FrameType | None) -> None:
         stop.stop(f"{signal.Signals(number).name} was received")
-        for each in _SIGNALS:
-            signal.signal(each, signal.SIG_DFL)
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        further.end_the_process()
 
-    before = {each: signal.signal(each, handle) for each in (*_SIGNALS, *hang_up())}
+    before = {each: signal.signal(each, handle) for each in (signal.SIGINT, signal.SIGTERM, *hang_up())}
     try:
         yield
     finally:
+        further.close()
         for each, handler in before.items():
             signal.signal(each, handler)
 

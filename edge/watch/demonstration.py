@@ -23,6 +23,12 @@ _SOURCE = "virtual:seed=42,fields={fields},wbc=1.5,rate=10"
 _START_S = 40.0
 _END_S = 15.0
 _LOG_LINES = 12
+_WITH_ITS_PARENT = """
+import ctypes, signal, sys
+ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG: a demo that was killed leaves no edge behind that waits for it
+from edge.cli import main
+main()
+"""
 _SETTINGS = ClientSettings(dead_after_s=4.0, reconnect_s=2.0)
 
 
@@ -54,7 +60,7 @@ def demonstrate(given: Mapping[str, Any], fields: int, as_json: bool) -> int:
 def _spawn(command: list[str], log: Path) -> "subprocess.Popen[bytes]":
     with log.open("wb") as stream:
         return subprocess.Popen(
-            [sys.executable, "-m", "edge.cli", *command],
+            [sys.executable, "-c", _WITH_ITS_PARENT, *command],
             stdin=subprocess.DEVNULL,
             stdout=stream,
             stderr=stream,

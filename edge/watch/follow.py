@@ -10,6 +10,7 @@ from types import FrameType
 from rich.console import Console
 
 from edge.contracts.errors import ConfigError, StreamError
+from edge.contracts.interruption import FurtherSignals
 from edge.contracts.names import checked_name
 from edge.contracts.records import RunOutcome, RunStop
 from edge.service.process import hang_up
@@ -77,18 +78,17 @@ def _await_run(controller: Controller, timeout_s: float) -> str:
 
 @contextmanager
 def _stop_on_signal(controller: Controller) -> Iterator[None]:
-    """The first Ctrl-C, SIGTERM or SIGHUP asks for the end of the run and waits for `run_stop`; the second ends at once.
+    """The first Ctrl-C, SIGTERM or SIGHUP asks for the end of the run and waits for `run_stop`; a further one ends at once."""
+    further = FurtherSignals()
 
-    Several SIGHUPs are one: a terminal that closes sends it, and so does its shell.
-    """
-
-    def handle(number: int, _frame: FrameType | None) -> None:
-        signal.signal(number, signal.SIG_IGN if number == signal.SIGHUP else before[signal.Signals(number)])
+    def handle(_number: int, _frame: FrameType | None) -> None:
+        further.end_the_process()
         controller.request_stop()
 
     before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM, *hang_up())}
     try:
         yield
     finally:
+        further.close()
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -28,6 +28,7 @@ SAME_KIND = {
     "__init__.py": "a package's face",
     "__main__.py": "a package as a program",
     "cli.py": "the command of a room",
+    "command_list.py": "what that command can do",
     "base.py": "the interface of a room",
     "settings.py": "what a room can be told",
     "device.py": "a camera through one driver",
@@ -45,7 +46,8 @@ def test_a_file_name_leads_to_one_file() -> None:
 
 
 SHORT = {
-    "cli.py": "a room's command, which only lists its commands",
+    "cli.py": "a room's command, which loads nothing before signals are heeded",
+    "command_list.py": "what it can do: one line a command",
     "__main__.py": "a package as a program",
     "settings.py": "what a room can be told, to be found by that name",
     "edge/contracts/version.py": "everything that says its version reads it here, and it imports nothing of ours",

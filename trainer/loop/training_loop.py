@@ -10,6 +10,7 @@ from types import FrameType
 import torch
 
 from edge.contracts.errors import DataError
+from edge.contracts.interruption import FurtherSignals
 from trainer.checkpoint import Checkpoint, reason, save_checkpoint
 from trainer.data.compose.training_set import TrainingSet
 from trainer.loop.batches import Batch, Part, batches
@@ -144,19 +145,20 @@ class Request:
 
 @contextmanager
 def stop_request() -> Iterator[Request]:
-    """Catch the first signal; the second one ends the process at once, as if nothing had caught it."""
-    request = Request()
+    """Catch the first signal; a further one ends the process at once."""
+    request, further = Request(), FurtherSignals()
     # What the shell had ignored for us (nohup, a job in the background of a script) stays ignored.
     before = {number: signal.getsignal(number) for number in ASKING if signal.getsignal(number) is not signal.SIG_IGN}
 
     def ask(number: int, frame: FrameType | None) -> None:
         request.asked = True
-        signal.signal(number, before[signal.Signals(number)])
+        further.end_the_process()
 
     for number in before:
         signal.signal(number, ask)
     try:
         yield request
     finally:
+        further.close()
         for number, handler in before.items():
             signal.signal(number, handler)

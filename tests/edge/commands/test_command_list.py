@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from edge import commands
-from edge.cli import COMMANDS
+from edge.command_list import COMMANDS
 
 pytestmark = pytest.mark.timeout(60)
 

@@ -6,7 +6,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from edge.cli import app
+from edge.command_list import app
 from edge.settings import EdgeSettings
 from edge.settings.command_line import REQUIRED, Given, takes
 

@@ -113,7 +113,9 @@ def processes() -> ForkServerContext:
     """Where trainings are started: each is forked from a process that has imported torch once (with what its optimisers import
     late) and computed nothing."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["torch._dynamo", "torch.utils.tensorboard", "trainer.cli", "trainer.loop.training_run"])
+    context.set_forkserver_preload(
+        ["torch._dynamo", "torch.utils.tensorboard", "trainer.command_list", "trainer.loop.training_run"]
+    )
     return context
 
 

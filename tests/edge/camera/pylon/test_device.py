@@ -23,7 +23,7 @@ from edge.camera.pixels import bgr_of
 from edge.camera.pylon import library as module
 from edge.camera.pylon.device import PylonDevice, id_of, open_pylon
 from edge.camera.pylon.library import discovered_pylon
-from edge.cli import app
+from edge.command_list import app
 from edge.contracts.errors import ConfigError, SourceError
 
 # By its signal: a driver whose waits need SIGALRM for themselves would hang here.

@@ -1,0 +1,19 @@
+"""`leuko-calib`: pixel-size, focus, thresholds, boxes."""
+
+import typer
+
+from calib.commands.boxes import boxes
+from calib.commands.focus import focus
+from calib.commands.pixel_size import pixel_size
+from calib.commands.thresholds import thresholds
+
+app = typer.Typer(help="Measures an instrument and writes its profile.", no_args_is_help=True, add_completion=False)
+app.command()(pixel_size)
+app.command()(focus)
+app.command()(thresholds)
+app.command()(boxes)
+
+
+@app.callback()
+def _room() -> None:
+    """Measures an instrument and writes its profile."""

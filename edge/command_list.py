@@ -1,0 +1,50 @@
+"""`leuko-edge`: its commands. Each is a file of `edge.commands`, and is imported when it is asked for."""
+
+from importlib import import_module
+from typing import Any
+
+import typer
+from typer.core import TyperCommand
+
+COMMANDS = {
+    "run": "Serve one run to a controller.",
+    "runs": "Look into a journal: list, show, export and verify its runs.",
+    "keys": "Say who may connect: make keys, let clients in, shut them out.",
+    "sign": "Say whose models an edge loads: sign bundles, engines and profiles, and check who signed them.",
+    "watch": "Start a run on an edge and show it: the reference controller.",
+    "simulate": "Play a scanner that triggers, and to which things happen.",
+    "demo": "Run edge and controller in one, over a drawn (synthetic) slide.",
+    "bench": "Measure the loop: the whole pipeline against a bare loop over the same compiled model.",
+    "bench-stream": "Measure the way to the controller: records through a journal on disk and a socket.",
+    "cameras": "List cameras as `run --source` takes them, or say what one can do.",
+    "record": "Write a camera's frames to disk, losslessly.",
+    "soak": "Run a camera through the whole loop, without a controller: what is lost, and how long it takes.",
+    "doctor": "Say what is installed, and which engine a run would open.",
+}
+
+
+class Command(TyperCommand):
+    """A command by its name and its line in the list; the rest of it is imported when it is asked for."""
+
+    @property
+    def whole(self) -> Any:  # noqa: ANN401 see below
+        """The command with its options, or the group with its commands."""
+        name = str(self.name)
+        word = name.replace("-", "_")
+        found = getattr(import_module(f"edge.commands.{word}"), word)
+        if not isinstance(found, typer.Typer):
+            alone = typer.Typer(add_completion=False)
+            alone.command(name)(found)
+            found = alone
+        return typer.main.get_command(found)
+
+    # Where the types of these are defined differs between the releases of Typer.
+    def make_context(self, *args: Any, **more: Any) -> Any:  # noqa: ANN401
+        return self.whole.make_context(*args, **more)
+
+
+app = typer.Typer(
+    help="Camera fields in, live counts out.", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
+)
+for _name, _says in COMMANDS.items():
+    app.command(_name, cls=Command, help=_says)(lambda: None)

@@ -1,0 +1,23 @@
+"""`leuko-train`: data, fit, evaluate, crossvalidate, export, report."""
+
+import typer
+
+from trainer.commands.crossvalidate import crossvalidate
+from trainer.commands.data import data
+from trainer.commands.evaluate import evaluate
+from trainer.commands.export import export
+from trainer.commands.fit import fit
+from trainer.commands.report import report
+
+app = typer.Typer(
+    help="Annotated images in, a bundle out.\n\ndata looks at the images, fit trains, evaluate measures a model, "
+    "crossvalidate does both for every part of the images, export writes one, report sets the figures beside the reference's.",
+    no_args_is_help=True,
+    add_completion=False,
+)
+app.command()(fit)
+app.command()(evaluate)
+app.command()(crossvalidate)
+app.command()(export)
+app.command()(report)
+app.add_typer(data, name="data")
