@@ -8,6 +8,7 @@ import numpy as np
 from calib.stage_micrometer import Scale
 from edge.contracts.detections import Image
 from edge.contracts.errors import ConfigError
+from edge.contracts.whole_file import write_whole
 
 _FOUND_BGR = (40, 40, 230)
 _LONG_SIDE_PX = 1600
@@ -29,7 +30,7 @@ def write_scale_picture(path: Path, image: Image, scale: Scale, caption: str) ->
     try:
         encoded = cv2.imencode(path.suffix, np.vstack((picture, bar)))[1]
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(encoded.tobytes())
+        write_whole(path, encoded.tobytes())
     except cv2.error as problem:
         raise ConfigError(f"{path} has no suffix of an image; name the picture like lines.png.") from problem
     except OSError as problem:

@@ -38,10 +38,8 @@ class MemoryTrace:
             self._bytes.append(resident_bytes())
 
     def use(self) -> MemoryUse:
-        """What the samples say. Raises ValueError when there is none."""
-        if not self._at:
-            raise ValueError("no record has passed, so that there is no memory to speak of")
-        at, held = np.array(self._at), np.array(self._bytes, float)
+        """What the samples say; of a measurement that was ended before the first of them, what is held now."""
+        at, held = np.array(self._at or [0]), np.array(self._bytes or [resident_bytes()], float)
         early, late = at <= max(at[0], self._n_records // 4), at >= min(at[-1], self._n_records * 9 // 10)
         after = ~early
         growth = float(np.polyfit(at[after], held[after], 1)[0]) if after.sum() > 1 else 0.0

@@ -5,6 +5,7 @@ whose hashes do not hold.
 """
 
 import hashlib
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -168,9 +169,14 @@ def write_bundle(folder: Path, manifest: dict[str, Any], files: dict[str, bytes]
     folder.mkdir(parents=True, exist_ok=True)
     hashes = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
     checked = BundleManifest.model_validate({**manifest, "files": hashes})
-    for name, content in files.items():
-        target = folder / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(content)
-    (folder / MANIFEST).write_text(checked.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    try:
+        for name, content in files.items():
+            target = folder / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(content)
+        (folder / MANIFEST).write_text(checked.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    except BaseException:
+        for part in folder.iterdir():  # it was empty, and a part of a bundle would be in the way of the whole one
+            shutil.rmtree(part) if part.is_dir() else part.unlink()
+        raise
     return load_bundle(folder)

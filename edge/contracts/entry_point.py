@@ -126,10 +126,20 @@ def _tell(code: str, sentence: str, exit_code: int) -> int:
 
 def _refused(problem: OSError) -> str:
     """A sentence without its full stop."""
+    if problem.errno == errno.ENOENT and not _has_directory():
+        return "the directory in which this command was started is no longer there; change to another one"
     names = [os.fsdecode(name) for name in (problem.filename, problem.filename2) if isinstance(name, str | bytes)]
     reason = problem.strerror or first_line(problem)
     remedy = _REMEDIES.get(problem.errno or 0, "check it" if names else "look at the state of this machine")
     return f"{' and '.join(names)} cannot be used ({reason}); {remedy}" if names else f"the system refuses ({reason}); {remedy}"
+
+
+def _has_directory() -> bool:
+    try:
+        os.getcwd()  # noqa: PTH109 pathlib is not loaded yet
+    except OSError:
+        return False
+    return True
 
 
 def _debug(problem: Exception) -> None:

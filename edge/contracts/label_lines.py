@@ -9,6 +9,7 @@ from pydantic import Field, field_validator
 from edge.contracts.base import Strict, parse_json
 from edge.contracts.cells import INDEX
 from edge.contracts.errors import DataError
+from edge.contracts.whole_file import write_whole
 
 SPECIAL_LABELS = ("untyped_wbc", "untyped_neutrophil", "ignore")
 """A leukocyte of unknown type; a neutrophil, band or segmented; a region of which nothing is known."""
@@ -52,7 +53,7 @@ class LabelledImage(Strict):
 def write_label_lines(path: Path, images: Iterable[LabelledImage]) -> int:
     """Write the lines; returns how many."""
     lines = [image.model_dump_json() for image in images]
-    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    write_whole(path, "".join(f"{line}\n" for line in lines))
     return len(lines)
 
 

@@ -24,6 +24,8 @@ def not_installed(problem: Exception, extra: str) -> str:
 
     `extra` is the room's part of the distribution, which has all libraries that are not of the base.
     """
+    if isinstance(problem, OSError) and problem.errno is not None:
+        return ""  # the system's refusal, not the library's
     name = _library_of(problem)
     if not name:
         return ""

@@ -11,6 +11,7 @@ from edge.contracts.base import Count, Fraction, Sha256, Strict, parse_json
 from edge.contracts.bundle import Thresholds
 from edge.contracts.colours import MeasuredColours, MeasuredLight
 from edge.contracts.errors import ProfileError
+from edge.contracts.whole_file import write_whole
 
 
 class PixelSize(Strict):
@@ -136,5 +137,5 @@ def write_profile(path: Path, profile: Profile) -> str:
     """Write a profile and return the SHA-256 of its bytes."""
     content = (profile.model_dump_json(indent=1) + "\n").encode()
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content)
+    write_whole(path, content)
     return hashlib.sha256(content).hexdigest()

@@ -67,7 +67,7 @@ def _commands() -> list[str]:
 
 
 LIST_OPTIONS = """
-import importlib.metadata, json, sys, typer.main
+import importlib, importlib.metadata, json, sys, typer.main
 
 def options(command, words):
     command = getattr(command, "whole", command)
@@ -77,7 +77,8 @@ def options(command, words):
     return {key: value for name, one in inner.items() for key, value in options(one, [*words, name]).items()}
 
 (entry,) = importlib.metadata.entry_points(group="console_scripts", name=sys.argv[1])
-print(json.dumps(options(typer.main.get_group(sys.modules[entry.load().__module__].app), [])))
+room = importlib.import_module(f"{entry.module.partition('.')[0]}.command_list")
+print(json.dumps(options(typer.main.get_group(room.app), [])))
 """
 
 

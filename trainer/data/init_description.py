@@ -6,6 +6,7 @@ from pathlib import Path
 
 from edge.contracts.cells import CELLS, INDEX
 from edge.contracts.errors import ConfigError, DataError
+from edge.contracts.whole_file import write_whole
 from trainer.data.annotation import SPLITS
 from trainer.data.readers.class_map import BACKGROUND, SPECIAL
 from trainer.data.readers.layout import SPLIT_FOLDERS
@@ -40,10 +41,8 @@ def write_description(folder: Path, out: Path, um_per_px: float | None) -> tuple
     )
     words = f"# One of {', '.join(INDEX)},\n# {', '.join(SPECIAL)} or {BACKGROUND}; see docs/training.md.\n"
     try:
-        out.write_text(description, encoding="utf-8")
-        class_map.write_text(
-            words + "".join(f"{json.dumps(k, ensure_ascii=False)}: {v}\n" for k, v in choices.items()), "utf-8"
-        )
+        write_whole(out, description)
+        write_whole(class_map, words + "".join(f"{json.dumps(k, ensure_ascii=False)}: {v}\n" for k, v in choices.items()))
     except OSError as problem:
         raise ConfigError(f"{out} cannot be written ({problem.strerror}); choose another --out.") from problem
     return out, class_map, kind, [name for name, choice in choices.items() if choice == TO_CHOOSE]

@@ -13,6 +13,7 @@ from rich.console import Console
 
 from edge.contracts.bundle import Thresholds
 from edge.contracts.errors import ConfigError, DataError
+from edge.contracts.whole_file import write_whole
 from trainer.checkpoint import load_checkpoint
 from trainer.data.annotation import Annotation
 from trainer.data.datasets import load_datasets
@@ -141,7 +142,7 @@ def write_summary(summary: Summary, out: Path) -> None:
     """Into the file that `summary_file` names. Raises `DataError`."""
     path = summary_file(out, summary.source)
     with writing(path):
-        path.write_text(summary.model_dump_json(indent=1), encoding="utf-8")
+        write_whole(path, summary.model_dump_json(indent=1))
 
 
 def summary_file(out: Path, source: str | None) -> Path:

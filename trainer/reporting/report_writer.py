@@ -4,8 +4,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edge.contracts.errors import ConfigError
+<<<<<<< HEAD
 from trainer.reporting.accuracy import beside_reference, own_accuracy
 from trainer.reporting.confusion_tables import confusion, confusion_beside_reference
+=======
+from edge.contracts.whole_file import write_whole
+from trainer.reporting.accuracy import accuracy
+from trainer.reporting.confusion_tables import confusion
+>>>>>>> 9c5b3fb (What a command writes is there as a whole or not at all; a soak that is ended early tells what it has)
 from trainer.reporting.document import Section, html_page, markdown
 from trainer.reporting.error_gallery import worst_errors_section
 from trainer.reporting.formatting import listed
@@ -50,8 +56,8 @@ def write_report(runs: Sequence[MeasuredRun], folder: Path, root: Path | None) -
     html, text = folder / "report.html", folder / "report.md"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        html.write_text(html_page(title, sections), encoding="utf-8")
-        text.write_text(markdown(title, sections), encoding="utf-8")
+        write_whole(html, html_page(title, sections))
+        write_whole(text, markdown(title, sections))
     except OSError as problem:
         raise ConfigError(f"the report cannot be written to {folder} ({problem.strerror}); choose another --out.") from problem
     return html, text

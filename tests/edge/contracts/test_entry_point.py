@@ -21,7 +21,12 @@ def run(body: str, tmp_path: Path, **more: object) -> "subprocess.CompletedProce
     head = "import errno, json, logging, os, signal, sys\nfrom pathlib import Path\n"
     imports = "from edge.contracts.entry_point import run_command_line\nfrom edge.contracts.errors import JournalError\n"
     script = f"{head}{imports}def command():\n{lines}run_command_line(command)"
-    given = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "env": os.environ | {"TMPDIR": str(tmp_path)}} | more
+    given = {
+        "cwd": tmp_path,
+        "stdout": subprocess.PIPE,
+        "stderr": subprocess.PIPE,
+        "env": os.environ | {"TMPDIR": str(tmp_path)},
+    } | more
     return subprocess.run(  # type: ignore[call-overload, no-any-return]
         [sys.executable, "-c", script], text=True, check=False, **given
     )
@@ -49,6 +54,12 @@ def run(body: str, tmp_path: Path, **more: object) -> "subprocess.CompletedProce
         ),
         pytest.param("'\\udce4'.encode()", 1, "(UnicodeEncodeError: ", id="UnicodeEncodeError"),
         pytest.param("b'\\xe4'.decode()", 1, "(UnicodeDecodeError: ", id="UnicodeDecodeError"),
+        pytest.param(
+            "os.mkdir('gone'); os.chdir('gone'); os.rmdir('../gone'); os.getcwd()",
+            9,
+            "is no longer there; change",
+            id="no place",
+        ),
         pytest.param("Path('/nowhere/\\udce4').open()", 9, "/nowhere/\\udce4 cannot be used", id="a name that is not UTF-8"),
     ],
 )

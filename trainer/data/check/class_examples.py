@@ -10,6 +10,7 @@ import numpy as np
 from edge.contracts.cells import CELLS
 from edge.contracts.detections import Image
 from edge.contracts.errors import ConfigError, DataError
+from edge.contracts.whole_file import write_whole
 from trainer.data.annotation import IGNORE, UNTYPED_NEUTROPHIL, UNTYPED_WBC, Annotation
 from trainer.data.compose.field import Field, cut_boxes
 from trainer.data.image_store import ImageStore
@@ -34,7 +35,7 @@ def write_examples(path: Path, annotations: Sequence[Annotation]) -> None:
     """`class_examples` as a picture. Raises `ConfigError` when it cannot be written, `DataError` without a cell."""
     _, encoded = cv2.imencode(path.suffix, class_examples(annotations))
     try:
-        path.write_bytes(encoded.tobytes())
+        write_whole(path, encoded.tobytes())
     except OSError as problem:
         raise ConfigError(f"{path} cannot be written ({problem.strerror}); choose another --sheet.") from problem
 
