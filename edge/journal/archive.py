@@ -11,6 +11,7 @@ from pathlib import Path
 
 from edge.contracts.errors import JournalError, first_line
 from edge.journal.journal_file import has_log, lacking, lacks_log, log_of, trouble_of
+from edge.journal.stale_log import stale_log
 from edge.journal.tables import first_link, next_link
 
 
@@ -42,6 +43,8 @@ class Archive:
         try:
             if not path.is_file():
                 raise JournalError(f"there is no journal {path}; give the file that `leuko-edge run --journal` wrote.")
+            if stale := stale_log(path):
+                raise JournalError(f"{stale}.")
             self.lacks = lacking(path) if lacks_log(path) else ""
             self._connection = self._connected()
         except (OSError, sqlite3.Error) as problem:

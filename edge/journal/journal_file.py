@@ -6,6 +6,7 @@ and without the second, it lacks records.
 """
 
 import contextlib
+import errno
 import fcntl
 import os
 import sqlite3
@@ -21,15 +22,47 @@ _VERSION_AT = 60
 _RESERVE_BYTES = 4 * 2**20
 """Given up when the disk is full, so that the run can still be ended and say why."""
 
+_PROBE_BYTES = 64 * 1024
+
 Trouble = Literal["held", "full", "other"]
 
 
-def trouble_of(problem: sqlite3.Error) -> Trouble:
-    """Whether another program holds the file, its disk is full (or a quota is), or something else is wrong."""
+def trouble_of(problem: sqlite3.Error, path: Path | None = None) -> Trouble:
+    """Whether another program holds the file, its disk is full (or a quota is), or something else is wrong.
+
+    SQLite calls a quota that is used up, and a disk that fails, by one name; which it is shows beside the journal `path`.
+    """
     text = str(problem).lower()  # Python 3.10 has no error code yet
     if "is locked" in text or "locking protocol" in text:
         return "held"
-    return "full" if "disk is full" in text or "disk i/o error" in text else "other"
+    if "disk is full" in text:
+        return "full"
+    return "full" if "disk i/o error" in text and path is not None and not _has_room(path) else "other"
+
+
+def _has_room(path: Path) -> bool:
+    probe = path.with_name(f"{path.name}.probe")
+    try:
+        probe.write_bytes(bytes(_PROBE_BYTES))
+    except OSError as problem:
+        return problem.errno not in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+    finally:
+        with contextlib.suppress(OSError):
+            probe.unlink(missing_ok=True)
+    return True
+
+
+Identity = tuple[int, int]
+"""Device and inode: which file lies at a path."""
+
+
+def identity_of(path: Path) -> Identity | None:
+    """Of the file that is there now; None when there is none, or it cannot be looked at."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def hold(path: Path) -> IO[bytes]:

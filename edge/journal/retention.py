@@ -2,7 +2,8 @@
 
 An age is only as good as the clock, and one start with a wrong one must not cost what was measured. So a run goes by age only
 when the clock agrees with the newest record, and when the time that has passed since adds up from run to run as well: a step
-back, or one of more than a year, is no time that has passed.
+back, or one of more than a week, is no time that has passed. After such a pause runs stay longer; their size is held all the
+same.
 """
 
 import json
@@ -16,8 +17,8 @@ _ALL = (
     "(SELECT sum(length(content) + length(link)) FROM records WHERE run = number), "
     "acknowledged = (SELECT max(seq) FROM records WHERE run = number) FROM runs ORDER BY number"
 )
-_LONGEST_PAUSE = timedelta(days=366)
-"""Between two runs; more is a clock that was set."""
+_LONGEST_PAUSE = timedelta(days=7)
+"""Between two runs; more may be a clock that was set."""
 _UNREMARKABLE = timedelta(days=30)
 _STEP_BACK = timedelta(hours=1)
 """A clock that was only adjusted."""
@@ -48,7 +49,7 @@ def forget(connection: sqlite3.Connection, retention: Retention, now: datetime) 
     rows = connection.execute(_ALL).fetchall()
     stored = sum(size or 0 for *_, size, _ in rows)
     ends = [_end(last) for _, _, last, _, _ in rows]
-    ages = _ages([end for _, end in ends], now)
+    ages = _ages([end for _, end in ends], now, min(_LONGEST_PAUSE, timedelta(days=retention.keep_days)))
     since_newest = now - max((end for _, end in ends[-1:] if end), default=now)
     # Of who keeps nothing, the clock is not asked.
     by_age = retention.keep_days == 0 or -_STEP_BACK <= since_newest <= timedelta(days=retention.keep_days)
@@ -70,13 +71,13 @@ def forget(connection: sqlite3.Connection, retention: Retention, now: datetime) 
     return Forgotten(tuple(forgotten), doubt)
 
 
-def _ages(ends: Sequence[datetime | None], now: datetime) -> list[timedelta]:
+def _ages(ends: Sequence[datetime | None], now: datetime, longest: timedelta) -> list[timedelta]:
     """How old each run is at least: by what its last record says, and by the pauses between the runs from it on."""
     ages, later, passed = [], now, _NONE
     for end in reversed(ends):
         if end is not None:
             pause = later - end
-            passed += pause if _NONE <= pause <= _LONGEST_PAUSE else _NONE
+            passed += pause if _NONE <= pause <= longest else _NONE
             later = end
         ages.append(max(_NONE, min(passed, now - end)) if end is not None else _NONE)
     return ages[::-1]

@@ -24,14 +24,17 @@ from edge.journal.base import JournalBase
 from edge.journal.journal_file import (
     close_marked,
     hold,
+    identity_of,
     lacking,
     lacks_log,
+    log_of,
     make_reserve,
     mark_open,
     reserve_of,
     trouble_of,
 )
 from edge.journal.retention import Forgotten, Retention, forget
+from edge.journal.stale_log import stale_log
 from edge.journal.tables import SCHEMA, RunOnDisk, WaitingRecord, WaitingTrigger, connect, first_link, load, next_link, write
 
 _BATCH_RECORDS = 64
@@ -76,6 +79,8 @@ class SqliteJournal(JournalBase[RunOnDisk]):
             with contextlib.ExitStack() as undo:
                 undo.callback(self._held.close)
                 lacks = lacks_log(path)
+                if stale := stale_log(path):
+                    raise JournalError(f"{stale}.")
                 self._writer, self._reader = connect(path), connect(path)
                 undo.callback(self._writer.close)
                 undo.callback(self._reader.close)
@@ -103,7 +108,9 @@ class SqliteJournal(JournalBase[RunOnDisk]):
             self.forgotten = forget(self._writer, retention, datetime.now(timezone.utc))
             for run_id in self.forgotten.run_ids:
                 del self._runs[run_id]
+            self._writer.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()  # `stale_log` must not miss what was deleted
         self._writer.execute(f"PRAGMA busy_timeout={int(_NOTICED_S * 1000)}")
+        self._files = {each: identity_of(each) for each in (self._path, log_of(self._path))}
 
     @property
     def trouble(self) -> str:
@@ -181,6 +188,7 @@ class SqliteJournal(JournalBase[RunOnDisk]):
     def settle(self) -> None:
         with self._changed:
             self._changed.wait_for(lambda: not self._waiting or self._failure)
+            self._failure = self._failure or self._replaced()
             if self._failure:
                 raise JournalError(self._failure)
 
@@ -241,8 +249,10 @@ class SqliteJournal(JournalBase[RunOnDisk]):
         while True:
             try:
                 write(self._writer, batch, acknowledgements)
+                if gone := self._replaced():
+                    raise JournalError(gone)
             except sqlite3.OperationalError as problem:
-                trouble = trouble_of(problem)
+                trouble = trouble_of(problem, self._path)
                 if trouble == "held" and not held_since_s:
                     held_since_s = time.monotonic() - _NOTICED_S
                     self._tell_held()
@@ -259,6 +269,16 @@ class SqliteJournal(JournalBase[RunOnDisk]):
             if held_since_s:
                 _log.warning("the journal's file is free again, after %.0f s", time.monotonic() - held_since_s)
             return
+
+    def _replaced(self) -> str:
+        """What to say when the file was taken away under SQLite, which goes on writing to it; empty while it is there."""
+        gone = [each for each, identity in self._files.items() if identity_of(each) != identity]
+        if not gone:
+            return ""
+        return (
+            f"{gone[0]} was removed or replaced while the edge wrote it, and records of this run are not there; let nothing "
+            "tidy up the journal's folder, then start a new run."
+        )
 
     def _tell_held(self) -> None:
         sentence = (
@@ -279,8 +299,12 @@ class SqliteJournal(JournalBase[RunOnDisk]):
             if isinstance(problem, sqlite3.Error) and trouble_of(problem) == "held":
                 why, remedy = f"another program has held its file for {self._patience_s:g} s", "close that program"
             self._failure = (
-                f"journal {self._path} can no longer be written ({why}), and the last {n_records} records are not in it; "
-                f"{remedy}, then start a new run."
+                str(problem)
+                if isinstance(problem, JournalError)
+                else (
+                    f"journal {self._path} can no longer be written ({why}), and the last {n_records} records are not in it; "
+                    f"{remedy}, then start a new run."
+                )
             )
             self._changed.notify_all()
             callbacks = tuple(self._callbacks)

@@ -94,6 +94,8 @@ def serve_one_run(setup: Setup, parts: Parts, stop: StopSwitch, doctor: Doctor |
         control.finished()
         server.close(settings.ack_timeout_s)
         left = journal.next_seq(order.run_id) - 1 - journal.acknowledged(order.run_id)
+        if left:
+            journal.settle()  # what is said of them must still be true
     if left:
         raise StreamError(_not_acknowledged(left, order.run_id, settings))
     return last.outcome

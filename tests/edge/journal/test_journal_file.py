@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from support.filled_journal import fill, seqs, until
+from support.full_disk import files_limited_to
 from support.scripted_run import field_record, run_start
 from support.unwritable import python, why_no_read_only_disk, with_read_only
 
@@ -48,13 +49,21 @@ def held_by_another(path: Path) -> Iterator[sqlite3.Connection]:
         ("database table is locked: records", "held"),
         ("locking protocol", "held"),
         ("database or disk is full", "full"),
-        ("disk I/O error", "full"),
+        ("disk I/O error", "other"),
         ("attempt to write a readonly database", "other"),
         ("database disk image is malformed", "other"),
     ],
 )
 def test_a_held_file_is_no_full_disk(problem: str, trouble: str) -> None:
     assert trouble_of(sqlite3.OperationalError(problem)) == trouble
+
+
+def test_a_quota_that_is_used_up_is_told_from_a_disk_that_fails(tmp_path: Path) -> None:
+    problem, path = sqlite3.OperationalError("disk I/O error"), tmp_path / "journal.sqlite"
+    assert trouble_of(problem, path) == "other"
+    with files_limited_to(1000):
+        assert trouble_of(problem, path) == "full"
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_records_wait_for_a_program_that_holds_the_file(path: Path) -> None:
