@@ -25,6 +25,8 @@ def pixel_size(
 
     leuko-calib pixel-size micrometer.png --line-spacing-um 10 --out profile.json --instrument "bench 3"
     """
+    from os.path import realpath as real  # a loop of links is an error of Path.resolve
+
     from rich.console import Console
 
     from calib.measured_profile import as_json as result_as_json
@@ -35,7 +37,7 @@ def pixel_size(
     if out.exists():
         raise ProfileError(f"{out} already exists and runs may refer to its hash; choose another name for the new profile.")
     drawn = picture or out.with_suffix(".png")
-    if drawn.resolve() == image.resolve() or drawn.resolve() == out.resolve() or (picture is None and drawn.exists()):
+    if real(drawn) in {real(image), real(out)} or (picture is None and drawn.exists()):
         raise ProfileError(f"the picture of the lines would overwrite {drawn}; name another file with --picture.")
     profile, scale = measure_profile(image, line_spacing_um, instrument, objective, drawn)
     digest = write_profile(out, profile)

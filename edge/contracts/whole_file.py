@@ -11,7 +11,7 @@ def write_whole(path: Path, content: bytes | str) -> None:
     What is no file, as /dev/stdout, is written directly, and so is a file in a folder that takes no new ones.
     """
     data = content.encode() if isinstance(content, str) else content
-    target = path.resolve() if path.is_symlink() else path
+    target = Path(os.path.realpath(path)) if path.is_symlink() else path
     if target.exists() and (not target.is_file() or not os.access(target.parent, os.W_OK)):
         target.write_bytes(data)
         return
