@@ -5,7 +5,7 @@ from types import TracebackType
 
 from edge.contracts.errors import first_line
 
-NOT_INSTALLED_EXIT_CODE = 10
+NOT_INSTALLED_EXIT_CODE = 11
 _ROOMS = frozenset({"edge", "trainer", "builder", "calib"})
 _BASE = frozenset(
     {

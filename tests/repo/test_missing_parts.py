@@ -1,4 +1,4 @@
-"""A library that is not installed, or cannot be loaded here, is one sentence with the command that helps, and exit code 10."""
+"""A library that is not installed, or cannot be loaded here, is one sentence with the command that helps, and exit code 11."""
 
 import subprocess
 import sys
@@ -58,7 +58,7 @@ def test_a_library_that_is_not_there_is_named_with_the_command_that_brings_it(
     library: str, command: tuple[str, ...], says: str, tmp_path: Path
 ) -> None:
     done = without(library, command, tmp_path)
-    assert (done.returncode, done.stderr.count("\n")) == (10, 1), done.stderr
+    assert (done.returncode, done.stderr.count("\n")) == (11, 1), done.stderr
     assert says in done.stderr
     assert list(tmp_path.iterdir()) == [], "nothing was begun"
 
@@ -82,7 +82,7 @@ def test_a_library_that_cannot_be_loaded_is_named(raised: str, says: str, tmp_pa
     (tmp_path / "libraries" / "cv2").mkdir(parents=True)
     (tmp_path / "libraries" / "cv2" / "__init__.py").write_text(f"def bootstrap():\n    raise {raised}\nbootstrap()\n")
     done = without("nothing", PIXELS, tmp_path)
-    assert (done.returncode, done.stderr.count("\n")) == (10, 1), done.stderr
+    assert (done.returncode, done.stderr.count("\n")) == (11, 1), done.stderr
     assert says in done.stderr
 
 
