@@ -93,9 +93,7 @@ def serve_one_run(setup: Setup, parts: Parts, stop: StopSwitch, doctor: Doctor |
         _check_alive(server)
         control.finished()
         server.close(settings.ack_timeout_s)
-        left = journal.next_seq(order.run_id) - 1 - journal.acknowledged(order.run_id)
-        if left:
-            journal.settle()  # what is said of them must still be true
+        left = _not_heard(journal, order.run_id)
     if left:
         raise StreamError(_not_acknowledged(left, order.run_id, settings))
     return last.outcome
@@ -133,6 +131,13 @@ def _telemetry(settings: EdgeSettings, boot_id: str, engine: EngineInfo, take_sn
         keys=settings.keys,
         metrics=settings.metrics,
     )
+
+
+def _not_heard(journal: Journal, run_id: str) -> int:
+    """How many records the controller does not hold. Raises `JournalError` when they are no longer where it could read them."""
+    if left := journal.next_seq(run_id) - 1 - journal.acknowledged(run_id):
+        journal.settle()
+    return left
 
 
 def _check_alive(server: EdgeServer) -> None:

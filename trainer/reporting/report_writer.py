@@ -4,14 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edge.contracts.errors import ConfigError
-<<<<<<< HEAD
+from edge.contracts.whole_file import write_whole
 from trainer.reporting.accuracy import beside_reference, own_accuracy
 from trainer.reporting.confusion_tables import confusion, confusion_beside_reference
-=======
-from edge.contracts.whole_file import write_whole
-from trainer.reporting.accuracy import accuracy
-from trainer.reporting.confusion_tables import confusion
->>>>>>> 9c5b3fb (What a command writes is there as a whole or not at all; a soak that is ended early tells what it has)
 from trainer.reporting.document import Section, html_page, markdown
 from trainer.reporting.error_gallery import worst_errors_section
 from trainer.reporting.formatting import listed
