@@ -8,36 +8,38 @@ SMOOTH = 0.04
 SOFT = 0.35
 """Overtones of a pattern to its base tone: lines have edges and thus overtones, a wave has none."""
 
-ALIGNED_DEG = 0.08
-"""Flicker follows rows and columns of the camera exactly; a scale that was laid by hand hardly ever does."""
+ALIGNED_DEG, ROUGHLY_DEG = 0.08, 0.6
+"""Flicker follows rows and columns of the camera exactly; a scale that was laid by hand hardly ever does. Faint stripes in
+noise look a little turned."""
 
 FULL = 0.75
-"""Share of the bands; a scale whose ends are seen fills less."""
+"""Share of the field; a scale whose ends are seen fills less."""
 
 DEEP_ALONG_ROWS = 0.6
 DEEP = 0.25
 """Of the glass: no lamp flickers as deep in an exposure that is long enough for an image; printed lines do."""
 
-THIN, THIN_AND_DEEP = 0.33, 0.35
-"""Of the spacing, of the glass: thin lines need be less deep, for a dimmed lamp is on and off for like times."""
+PULSED, DEEP_PULSES = 0.45, 0.75
+"""A lamp that is on and off for like times has few overtones, too, and may flicker deeper."""
 
 
 def flicker(seen: Seen) -> str | None:
     """Why a pattern may be the lamp's, or None. Cameras may be mounted on their side, so columns are suspected, too."""
     own = seen.lattice
     bands = seen.own_bands
-    full = len(bands) >= FULL * sum(band.kind == own.rows[0].kind for band in seen.bands)
+    # From first to last: dirt and cells may hide the pattern in some bands between.
+    full = np.ptp([band.y for band in bands]) >= FULL * np.ptp([band.y for band in seen.bands if band.kind == bands[0].kind])
     profile = folded(seen, bands)[0]
     tones = np.abs(np.fft.rfft(profile))
     overtones = float(np.sqrt((tones[2:12] ** 2).sum()) / max(tones[1], 1e-12))
     depth = float(np.ptp(profile)) / (1 + max(float((seen.sign * profile).max()), 0.0))
     turned = abs(seen.angle_deg + np.degrees(np.arctan(-own.lean)))
-    along_rows = abs(turned - 90) < ALIGNED_DEG
-    aligned = along_rows or turned < ALIGNED_DEG or turned > 180 - ALIGNED_DEG
+    near_deg = ALIGNED_DEG if depth >= DEEP else ROUGHLY_DEG
+    along_rows = abs(turned - 90) < near_deg
+    aligned = along_rows or turned < near_deg or turned > 180 - near_deg
     is_soft = overtones < SOFT and (depth < DEEP or along_rows)
-    duty = float((profile > profile.min() + np.ptp(profile) / 2).mean())
-    enough = (THIN_AND_DEEP if duty < THIN else DEEP_ALONG_ROWS) if along_rows else DEEP
-    is_faint = aligned and depth < enough
+    is_pulsed = along_rows and overtones < PULSED and depth < DEEP_PULSES
+    is_faint = is_pulsed or (aligned and depth < (DEEP_ALONG_ROWS if along_rows else DEEP))
     if overtones < SMOOTH or (full and (is_soft or is_faint)):
         return (
             "the image shows soft or faint stripes without ends, as flickering light makes on an empty field; "

@@ -23,7 +23,7 @@ from edge.contracts.records import (
 from edge.journal.carried import Carried
 from edge.pipeline.engine_loop import EngineLoop
 from edge.pipeline.exposures import exposures_of
-from edge.pipeline.field_work import Batching, CellWork, FieldJob
+from edge.pipeline.field_work import Batching, CellWork, FieldJob, scale_note
 from edge.pipeline.intake import Arrival, Ending, FieldQueue, Grabber, Note
 from edge.pipeline.ledger import Ledger
 from edge.pipeline.parts import Parts
@@ -160,6 +160,8 @@ class Run:
         self._pause.end("the run ends")
         while (pause_note := self._pause.note()) is not None:
             yield pause_note
+        if not self._stop.at_once and (note := scale_note(self._scale, is_last=True)) is not None:
+            yield note
         skipped = {trigger.trigger_id for trigger in unexposed}
         for trigger_id, field_index in self.ledger.left():  # which has the order of the triggers
             if (job := jobs.get(trigger_id)) is None:

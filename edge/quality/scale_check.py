@@ -13,6 +13,7 @@ from cv2.typing import MatLike
 
 from edge.contracts.detections import Image
 from edge.postprocess import Findings
+from edge.quality.red_cell_watch import RedCellWatch
 
 LEUKOCYTE_UM = (8.0, 20.0)
 NUCLEUS_UM = (2.5, 20.0)
@@ -43,6 +44,7 @@ class ScaleCheck:
         self._nucleus_sizes: Counter[int] = Counter()
         self._n_offered = self._n_looked = self._n_without = 0
         self._looks: OrderedDict[str, float] = OrderedDict()
+        self._red_cells = RedCellWatch(um_per_px)
 
     def look(self, trigger_id: str, image: Image) -> None:
         """Before the field's pixels are let go of. `image` is BGR, uint8 [H, W, 3], at the run's um/px."""
@@ -51,6 +53,14 @@ class ScaleCheck:
             if len(self._looks) > _REMEMBERED:  # of fields that failed afterwards
                 self._looks.popitem(last=False)
         self._n_offered += 1
+        self._red_cells.offer(image)
+
+    def contradiction(self, *, is_last: bool = False) -> str:
+        """What the red cells of the first fields say against the scale, once; empty until then, and for nothing.
+
+        `is_last`: no field comes any more; waits for the last of them to be measured.
+        """
+        return self._red_cells.contradiction(is_last=is_last)
 
     def counted(self, trigger_id: str, findings: Findings) -> None:
         """What was found in a field."""
@@ -66,7 +76,8 @@ class ScaleCheck:
 
     def doubts(self) -> tuple[str, ...]:
         """One sentence for each thing that cannot be at a right scale; none when nothing speaks against it."""
-        return tuple(filter(None, (self._wrong_cells(), self._wrong_nuclei(), self._missed_nuclei())))
+        mine = (self._wrong_cells(), self._wrong_nuclei(), self._missed_nuclei(), self._red_cells.judged)
+        return tuple(filter(None, mine))
 
     def _wrong_cells(self) -> str:
         n, median_um = self._cell_sizes.total(), _median_um(self._cell_sizes)

@@ -1,0 +1,104 @@
+"""Red cells of a run's first fields, measured beside the loop: a field costs it a copy, and its um/px is judged once."""
+
+import logging
+import threading
+from collections import deque
+
+import numpy as np
+
+from edge.contracts.detections import Image
+from edge.quality.red_cell_scale import ENOUGH_CELLS, RedCells, RedCellSizes
+from edge.quality.red_cells import LONG_SIDES_PX, find_red_cells
+
+CERTAIN_CELLS = 3 * ENOUGH_CELLS
+"""Enough to judge at once."""
+
+AT_MOST_FIELDS = 64
+"""What these do not show, more of the same slide would not either; then it is judged by what there is."""
+
+_WAITING = 4
+"""Copies that wait for the thread; a field that comes while so many do is not looked at."""
+
+_LAST_S = 5.0
+"""The longest that a run's end waits for the last of them."""
+
+_log = logging.getLogger(__name__)
+
+
+class RedCellWatch:
+    """`offer` fields; `contradiction` says once, as soon as it is certain, what speaks against the scale.
+
+    `n_taken` fields were copied. All but the measuring is for one thread. Nothing that goes wrong in it touches the run.
+    """
+
+    def __init__(self, um_per_px: float) -> None:
+        self._um_per_px = um_per_px
+        self._sizes = RedCellSizes()
+        self._waiting: deque[tuple[Image, int]] = deque()
+        self._changed = threading.Condition()
+        self._thread: threading.Thread | None = None
+        self.n_taken = 0
+        self._judged: str | None = None
+        self._done = False
+
+    def offer(self, image: Image) -> None:
+        """Copy a field, BGR uint8 [H, W, 3], to be measured, unless enough were or the measuring lags behind."""
+        if self._done or self.n_taken >= AT_MOST_FIELDS or len(self._waiting) >= _WAITING:
+            return
+        step = max(1, max(image.shape[:2]) // LONG_SIDES_PX[-1])
+        copy = np.ascontiguousarray(image[::step, ::step]) if step > 1 else image.copy()
+        self.n_taken += 1
+        with self._changed:
+            self._waiting.append((copy, step))
+            self._changed.notify_all()
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._measure_all, name="red cells", daemon=True)
+            self._thread.start()
+
+    def contradiction(self, *, is_last: bool = False) -> str:
+        """The sentence, once; empty before it is certain, when nothing speaks against the scale, and ever after.
+
+        `is_last`: what was offered so far is all there is; waits until it has been measured.
+        """
+        if self._judged is not None:
+            return ""
+        with self._changed:
+            if is_last:
+                self._changed.wait_for(lambda: self._done or not self._waiting, _LAST_S)
+            all_measured = self.n_taken >= AT_MOST_FIELDS and not self._waiting
+            if not (is_last or all_measured or self._sizes.cells >= CERTAIN_CELLS):
+                return ""
+            found = self._sizes.found()
+            if isinstance(found, str) and not (is_last or all_measured):
+                return ""
+            self._done = True
+            self._changed.notify_all()
+        against = isinstance(found, RedCells) and found.contradicts(self._um_per_px)
+        self._judged = found.sentence(self._um_per_px) if isinstance(found, RedCells) and against else ""
+        if isinstance(found, str):
+            _log.info("the um/px was not compared with red cells: %s", found)
+        return self._judged
+
+    @property
+    def judged(self) -> str:
+        """What was said against the scale; empty for nothing."""
+        return self._judged or ""
+
+    def _measure_all(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._done or bool(self._waiting), 60.0)
+                if self._done or not self._waiting:
+                    # A thread that idles longer than any field takes ends; the next field starts another.
+                    self._thread = None
+                    return
+                image, step = self._waiting[0]
+            try:
+                diameters_px = find_red_cells(image).diameters_px * step
+            except Exception:  # noqa: BLE001 a measurement beside the run must never end it
+                _log.exception("red cells could not be measured in a field")
+                diameters_px = np.zeros(0)
+            with self._changed:
+                self._sizes.add(diameters_px, image.shape[0] * image.shape[1] * step * step)
+                self._waiting.popleft()
+                self._changed.notify_all()
