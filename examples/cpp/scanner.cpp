@@ -170,8 +170,6 @@ class Scanner {
             again();
         } else if (problem.code == "state" || problem.code == "rate") {
             again();
-        } else if (problem.code == "busy" && ++taken_over_ < 4) {
-            again();  // a late HELLO of our own may have taken the session over; else another controller has the edge
         } else if (problem.code == "malformed" || problem.code == "unknown_type" || problem.code == "too_large") {
             throw Failure(EDGE_DEFECT, "a message of this program was refused (" + problem.code + "): " + problem.what());
         } else {  // busy, superseded, other_history, protocol, encoding, and codes of later: only a person can tell
@@ -296,7 +294,6 @@ class Scanner {
     std::map<std::string, Clock::time_point> sent_;  // over this session
     std::int64_t credit_ = 0;
     bool over_ = false, anew_ = false;
-    int taken_over_ = 0;
     Clock::time_point searched_{}, not_before_{}, ended_{};
 };
 

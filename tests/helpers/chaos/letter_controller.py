@@ -19,7 +19,6 @@ RECORDS = {"run_start", "field", "advice", "event", "run_stop"}
 _AGAIN = {"lost", "timeout", "skipped"}  # fields of an interrupted run that are worth another exposure
 _CONFIRM_S = 1.0
 _TURN = 64
-_TAKEN_OVER_BY_ITSELF = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +56,6 @@ class LetterController:
         self._welcomed = False
         self._ended_s: float | None = None
         self._settled = False
-        self._taken_over = 0
         self._slow_until_s = 0.0
         self._progress_s = time.monotonic()
         self._fresh: list[Message] = []
@@ -128,15 +126,14 @@ class LetterController:
 
     def _turn(self, run: LetterRun) -> None:
         """Take what has come, all records of it with one write; then send what is due."""
-        data = self._socket.receive(0.002)
-        for _ in range(_TURN):
+        for number in range(_TURN):
+            data = self._socket.receive(0.0 if number else 0.002)
             if data is None:
                 break
             try:
                 self._take(run, decoded(data, self._socket.encoding))
             except ValueError as problem:
                 self.notebook.complain(str(problem))
-            data = self._socket.receive(0.0)
         if self._fresh:
             self.notebook.write(*({"record": record} for record in self._fresh))
             self._fresh.clear()
@@ -361,13 +358,9 @@ class LetterController:
                 starts = [c["cmd_id"] for c in run.commands.values() if c["type"] == "RUN_START"]
                 self.notebook.write({"never arrived": starts[-1]})
                 self._hello(run, resume=False)
-            case "busy" if self._taken_over < _TAKEN_OVER_BY_ITSELF:
-                # A HELLO of an abandoned DEALER came after the one of this: it was this controller itself.
-                self._taken_over += 1
-                self._hello(run)
             case "rate":
                 self._slow_until_s = time.monotonic() + self._plan.answer_s
             case _:
                 self.notebook.complain(f"REJECT {code}: {reason}")
-                if code in {"protocol", "encoding", "busy", "state", "unknown_run"}:
+                if code in {"protocol", "encoding", "busy", "superseded", "other_history", "state", "unknown_run"}:
                     raise GivenUp(f"REJECT {code}: {reason}")
