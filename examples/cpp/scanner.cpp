@@ -245,6 +245,7 @@ class Scanner {
     void confirm(Session &session) {
         if (ended_ == Clock::time_point{}) {
             ended_ = Clock::now();
+            session.linger();
             session.ping();
         } else if (Clock::now() - ended_ > options_.answer) {
             over_ = true;  // it keeps the records, and shows this run to whoever says HELLO

@@ -97,7 +97,7 @@ class Session {
     // Opens: HELLO, then WELCOME, which is kept. Throws Lost when nobody answers and Refused for a REJECT.
     Session(const Context &context, const Options &options, const Json &hello)
         : options_(options), socket_(zmq_socket(context.get(), ZMQ_DEALER), zmq_close) {
-        set(ZMQ_LINGER, 500);  // the last ACK still leaves, and a dead edge does not keep us
+        set(ZMQ_LINGER, 0);  // nothing of a session that was given up arrives behind the next one's HELLO
         set(ZMQ_IPV6, options.endpoint.rfind("tcp://[", 0) == 0);
         if (!options.key_file.empty()) {
             set(ZMQ_CURVE_SERVERKEY, key_from(options.edge_key_file, "public-key"));
@@ -153,6 +153,9 @@ class Session {
         send({{"type", "PING"}, {"nonce", std::to_string(++nonce_)}, {"t_ns", now_ns()}});
         pinged_ = Clock::now();
     }
+
+    // This session is the program's last: what was sent still leaves, and a dead edge does not keep us.
+    void linger() { set(ZMQ_LINGER, 500); }
 
     Json welcome;
 

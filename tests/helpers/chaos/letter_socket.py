@@ -38,7 +38,8 @@ def _keys_of(file: Path) -> dict[str, bytes]:
 
 class LetterSocket:
     """`abandon` gives up a DEALER and opens another. The old one goes on in the background for its linger, in which libzmq
-    connects it again and delivers what was sent over it, whenever that is; some are not even closed for a while."""
+    connects it again and delivers what was sent over it, whenever that is; some are not even closed for a while. The document
+    advises against all of it: an edge bears it all the same."""
 
     def __init__(self, endpoint: str, keys: LetterKeys | None, draw: random.Random) -> None:
         self._endpoint, self._keys, self._draw = endpoint, keys, draw
