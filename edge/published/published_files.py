@@ -24,6 +24,7 @@ from edge.published.asyncapi import asyncapi_file
 from edge.published.directions import DIRECTIONS, wire_type
 from edge.published.lock import LOCK, described, extended
 from edge.published.settings_page import settings_page
+from edge.published.strict_schema import strict
 from edge.published.vectors_newer import NEWER
 from edge.published.vectors_to_edge import REFUSED
 from edge.settings import EdgeSettings
@@ -87,7 +88,7 @@ def schemas() -> dict[str, dict[str, Any]]:
         described[name] = model.model_json_schema(mode="validation")
     # The shipped bundle lies inside the installed package, so this default is a path of the machine that generates.
     described["settings"]["properties"]["bundle"].pop("default")
-    return {name: {"$schema": DIALECT, **schema} for name, schema in described.items()}
+    return {name: {"$schema": DIALECT, **strict(schema)} for name, schema in described.items()}
 
 
 def schema_files() -> dict[str, bytes]:

@@ -243,7 +243,9 @@ _RECORDS: dict[str, Wire] = {
         message="視野-0.png is a grey image and was converted.",
         field_index=0,
     ),
-    "event_of_no_field": Event(run_id=RUN, seq=4, wall_time=WALL, severity="error", code="camera", message="The link is down."),
+    "event_of_no_field": Event(
+        run_id=RUN, seq=4, wall_time=WALL, severity="warning", code="camera_lost", message="The link is down."
+    ),
     "run_stop": RunStop(
         run_id=RUN,
         seq=11,

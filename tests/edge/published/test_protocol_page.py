@@ -1,15 +1,19 @@
 """The protocol page: its examples are messages of this version, and no type is without one."""
 
+import ast
 import re
 from pathlib import Path
 from typing import get_args
+from unittest.mock import Mock
 
 import pytest
 from pydantic import TypeAdapter
 
 from edge.contracts import messages as m
 from edge.contracts.base import Wire
+from edge.service.self_report import OF_THE_CAMERA
 from edge.stream.codec import encode
+from edge.stream.inquiries import SelfReport
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "protocol.md").read_text(encoding="utf-8")
@@ -48,3 +52,27 @@ def test_every_example_is_exactly_what_the_code_writes(section: str, adapter: Ty
 def test_every_code_is_explained(model: type[Wire], table: str) -> None:
     rows = PAGE.split(f"| {table} |")[1].split("\n\n")[0]
     assert set(re.findall(r"^\| `(\w+)`", rows, re.MULTILINE)) == set(get_args(model.model_fields["code"].annotation))
+
+
+def _codes_in_the_code() -> set[str]:
+    """Every literal that is given to a SourceNote as its code."""
+    found = set()
+    for path in (ROOT / "edge").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "SourceNote":
+                codes = [each.value for each in ast.walk(node.args[0]) if isinstance(each, ast.Constant)]
+                assert codes, f"{path}:{node.lineno}: its code is no literal, so that nobody can list it"
+                found |= {str(code) for code in codes}
+    return found
+
+
+def test_every_event_code_is_listed_and_no_other() -> None:
+    rows = PAGE.split("\n## Event codes\n")[1].split("\n## ")[0]
+    listed = [code for row in re.findall(r"^\| (`.*?) \|", rows, re.MULTILINE) for code in re.findall(r"`(\w+)`", row)]
+    assert sorted(listed) == sorted(_codes_in_the_code())
+    assert set(listed) >= OF_THE_CAMERA
+
+
+def test_the_words_of_query_are_explained() -> None:
+    rows = PAGE.split("| `ask` | STATE has |")[1].split("\n\n")[0]
+    assert tuple(re.findall(r"^\| `(\w+)`", rows, re.MULTILINE)) == SelfReport(None, Mock(), Mock()).words()
