@@ -1,10 +1,8 @@
 """Reads a journal that no edge need be running for: its runs, their records, and whether the chain holds."""
 
-import json
 import shutil
 import sqlite3
 import tempfile
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +10,7 @@ from pathlib import Path
 from edge.contracts.errors import JournalError, first_line
 from edge.journal.journal_file import has_log, lacking, lacks_log, log_of, trouble_of
 from edge.journal.stale_log import stale_log
+from edge.journal.sums_check import wrong_sums
 from edge.journal.tables import first_link, next_link
 
 
@@ -97,18 +96,16 @@ class Archive:
         return ends[0], ends[1]
 
     def problem(self, run: StoredRun) -> str:
-        """What is wrong with the run: its chain, or a trigger without its one field; empty when nothing is."""
-        return self._broken_chain(run) or self._wrong_trigger(run)
+        """What is wrong with the run: its chain, a trigger without its one field, or the sums; empty when nothing is."""
+        return self._broken_chain(run) or self._wrong_account(run)
 
-    def _wrong_trigger(self, run: StoredRun) -> str:
-        """Every announced trigger of a run that has ended must have exactly one field on record."""
+    def _wrong_account(self, run: StoredRun) -> str:
+        """A run that has ended must be what its last record says, and every announced trigger have exactly one field."""
         announced = [name for (name,) in self._select("SELECT name FROM triggers WHERE run = ? ORDER BY place", run.number)]
-        if not announced or not self.first_and_last(run)[1].startswith(b'{"type":"run_stop"'):
-            return ""
-        contents = self._select("SELECT content FROM records WHERE run = ? ORDER BY seq", run.number)
-        ended = Counter(json.loads(content)["trigger_id"] for (content,) in contents if content.startswith(b'{"type":"field"'))
-        wrong = [name for name in announced if ended[name] != 1] + sorted(ended.keys() - set(announced))
-        return f"trigger {wrong[0]} was announced and has {ended[wrong[0]]} fields" if wrong else ""
+        try:
+            return wrong_sums(self.records(run), announced)
+        except (LookupError, TypeError, ValueError) as problem:
+            return f"a record is none ({problem})"
 
     def _broken_chain(self, run: StoredRun) -> str:
         rows = self._select("SELECT seq, CAST(content AS BLOB), link FROM records WHERE run = ? ORDER BY seq", run.number)

@@ -70,10 +70,11 @@ class Ledger:
         with self._lock:
             return trigger_id in self._open
 
-    def ended(self) -> dict[FieldStatus, int]:
-        """Triggers per terminal status, in the order of `FieldStatus`; only those that occurred."""
+    def ended(self, and_one: FieldStatus | None = None) -> dict[FieldStatus, int]:
+        """Triggers per terminal status, in the order of `FieldStatus`; only those that occurred. `and_one` is counted in."""
         with self._lock:
-            return {status: self._ended[status] for status in FieldStatus if self._ended[status]}
+            ended = self._ended
+            return {status: n for status in FieldStatus if (n := ended[status] + (status is and_one))}
 
     def sums_match(self) -> bool:
         """Whether every trigger issued has ended, exactly once."""

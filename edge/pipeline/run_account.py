@@ -3,7 +3,7 @@
 import logging
 import platform
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timezone
 
 from edge.camera.frame import Frame, SourceInfo, SourceNote
@@ -25,13 +25,13 @@ from edge.contracts.records import (
     StagePosition,
 )
 from edge.contracts.version import VERSION
-from edge.counting import RunningCounts
+from edge.counting import RunningCounts, wbc_total
+from edge.counting.places import Places
 from edge.engine.base import EngineInfo
 from edge.journal.carried import Carried
 from edge.pipeline.field_work import FieldJob
 from edge.pipeline.intake import AdviceNote, Note
 from edge.pipeline.ledger import Ledger
-from edge.pipeline.places import Places
 from edge.settings import EdgeSettings, Setup
 
 _UNUSABLE = (FieldStatus.FAILED, FieldStatus.INCOMPLETE)
@@ -100,6 +100,8 @@ class RunAccount:
         frame, status, findings = job.frame, job.status, job.findings
         if status is None:
             raise ValueError(f"field {frame.field_index} is still being processed")
+        counts = findings.counts if findings is not None else None
+        running = self._running_after(status, counts)
         record = FieldRecord(
             run_id=self._run_id,
             seq=self._next_seq,
@@ -120,25 +122,28 @@ class RunAccount:
             age_ms=frame.age_ms,
             clock="host" if frame.t_camera_ns is None else "camera",
             detections=findings.detections if findings else (),
-            counts=findings.counts if findings else {},
-            running=_NOT_SUMMED,
+            counts=counts or {},
+            running=running,
             counted=findings is not None,
             overflow=findings is not None and findings.overflow,
             times=job.times(self._clock()),
         )
         if not self._ledger.is_open(frame.trigger_id):
             raise ValueError(f"trigger {frame.trigger_id!r} is not open and cannot end as {status.value}")
-        if findings is not None:
-            self._counts.add(findings.counts)
+        if counts is not None:
+            self._counts.add(counts)
         if self._places is not None:  # before the ledger, so that who looks into both finds it in one of them
-            self._places.ended(frame.trigger_id, status, findings.counts if findings else None)
+            self._places.ended(frame.trigger_id, status, counts)
+            if (net := self._places.net) is not None:
+                running = running.model_copy(update={"net": net})
+                record = record.model_copy(update={"running": running})
         self._ledger.close(frame.trigger_id, status)
         if status in _UNUSABLE and not self._first_failure:
             self._first_failure = job.detail
         self._seq()
         self._fields_recorded += 1
-        self._last_running = self.running()
-        return record.model_copy(update={"running": self._last_running})
+        self._last_running = running
+        return record
 
     def net_and_carried(self) -> tuple[NetSums | None, CarriedResult | None]:
         """The sums so far without replaced fields, and those with the runs before. For any thread."""
@@ -148,10 +153,13 @@ class RunAccount:
         sums = net or self._last_running
         return net, self._before.with_run(self._run_id, sums.fields, sums.cells)
 
-    def running(self) -> Running:
-        """The sums so far."""
-        net = self._places.net if self._places else None
-        return Running(fields=self._ledger.ended(), cells=self._counts.cells, wbc_total=self._counts.wbc_total, net=net)
+    def _running_after(self, status: FieldStatus, counts: Mapping[str, int] | None) -> Running:
+        """The sums with one more field, which is not in them yet."""
+        fields, cells = self._ledger.ended(status), self._counts.cells
+        for label, count in (counts or {}).items():
+            if count:
+                cells[label] = cells.get(label, 0) + count
+        return Running(fields=fields, cells=cells, wbc_total=wbc_total(cells))
 
     def event(self, note: SourceNote) -> Event:
         return Event(

@@ -8,9 +8,9 @@ from collections import deque
 from edge.camera.frame import Trigger
 from edge.contracts.errors import JournalError
 from edge.contracts.messages import Accepted, Rejected, RejectedCode, TriggerCommand
+from edge.counting.places import Places, Unreplaceable
 from edge.journal.base import Journal
 from edge.pipeline.ledger import Ledger, LedgerRefusal
-from edge.pipeline.places import Places, Unreplaceable
 
 _POLL_S = 0.05
 _log = logging.getLogger(__name__)

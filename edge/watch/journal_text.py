@@ -112,8 +112,8 @@ def verify_runs(journal: Path, run_id: str | None, as_json: bool) -> None:
                 print(f"{each['run']}  {each['problem'] or 'whole'}  last link {each['last_link']}")
         if broken := [each for each in found if each["problem"]]:
             raise JournalError(
-                f"{len(broken)} of {len(found)} runs of journal {journal} are not as they were written: run "
-                f"{broken[0]['run']}, {broken[0]['problem']}; restore the file from a copy."
+                f"{len(broken)} of {len(found)} runs of journal {journal} are not as they were written, or were never whole: "
+                f"run {broken[0]['run']}, {broken[0]['problem']}; restore the file from a copy, or report a defect of the edge."
             )
 
 

@@ -4,6 +4,7 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,12 +19,16 @@ from edge.contracts.bundle import Bundle
 from edge.contracts.errors import SourceError
 from edge.contracts.messages import RunStartCommand, TriggerCommand
 from edge.contracts.records import Event, FieldRecord, FieldStatus, Record, RunOutcome, RunStop
+from edge.counting.places import Places
 from edge.engine.base import Engine
 from edge.journal.memory_journal import MemoryJournal
 from edge.pipeline import Parts, Run, StopSwitch, engine_for
 from edge.pipeline import records_of as turned
-from edge.pipeline.field_work import plan_for
+from edge.pipeline.field_work import FieldJob, plan_for
+from edge.pipeline.ledger import Ledger
+from edge.pipeline.run_account import RunAccount
 from edge.pipeline.trigger_desk import TriggerDesk
+from edge.postprocess import Findings
 from edge.settings import EdgeSettings, Setup
 
 pytestmark = pytest.mark.timeout(40)
@@ -156,3 +161,45 @@ def test_a_driver_that_never_returns_does_not_hang_the_run(bundle: Bundle, engin
     assert stop.outcome is RunOutcome.FAILED
     assert "the source gave nothing for 0.55 s" in stop.detail
     assert {field.status.value for field in fields[1:]} == {"lost", "skipped"}
+
+
+@pytest.mark.parametrize("times", [1, 3], ids=["once", "again while it is settled"])
+def test_a_run_that_breaks_off_gives_every_accepted_trigger_its_end(
+    bundle: Bundle, engine: Engine, monkeypatch: pytest.MonkeyPatch, times: int
+) -> None:
+    """A field of which no record can be made was counted nowhere, and ends as failed; those behind it, too."""
+    whole, broken = RunAccount.field, [0]
+
+    def breaks(account: RunAccount, job: FieldJob) -> FieldRecord:
+        if job.frame.trigger_id == "t1" and broken[0] < times and job.status is FieldStatus.OK:
+            broken[0] += 1
+            raise RuntimeError("scripted")
+        return whole(account, job)
+
+    monkeypatch.setattr(RunAccount, "field", breaks)
+    stop, fields = check_account(perform(bundle, engine, Camera(["ok"] * 5), 5), 5)
+    assert (stop.outcome, "scripted" in stop.detail) == (RunOutcome.FAILED, True)
+    assert fields[0].status is FieldStatus.OK
+    assert {field.status for field in fields[1:]} <= {FieldStatus.FAILED, FieldStatus.SKIPPED, FieldStatus.OK}
+    assert fields[1].status is FieldStatus.FAILED
+
+
+def test_a_record_that_cannot_be_made_leaves_the_sums_as_they_were() -> None:
+    ledger = Ledger()
+    account = RunAccount("r", ledger, Places())
+    for index in (0, 1):
+        ledger.issue(f"t{index}", index)
+    job = FieldJob(frame_of(0, image=IMAGE))
+    job.findings, job.status = Findings((), {"lymphocyte": 1}, overflow=False), FieldStatus.OK
+    job.frame = replace(job.frame, um_per_px=float("nan"))  # what no record may hold
+    with pytest.raises(ValueError, match="finite"):
+        account.field(job)
+    assert (ledger.open, ledger.ended()) == (2, {})
+    job.frame = replace(job.frame, um_per_px=0.13)
+    first = account.field(job)
+    assert (first.seq, first.running.cells) == (0, {"lymphocyte": 1})
+    with pytest.raises(ValueError, match="not open"):
+        account.field(job)
+    stop = account.stop(RunOutcome.COMPLETED, "", None)
+    assert (stop.outcome, stop.sums_match) == (RunOutcome.FAILED, False)
+    assert "2 triggers were issued but 1 have a field on record" in stop.detail

@@ -9,8 +9,8 @@ from support.scripted_run import run_start
 
 from edge.contracts.messages import Rejected, TriggerCommand
 from edge.contracts.records import FieldStatus
+from edge.counting.places import Places
 from edge.journal.memory_journal import MemoryJournal
-from edge.pipeline.places import Places
 from edge.pipeline.trigger_desk import TriggerDesk
 
 pytestmark = pytest.mark.timeout(20)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from edge.contracts.messages import RejectedCode
 from edge.contracts.records import FieldStatus, NetResult, NetSums
-from edge.counting import differential, wbc_total
+from edge.counting.counts import differential, wbc_total
 
 
 @dataclass(frozen=True, slots=True)
