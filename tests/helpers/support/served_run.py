@@ -102,7 +102,8 @@ class Served:
         """Every record to the last, and what is done before the edge may end."""
         records = self.until(lambda record: isinstance(record, RunStop))
         before_it_leaves()
-        self.controller.poll(0.0)  # says that the last one is safe
+        with suppress(StreamError):  # the edge may be gone before this returns
+            self.controller.poll(0.0)  # says that the last one is safe
         return cast("RunStop", records[-1]), records
 
 
