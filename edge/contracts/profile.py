@@ -19,9 +19,10 @@ class PixelSize(Strict):
 
     um_per_px: float = Field(gt=0, le=10)
     uncertainty_um_per_px: float = Field(ge=0, description="standard error of the estimate")
-    line_spacing_um: float = Field(gt=0, description="known pitch of the stage micrometer")
-    lines_found: int = Field(ge=3)
-    image_sha256: Sha256
+    line_spacing_um: float | None = Field(None, gt=0, description="known pitch of the stage micrometer; null: stage moves")
+    lines_found: int | None = Field(None, ge=3)
+    stage_pairs: int | None = Field(None, ge=1, description="pairs of images between which the stage moved; null: a micrometer")
+    image_sha256: Sha256 = Field(description="of the image, or of the images' hashes in their order")
     measured_at: str = Field(description="ISO 8601 wall time, a label only")
 
 
