@@ -1,6 +1,7 @@
 """The protocol page: its examples are messages of this version, and no type is without one."""
 
 import ast
+import importlib
 import re
 from pathlib import Path
 from typing import get_args
@@ -55,14 +56,17 @@ def test_every_code_is_explained(model: type[Wire], table: str) -> None:
 
 
 def _codes_in_the_code() -> set[str]:
-    """Every literal that is given to a SourceNote as its code."""
+    """Every word that is given to a SourceNote as its code, as a literal or as a constant of the module."""
     found = set()
     for path in (ROOT / "edge").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "SourceNote":
-                codes = [each.value for each in ast.walk(node.args[0]) if isinstance(each, ast.Constant)]
-                assert codes, f"{path}:{node.lineno}: its code is no literal, so that nobody can list it"
-                found |= {str(code) for code in codes}
+                codes = {str(each.value) for each in ast.walk(node.args[0]) if isinstance(each, ast.Constant)}
+                if isinstance(node.args[0], ast.Name):
+                    module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+                    codes.add(getattr(importlib.import_module(module), node.args[0].id))
+                assert codes, f"{path}:{node.lineno}: its code is neither a literal nor a constant: nobody could list it"
+                found |= codes
     return found
 
 

@@ -15,6 +15,7 @@ from support.scripted_run import ScriptedRun
 
 from edge.cli import main
 from edge.contracts.errors import StreamError
+from edge.contracts.messages import Resume
 from edge.contracts.records import RunStop
 from edge.journal.memory_journal import MemoryJournal
 from edge.stream.client import Controller
@@ -230,3 +231,51 @@ def test_the_commands_bring_two_machines_together(
 
 def test_curve_is_there() -> None:
     assert zmq.has("curve"), "without it an edge could only serve its own machine"
+
+
+def test_a_controllers_key_is_changed_while_its_run_goes_on(keys: Path) -> None:
+    """The new key is allowed, the client comes back with it and resumes, and only then the old one is revoked."""
+    journal = MemoryJournal()
+    run = ScriptedRun(journal, 6, hold=True)
+    with EdgeServer("tcp://127.0.0.1:0", journal, run.control, "boot", keys=keys) as server:
+        with Controller(server.endpoint, client_id="scanner", keys=of("scanner-1", keys)) as before:
+            before.connect(5.0)
+            run_id = before.start_run()
+            for _ in range(3):
+                run.go.release()
+            held = [record.seq for record in (before.poll(5.0) for _ in range(4)) if record is not None]
+            AllowList(keys).allow(new_pair(keys.parent / "clients", "scanner-1-2031")[0])
+            with Controller(server.endpoint, client_id="scanner", keys=of("scanner-1-2031", keys)) as after:
+                after.connect(5.0, Resume(run_id=run_id, next_seq=len(held)))
+                AllowList(keys).revoke("scanner-1")
+                with pytest.raises(StreamError, match=r"refused \(superseded\)"):
+                    before.query(timeout_s=1.0)
+                for _ in range(3):
+                    run.go.release()
+                held += [record.seq for record in after.records()]
+        with Controller(server.endpoint, client_id="scanner", keys=of("scanner-1", keys)) as old, pytest.raises(StreamError):
+            old.connect(0.7)
+    run.join()
+    assert held == list(range(8))
+
+
+def test_a_revoked_controller_gives_its_lease_to_another_key_in_mid_run(keys: Path) -> None:
+    journal = MemoryJournal()
+    run = ScriptedRun(journal, 4, hold=True)
+    with (
+        EdgeServer("tcp://127.0.0.1:0", journal, run.control, "boot", keys=keys) as server,
+        Controller(server.endpoint, client_id="stolen", keys=of("scanner-1", keys)) as before,
+    ):
+        before.connect(5.0)
+        run_id = before.start_run()
+        AllowList(keys).allow(keys.parent / "clients" / "stranger.key")
+        AllowList(keys).revoke("scanner-1")
+        with pytest.raises(StreamError, match=r"did not answer|could not be opened anew"):
+            while True:
+                before.query(timeout_s=1.0)
+        with Controller(server.endpoint, client_id="another", keys=of("stranger", keys)) as after:
+            after.connect(5.0, Resume(run_id=run_id, next_seq=0))
+            for _ in range(4):
+                run.go.release()
+            assert [record.seq for record in after.records()] == list(range(6))
+    run.join()
