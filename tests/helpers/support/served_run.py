@@ -19,6 +19,7 @@ from edge.pipeline.field_work import plan_for
 from edge.service.serve import serve_one_run
 from edge.settings import EdgeSettings, Setup
 from edge.stream.client import Controller
+from edge.stream.settings import ClientSettings
 
 _SIDE_PX, _UM_PER_PX = 64, 0.26
 
@@ -114,7 +115,7 @@ def served(source: Any, journal: Path | str = "memory", **more: object) -> Itera
     known: dict[str, object] = {"source": "made-up:", "bind": endpoint, "journal": journal, "ack_timeout_s": 1.0}
     settings = EdgeSettings.model_validate(known | more)
     parts = Parts(source, MadeUpEngine(1), plan_for(source.info, BUNDLE))
-    controller = Controller(endpoint, client_id="scanner")
+    controller = Controller(endpoint, client_id="scanner", settings=ClientSettings(reconnect_s=1.0))
     edge = Served(endpoint, stop, controller)
 
     def serve() -> None:
