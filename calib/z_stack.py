@@ -12,6 +12,7 @@ from edge.camera.image_listing import list_images, name_below
 from edge.contracts.bundle import sha256_of
 from edge.contracts.detections import Image
 from edge.contracts.errors import DataError, FrameError
+from edge.contracts.whole_file import read_whole
 
 _COLUMNS = ("image", "z_um")
 
@@ -91,7 +92,7 @@ def _n_pages(file: Path, name: str) -> int:
 
 def _heights(table: Path) -> list[tuple[str, float]]:
     try:
-        text = table.read_text(encoding="utf-8-sig")
+        text = read_whole(table).decode("utf-8-sig")
     except (OSError, UnicodeError) as problem:
         raise DataError(f"{table} cannot be read as UTF-8 text ({problem}); give a CSV file with image and z_um.") from problem
     rows = list(csv.DictReader(text.splitlines()))

@@ -9,7 +9,7 @@ from pydantic import Field, field_validator
 from edge.contracts.base import Strict, parse_json
 from edge.contracts.cells import INDEX
 from edge.contracts.errors import DataError
-from edge.contracts.whole_file import write_whole
+from edge.contracts.whole_file import read_whole, write_whole
 
 SPECIAL_LABELS = ("untyped_wbc", "untyped_neutrophil", "ignore")
 """A leukocyte of unknown type; a neutrophil, band or segmented; a region of which nothing is known."""
@@ -61,7 +61,7 @@ def read_label_lines(path: Path) -> list[LabelledImage]:
     """Read them. Raises `DataError` for a missing or empty file, and for a line that cannot be used, by its number."""
     if not path.is_file():
         raise DataError(f"file of labels {path} does not exist; `leuko-train data export` writes one.")
-    lines = path.read_text(encoding="utf-8").splitlines()
+    lines = read_whole(path).decode().splitlines()
     if not lines:
         raise DataError(f"file of labels {path} is empty; `leuko-train data export` writes one.")
     return [parse_json(LabelledImage, line, f"{path} line {number}", DataError) for number, line in enumerate(lines, start=1)]

@@ -11,7 +11,7 @@ from edge.contracts.base import Count, Fraction, Sha256, Strict, parse_json
 from edge.contracts.bundle import Thresholds
 from edge.contracts.colours import MeasuredColours, MeasuredLight
 from edge.contracts.errors import ProfileError
-from edge.contracts.whole_file import write_whole
+from edge.contracts.whole_file import SMALL_BYTES, read_whole, write_whole
 
 
 class PixelSize(Strict):
@@ -126,7 +126,7 @@ def part_sha256(part: Strict) -> str:
 def load_profile(path: Path | str) -> tuple[Profile, str]:
     """Read a profile; returns it with the SHA-256 of its bytes. Raises `ProfileError`."""
     try:
-        content = Path(path).read_bytes()
+        content = read_whole(Path(path), SMALL_BYTES)
     except OSError as problem:
         raise ProfileError(
             f"profile {path} cannot be read ({problem.strerror}); write one with `leuko-calib pixel-size`."

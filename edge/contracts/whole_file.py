@@ -1,8 +1,24 @@
 """Files that are there as a whole or not at all: on a full disk, at Ctrl-C, when the process is killed in between."""
 
+import errno
 import os
+import stat
 from contextlib import suppress
 from pathlib import Path
+
+SMALL_BYTES = 1 << 24
+"""More than any key, profile or configuration has."""
+
+
+def read_whole(path: Path, at_most_bytes: int | None = None) -> bytes:
+    """All bytes of a file. Raises OSError, also for a pipe or a device, where a reader might wait for ever or never be done."""
+    with os.fdopen(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)), "rb") as file:
+        about = os.fstat(file.fileno())
+        if not stat.S_ISREG(about.st_mode):
+            raise OSError(errno.EINVAL, "it is a pipe or a device, and no file", str(path))
+        if at_most_bytes is not None and about.st_size > at_most_bytes:
+            raise OSError(errno.EFBIG, f"it has {about.st_size} bytes, which is no such file", str(path))
+        return file.read()
 
 
 def write_whole(path: Path, content: bytes | str) -> None:

@@ -13,6 +13,7 @@ from edge.contracts.errors import ConfigError
 from edge.contracts.names import decodable, printable
 from edge.contracts.profile import Knot, Profile, load_profile
 from edge.contracts.user_paths import expanded
+from edge.contracts.whole_file import SMALL_BYTES, read_whole
 from edge.files import parse_yaml
 from edge.settings.edge_settings import SHIPPED_BUNDLE, EdgeSettings, Setup
 from edge.signing import signers_in
@@ -82,7 +83,7 @@ def _from_profile(profile: Profile, bundle: Bundle, path: Path | str) -> tuple[d
 
 def _read(file: Path) -> dict[str, Any]:
     try:
-        text = file.read_text(encoding="utf-8")
+        text = read_whole(file, SMALL_BYTES).decode()
     except OSError as problem:
         raise ConfigError(
             f"configuration {file} cannot be read ({problem.strerror}); check the path given to --config."

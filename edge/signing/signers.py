@@ -20,6 +20,7 @@ from edge.contracts.signature import (
     signed_thing,
     statement,
 )
+from edge.contracts.whole_file import SMALL_BYTES, read_whole
 from edge.signing.signing_keys import PUBLIC, check_name, fingerprint, read_public
 
 
@@ -112,7 +113,7 @@ class _NotSigned(Exception):
 
 def _read(beside: Path, sign: str) -> Signature:
     try:
-        return Signature.model_validate_json(beside.read_bytes())
+        return Signature.model_validate_json(read_whole(beside, SMALL_BYTES))
     except FileNotFoundError as problem:
         raise _NotSigned(f"it has no {beside.name}", f"sign it with {sign}") from problem
     except OSError as problem:

@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from edge.contracts.errors import ConfigError
 from edge.contracts.signature import NAME_PATTERN, Signature, SignedKind, statement
+from edge.contracts.whole_file import SMALL_BYTES, read_whole
 
 PUBLIC, SECRET = ".pub", ".pem"
 _NEW = "`leuko-edge sign new NAME --out DIR`"
@@ -79,8 +80,7 @@ def read_secret(file: Path) -> SigningKey:
     name = file.name.removesuffix(SECRET)
     check_name(name)
     try:
-        with file.open("rb") as stream:
-            mode, content = os.fstat(stream.fileno()).st_mode, stream.read()
+        mode, content = file.stat().st_mode, read_whole(file, SMALL_BYTES)
     except OSError as problem:
         raise ConfigError(
             f"secret key {file} cannot be read ({problem.strerror}); give the {SECRET} file of {_NEW}."
@@ -106,7 +106,7 @@ def read_secret(file: Path) -> SigningKey:
 def read_public(file: Path) -> Ed25519PublicKey:
     """The public key of a PEM file. Raises `ConfigError` when it holds none of ed25519."""
     try:
-        key = load_pem_public_key(file.read_bytes())
+        key = load_pem_public_key(read_whole(file, SMALL_BYTES))
     except OSError as problem:
         raise ConfigError(
             f"public key {file} cannot be read ({problem.strerror}); make it readable, or remove it."

@@ -15,6 +15,7 @@ import zmq.auth
 
 from edge.contracts.errors import StreamError
 from edge.contracts.signature import NAME_PATTERN
+from edge.contracts.whole_file import SMALL_BYTES, read_whole
 
 EDGE = "edge"
 ALLOWED = "allowed"
@@ -97,7 +98,7 @@ class AllowList:
             raise StreamError(f"another key is allowed as {name} already; revoke it first: `leuko-edge keys revoke {name}`.")
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            (self._folder / f"{name}{PUBLIC}").write_bytes(file.read_bytes())
+            (self._folder / f"{name}{PUBLIC}").write_bytes(read_whole(file, SMALL_BYTES))
         except OSError as problem:
             raise StreamError(f"{self._folder} cannot be written ({problem.strerror}); check --keys.") from problem
         return name
@@ -133,6 +134,7 @@ def _check_name(name: str) -> None:
 
 def _read(file: Path) -> tuple[bytes, bytes | None]:
     try:
+        read_whole(file, SMALL_BYTES)  # a pipe would keep the next line waiting
         return zmq.auth.load_certificate(file)
     except (OSError, ValueError) as problem:
         raise StreamError(

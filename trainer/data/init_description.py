@@ -6,7 +6,7 @@ from pathlib import Path
 
 from edge.contracts.cells import CELLS, INDEX
 from edge.contracts.errors import ConfigError, DataError
-from edge.contracts.whole_file import write_whole
+from edge.contracts.whole_file import read_whole, write_whole
 from trainer.data.annotation import SPLITS
 from trainer.data.readers.class_map import BACKGROUND, SPECIAL
 from trainer.data.readers.layout import SPLIT_FOLDERS
@@ -58,9 +58,9 @@ def guess(name: str) -> str:
 def found_in(folder: Path) -> Found:
     """What a folder holds. Raises `DataError`."""
     files = [path for path in files_under(folder) if not is_stray(path)]
-    if listings := [path for path in files if path.suffix.lower() == ".json" and b'"bbox"' in path.read_bytes()]:
+    if listings := [path for path in files if path.suffix.lower() == ".json" and b'"bbox"' in read_whole(path)]:
         return _coco(folder, listings, files)
-    if labels := [path for path in files if path.suffix.lower() == ".xml" and b"<annotation" in path.read_bytes()]:
+    if labels := [path for path in files if path.suffix.lower() == ".xml" and b"<annotation" in read_whole(path)]:
         names = {node.findtext("name", "").strip() for path in labels for node in read_xml(path).findall("object")}
         return "voc", {}, sorted(names - {""})
     if any(path.suffix.lower() == ".txt" and is_labels(path) for path in files):
@@ -81,7 +81,7 @@ def _coco(folder: Path, listings: Iterable[Path], files: Iterable[Path]) -> Foun
     names: dict[str, None] = {}
     for path in listings:
         try:
-            content = json.loads(path.read_text(encoding="utf-8-sig"))
+            content = json.loads(read_whole(path).decode("utf-8-sig"))
             titles = {row["id"]: str(row["name"]) for row in content["categories"]}
             names.update(dict.fromkeys(titles[row["category_id"]] for row in content["annotations"]))
             first = str(content["images"][0]["file_name"]).replace("\\", "/")

@@ -15,6 +15,7 @@ from PIL import UnidentifiedImageError
 from edge.camera import decode
 from edge.contracts.detections import Image
 from edge.contracts.errors import DataError, FrameError, LeukoError
+from edge.contracts.whole_file import read_whole
 from trainer.data.faults import UnreadableImage
 
 PICTURES = decode.IMAGE_SUFFIXES | decode.NOT_READ
@@ -119,7 +120,7 @@ def originals(paths: Sequence[Path], folder: Path) -> list[str]:
 def read_text(path: Path, error: type[LeukoError] = DataError) -> str:
     """UTF-8 text, with or without the byte order mark that Windows tools put first. Raises `error`."""
     try:
-        return path.read_text(encoding="utf-8-sig")
+        return read_whole(path).decode("utf-8-sig")
     except UnicodeDecodeError as problem:
         raise error(f"{path} is not UTF-8 text (byte {problem.start}); save it again as UTF-8.") from problem
     except OSError as problem:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from edge.contracts.base import Fraction, Strict, parse_json
 from edge.contracts.errors import ConfigError, DataError
+from edge.contracts.whole_file import read_whole
 from trainer.evaluation.summary import Confusion, Summary
 
 
@@ -46,7 +47,7 @@ def load_runs(paths: Sequence[Path]) -> list[MeasuredRun]:
 
 def _load(path: Path) -> Summary:
     try:
-        text = path.read_bytes()
+        text = read_whole(path)
     except OSError as problem:
         raise DataError(
             f"summary {path} cannot be read ({problem.strerror}); write it with leuko-train evaluate --json."

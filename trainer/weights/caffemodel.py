@@ -13,6 +13,7 @@ from torch import Tensor
 
 from edge.contracts.detections import Float32
 from edge.contracts.errors import DataError
+from edge.contracts.whole_file import read_whole
 
 # Field numbers in caffe.proto: a net's layers, new and old form, with the fields of their name and their blobs.
 _LAYERS = {100: (1, 7), 2: (4, 6)}
@@ -32,7 +33,7 @@ def read_caffemodel(path: Path) -> dict[str, Tensor]:
     Raises `DataError` for a file that cannot be read, is cut short (with the number of missing bytes) or no Caffe model.
     """
     try:
-        content = memoryview(path.read_bytes())
+        content = memoryview(read_whole(path))
     except OSError as problem:
         raise DataError(f"the weights {path} cannot be read ({problem.strerror}); give the path of a VGG16 file.") from problem
     tensors: dict[str, Tensor] = {}

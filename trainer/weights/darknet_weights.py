@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from edge.contracts.errors import DataError
+from edge.contracts.whole_file import read_whole
 from trainer.models.detector import Detector
 from trainer.models.yolo_detector import ANCHORS_PER_HEAD
 from trainer.weights.darknet_layout import Convolution, darknet_sections
@@ -105,7 +106,7 @@ def _tensors(name: str, layer: Convolution) -> Named:
 def _read(path: Path) -> NDArray[np.float32]:
     """All values after the header."""
     try:
-        content = path.read_bytes()
+        content = read_whole(path)
     except OSError as problem:
         raise DataError(f"Darknet weights {path} cannot be read ({problem.strerror}); give the path of the file.") from problem
     if len(content) < 16:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from edge.contracts.base import Strict
 from edge.contracts.errors import DataError
+from edge.contracts.whole_file import read_whole
 from trainer.data.account import Book, Fate, Key
 from trainer.data.annotation import Annotation
 from trainer.data.readers.description import ClassFoldersDataset, CocoDataset, Dataset, VocDataset
@@ -238,7 +239,7 @@ def raw_boxes(path: Path) -> int:
         suffix = path.suffix.lower()
         if suffix == ".xml":
             return len(read_xml(path).findall("object"))
-        content = path.read_bytes()
+        content = read_whole(path)
         if suffix == ".json":
             return len(re.findall(rb'"bbox"\s*:', content))
         return sum(bool(line.strip()) for line in content.splitlines())
@@ -260,8 +261,8 @@ def _is_labels(path: Path) -> bool:
     try:
         if suffix == ".txt":
             return is_labels(path)
-        return (suffix == ".xml" and b"<annotation" in path.read_bytes()) or (
-            suffix == ".json" and b'"bbox"' in path.read_bytes()
+        return (suffix == ".xml" and b"<annotation" in read_whole(path)) or (
+            suffix == ".json" and b'"bbox"' in read_whole(path)
         )
     except OSError:
         return True

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from edge.contracts.base import Wire, parse_json
 from edge.contracts.errors import DataError
+from edge.contracts.whole_file import read_whole
 from trainer.data.account import Fate, Tally
 from trainer.data.annotation import IGNORE, SPLITS, Annotation, Box, Split, checked
 from trainer.data.faults import STRICT, Faults
@@ -50,7 +51,7 @@ class _Content(Wire):
 def _read_file(path: Path) -> _Content:
     if not path.is_file():
         raise DataError(f"file of annotations {path} does not exist; correct `annotations` in the description.")
-    content = parse_json(_Content, path.read_bytes(), path, DataError)
+    content = parse_json(_Content, read_whole(path), path, DataError)
     for kind, rows in (("image", content.images), ("category", content.categories)):
         number, times = Counter(row.id for row in rows).most_common(1)[0]
         if times > 1:

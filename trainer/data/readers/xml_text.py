@@ -6,6 +6,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from edge.contracts.errors import DataError
+from edge.contracts.whole_file import read_whole
 
 MARKS = {
     codecs.BOM_UTF8: "utf-8-sig",
@@ -29,7 +30,7 @@ def read_xml(path: Path) -> ElementTree.Element:
 
 def _text(path: Path) -> str:
     try:
-        content = path.read_bytes()
+        content = read_whole(path)
     except OSError as problem:
         raise DataError(f"{path} cannot be read ({problem.strerror}); correct its permissions or copy it again.") from problem
     encoding = next((name for mark, name in MARKS.items() if content.startswith(mark)), None)

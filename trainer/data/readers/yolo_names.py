@@ -6,6 +6,7 @@ from pathlib import Path
 from edge.camera.decode import IMAGE_SUFFIXES
 from edge.contracts.base import Wire, parse_json
 from edge.contracts.errors import DataError
+from edge.contracts.whole_file import read_whole
 from edge.files import parse_yaml
 from trainer.data.source_files import files_under, read_text
 
@@ -75,7 +76,7 @@ def _sources(folder: Path) -> Iterator[tuple[Path, dict[int, str]]]:
             yield path, {number: line.strip() for number, line in enumerate(lines)}
     notes = folder / "notes.json"
     if notes.is_file():
-        yield notes, {row.id: row.name for row in parse_json(_Notes, notes.read_bytes(), notes, DataError).categories}
+        yield notes, {row.id: row.name for row in parse_json(_Notes, read_whole(notes), notes, DataError).categories}
 
 
 def _from_yaml(path: Path, content: dict[str, object]) -> dict[int, str]:
@@ -112,7 +113,7 @@ def is_labels(path: Path) -> bool:
     if path.name.lower() in NOT_LABELS or path.name.lower().startswith("readme"):
         return False
     try:
-        lines = [line.split() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+        lines = [line.split() for line in read_whole(path).decode("utf-8-sig").splitlines() if line.strip()]
         if lines:
             return all(len([float(word) for word in line]) >= 5 for line in lines)
     except ValueError:
