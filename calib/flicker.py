@@ -3,8 +3,9 @@
 import numpy as np
 
 from calib.folding import Seen, folded
+from calib.lines import MIN_LINES
 
-SMOOTH = 0.04
+SMOOTH, ALMOST_SMOOTH = 0.04, 0.15
 SOFT = 0.35
 """Overtones of a pattern to its base tone: lines have edges and thus overtones, a wave has none."""
 
@@ -28,7 +29,9 @@ def flicker(seen: Seen) -> str | None:
     own = seen.lattice
     bands = seen.own_bands
     # From first to last: dirt and cells may hide the pattern in some bands between.
-    full = np.ptp([band.y for band in bands]) >= FULL * np.ptp([band.y for band in seen.bands if band.kind == bands[0].kind])
+    # At the edge of a round field a band is too short to show enough lines.
+    like = [band for band in seen.bands if band.kind == bands[0].kind and len(band.profile) > (MIN_LINES + 1) * own.spacing_px]
+    full = np.ptp([band.y for band in bands]) >= FULL * np.ptp([band.y for band in like or bands])
     profile = folded(seen, bands)[0]
     tones = np.abs(np.fft.rfft(profile))
     overtones = float(np.sqrt((tones[2:12] ** 2).sum()) / max(tones[1], 1e-12))
@@ -40,7 +43,8 @@ def flicker(seen: Seen) -> str | None:
     is_soft = overtones < SOFT and (depth < DEEP or along_rows)
     is_pulsed = along_rows and overtones < PULSED and depth < DEEP_PULSES
     is_faint = is_pulsed or (aligned and depth < (DEEP_ALONG_ROWS if along_rows else DEEP))
-    if overtones < SMOOTH or (full and (is_soft or is_faint)):
+    is_wave = overtones < SMOOTH or (aligned and overtones < ALMOST_SMOOTH and depth < DEEP)
+    if is_wave or (full and (is_soft or is_faint)):
         return (
             "the image shows soft or faint stripes without ends, as flickering light makes on an empty field; "
             "focus on the scale, let the ends of its lines be seen, turn it by a few degrees, and use a steady lamp."

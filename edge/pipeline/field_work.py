@@ -18,9 +18,6 @@ from edge.pipeline.crops import CropStore
 from edge.postprocess import Findings, OperatingPoint, postprocess
 from edge.quality import ScaleCheck
 
-SCALE_CONTRADICTED = "scale_contradicted"
-"""Code of the `event` about a um/px that the slide's red cells contradict."""
-
 _SIZES = 8
 """Sizes of images whose plans are kept; a plan may hold a picture to scale into."""
 
@@ -141,7 +138,7 @@ class CellWork:
 def scale_note(scale: ScaleCheck, *, is_last: bool = False) -> SourceNote | None:
     """What the run should be told of its um/px, if anything. `is_last`: no field comes any more."""
     said = scale.contradiction(is_last=is_last)
-    return SourceNote(SCALE_CONTRADICTED, said, "warning") if said else None
+    return SourceNote("scale_contradicted", said, "warning") if said else None
 
 
 @dataclass(slots=True)

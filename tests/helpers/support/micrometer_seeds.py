@@ -88,7 +88,9 @@ def crowded_scene(seed: int) -> Scene:
     )
     # An eyepiece's scale beside hardly a tick of the micrometer's is a scale: nobody could know that it is not the one.
     is_in_view = scene.lines >= 100 and short >= 70 and scene.top_px < 150
-    return scene if is_in_view else replace(scene, reticle_px=0.0)
+    scene = scene if is_in_view else replace(scene, reticle_px=0.0)
+    # Nor which lines of a grid are meant when those of one direction are too thin to be seen.
+    return replace(scene, thin=1.0) if scene.crossed_px else scene
 
 
 def good_scene(seed: int) -> Scene:
