@@ -1,8 +1,9 @@
-"""`leuko-calib`: pixel-size, scale-check, focus, thresholds, boxes."""
+"""`leuko-calib`: pixel-size, illumination, scale-check, focus, thresholds, boxes."""
 
 import typer
 
 from calib.commands.boxes import boxes
+from calib.commands.flat_field import illumination
 from calib.commands.focus import focus
 from calib.commands.pixel_size import pixel_size
 from calib.commands.scale_check import scale_check
@@ -11,6 +12,7 @@ from calib.commands.thresholds import thresholds
 app = typer.Typer(help="Measures an instrument and writes its profile.", no_args_is_help=True, add_completion=False)
 app.command()(pixel_size)
 app.command()(scale_check)
+app.command()(illumination)
 app.command()(focus)
 app.command()(thresholds)
 app.command()(boxes)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from edge.camera.correction import Correction
 from edge.contracts.detections import Float32, Image
 from edge.contracts.errors import ConfigError
 
@@ -48,11 +49,15 @@ class Axis:
 class FitPlan:
     """How every frame of one run is written into slots. Made by `plan_fit`; used by one thread, as it keeps a scratch image.
 
+    With a `correction` what a slot shows is corrected on the way, whatever the engine.
+
     `engine_width_px`, `engine_height_px` is the frame size the engine is compiled for. Tiles are numbered row by row.
     """
 
-    def __init__(self, x: Axis, y: Axis) -> None:
+    def __init__(self, x: Axis, y: Axis, correction: Correction | None = None) -> None:
         self._x, self._y = x, y
+        self.correction = correction
+        self._gains = correction.gains(x.scaled, y.scaled) if correction else None
         self.width_px, self.height_px = x.camera, y.camera
         self.engine_width_px, self.engine_height_px = x.graph, y.graph
         self._origins = [(x0, y0) for y0 in y.starts for x0 in x.starts]
@@ -81,7 +86,12 @@ class FitPlan:
             return
         scaled = image if self._scratch is None else self._resample(image, self._scratch)
         for (x0, y0), slot in zip(self._origins, slots, strict=True):
-            self._write_tile(scaled[y0 : y0 + self._y.graph, x0 : x0 + self._x.graph], slot, image)
+            self._write_tile(scaled, (x0, y0), slot, image)
+
+    def correct(self, slot: Image) -> None:
+        """Correct a slot in which an untouched frame's pixels are already, in place."""
+        if self.correction is not None:
+            self.correction.apply(slot, slot, self._gains)
 
     def to_frame(self, boxes: Float32, tile: int) -> Float32:
         """Boxes [n, 4] (x1 y1 x2 y2) in pixels of tile `tile` to pixels of the original frame, float32. Not clipped."""
@@ -101,18 +111,24 @@ class FitPlan:
 
     def _write_whole(self, image: Image, slot: Image) -> None:
         inside = self._inside(slot)
+        self._put(self._resample(image, inside) if self._resamples else image, inside, self._gains)
         if inside.shape != slot.shape:
-            self._fill_around(slot, background_of(image))
-        if self._resamples:
-            self._resample(image, inside)
-        else:
-            inside[...] = image
+            self._fill_around(slot, background_of(image) if self.correction is None else background_of(inside))
 
-    def _write_tile(self, part: Image, slot: Image, image: Image) -> None:
+    def _write_tile(self, scaled: Image, origin: tuple[int, int], slot: Image, image: Image) -> None:
         """One axis may be tiled while the other is smaller than the graph's frame and centred."""
-        if part.shape != slot.shape:
-            self._fill_around(slot, background_of(image))
-        self._inside(slot)[...] = part
+        inside = self._inside(slot)
+        height_px, width_px = inside.shape[:2]
+        part = slice(origin[1], origin[1] + height_px), slice(origin[0], origin[0] + width_px)
+        self._put(scaled[part], inside, None if self._gains is None else self._gains[part])
+        if inside.shape != slot.shape:
+            self._fill_around(slot, background_of(image) if self.correction is None else background_of(inside))
+
+    def _put(self, pixels: Image, inside: Image, gains: Image | None) -> None:
+        if self.correction is not None:
+            self.correction.apply(pixels, inside, gains)
+        elif pixels is not inside:
+            inside[...] = pixels
 
     def _inside(self, slot: Image) -> Image:
         """The part of a slot that shows the image: all of it along a tiled axis."""
@@ -143,10 +159,12 @@ def plan_fit(
     field_height_px: int,
     *,
     exactly: bool = False,
+    correction: Correction | None = None,
 ) -> FitPlan:
     """Plan how frames of `width_px` x `height_px` at `um_per_px` reach a bundle's scale and field size.
 
-    `exactly`: the engine's frame is what the field sizes say, also for an image that is nearly as large.
+    `exactly`: the engine's frame is what the field sizes say, also for an image that is nearly as large. `correction`: what is
+    done to the pixels on their way.
 
     Raises `ConfigError` when the two scales are so far apart that one frame would need more than `MAX_TILES` tiles, and when a
     field could not hold a leukocyte: the stated um/px is then almost certainly wrong.
@@ -163,7 +181,7 @@ def plan_fit(
             f"{height_px * um_per_px:.4g} um, which does not fit a model for fields of "
             f"{field_width_px * bundle_um_per_px:.4g} x {field_height_px * bundle_um_per_px:.4g} um; check the um/px you gave."
         )
-    return FitPlan(x, y)
+    return FitPlan(x, y, correction)
 
 
 def plan_axis(camera: int, field: int, ratio: float, bundle_um_per_px: float, *, exactly: bool = False) -> Axis:

@@ -2,6 +2,9 @@
 
 from typing import Literal
 
+Correct = Literal["profile", "nothing"]
+"""What is done to a field's light and colours before it is looked at: what the profile holds, or nothing."""
+
 Durability = Literal["full", "normal"]
 """Of a journal. full: every commit is synchronised to the disk before its records can be read; normal: the system does that
 when it likes, so that a power cut may take the newest ones."""

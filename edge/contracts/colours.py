@@ -39,6 +39,10 @@ class ReferenceColours(Strict):
     sources: dict[str, SourceColours] = Field(min_length=1)
 
 
+def _moment(text: str) -> datetime:
+    return datetime.fromisoformat(text.replace("Z", "+00:00"))  # Python 3.10 reads no Z
+
+
 class Dated(Strict):
     """A measurement and until when it stands. Dates are ISO 8601 with a time zone."""
 
@@ -48,13 +52,13 @@ class Dated(Strict):
     @field_validator("measured_at", "expires_at")
     @classmethod
     def _is_a_date(cls, text: str | None) -> str | None:
-        if text is not None and datetime.fromisoformat(text).tzinfo is None:
+        if text is not None and _moment(text).tzinfo is None:
             raise ValueError(f"{text!r} has no time zone; write for example 2026-01-31T12:00:00+00:00")
         return text
 
     def has_expired(self, now: datetime | None = None) -> bool:
         """Whether it should have been measured again by `now`."""
-        return self.expires_at is not None and datetime.fromisoformat(self.expires_at) < (now or datetime.now(timezone.utc))
+        return self.expires_at is not None and _moment(self.expires_at) < (now or datetime.now(timezone.utc))
 
 
 class MeasuredColours(Dated):

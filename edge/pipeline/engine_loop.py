@@ -248,12 +248,13 @@ class EngineLoop:
     def _analyse(self, job: FieldJob, work: FieldWork, raw: RawDetections) -> None:
         try:
             findings = work.findings(raw)
-            if (note := work.done(job.frame, findings)) is not None:
+            quality = work.quality(job.frame)
+            for note in work.done(job.frame, findings):
                 self._queue.note(note)
         except Exception as problem:  # noqa: BLE001 one field's processing error is that field's end, not the run's
             _fail(job, problem)
             return
-        job.findings = findings
+        job.findings, job.quality = findings, quality
         job.marks.analysed = self._clock()
         job.end(FieldStatus.OK if findings.detections else FieldStatus.EMPTY)
 

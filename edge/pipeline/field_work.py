@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
+from edge.camera.correction import Correction
 from edge.camera.frame import Frame, SourceInfo, SourceNote
 from edge.camera.pixels import to_bgr
 from edge.camera.resample import FitPlan, plan_fit
@@ -13,10 +14,10 @@ from edge.contracts.bundle import Bundle, Thresholds
 from edge.contracts.detections import Image, RawDetections
 from edge.contracts.errors import ConfigError, FrameError
 from edge.contracts.profile import Knot
-from edge.contracts.records import FieldStatus, StageTimes
+from edge.contracts.records import FieldQuality, FieldStatus, StageTimes
 from edge.pipeline.crops import CropStore
 from edge.postprocess import Findings, OperatingPoint, postprocess
-from edge.quality import ScaleCheck
+from edge.quality import ColourDrift, ScaleCheck
 
 _SIZES = 8
 """Sizes of images whose plans are kept; a plan may hold a picture to scale into."""
@@ -50,7 +51,11 @@ class FieldWork(Protocol):
         """One label per cell from the `n_tiles` rows of outputs, boxes in the original frame."""
         ...
 
-    def done(self, frame: Frame, findings: Findings) -> SourceNote | None:
+    def quality(self, frame: Frame) -> FieldQuality | None:
+        """What the field looks like, asked once and before `done`; None where nobody looked."""
+        ...
+
+    def done(self, frame: Frame, findings: Findings) -> tuple[SourceNote, ...]:
         """The field's findings are certain and will be counted. Returns what the run should be told."""
         ...
 
@@ -67,6 +72,7 @@ class CellWork:
         scale: ScaleCheck,
         crops: CropStore | None = None,
         probability: Sequence[Knot] = (),
+        drift: ColourDrift | None = None,
     ) -> None:
         self._info = info
         self._probability = probability
@@ -75,6 +81,7 @@ class CellWork:
         self._bundle_um_per_px = bundle_um_per_px
         self._thresholds = thresholds
         self._scale = scale
+        self._drift = drift
         self._point = OperatingPoint.of(thresholds)
         self._others: OrderedDict[tuple[int, int], CellWork] = OrderedDict()
 
@@ -93,14 +100,20 @@ class CellWork:
             return None
         size = width_px, height_px
         if size not in self._others:
-            info = replace(self._info, width_px=width_px, height_px=height_px)
+            info, correction = replace(self._info, width_px=width_px, height_px=height_px), self._plan.correction
+            if correction is not None and correction.shade is not None:
+                raise FrameError(
+                    f"this field is {width_px} x {height_px} px and the profile's light is of {self._info.width_px} x "
+                    f"{self._info.height_px} px: nobody knows which part of it the field shows; give such fields a run without "
+                    "this profile."
+                )
             frame = self._plan.engine_width_px, self._plan.engine_height_px
             try:
-                plan = plan_fit(*size, info.um_per_px, self._bundle_um_per_px, *frame, exactly=True)
+                plan = plan_fit(*size, info.um_per_px, self._bundle_um_per_px, *frame, exactly=True, correction=correction)
             except ConfigError as problem:
                 raise FrameError(str(problem)) from problem
             self._others[size] = CellWork(
-                info, plan, self._bundle_um_per_px, self._thresholds, self._scale, self._crops, self._probability
+                info, plan, self._bundle_um_per_px, self._thresholds, self._scale, self._crops, self._probability, self._drift
             )
             if len(self._others) > _SIZES:
                 self._others.popitem(last=False)
@@ -117,22 +130,34 @@ class CellWork:
             )
         if self._plan.is_untouched and frame.pixel_format != "BGR8":
             to_bgr(image, frame.pixel_format, into=views[0])  # the only copy that this field sees
-            self._scale.look(frame.trigger_id, views[0])
+            self._look(frame.trigger_id, views[0])
+            self._plan.correct(views[0])
         else:
             bgr = image if frame.pixel_format == "BGR8" else to_bgr(image, frame.pixel_format)
             self._plan.write(bgr, views)
-            self._scale.look(frame.trigger_id, bgr)
+            self._look(frame.trigger_id, bgr)
+
+    def _look(self, trigger_id: str, bgr: Image) -> None:
+        """At the pixels as the camera gave them."""
+        self._scale.look(trigger_id, bgr)
+        if self._drift is not None:
+            self._drift.look(trigger_id, bgr)
 
     def findings(self, raw: RawDetections) -> Findings:
         info = self._info
         cells = postprocess(raw, self._plan, self._point)
         return Findings.of(cells, info.um_per_px, info.width_px, info.height_px, self._probability)
 
-    def done(self, frame: Frame, findings: Findings) -> SourceNote | None:
+    def quality(self, frame: Frame) -> FieldQuality | None:
+        drift = self._drift.of(frame.trigger_id) if self._drift is not None else None
+        return FieldQuality(colour_drift=round(drift, 4)) if drift is not None else None
+
+    def done(self, frame: Frame, findings: Findings) -> tuple[SourceNote, ...]:
         self._scale.counted(frame.trigger_id, findings)
-        if self._crops is not None and (note := self._crops.add(frame, findings)) is not None:
-            return note
-        return scale_note(self._scale)
+        kept = self._crops.add(frame, findings) if self._crops is not None else None
+        drifted = self._drift.sentence() if self._drift is not None else ""
+        colours = SourceNote("colour_drift", drifted, "warning") if drifted else None
+        return tuple(note for note in (kept, scale_note(self._scale), colours) if note is not None)
 
 
 def scale_note(scale: ScaleCheck, *, is_last: bool = False) -> SourceNote | None:
@@ -163,6 +188,7 @@ class FieldJob:
     status: FieldStatus | None = None
     detail: str = ""
     findings: Findings | None = None
+    quality: FieldQuality | None = None
     marks: Marks = field(default_factory=Marks)
 
     @classmethod
@@ -237,7 +263,9 @@ class Batching:
         return n_fields >= self.capacity or engine_is_idle or oldest_wait_ns >= self.max_delay_ns
 
 
-def plan_for(info: SourceInfo, bundle: Bundle) -> FitPlan:
-    """How this source's frames reach the bundle's scale. Raises `ConfigError` when they cannot."""
+def plan_for(info: SourceInfo, bundle: Bundle, correction: Correction | None = None) -> FitPlan:
+    """How this source's frames reach the bundle's scale, and what is corrected on the way. Raises `ConfigError` when they
+    cannot."""
     asked = bundle.manifest
-    return plan_fit(info.width_px, info.height_px, info.um_per_px, asked.um_per_px, asked.field_width_px, asked.field_height_px)
+    field_px = asked.field_width_px, asked.field_height_px
+    return plan_fit(info.width_px, info.height_px, info.um_per_px, asked.um_per_px, *field_px, correction=correction)

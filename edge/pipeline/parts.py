@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 
+from edge.camera.correction import Correction
 from edge.camera.frame import FrameSource, SourceInfo, TriggeredSource
 from edge.camera.frame_store import FrameStore
 from edge.camera.resample import FitPlan
@@ -13,6 +14,7 @@ from edge.contracts.errors import ConfigError, ProfileError
 from edge.engine import open_engine
 from edge.engine.base import Engine
 from edge.pipeline.crops import CropStore
+from edge.pipeline.field_correction import correction_for
 from edge.pipeline.field_work import plan_for
 from edge.settings import EdgeSettings, Setup
 from edge.signing import signers_in
@@ -41,9 +43,12 @@ class Parts:
             )
 
 
-def engine_for(info: SourceInfo, bundle: Bundle, settings: EdgeSettings) -> tuple[Engine, FitPlan]:
-    """The engine for frames of this source. A batch holds whole fields: at least one, at most `max_batch` frames."""
-    plan = plan_for(info, bundle)
+def engine_for(
+    info: SourceInfo, bundle: Bundle, settings: EdgeSettings, correction: Correction | None = None
+) -> tuple[Engine, FitPlan]:
+    """The engine for frames of this source, corrected on their way. A batch holds whole fields: at least one, at most
+    `max_batch` frames."""
+    plan = plan_for(info, bundle, correction)
     fields = max(1, settings.max_batch // plan.n_tiles)
     engine = open_engine(
         bundle,
@@ -72,7 +77,7 @@ def opened(setup: Setup) -> Iterator[Parts]:
             frames = held.enter_context(closing(FrameStore(settings.keep_frames, info, settings.keep_frames_mb)))
         if settings.keep_crops is not None:
             crops = held.enter_context(closing(CropStore(settings.keep_crops, info, settings.keep_frames_mb)))
-        engine, plan = engine_for(info, setup.bundle, settings)
+        engine, plan = engine_for(info, setup.bundle, settings, correction_for(setup))
         held.callback(engine.close)
         yield Parts(source, engine, plan, frames, crops)
 

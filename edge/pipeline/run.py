@@ -23,6 +23,7 @@ from edge.contracts.records import (
 from edge.journal.carried import Carried
 from edge.pipeline.engine_loop import EngineLoop
 from edge.pipeline.exposures import exposures_of
+from edge.pipeline.field_correction import drift_for
 from edge.pipeline.field_work import Batching, CellWork, FieldJob, scale_note
 from edge.pipeline.intake import Arrival, Ending, FieldQueue, Grabber, Note
 from edge.pipeline.ledger import Ledger
@@ -76,7 +77,9 @@ class Run:
         thresholds = settings.thresholds or setup.bundle.manifest.thresholds
         self._scale = ScaleCheck(parts.source.info.um_per_px)
         um_per_px = setup.bundle.manifest.um_per_px
-        work = CellWork(parts.source.info, parts.plan, um_per_px, thresholds, self._scale, parts.crops, setup.probability)
+        drift = drift_for(setup, parts.source.info.um_per_px)
+        looks = (self._scale, parts.crops, setup.probability, drift)
+        work = CellWork(parts.source.info, parts.plan, um_per_px, thresholds, *looks)
         batching = Batching(parts.engine.info.max_batch // parts.plan.n_tiles, int(settings.max_delay_ms * 1e6))
         # A trigger without a frame ends after its own time, which the source has beside: it is not silent before.
         silence_s = settings.source_timeout_s + (settings.trigger_timeout_s if desk else 0.0)
@@ -97,7 +100,7 @@ class Run:
         """The first record: what the run's results will rest on."""
         with suppress(LeukoError):  # whatever it is, the source says it again when it is started
             self._source.look_again()
-        provenance = provenance_of(self._setup, self._parts.engine.info, self._source.info)
+        provenance = provenance_of(self._setup, self._parts.engine.info, self._source.info, self._parts.plan.correction)
         expected = _smaller(self._source.info.n_fields, self._max_fields)
         return self._account.start(self._order, self._setup.settings, provenance, expected)
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timezone
 
+from edge.camera.correction import Correction
 from edge.camera.frame import Frame, SourceInfo, SourceNote
 from edge.contracts.messages import RunStartCommand
 from edge.contracts.names import printable
@@ -126,6 +127,7 @@ class RunAccount:
             running=running,
             counted=findings is not None,
             overflow=findings is not None and findings.overflow,
+            quality=job.quality,
             times=job.times(self._clock()),
         )
         if not self._ledger.is_open(frame.trigger_id):
@@ -231,7 +233,7 @@ def _wall_time() -> str:
     return datetime.now(timezone.utc).isoformat(timespec="milliseconds")
 
 
-def provenance_of(setup: Setup, engine: EngineInfo, source: SourceInfo) -> Provenance:
+def provenance_of(setup: Setup, engine: EngineInfo, source: SourceInfo, correction: Correction | None = None) -> Provenance:
     """What a run's results rest on: model, engine, calibration, settings, versions, camera."""
     bundle = setup.bundle
     return Provenance(
@@ -246,6 +248,8 @@ def provenance_of(setup: Setup, engine: EngineInfo, source: SourceInfo) -> Prove
         engine_parity=engine.parity,
         profile_sha256=setup.profile_sha256,
         profile_signer=setup.profile_signer,
+        colour_transform=correction.colour_name if correction else None,
+        illumination_sha256=correction.light_sha256 if correction else None,
         configuration_sha256=setup.settings.sha256(),
         leukostream_version=VERSION,
         host=printable(platform.node()),

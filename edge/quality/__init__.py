@@ -1,6 +1,8 @@
-"""What fields look like, beside the cells in them: whether their scale can be right, and how sharp they are."""
+"""What fields look like, beside the cells in them: their colours, whether their scale can be right, and how sharp they are."""
 
+from edge.quality.colour_drift import ColourDrift
+from edge.quality.field_colours import colours_of
 from edge.quality.focus_score import focus_score
 from edge.quality.scale_check import ScaleCheck
 
-__all__ = ["ScaleCheck", "focus_score"]
+__all__ = ["ColourDrift", "ScaleCheck", "colours_of", "focus_score"]

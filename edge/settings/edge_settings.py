@@ -14,7 +14,8 @@ from pydantic.fields import FieldInfo
 
 from edge.contracts.base import Strict
 from edge.contracts.bundle import Bundle, Thresholds
-from edge.contracts.choices import Durability, EngineChoice, Policy, Precision
+from edge.contracts.choices import Correct, Durability, EngineChoice, Policy, Precision
+from edge.contracts.colours import MeasuredColours, MeasuredLight
 from edge.contracts.profile import CameraGeometry, Knot
 from edge.contracts.user_paths import UserPath
 
@@ -133,6 +134,9 @@ class EdgeSettings(Strict):
     sample_id: Annotated[str | None, _CELLS] = Field(
         None, min_length=1, max_length=128, description="used when the controller names none"
     )
+    correct: Annotated[Correct, _CELLS] = Field(
+        "profile", description="profile: light and colours as far as it has them; nothing: fields as the camera gives them"
+    )
     thresholds: Annotated[Thresholds | None, Panel(_CELLS.heading, ("detect", "identify"))] = Field(
         None, description="the bundle's when not set"
     )
@@ -156,3 +160,7 @@ class Setup:
     profile_camera: CameraGeometry | None = None
     probability: tuple[Knot, ...] = ()
     """What the profile knows of this bundle's scores, see `BundleThresholds`."""
+    colours: MeasuredColours | None = None
+    """of the profile, where fields are moved to the bundle's colours"""
+    light: MeasuredLight | None = None
+    """of the profile, where it is evened out"""

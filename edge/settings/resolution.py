@@ -8,14 +8,15 @@ from typing import Any
 from pydantic import ValidationError
 
 from edge.contracts.base import explain
-from edge.contracts.bundle import MANIFEST, Bundle, Thresholds, load_bundle
+from edge.contracts.bundle import MANIFEST, Thresholds, load_bundle
 from edge.contracts.errors import ConfigError
 from edge.contracts.names import decodable, printable
-from edge.contracts.profile import Knot, Profile, load_profile
+from edge.contracts.profile import load_profile
 from edge.contracts.user_paths import expanded
 from edge.contracts.whole_file import SMALL_BYTES, read_whole
 from edge.files import parse_yaml
 from edge.settings.edge_settings import SHIPPED_BUNDLE, EdgeSettings, Setup
+from edge.settings.profile_layer import layer_of
 from edge.signing import signers_in
 
 
@@ -37,29 +38,33 @@ def resolve(command_line: Mapping[str, Any], file: Path | None = None) -> Setup:
     bundle, bundle_signer, profile_signer = load_bundle(chosen_bundle), None, None
     if signers is not None:
         bundle_signer = signers.require("bundle", bundle.path / MANIFEST, bundle.bundle_id)
-    base: dict[str, Any] = {"thresholds": bundle.manifest.thresholds.model_dump()}
-    profile_sha256, profile_camera, warnings = None, None, list[str]()
-    probability: tuple[Knot, ...] = ()
+    profile, profile_sha256 = None, None
     if chosen_profile is not None:
         profile, profile_sha256 = load_profile(chosen_profile)
         if signers is not None:
             profile_signer = signers.require("profile", Path(chosen_profile), profile_sha256)
-        layer, warnings = _from_profile(profile, bundle, chosen_profile)
-        profile_camera = profile.camera
-        if profile.thresholds is not None and profile.thresholds.bundle_id == bundle.bundle_id:
-            probability = profile.thresholds.probability
-        base = _merged(base, layer)
+    layer = layer_of(profile, bundle, chosen_profile or "", "nothing" if given.get("correct") == "nothing" else "profile")
     if "source" not in given:
         raise ConfigError("no source is set; give --source, for example --source folder:PATH or --source virtual:seed=42.")
     try:
-        settings = EdgeSettings.model_validate(_merged(base, given))
+        settings = EdgeSettings.model_validate(_merged(layer.values, given))
     except ValidationError as problem:
         where = f"{file} or the command line" if file else "the command line"
         raise ConfigError(
             f"a setting from {where} cannot be used: {explain(problem)}; see `leuko-edge run --help`."
         ) from problem
-    signed_by = (bundle_signer, profile_signer)
-    return Setup(settings, bundle, profile_sha256, tuple(warnings), *signed_by, profile_camera, probability)
+    return Setup(
+        settings,
+        bundle,
+        profile_sha256,
+        tuple(layer.warnings),
+        bundle_signer,
+        profile_signer,
+        profile.camera if profile else None,
+        layer.probability,
+        layer.colours,
+        layer.light,
+    )
 
 
 def _refuse_undecodable(given: Mapping[str, Any]) -> None:
@@ -69,16 +74,6 @@ def _refuse_undecodable(given: Mapping[str, Any]) -> None:
             raise ConfigError(
                 f"`{key}` holds bytes that are not UTF-8 ({printable(str(value))}); rename it, or give another one."
             )
-
-
-def _from_profile(profile: Profile, bundle: Bundle, path: Path | str) -> tuple[dict[str, Any], list[str]]:
-    layer: dict[str, Any] = {"um_per_px": profile.pixel_size.um_per_px} if profile.pixel_size else {}
-    if profile.thresholds is None:
-        return layer, []
-    if profile.thresholds.bundle_id != bundle.bundle_id:
-        return layer, [f"the thresholds of profile {path} were found for another bundle; those of {bundle.path} are used."]
-    layer["thresholds"] = profile.thresholds.thresholds.model_dump()
-    return layer, []
 
 
 def _read(file: Path) -> dict[str, Any]:

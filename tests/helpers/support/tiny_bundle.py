@@ -124,6 +124,7 @@ def write_tiny_bundle(
     trained: bool = True,
     thresholds: dict[str, Any] | None = None,
     fault: Fault | None = None,
+    colours: dict[str, Any] | None = None,
 ) -> Bundle:
     """Write the bundle into `folder` (new or empty) and load it. Every frame it meets must be at least 64 x 64 px."""
     manifest = {
@@ -137,6 +138,7 @@ def write_tiny_bundle(
         "top_k": top_k,
         "classes": class_table(),
         "thresholds": thresholds or {},
+        **(colours or {}),
         "training": {"trained": trained, "code_version": "test", "seed": 0},
     }
     return write_bundle(folder, manifest, {MODEL: tiny_model(top_k, fault)})

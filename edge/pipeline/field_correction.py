@@ -1,0 +1,33 @@
+"""What profile and bundle make of a run's pixels: the correction on their way in, and the watch on their colours."""
+
+from edge.camera.colour_transform import balance, colour_table
+from edge.camera.correction import Correction
+from edge.contracts.profile import part_sha256
+from edge.quality import ColourDrift
+from edge.settings import Setup
+
+
+def correction_for(setup: Setup) -> Correction | None:
+    """None where the profile has neither light nor colours, or nothing is to be corrected.
+
+    Colours that are moved to the bundle's take the white balance along, so that it is done only where they are not.
+    """
+    light, colours, reference = setup.light, setup.colours, setup.bundle.manifest.reference_colours
+    if light is None and colours is None:
+        return None
+    table = None
+    if colours is not None and reference is not None:
+        table = colour_table(colours.colours, reference)
+    elif light is not None:
+        table = balance(light.white)
+    return Correction(
+        shade=light.shade if light is not None else None,
+        table=table.table if table is not None else None,
+        colour_name=table.name if table is not None else None,
+        light_sha256=part_sha256(light) if light is not None else None,
+    )
+
+
+def drift_for(setup: Setup, um_per_px: float) -> ColourDrift | None:
+    """None where the profile has no colours to compare with."""
+    return ColourDrift(setup.colours, setup.light, um_per_px) if setup.colours is not None else None
