@@ -1,4 +1,4 @@
-"""`leuko-calib`: pixel-size, illumination, scale-check, focus, thresholds, boxes."""
+"""`leuko-calib`: pixel-size, scale-check, illumination, focus, thresholds, boxes."""
 
 import typer
 
