@@ -2,12 +2,18 @@
 
 from pathlib import Path
 
+import numpy as np
+
 from calib.field_reading import FieldReading
 from calib.flat_light import LightFit
+from calib.plots import axes_for
 from calib.profile_parts import Before, dates
+from edge.camera.correction import light_at
 from edge.contracts.colours import MeasuredLight
 from edge.contracts.errors import DataError
 from edge.contracts.profile import Profile
+
+PICTURE_PX = 360
 
 
 def measure_light(source: str, before: Before, fields: int, valid_days: int) -> Profile:
@@ -71,3 +77,18 @@ def as_lines(light: MeasuredLight, written: Path, picture: Path) -> tuple[str, .
         f"valid until {light.expires_at}; colours have to be measured after it (`leuko-calib colour --profile {written}`)",
         f"written to {written}",
     )
+
+
+def write_light_picture(path: Path, light: MeasuredLight) -> None:
+    """Contours of the mean over the channels, in per cent of the brightest part. Raises `ConfigError` for a path that cannot be
+    written."""
+    height_px = max(2, round(PICTURE_PX * light.height_px / light.width_px))
+    shade = 100 * light_at(light.shade, PICTURE_PX, height_px).mean(axis=2)
+    with axes_for(path, "Light over the field, % of its brightest part (mean of the channels)") as axes:
+        x = (np.arange(PICTURE_PX) + 0.5) * light.width_px / PICTURE_PX
+        y = (np.arange(height_px) + 0.5) * light.height_px / height_px
+        axes.imshow(shade, cmap="gray", extent=(0, light.width_px, light.height_px, 0), vmin=50, vmax=100)
+        if float(np.ptp(shade)) > 0.5:
+            axes.clabel(axes.contour(x, y, shade, levels=8, colors="tab:red"), fmt="%.0f")
+        axes.set_xlabel("x in px")
+        axes.set_ylabel("y in px")

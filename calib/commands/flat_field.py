@@ -28,9 +28,8 @@ def illumination(
     """
     from rich.console import Console
 
-    from calib.light_picture import write_light_picture
     from calib.measured_light import as_json as result_as_json
-    from calib.measured_light import as_lines, measure_light
+    from calib.measured_light import as_lines, measure_light, write_light_picture
     from calib.profile_parts import begun_or_read, require_free
     from edge.contracts.profile import write_profile
 
