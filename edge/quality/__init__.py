@@ -3,6 +3,7 @@
 from edge.quality.colour_drift import ColourDrift
 from edge.quality.field_colours import colours_of
 from edge.quality.focus_score import focus_score
+from edge.quality.likeness import alike, look_of
 from edge.quality.scale_check import ScaleCheck
 
-__all__ = ["ColourDrift", "ScaleCheck", "colours_of", "focus_score"]
+__all__ = ["ColourDrift", "ScaleCheck", "alike", "colours_of", "focus_score", "look_of"]

@@ -3,13 +3,16 @@
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import imagehash
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as Pillow
 
+from edge.contracts.detections import Float32
 from edge.contracts.errors import DataError
+from edge.quality import alike, look_of
 from trainer.data.annotation import Annotation
 from trainer.data.faults import STRICT, Faults
 from trainer.data.source_files import read_grey
@@ -24,7 +27,15 @@ ROWS_AT_ONCE = 1024
 """Of the table of distances: all at once would be gigabytes for the reference's 14,700 images."""
 
 SAME_PICTURE_BITS = 40
-"""Of 256: two pictures of one field, moved by a little, differ in 20 to 40 bits; the closest strangers mostly in over 55."""
+"""Of 256: two pictures of one field, moved by a little, differ in 20 to 40 bits. So do many whole fields of one camera, whose
+light falls off alike: the hash only says which pictures to compare by what is in them."""
+
+
+class Fingerprint(NamedTuple):
+    """By what pictures are compared: a hash [256] and what they show [k] (`edge.quality.look_of`)."""
+
+    bits: Bits
+    look: Float32
 
 
 def groups_of(annotations: Sequence[Annotation], patterns: Mapping[str, str], faults: Faults = STRICT) -> list[int]:
@@ -43,12 +54,12 @@ def groups_of(annotations: Sequence[Annotation], patterns: Mapping[str, str], fa
         return name
 
     seen: list[str] = []
-    hashes: list[Bits] = []
+    prints: list[Fingerprint] = []
     for row, name in zip(annotations, names, strict=True):
         with faults.of(row.path):
-            hashes.append(difference_hash(row.path))
+            prints.append(fingerprint(row.path))
             seen.append(name)
-    for first, second in near_duplicates(hashes):
+    for first, second in same_pictures(prints):
         parent[root(seen[first])] = root(seen[second])
     numbers: dict[str, int] = {}
     return [numbers.setdefault(root(name), len(numbers)) for name in names]
@@ -71,28 +82,39 @@ def _matched(row: Annotation, pattern: str) -> str:
     return f"{row.source}/{found.group(1)}"
 
 
-def difference_hash(path: Path) -> Bits:
-    """256 bits: whether brightness rises from each of 16x16 places to its right neighbour (Krawetz's dHash).
+def fingerprint(path: Path) -> Fingerprint:
+    """The hash is whether brightness rises from each of 16x16 places to its right neighbour (Krawetz's dHash).
 
     Raises `UnreadableImage`.
     """
-    bits: Bits = imagehash.dhash(Pillow.fromarray(read_grey(path, MIN_SIDE_PX)), HASH_SIDE).hash.ravel()
-    return bits
+    grey = read_grey(path, MIN_SIDE_PX)
+    return Fingerprint(imagehash.dhash(Pillow.fromarray(grey), HASH_SIDE).hash.ravel(), look_of(grey))
 
 
 def same_picture(one: Path, other: Path) -> bool:
     """Whether two files show the same, perhaps moved a little, recoloured or compressed. Raises `UnreadableImage`."""
-    return bool(near_duplicates([difference_hash(one), difference_hash(other)]))
+    return bool(same_pictures([fingerprint(one), fingerprint(other)]))
 
 
-def near_duplicates(hashes: Sequence[Bits], bits: int = SAME_PICTURE_BITS) -> list[tuple[int, int]]:
-    """Pairs (i, j), i < j, of hashes that differ in at most `bits`."""
+def same_pictures(prints: Sequence[Fingerprint]) -> list[tuple[int, int]]:
+    """Pairs (i, j), i < j, of pictures that show the same."""
+    if not prints:
+        return []
+    return near_duplicates([each.bits for each in prints], looks=np.stack([each.look for each in prints]))
+
+
+def near_duplicates(
+    hashes: Sequence[Bits], bits: int = SAME_PICTURE_BITS, looks: Float32 | None = None
+) -> list[tuple[int, int]]:
+    """Pairs (i, j), i < j, of hashes that differ in at most `bits`, and whose `looks` [n, k], where given, are alike."""
     table = np.array(hashes, np.float32).reshape(len(hashes), HASH_SIDE**2)
     ones = table.sum(axis=1)
     pairs: list[tuple[int, int]] = []
     for first in range(0, len(table), ROWS_AT_ONCE):
         rows = slice(first, first + ROWS_AT_ONCE)
         # |a - b| of bits is a + b - 2ab: one matrix product instead of n^2 comparisons.
-        distance = ones[rows, None] + ones[None] - 2 * table[rows] @ table.T
-        pairs += [(int(i) + first, int(j)) for i, j in np.argwhere(distance <= bits) if i + first < j]
+        near = ones[rows, None] + ones[None] - 2 * table[rows] @ table.T <= bits
+        if looks is not None:
+            near &= alike(looks[rows], looks)
+        pairs += [(int(i) + first, int(j)) for i, j in np.argwhere(near) if i + first < j]
     return pairs

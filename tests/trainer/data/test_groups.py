@@ -72,6 +72,61 @@ def test_the_same_picture_joins_the_groups_of_both_names(tmp_path: Path, change:
     assert not same_picture(rows[0].path, rows[1].path)
 
 
+def _faint(image: Image) -> Image:
+    """Out of focus and weakly stained."""
+    return np.asarray(200 + 0.25 * (cv2.GaussianBlur(image, (0, 0), 2).astype(np.float32) - 215), np.uint8)
+
+
+def _falling_light(image: Image) -> Image:
+    y, x = np.mgrid[-1 : 1 : image.shape[0] * 1j, -1 : 1 : image.shape[1] * 1j]
+    return np.asarray(image * (1 - 0.3 * (x * x + y * y))[..., None], np.uint8)
+
+
+def _round_field(image: Image) -> Image:
+    mask = np.zeros(image.shape[:2], np.float32)
+    cv2.circle(mask, (image.shape[1] // 2, image.shape[0] // 2), image.shape[0] // 2, 1.0, -1)
+    return np.asarray(image * cv2.GaussianBlur(mask, (0, 0), 2)[..., None] + 4, np.uint8)
+
+
+def _scale_bar(image: Image) -> Image:
+    marked = image.copy()
+    cv2.rectangle(marked, (280, 290), (380, 298), (0, 0, 0), -1)
+    cv2.putText(marked, "20 um", (290, 282), cv2.FONT_HERSHEY_SIMPLEX, 0.7, (0, 0, 0), 2)
+    return marked
+
+
+def _dusty(image: Image) -> Image:
+    for x, y, radius in ((60, 50, 5), (210, 120, 7), (330, 40, 4), (120, 260, 6), (300, 220, 5)):
+        cv2.circle(image, (x, y), radius, (60, 60, 60), -1)
+    return image
+
+
+CAMERAS = [
+    pytest.param(_falling_light, id="light-that-falls-off-to-the-corners"),
+    pytest.param(_round_field, id="a-round-field-of-view"),
+    pytest.param(_scale_bar, id="a-scale-bar-in-every-picture"),
+    pytest.param(_dusty, id="dust-on-the-sensor"),
+    pytest.param(lambda image: _scale_bar(_falling_light(_dusty(image))), id="all-of-it"),
+]
+
+
+@pytest.mark.parametrize("camera", CAMERAS)
+def test_whole_fields_of_one_camera_are_strangers_and_their_copies_are_not(tmp_path: Path, camera: object) -> None:
+    """What all fields of a camera share is not what they show: as one group they could not be divided."""
+    fields = [camera(_faint(smear(*SIZE, (), seed))) for seed in range(12)]  # type: ignore[operator]
+    rows = [row(tmp_path, f"slide_{k}", field) for k, field in enumerate(fields)]
+    assert groups_of(rows, {}) == list(range(12))
+    copies = [row(tmp_path, f"copy_{k}", _compressed(_halved(field)), "WARD") for k, field in enumerate(fields)]
+    assert groups_of([*rows, *copies], {}) == [*range(12), *range(12)]
+
+
+def test_two_fields_with_nothing_in_them_are_like_nothing_but_their_copies(tmp_path: Path) -> None:
+    rng = np.random.default_rng(3)
+    empty = [_falling_light((230 + rng.normal(0, 3, (320, 400, 3))).clip(0, 255).astype(np.uint8)) for _ in range(3)]
+    rows = [row(tmp_path, f"slide_{k}", field) for k, field in enumerate([*empty, empty[0]])]
+    assert groups_of(rows, {}) == [0, 1, 2, 0]
+
+
 def test_duplicates_join_whole_slides_in_a_chain(tmp_path: Path) -> None:
     """a1 and a2 are of one slide; a2 is also b1, of another: all four stay together."""
     names = {"a_1": 1, "a_2": 2, "b_1": 2, "b_2": 3, "c_1": 4}

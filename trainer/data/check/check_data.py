@@ -19,7 +19,7 @@ from trainer.data.check.cell_sizes import CELL_FACTOR, LEUKOCYTE_UM, cell_sizes,
 from trainer.data.check.unused import unused
 from trainer.data.datasets import each_once, read_dataset
 from trainer.data.faults import Listed
-from trainer.data.groups import Bits, difference_hash, group_names, near_duplicates
+from trainer.data.groups import Fingerprint, fingerprint, group_names, same_pictures
 from trainer.data.image_store import require_room
 from trainer.data.provenance import require_origins
 from trainer.data.readers.class_map import LABEL_NAMES
@@ -91,11 +91,11 @@ def check_data(
     once = each_once(read, faults)
     repeated = len(read) - len(once) - (len(faults.found) - before)
     rows: list[Annotation] = []
-    hashes: list[Bits] = []
+    prints: list[Fingerprint] = []
     for row in once:
         with faults.of(row.path):
             read_image(row.path)
-            hashes.append(difference_hash(row.path))
+            prints.append(fingerprint(row.path))
             rows.append(row)
             require_room(row, um_per_px)
     rows = divide(rows, plan, content.group_patterns, faults) if rows else []
@@ -117,7 +117,7 @@ def check_data(
             *broken,
             *_unused(folders, content.datasets, root, ending),
             *_not_adding_up(accounts, ending),
-            *_duplicates(rows, hashes),
+            *_duplicates(rows, prints),
             *_parted(rows, names, content.group_patterns),
             *_sizes(rows),
         ),
@@ -152,9 +152,9 @@ def _parts(rows: Sequence[Annotation]) -> Iterator[Part]:
         )
 
 
-def _duplicates(rows: Sequence[Annotation], hashes: Sequence[Bits]) -> Iterator[Finding]:
+def _duplicates(rows: Sequence[Annotation], prints: Sequence[Fingerprint]) -> Iterator[Finding]:
     digests = [hashlib.sha256(row.path.read_bytes()).digest() for row in rows]
-    for i, j in near_duplicates(hashes):
+    for i, j in same_pictures(prints):
         one, other = rows[i], rows[j]
         same = digests[i] == digests[j]
         leaks = one.split != other.split
