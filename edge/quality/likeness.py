@@ -36,8 +36,8 @@ def look_of(grey: NDArray[np.uint8]) -> Float32:
 
     It is shrunk to one square, so that a copy may have another size and shape. Inner products of two are their likeness.
     """
-    fine = cv2.resize(grey.astype(np.float32), (_SIDE * _PER_SIDE,) * 2, interpolation=cv2.INTER_AREA)
-    light = np.log(np.maximum(fine, _DARKEST))
+    fine = _shrunk(grey.astype(np.float32), _SIDE * _PER_SIDE)
+    light = np.log(np.maximum(fine, np.float32(_DARKEST)))
     detail = _shrunk(light - _blurred(light))
     slide = ~_outside(_shrunk(fine))
     # The outermost places have no neighbours on one side, and show the fall of the light.
@@ -55,8 +55,8 @@ def alike(some: Float32, others: Float32, likeness: float = SAME_PICTURE) -> NDA
     return np.asarray((some @ others.T >= likeness) | (mine[:, None] == theirs[None]), np.bool_)
 
 
-def _shrunk(image: NDArray[np.float32]) -> NDArray[np.float32]:
-    return np.asarray(cv2.resize(image, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA), np.float32)
+def _shrunk(image: NDArray[np.float32], side: int = _SIDE) -> NDArray[np.float32]:
+    return np.asarray(cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA), np.float32)
 
 
 def _blurred(image: NDArray[np.float32]) -> NDArray[np.float32]:
