@@ -5,7 +5,8 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from calib.focus_range import Focus, find_focus
-from calib.z_stack import Plane, pixels_of, planes_by_step, planes_by_table, sha256_of_all
+from calib.image_table import sha256_of_files
+from calib.z_stack import Plane, pixels_of, planes_by_step, planes_by_table
 from edge.contracts.errors import DataError
 from edge.contracts.profile import FocusRange, Profile
 from edge.quality import focus_score
@@ -43,7 +44,7 @@ def measure_focus(profile: Profile, source: str, steps: float | Path, usable_sha
         min_score=focus.min_score,
         residual=focus.residual,
         planes=len(planes),
-        images_sha256=sha256_of_all(planes),
+        images_sha256=sha256_of_files(plane.path for plane in planes),
         measured_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
     )
     return profile.model_copy(update={"focus": found}), FocusMeasured(planes, scores, focus)

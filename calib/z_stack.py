@@ -1,20 +1,14 @@
 """Images of one field at known heights: which file is which height, and their pixels one after the other."""
 
-import csv
-import hashlib
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from calib.image_table import read_image_table
 from edge.camera.decode import ImageFile
 from edge.camera.image_listing import list_images, name_below
-from edge.contracts.bundle import sha256_of
 from edge.contracts.detections import Image
 from edge.contracts.errors import DataError, FrameError
-from edge.contracts.whole_file import read_whole
-
-_COLUMNS = ("image", "z_um")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,18 +40,9 @@ def planes_by_table(source: str, table: Path) -> list[Plane]:
     Raises `DataError` when the table cannot be read, has other columns, names an image that is not there or one height twice;
     an image of the folder that it does not name is an error, too: a height that was forgotten moves the peak.
     """
-    root, files, _ = list_images(source)
-    by_name = {name_below(root, file): file for file in files}
-    planes = [Plane(name, z_um, by_name[name], 0) for name, z_um in _heights(table) if name in by_name]
-    named = [name for name, _ in _heights(table)]
-    if missing := [name for name in named if name not in by_name]:
-        raise DataError(f"{table} names {missing[0]}, which is not in {source}; write the names as they are in the folder.")
-    if unnamed := sorted(set(by_name) - set(named)):
-        raise DataError(
-            f"{table} has no height for {unnamed[0]} of {source}; add its line, or take the image out of the folder."
-        )
-    if len({plane.z_um for plane in planes}) < len(planes) or len(set(named)) < len(named):
-        raise DataError(f"{table} gives one image or one height twice; every height once, please.")
+    planes = [Plane(name, z_um, file, 0) for name, file, (z_um,) in read_image_table(source, table, ("z_um",), "height")]
+    if len({plane.z_um for plane in planes}) < len(planes):
+        raise DataError(f"{table} gives one height twice; every height once, please.")
     return sorted(planes, key=lambda plane: plane.z_um)
 
 
@@ -76,35 +61,9 @@ def pixels_of(planes: list[Plane]) -> Iterator[tuple[Plane, Image]]:
         yield plane, image
 
 
-def sha256_of_all(planes: list[Plane]) -> str:
-    """The hash of the files' hashes, lowest plane first."""
-    each = "".join(sha256_of(path) for path in dict.fromkeys(plane.path for plane in planes))
-    return hashlib.sha256(each.encode()).hexdigest()
-
-
 def _n_pages(file: Path, name: str) -> int:
     try:
         with ImageFile(file, name) as opened:
             return opened.n_pages
     except (FrameError, OSError) as problem:
         raise DataError(f"{problem} A stack with a hole shows no peak; take that image again.") from problem
-
-
-def _heights(table: Path) -> list[tuple[str, float]]:
-    try:
-        text = read_whole(table).decode("utf-8-sig")
-    except (OSError, UnicodeError) as problem:
-        raise DataError(f"{table} cannot be read as UTF-8 text ({problem}); give a CSV file with image and z_um.") from problem
-    rows = list(csv.DictReader(text.splitlines()))
-    if not rows or not set(_COLUMNS) <= set(rows[0]):
-        raise DataError(f"{table} has not the columns {' and '.join(_COLUMNS)}; its first line names them.")
-    heights = []
-    for line, row in enumerate(rows, start=2):
-        try:
-            z_um = float(row["z_um"])
-        except (TypeError, ValueError):
-            z_um = math.nan
-        if not math.isfinite(z_um) or not row["image"]:
-            raise DataError(f"line {line} of {table} has no height in um; write it as a plain number, with a point.")
-        heights.append((row["image"], z_um))
-    return heights

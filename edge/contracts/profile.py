@@ -11,7 +11,11 @@ from edge.contracts.base import Count, Fraction, Sha256, Strict, parse_json
 from edge.contracts.bundle import Thresholds
 from edge.contracts.colours import MeasuredColours, MeasuredLight
 from edge.contracts.errors import ProfileError
+<<<<<<< HEAD
 from edge.contracts.whole_file import SMALL_BYTES, read_whole, write_whole
+=======
+from edge.contracts.stage_geometry import MeasuredStage
+>>>>>>> 437ab9d (leuko-calib stage: the way from pixels to the stage, backlash and repeatability, from a grid of moves)
 
 
 class PixelSize(Strict):
@@ -109,6 +113,7 @@ class Profile(Strict):
     focus: FocusRange | None = None
     illumination: MeasuredLight | None = None
     colours: MeasuredColours | None = None
+    stage: MeasuredStage | None = None
 
     @property
     def measured_scale(self) -> PixelSize:
