@@ -1,4 +1,4 @@
-"""`leuko-calib`: pixel-size, scale-check, illumination, focus, thresholds, boxes."""
+"""`leuko-calib`: pixel-size, scale-check, illumination, focus, stage, thresholds, boxes."""
 
 import typer
 
@@ -7,6 +7,7 @@ from calib.commands.flat_field import illumination
 from calib.commands.focus import focus
 from calib.commands.pixel_size import pixel_size
 from calib.commands.scale_check import scale_check
+from calib.commands.stage import stage
 from calib.commands.thresholds import thresholds
 
 app = typer.Typer(help="Measures an instrument and writes its profile.", no_args_is_help=True, add_completion=False)
@@ -14,6 +15,7 @@ app.command()(pixel_size)
 app.command()(scale_check)
 app.command()(illumination)
 app.command()(focus)
+app.command()(stage)
 app.command()(thresholds)
 app.command()(boxes)
 

@@ -2,15 +2,15 @@
 
 import math
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import numpy as np
 
 from calib.field_shifts import ShiftedImages
 from calib.image_table import sha256_of_files
-from calib.stage_fit import StageFit, fit_stage, place_images
 from calib.move_grid import Moves, find_pairs, images_of, read_moves
+from calib.profile_parts import dates
+from calib.stage_fit import StageFit, fit_stage, place_images
 from edge.contracts.bundle import sha256_of
 from edge.contracts.errors import DataError, ProfileError
 from edge.contracts.profile import PixelSize, Profile
@@ -61,10 +61,10 @@ def measure_stage(profile: Profile, source: str, table: Path, valid_days: int) -
         )
     if stated is not None:
         _require_agreement(fit, stated)
-    now = datetime.now(timezone.utc)
+    measured_at, expires_at = dates(valid_days)
     stage = MeasuredStage(
-        measured_at=now.isoformat(timespec="seconds"),
-        expires_at=(now + timedelta(days=valid_days)).isoformat(timespec="seconds"),
+        measured_at=measured_at,
+        expires_at=expires_at,
         um_per_px=((fit.um_per_px[0, 0], fit.um_per_px[0, 1]), (fit.um_per_px[1, 0], fit.um_per_px[1, 1])),
         affine_error_nm=error_nm,
         sigma_um=fit.sigma_um,

@@ -29,17 +29,14 @@ def stage(
     """
     from rich.console import Console
 
+    from calib.profile_parts import require_free
     from calib.stage_picture import write_stage_plot
     from calib.stage_profile import as_json as result_as_json
     from calib.stage_profile import as_lines, measure_stage
-    from edge.contracts.errors import ProfileError
     from edge.contracts.profile import load_profile, write_profile
 
-    if out.exists():
-        raise ProfileError(f"{out} already exists and runs may refer to its hash; choose another name for the new profile.")
     drawn = picture or out.with_suffix(".png")
-    if drawn.resolve() == out.resolve() or (picture is None and drawn.exists()):
-        raise ProfileError(f"the picture would overwrite {drawn}; name another file with --picture.")
+    require_free(out, drawn, picture is not None)
     after, measured = measure_stage(load_profile(profile)[0], grid, moves, valid_days)
     write_stage_plot(drawn, measured)
     digest = write_profile(out, after)

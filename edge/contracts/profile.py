@@ -11,11 +11,8 @@ from edge.contracts.base import Count, Fraction, Sha256, Strict, parse_json
 from edge.contracts.bundle import Thresholds
 from edge.contracts.colours import MeasuredColours, MeasuredLight
 from edge.contracts.errors import ProfileError
-<<<<<<< HEAD
-from edge.contracts.whole_file import SMALL_BYTES, read_whole, write_whole
-=======
 from edge.contracts.stage_geometry import MeasuredStage
->>>>>>> 437ab9d (leuko-calib stage: the way from pixels to the stage, backlash and repeatability, from a grid of moves)
+from edge.contracts.whole_file import SMALL_BYTES, read_whole, write_whole
 
 
 class PixelSize(Strict):

@@ -11,8 +11,8 @@ from support.moved_stage import SIZE_PX, UM_PER_PX, DrawnStage, Floats, drawn_sl
 
 from calib.cli import main
 from calib.field_shifts import ShiftedImages
-from calib.stage_fit import StageFit, approaches, fit_stage, place_images
 from calib.move_grid import Moves, find_pairs
+from calib.stage_fit import StageFit, approaches, fit_stage, place_images
 from edge.contracts.detections import Image
 from edge.contracts.errors import DataError
 from edge.contracts.profile import CameraGeometry, PixelSize, Profile, load_profile, write_profile
