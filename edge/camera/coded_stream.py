@@ -7,11 +7,13 @@ as it came and decoded strictly; of other codecs the decoder's own word counts, 
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 
+from edge.camera.ffv1_slices import checksums_hold
 from edge.camera.jpeg import decode_jpeg, pictures_in
 from edge.camera.jpeg_scans import end_of_picture
 from edge.camera.picture_trust import PictureTrust
@@ -25,6 +27,8 @@ _HOLES = {"h264": bytes(64), "hevc": bytes(64), "vp8": bytes(256), "vp9": bytes(
 _HOLE_IN_UNITS = bytes(8)
 """The same of H.264 and H.265 in a container, where three zeros in a row are escaped and no padding follows."""
 _REST = 512
+_LOOKED_AHEAD = 8
+"""Packets of FFV1 of which one must be whole to show that this file has checksums."""
 _DAMAGED, _LEFT_OUT = "it came damaged", "its data are not in the file"
 _WITH_HIDDEN = frozenset({"vp8", "vp9", "av1"})
 """Codecs with packets that are not to be shown."""
@@ -66,6 +70,7 @@ class CodedStream:
         self._stream: Any = self._container.streams.video[0]
         self._codec: str = self._stream.codec_context.name
         in_units = self._codec in {"h264", "hevc"} and bytes(self._stream.codec_context.extradata or b"")[:1] == b"\x01"
+        self._has_checksums = False
         self._hole = _HOLE_IN_UNITS if in_units else _HOLES.get(self._codec)
         # By slices, not by frames: an error then belongs to the packet that was just given.
         self._step, self._last_dts = self._step_of(self._stream), None
@@ -151,7 +156,7 @@ class CodedStream:
                 yield self._missing(_LEFT_OUT)
             if at is not None:
                 due.add(at)
-                trust.decode(at, packet.is_keyframe, _DAMAGED if packet.is_corrupt or self._has_hole(packet) else "")
+                trust.decode(at, packet.is_keyframe, _DAMAGED if packet.is_corrupt or self._is_damaged(packet) else "")
             try:
                 frames = self._stream.codec_context.decode(packet)
             except (self._error, ValueError) as problem:
@@ -190,12 +195,19 @@ class CodedStream:
         last, self._last_dts = self._last_dts, packet.dts
         return max(0, round((packet.dts - last) / self._step) - 1) if last is not None else 0
 
-    def _has_hole(self, packet: Any) -> bool:  # noqa: ANN401 - PyAV's
+    def _is_damaged(self, packet: Any) -> bool:  # noqa: ANN401 - PyAV's
+        if self._has_checksums:
+            return not checksums_hold(bytes(packet))
         return self._hole is not None and self._hole in bytes(packet)
 
     def _with_end(self) -> Iterator[Any]:
         """All packets, and None, at which a decoder gives what it held back."""
-        yield from self._packets()
+        packets = self._packets()
+        if self._codec == "ffv1":
+            first = list(islice(packets, _LOOKED_AHEAD))
+            self._has_checksums = any(checksums_hold(bytes(packet)) for packet in first)
+            packets = chain(first, packets)
+        yield from packets
         yield None
 
     def _missing(self, why: str) -> Picture:

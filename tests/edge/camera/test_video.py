@@ -7,6 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from support.damage import DAMAGES, Damage
 
 from edge.camera.frame import Frame, SourceEnded
 from edge.camera.video import VideoSource
@@ -81,11 +82,11 @@ def written(path: Path, fourcc: str, images: list[np.ndarray]) -> Path:
     return path
 
 
-def with_pyav(path: Path, codec: str, images: list[np.ndarray]) -> Path:
+def with_pyav(path: Path, codec: str, images: list[np.ndarray], options: dict[str, str] | None = None) -> Path:
     import av
 
     with av.open(str(path), "w") as container:
-        stream = container.add_stream(codec, rate=10)
+        stream = container.add_stream(codec, rate=10, options=options)
         stream.width, stream.height, stream.pix_fmt = 192, 128, "yuv420p"
         stream.codec_context.gop_size = 6
         for image in images:
@@ -96,6 +97,8 @@ def with_pyav(path: Path, codec: str, images: list[np.ndarray]) -> Path:
 
 SEEN = [grain(seed) for seed in range(12)]
 """Every frame shows something else: one that shows its neighbour is told by its pixels."""
+CHECKED = {"level": "3", "slicecrc": "1", "slices": "4"}
+"""FFV1 as archives keep it."""
 
 
 @pytest.mark.parametrize(
@@ -105,6 +108,8 @@ SEEN = [grain(seed) for seed in range(12)]
         pytest.param("a.mp4", lambda path: written(path, "mp4v", SEEN), id="MPEG-4 in MP4"),
         pytest.param("a.mp4", lambda path: with_pyav(path, "libx264", SEEN), id="H.264 in MP4"),
         pytest.param("a.mkv", lambda path: with_pyav(path, "libx264", SEEN), id="H.264 in Matroska"),
+        pytest.param("a.mkv", lambda path: with_pyav(path, "ffv1", SEEN, CHECKED), id="FFV1 with checksums in Matroska"),
+        pytest.param("a.avi", lambda path: with_pyav(path, "ffv1", SEEN, CHECKED), id="FFV1 with checksums in AVI"),
         pytest.param("a.mjpeg", lambda path: path.write_bytes(b"".join(jpegs(SEEN))), id="JPEGs in a row"),
     ],
 )
@@ -130,6 +135,23 @@ def test_a_damaged_frame_is_incomplete_and_never_the_one_before(
                 assert min(apart) < 1.0, "whole is whole"
                 seen.append(int(np.argmin(apart)))
         assert seen == sorted(set(seen)), "no frame is seen twice"
+
+
+@pytest.mark.parametrize("damage", [pytest.param(damage, id=name) for name, damage in DAMAGES.items()])
+@pytest.mark.parametrize("level", ["3", "4"])
+def test_checksums_of_ffv1_tell_every_damage(tmp_path: Path, damage: Damage, level: str) -> None:
+    """FFmpeg would fill a slice whose checksum does not hold from the picture before, and say nothing."""
+    path = with_pyav(tmp_path / "a.mkv", "ffv1", SEEN, {**CHECKED, "level": level, "strict": "experimental"})
+    whole, content = frames_of(VideoSource(str(path), 0.13)), path.read_bytes()
+    for seed in range(3):
+        path.write_bytes(damage(content, np.random.default_rng(seed), len(content) // 5))
+        frames = []
+        with suppress(SourceError, SourceEnded):
+            source = VideoSource(str(path), 0.13)
+            while True:
+                frames.append(source.read(1.0))
+        for frame in frames:
+            assert frame.image is None or any(np.array_equal(frame.image, known.image) for known in whole)
 
 
 def jpegs(images: list[np.ndarray]) -> list[bytes]:
