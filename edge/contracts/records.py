@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from edge.contracts.base import Count, Fraction, Int64, Sha256, Wire
+from edge.contracts.base import Count, Fraction, Int64, Last, Sha256, Wire
 from edge.contracts.choices import Policy
 
 
@@ -99,6 +99,27 @@ class NetSums(Wire):
     wbc_total: Count = Field(description="leukocytes, `unidentified` ones included")
 
 
+class SameCell(Wire):
+    """A detection of this field that shows a cell which another field shows, too."""
+
+    detection: Count = Field(description="its place in `detections`, from 0")
+    field_index: Count = Field(description="the other field")
+    of_detection: Count = Field(description="place in that field's `detections`")
+    distance_um: float = Field(ge=0, description="between the two views of the cell")
+
+
+class SlideSums(Wire):
+    """Each cell once, although fields overlap. Final: of fields that nothing announced so far can change any more."""
+
+    final_until: Last = Field(description="highest field index whose cells are final; -1 before the first")
+    announced_until: Last = Field(description="highest field index that was announced when this was written")
+    final: dict[str, Count] = Field(description="cells per label in fields up to `final_until`; they never change again")
+    final_wbc: Count
+    provisional: dict[str, Count] = Field(description="cells per label of other fields that have ended, as far as is known")
+    provisional_wbc: Count
+    same_cells: tuple[SameCell, ...] = Field((), description="what this field shows of cells that were seen before")
+
+
 class Running(Wire):
     """Sums over the run, this record included."""
 
@@ -106,6 +127,7 @@ class Running(Wire):
     cells: dict[str, Count] = Field(description="cells per label so far")
     wbc_total: Count = Field(description="leukocytes, `unidentified` ones included")
     net: NetSums | None = Field(None, description="the same without replaced fields; null while no TRIGGER has named one")
+    slide: SlideSums | None = Field(None, description="each cell once; null while no field has said where on the stage it lies")
 
 
 class DifferentialRow(Wire):
@@ -124,6 +146,15 @@ class Differential(Wire):
     wbc_total: Count
     rows: tuple[DifferentialRow, ...]
     non_wbc_per_100_wbc: dict[str, float] = Field(description="empty when no WBC was counted")
+
+
+class SlideResult(Wire):
+    """The result with each cell counted once."""
+
+    cells: dict[str, Count]
+    differential: Differential
+    same_cells: Count = Field(description="pairs of detections that were found to be one cell")
+    tolerance_um: float = Field(gt=0, description="how far two views of one cell may have been apart")
 
 
 class NetResult(Wire):
@@ -301,6 +332,9 @@ class RunStop(_Record):
     net: NetResult | None = Field(None, description="the result without replaced fields; null when no TRIGGER has named one")
     carried: CarriedResult | None = Field(
         None, description="over the runs that this one continues; null when it continues none"
+    )
+    slide: SlideResult | None = Field(
+        None, description="each cell once, although fields overlap; null when no field has said where on the stage it lies"
     )
 
 

@@ -70,6 +70,14 @@ class CellRegistry:
             self._squares[_square(one)].append(one)
         return merges
 
+    def forget(self, views: Sequence[View]) -> None:
+        """As if they had never been found. None of them stands for a settled cell."""
+        for view in views:
+            self._squares[_square(view)].remove(view)
+            for other in view.links:
+                other.links.pop(view, None)
+            view.links.clear()
+
     def settle(self, cell: Sequence[View]) -> None:
         """From now on one view stands for `cell` (from `cell_of`), its settled one or its best; the others are forgotten."""
         stays = cell[0] if cell[0].is_settled else min(cell, key=lambda view: view.rank)
@@ -110,7 +118,7 @@ def cell_of(one: View) -> list[View]:
 
     Of links that would join two detections of one field, or two settled cells, the longest give way.
     """
-    joined = _joined(one)
+    joined = joined_to(one)
     if len(joined) == len({view.field_index for view in joined}) and sum(view.is_settled for view in joined) <= 1:
         return sorted(joined, key=lambda view: view.order)
     cells = {view: [view] for view in joined}
@@ -127,7 +135,8 @@ def cell_of(one: View) -> list[View]:
     return sorted(cells[one], key=lambda view: view.order)
 
 
-def _joined(one: View) -> list[View]:
+def joined_to(one: View) -> list[View]:
+    """Everything that is linked to `one`, directly or over others, itself first."""
     found, ahead = {one: None}, [one]
     while ahead:
         view = ahead.pop()

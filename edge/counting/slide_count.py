@@ -7,10 +7,10 @@ nothing that was final: where it would, that is a correction, on record.
 
 import heapq
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from edge.counting.cell_registry import CellRegistry, Merge, View, cell_of
+from edge.counting.cell_registry import CellRegistry, Merge, View, cell_of, joined_to
 from edge.counting.same_cell import Box
 
 
@@ -51,6 +51,9 @@ class SlideCount:
         self._ended: dict[int, tuple[Box | None, Sequence[View]]] = {}
         self._labels: dict[View, str] = {}
         self._final: Counter[str] = Counter()
+        self._provisional: Counter[str] = Counter()
+        self._standing: dict[View, str] = {}
+        """First views of provisional cells, and the label of each."""
         self._consumed: set[View] = set()
         self.frontier = -1
         """Highest field index that is final; -1 before the first."""
@@ -70,8 +73,22 @@ class SlideCount:
         area_um = self._open.pop(field_index)
         self._ended[field_index] = (area_um, found)
         merges = self._registry.add(found) if area_um is not None else []
+        self._look_again(dict.fromkeys(other for view in found for other in joined_to(view)))
         corrections = [one for view in found if (one := self._correction(view)) is not None]
         return Ended(tuple(merges), tuple(corrections), tuple(self._advance()))
+
+    def withdraw(self, field_index: int) -> bool:
+        """An ended field counts no more, because another one has taken its place; False when it is final, and stays."""
+        if field_index not in self._ended:
+            return False
+        area_um, found = self._ended[field_index]
+        left = [view for view in found if view not in self._consumed and not view.is_settled]
+        around = [view for one in left for view in joined_to(one)]
+        if area_um is not None:
+            self._registry.forget(left)
+        self._ended[field_index] = (area_um, [view for view in found if view not in left])
+        self._look_again(around)
+        return True
 
     @property
     def final(self) -> dict[str, int]:
@@ -81,10 +98,7 @@ class SlideCount:
     @property
     def provisional(self) -> dict[str, int]:
         """Cells per label of fields that have ended beyond the frontier, as far as they are known to be cells."""
-        beyond = (view for _, found in self._ended.values() for view in found)
-        cells = (cell_of(view) for view in beyond if view not in self._consumed)
-        firsts = {cell[0]: cell for cell in cells if not cell[0].is_settled}
-        return dict(Counter(min(cell, key=lambda view: view.rank).label for cell in firsts.values()))
+        return {label: n for label, n in self._provisional.items() if n}
 
     def _advance(self) -> list[int]:
         gone = []
@@ -109,14 +123,38 @@ class SlideCount:
             if view in self._consumed:
                 self._consumed.discard(view)
                 continue
-            cell = cell_of(view)
+            cell, around = cell_of(view), joined_to(view)
+            self._drop(cell)
             if not cell[0].is_settled:
                 best = min(cell, key=lambda one: one.rank)
                 self._labels[best] = best.label
                 self._final[best.label] += 1
             if area_um is not None:
                 self._registry.settle(cell)
+                self._look_again(one for one in around if one not in cell)
             self._consumed.update(one for one in cell if one is not view and not one.is_settled)
+
+    def _look_again(self, views: Iterable[View]) -> None:
+        """Which provisional cells these views show now, after links or views have come or gone."""
+        here = list(views)
+        self._drop(here)
+        for view in here:
+            if view in self._consumed or view.is_settled or not self._is_held(view):
+                continue
+            cell = cell_of(view)
+            if cell[0] is view:
+                label = min(cell, key=lambda one: one.rank).label
+                self._standing[view] = label
+                self._provisional[label] += 1
+
+    def _drop(self, views: Iterable[View]) -> None:
+        for view in views:
+            if (label := self._standing.pop(view, None)) is not None:
+                self._provisional[label] -= 1
+
+    def _is_held(self, view: View) -> bool:
+        ended = self._ended.get(view.field_index)
+        return ended is not None and any(view is one for one in ended[1])
 
     def _correction(self, view: View) -> Correction | None:
         first = cell_of(view)[0] if view.links else view

@@ -199,7 +199,7 @@ class Grabber:
                 if self._source.info.is_live and self._pause.misses():
                     continue
                 try:
-                    self._ledger.issue(frame.trigger_id, frame.field_index)
+                    self._ledger.issue(frame.trigger_id, frame.field_index, frame.stage_nm)
                 except LedgerRefusal:
                     text = f"field {frame.field_index} (trigger {frame.trigger_id}) came late or twice and was not counted"
                     self._queue.note(SourceNote("repeated_frame", text, "warning"))

@@ -19,14 +19,18 @@ class Ledger:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._open: dict[str, int] = {}
+        self._news: list[tuple[int, tuple[int, int] | None]] = []
         self._issued = 0
         self._last_index = -1
         self._sealed = False
         self._ended: Counter[FieldStatus] = Counter()
 
-    def issue(self, trigger_id: str, field_index: int) -> None:
-        """Enter a trigger. Raises `LedgerRefusal` for a repeated or late one (field indices only rise) and once sealed: what
-        was not entered has no end, so that whoever announced it must hear of it."""
+    def issue(self, trigger_id: str, field_index: int, stage_nm: tuple[int, int] | None = None) -> None:
+        """Enter a trigger, with where the stage is for it.
+
+        Raises `LedgerRefusal` for a repeated or late one (field indices only rise) and once sealed: what was not entered has no
+        end, so that whoever announced it must hear of it.
+        """
         with self._lock:
             if self._sealed:
                 raise LedgerRefusal(f"trigger {trigger_id!r} (field {field_index}) came when the run had closed its account")
@@ -35,6 +39,7 @@ class Ledger:
                     f"trigger {trigger_id!r} (field {field_index}) came twice, or after field {self._last_index}"
                 )
             self._open[trigger_id] = field_index
+            self._news.append((field_index, stage_nm))
             self._issued += 1
             self._last_index = field_index
 
@@ -50,6 +55,12 @@ class Ledger:
         """Enter no more triggers: the run is closing its account."""
         with self._lock:
             self._sealed = True
+
+    def news(self) -> list[tuple[int, tuple[int, int] | None]]:
+        """Field index and position on the stage of every trigger that was entered since the last call."""
+        with self._lock:
+            news, self._news = self._news, []
+            return news
 
     def left(self) -> list[tuple[str, int]]:
         """Open triggers and their field indices, in the order in which they were entered."""

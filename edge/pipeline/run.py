@@ -31,6 +31,7 @@ from edge.pipeline.parts import Parts
 from edge.pipeline.pause import Pause
 from edge.pipeline.run_account import RunAccount, provenance_of
 from edge.pipeline.run_control import StopSwitch
+from edge.pipeline.slide_account import SlideAccount, StageGeometry
 from edge.pipeline.trigger_desk import TriggerDesk
 from edge.quality import ScaleCheck
 from edge.settings import Setup
@@ -84,7 +85,11 @@ class Run:
         # A trigger without a frame ends after its own time, which the source has beside: it is not silent before.
         silence_s = settings.source_timeout_s + (settings.trigger_timeout_s if desk else 0.0)
         self._loop = EngineLoop(parts.engine, work, self._queue, batching, silence_s)
-        self._account = RunAccount(order.run_id, self.ledger, desk.places if desk else None, before)
+        info = parts.source.info
+        slide = SlideAccount(
+            StageGeometry.upright(info.um_per_px), info.width_px, info.height_px, self.ledger.news, self._queue.note
+        )
+        self._account = RunAccount(order.run_id, self.ledger, desk.places if desk else None, before, slide)
         self._ending: Ending | None = None
 
     @property

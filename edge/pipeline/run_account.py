@@ -13,6 +13,7 @@ from edge.contracts.names import printable
 from edge.contracts.records import (
     Advice,
     CarriedResult,
+    Detection,
     Event,
     FieldRecord,
     FieldStatus,
@@ -22,6 +23,7 @@ from edge.contracts.records import (
     RunOutcome,
     RunStart,
     RunStop,
+    SlideSums,
     SourceStatistics,
     StagePosition,
 )
@@ -33,6 +35,7 @@ from edge.journal.carried import Carried
 from edge.pipeline.field_work import FieldJob
 from edge.pipeline.intake import AdviceNote, Note
 from edge.pipeline.ledger import Ledger
+from edge.pipeline.slide_account import SlideAccount
 from edge.settings import EdgeSettings, Setup
 
 _UNUSABLE = (FieldStatus.FAILED, FieldStatus.INCOMPLETE)
@@ -51,9 +54,12 @@ class RunAccount:
         ledger: Ledger,
         places: Places | None = None,
         before: Carried | None = None,
+        slide: SlideAccount | None = None,
         clock: Callable[[], int] = time.monotonic_ns,
     ) -> None:
         self._run_id = run_id
+        self._slide = slide
+        self._index_of: dict[str, int] = {}
         self._ledger = ledger
         self._places = places
         self._before = before
@@ -102,6 +108,7 @@ class RunAccount:
         if status is None:
             raise ValueError(f"field {frame.field_index} is still being processed")
         counts = findings.counts if findings is not None else None
+        detections = self._detections(job)
         running = self._running_after(status, counts)
         record = FieldRecord(
             run_id=self._run_id,
@@ -122,7 +129,7 @@ class RunAccount:
             t_camera_ns=frame.t_camera_ns,
             age_ms=frame.age_ms,
             clock="host" if frame.t_camera_ns is None else "camera",
-            detections=findings.detections if findings else (),
+            detections=detections,
             counts=counts or {},
             running=running,
             counted=findings is not None,
@@ -139,6 +146,9 @@ class RunAccount:
             if (net := self._places.net) is not None:
                 running = running.model_copy(update={"net": net})
                 record = record.model_copy(update={"running": running})
+        if (slide := self._slide_with(record)) is not None:
+            running = running.model_copy(update={"slide": slide})
+            record = record.model_copy(update={"running": running})
         self._ledger.close(frame.trigger_id, status)
         if status in _UNUSABLE and not self._first_failure:
             self._first_failure = job.detail
@@ -146,6 +156,23 @@ class RunAccount:
         self._fields_recorded += 1
         self._last_running = running
         return record
+
+    def _detections(self, job: FieldJob) -> tuple[Detection, ...]:
+        found = job.findings.detections if job.findings else ()
+        if self._slide is None or job.frame.stage_nm is None or job.width_px is None or job.height_px is None:
+            return found
+        return self._slide.placed(found, job.frame.stage_nm, (job.width_px, job.height_px))
+
+    def _slide_with(self, record: FieldRecord) -> SlideSums | None:
+        if self._slide is None:
+            return None
+        stage = record.stage
+        if self._places is not None:
+            self._index_of[record.trigger_id] = record.field_index
+            if record.replaces is not None and record.counted:
+                self._slide.replaced(self._index_of[record.replaces])
+        place = (stage.x_nm, stage.y_nm) if stage else None
+        return self._slide.ended(record.field_index, place, record.detections, (record.width_px or 0, record.height_px or 0))
 
     def net_and_carried(self) -> tuple[NetSums | None, CarriedResult | None]:
         """The sums so far without replaced fields, and those with the runs before. For any thread."""
@@ -218,6 +245,7 @@ class RunAccount:
             doubts=doubts + (self._before.doubts() if self._before else ()),
             net=net,
             carried=carried,
+            slide=self._slide.result() if self._slide else None,
         )
 
     def _seq(self) -> int:

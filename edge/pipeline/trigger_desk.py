@@ -223,7 +223,7 @@ class TriggerDesk:
         with self._changed:
             self._pending.pop(trigger.trigger_id, None)
             try:
-                self.ledger.issue(trigger.trigger_id, trigger.field_index)
+                self.ledger.issue(trigger.trigger_id, trigger.field_index, trigger.stage_nm)
             except LedgerRefusal as problem:
                 # The journal holds it and no field will come of it: there must be no pulse, and the run's sums cannot match.
                 self.defect = f"{problem}; report this defect."

@@ -16,6 +16,7 @@ SLIDE = "seed=42,wbc=5,trigger=software"
 UM_PER_PX, WIDTH_PX, HEIGHT_PX = 0.13, 732, 574
 PLACES_NM = [(12_500_000, -3_000_000), (12_520_000, -3_000_000), (12_490_000, -2_990_050), (12_500_000, -3_000_000)]
 """One place, two that overlap it, and the first again."""
+AXES = ("x_nm", "y_nm")
 RUN = "5f0c6a52-5a0e-4d0e-9a3b-0e4a5c1a7f11"
 
 
@@ -29,8 +30,8 @@ def endpoint() -> Iterator[str]:
     process.wait()
 
 
-def exposed(endpoint: str) -> list[dict[str, Any]]:
-    """The field of each place."""
+def exposed(endpoint: str) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """The field of each place, and `run_stop`."""
     with RawClient(endpoint) as scanner:
         scanner.send(type="HELLO", proto=1, encodings=["json"], client_id="rehearsal")
         assert scanner.receive(60.0)["type"] == "WELCOME", "the process takes its time to start"
@@ -43,11 +44,11 @@ def exposed(endpoint: str) -> list[dict[str, Any]]:
             scanner.send(type="TRIGGER", field_index=index, stage=stage, **ids)
         scanner.send(type="RUN_STOP", cmd_id="stop", run_id=RUN)
         fields = []
-        while (message := scanner.receive(60.0))["type"] != "run_stop":
+        while (message := scanner.await_one())["type"] != "run_stop":
             if message["type"] == "field":
                 fields.append(message)
         assert message["sums_match"]
-    return fields
+    return fields, message
 
 
 def places_of(field: dict[str, Any]) -> "tuple[np.ndarray[Any, np.dtype[np.float64]], list[str]]":
@@ -60,7 +61,7 @@ def places_of(field: dict[str, Any]) -> "tuple[np.ndarray[Any, np.dtype[np.float
 
 
 def test_the_same_cells_are_found_at_the_same_place_of_the_stage(endpoint: str) -> None:
-    fields = exposed(endpoint)
+    fields, stop = exposed(endpoint)
     assert [field["status"] for field in fields] == ["ok"] * len(PLACES_NM)
     assert [(int(f["stage"]["x_nm"]), int(f["stage"]["y_nm"])) for f in fields] == PLACES_NM
     first, labels = places_of(fields[0])
@@ -77,3 +78,22 @@ def test_the_same_cells_are_found_at_the_same_place_of_the_stage(endpoint: str) 
                 alike += there[int(off_um.argmin())] == label
     assert shared >= 4, "or the test compares nothing"
     assert found >= 0.8 * shared and alike >= 0.7 * found, (shared, found, alike)
+    _each_cell_once(fields, stop, found)
+
+
+def _each_cell_once(fields: list[dict[str, Any]], stop: dict[str, Any], repeated: int) -> None:
+    """The count across fields, by the records alone."""
+    raw = sum(stop["cells"].values())
+    once = sum(stop["slide"]["cells"].values())
+    assert once <= raw - repeated and stop["slide"]["same_cells"] >= repeated
+    last = fields[-1]["running"]["slide"]
+    assert last["final_until"] == len(fields) - 1 and last["provisional"] == {} and last["final"] == stop["slide"]["cells"]
+    assert fields[0]["running"]["slide"]["final"] == {}, "fields that overlap it were announced, and have not ended"
+    for field in fields:
+        for one in field["running"]["slide"]["same_cells"]:
+            other = fields[one["field_index"]]["detections"][one["of_detection"]]
+            here = field["detections"][one["detection"]]
+            if here["touches_border"] or other["touches_border"]:
+                continue
+            apart_um = np.hypot(*(int(here["centre_stage"][axis]) - int(other["centre_stage"][axis]) for axis in AXES)) / 1000
+            assert abs(apart_um - one["distance_um"]) < 0.01 and apart_um <= 3.0

@@ -1,6 +1,7 @@
 """Each cell once, whatever the overlap, the stage's error and the order; what is final stays so."""
 
 import tracemalloc
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from support.scattered_slide import Layout, Scan, anew, counted, scanned
 
 from edge.counting import cell_registry
-from edge.counting.cell_registry import View
+from edge.counting.cell_registry import View, cell_of
 from edge.counting.same_cell import Box, Seen, Sides, apart_um
 from edge.counting.slide_count import SlideCount
 
@@ -110,13 +111,13 @@ def test_cells_of_a_hundred_slides_are_counted_once() -> None:
 SMALL: Scan = scanned(Layout(seed=5, overlap=0.25, stage_error_um=1.0, columns=4, rows=3, cells_per_field=4))
 
 
-@settings(max_examples=60)
+@settings(max_examples=25)
 @given(st.permutations(range(len(SMALL.fields))))
 def test_the_order_of_the_ends_changes_nothing(ends: list[int]) -> None:
     assert counted(SMALL, 3.0, ends).final == counted(SMALL, 3.0).final
 
 
-@settings(max_examples=60)
+@settings(max_examples=25)
 @given(st.permutations(range(len(SMALL.fields))), st.integers(1, 12))
 def test_what_is_final_stays(ends: list[int], credit: int) -> None:
     """With fields announced as credit allows, final counts only grow, until they are all there is."""
@@ -257,3 +258,40 @@ def test_one_place_visited_for_ever_does_not_slow_down() -> None:
         count.end(index, [_view(index, 0), _view(index, 30, number=1)])
         assert len(count._registry._squares[0, 0]) <= 2, "a settled cell is one view"
     assert count.final == {"lymphocyte": 2}
+
+
+def _provisional_anew(count: SlideCount) -> dict[str, int]:
+    """As it is defined: all views of ended fields beyond the frontier, each cell once."""
+    beyond = [view for _, found in count._ended.values() for view in found if view not in count._consumed]
+    cells = {cell[0]: cell for cell in map(cell_of, beyond) if not cell[0].is_settled}
+    return dict(Counter(min(cell, key=lambda view: view.rank).label for cell in cells.values()))
+
+
+@settings(max_examples=25)
+@given(
+    st.permutations(range(len(SMALL.fields))), st.integers(1, 12), st.sets(st.integers(0, len(SMALL.fields) - 1), max_size=4)
+)
+def test_provisional_counts_are_kept_up_to_date(ends: list[int], credit: int, withdrawn: set[int]) -> None:
+    count, announced = SlideCount(3.0), 0
+    for index in sorted(ends, key=lambda index: index // credit):
+        while announced <= index:
+            count.announce(announced, SMALL.fields[announced].area_um)
+            announced += 1
+        count.end(index, anew(SMALL.fields[index]))
+        if index in withdrawn:
+            count.withdraw(index)
+        assert count.provisional == _provisional_anew(count)
+
+
+def test_a_field_that_was_imaged_anew_counts_no_more() -> None:
+    count = SlideCount(3.0)
+    for index, area in enumerate((AREA, AREA, (20, -40, 120, 40))):
+        count.announce(index, area)
+    count.end(0, [_view(0, 0), _view(0, 30, "smudge", number=1)])
+    assert count.withdraw(0)
+    assert count.provisional == {}
+    count.end(1, [_view(1, 0)])
+    count.end(2)
+    assert count.final == {"lymphocyte": 1}
+    assert not count.withdraw(1), "it is final"
+    assert count.final == {"lymphocyte": 1}
