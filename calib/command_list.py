@@ -1,8 +1,9 @@
-"""`leuko-calib`: pixel-size, scale-check, illumination, focus, stage, thresholds, boxes."""
+"""`leuko-calib`: pixel-size, scale-check, illumination, colour, focus, stage, thresholds, boxes."""
 
 import typer
 
 from calib.commands.boxes import boxes
+from calib.commands.colour import colour
 from calib.commands.flat_field import illumination
 from calib.commands.focus import focus
 from calib.commands.pixel_size import pixel_size
@@ -14,6 +15,7 @@ app = typer.Typer(help="Measures an instrument and writes its profile.", no_args
 app.command()(pixel_size)
 app.command()(scale_check)
 app.command()(illumination)
+app.command()(colour)
 app.command()(focus)
 app.command()(stage)
 app.command()(thresholds)

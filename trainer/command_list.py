@@ -1,7 +1,8 @@
-"""`leuko-train`: data, fit, evaluate, crossvalidate, export, report."""
+"""`leuko-train`: data, fit, evaluate, crossvalidate, export, colours, report."""
 
 import typer
 
+from trainer.commands.colours import colours
 from trainer.commands.crossvalidate import crossvalidate
 from trainer.commands.data import data
 from trainer.commands.evaluate import evaluate
@@ -11,7 +12,8 @@ from trainer.commands.report import report
 
 app = typer.Typer(
     help="Annotated images in, a bundle out.\n\ndata looks at the images, fit trains, evaluate measures a model, "
-    "crossvalidate does both for every part of the images, export writes one, report sets the figures beside the reference's.",
+    "crossvalidate does both for every part of the images, export writes one, colours adds the colours it knows, report sets "
+    "the figures beside the reference's.",
     no_args_is_help=True,
     add_completion=False,
 )
@@ -19,5 +21,6 @@ app.command()(fit)
 app.command()(evaluate)
 app.command()(crossvalidate)
 app.command()(export)
+app.command()(colours)
 app.command()(report)
 app.add_typer(data, name="data")

@@ -37,6 +37,7 @@ def export(
     from trainer.evaluation.measure import draft_measure  # noqa: PLC0415
     from trainer.evaluation.target import division_of  # noqa: PLC0415
     from trainer.export.export_bundle import export_checkpoint, export_random  # noqa: PLC0415
+    from trainer.export.reference_colours import colours_of_training  # noqa: PLC0415
     from trainer.recipe import load_recipe  # noqa: PLC0415
 
     if random_weights == (checkpoint is not None):
@@ -48,5 +49,6 @@ def export(
         trained = load_checkpoint(checkpoint)
         thresholds = Thresholds(detect=detect, identify=identify, margin=margin)
         measured = draft_measure(data, root, split, division_of(trained.data)) if data else None
-        bundle = export_checkpoint(trained, out, name or out.resolve().name, thresholds, measured)
+        colours = colours_of_training(trained.history, checkpoint, data, root) if data and root else None
+        bundle = export_checkpoint(trained, out, name or out.resolve().name, thresholds, measured, colours)
     Console(stderr=True).print(f"bundle {bundle.path} written, id {bundle.bundle_id}")

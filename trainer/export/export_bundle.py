@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from edge.contracts.bundle import CARD, MODEL, Bundle, Thresholds, class_table, write_bundle
+from edge.contracts.colours import ReferenceColours
 from trainer.checkpoint import Checkpoint
 from trainer.data.provenance import code_version
 from trainer.export.card import card
@@ -17,9 +18,15 @@ Measure = Callable[[Bundle], dict[str, Any]]
 
 
 def export_checkpoint(
-    checkpoint: Checkpoint, folder: Path, name: str, thresholds: Thresholds, measure: Measure | None
+    checkpoint: Checkpoint,
+    folder: Path,
+    name: str,
+    thresholds: Thresholds,
+    measure: Measure | None,
+    colours: ReferenceColours | None = None,
 ) -> Bundle:
-    """Write the bundle of a training. `measure` evaluates the very graph that is written; its figures go into the bundle."""
+    """Write the bundle of a training. `measure` evaluates the very graph that is written; its figures go into the bundle, and
+    so do the `colours` of the images that it was trained on."""
     training = {
         "trained": True,
         "code_version": checkpoint.data.get("code_version") or code_version(),
@@ -30,7 +37,7 @@ def export_checkpoint(
         "hardware": checkpoint.data.get("hardware"),
         "metrics": {},
     }
-    return _export(checkpoint.detector(), checkpoint.recipe, folder, name, thresholds, training, measure)
+    return _export(checkpoint.detector(), checkpoint.recipe, folder, name, thresholds, training, measure, colours)
 
 
 def export_random(recipe: Recipe, folder: Path) -> Bundle:
@@ -55,6 +62,7 @@ def _export(
     thresholds: Thresholds,
     training: dict[str, Any],
     measure: Measure | None,
+    colours: ReferenceColours | None = None,
 ) -> Bundle:
     scale = recipe.scale
     model = store_weights_as_half(to_onnx(detector, recipe.top_k, scale.width_px, scale.height_px)).SerializeToString()
@@ -69,6 +77,7 @@ def _export(
         "top_k": recipe.top_k,
         "classes": class_table(),
         "thresholds": thresholds,
+        "reference_colours": colours,
         "training": training,
     }
     if measure:
