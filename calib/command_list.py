@@ -1,9 +1,11 @@
-"""`leuko-calib`: pixel-size, scale-check, illumination, colour, focus, stage, thresholds, boxes."""
+"""`leuko-calib`: pixel-size, scale-check, illumination, colour, focus, stage, thresholds, boxes, check, diff."""
 
 import typer
 
 from calib.commands.boxes import boxes
+from calib.commands.check import check
 from calib.commands.colour import colour
+from calib.commands.diff import diff
 from calib.commands.flat_field import illumination
 from calib.commands.focus import focus
 from calib.commands.pixel_size import pixel_size
@@ -20,6 +22,8 @@ app.command()(focus)
 app.command()(stage)
 app.command()(thresholds)
 app.command()(boxes)
+app.command()(check)
+app.command()(diff)
 
 
 @app.callback()

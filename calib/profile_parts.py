@@ -41,6 +41,9 @@ class Before:
                 f"profile {self.path} is of camera {camera.serial} and these fields are of camera {serial}; give this camera's "
                 "profile, or leave --profile out and begin one."
             )
+        if serial is not None and camera.serial is None:
+            # From now on another camera is refused.
+            return self.profile.model_copy(update={"camera": camera.model_copy(update={"serial": serial})})
         return self.profile
 
 

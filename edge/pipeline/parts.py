@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from edge.camera.correction import Correction
 from edge.camera.frame import FrameSource, SourceInfo, TriggeredSource
 from edge.camera.frame_store import FrameStore
+from edge.camera.profile_camera import require_camera
 from edge.camera.resample import FitPlan
 from edge.camera.uri import open_source
 from edge.contracts.bundle import Bundle
-from edge.contracts.errors import ConfigError, ProfileError
+from edge.contracts.errors import ConfigError
 from edge.engine import open_engine
 from edge.engine.base import Engine
 from edge.pipeline.crops import CropStore
@@ -72,7 +73,8 @@ def opened(setup: Setup) -> Iterator[Parts]:
     with ExitStack() as held:
         source = held.enter_context(closing(open_source(settings.source, settings.um_per_px)))
         info, frames, crops = source.info, None, None
-        _check_profile(setup, info)
+        if setup.profile_camera is not None:
+            require_camera(setup.profile_camera, info, settings.profile, settings.objective)
         if settings.keep_frames is not None:
             frames = held.enter_context(closing(FrameStore(settings.keep_frames, info, settings.keep_frames_mb)))
         if settings.keep_crops is not None:
@@ -80,22 +82,3 @@ def opened(setup: Setup) -> Iterator[Parts]:
         engine, plan = engine_for(info, setup.bundle, settings, correction_for(setup))
         held.callback(engine.close)
         yield Parts(source, engine, plan, frames, crops)
-
-
-def _check_profile(setup: Setup, source: SourceInfo) -> None:
-    """Raises `ProfileError` when the profile was measured on another camera, or on frames of another size."""
-    measured, path = setup.profile_camera, setup.settings.profile
-    if measured is None:
-        return
-    if (measured.width_px, measured.height_px) != (source.width_px, source.height_px):
-        raise ProfileError(
-            f"profile {path} was measured on frames of {measured.width_px} x {measured.height_px} px and {source.uri} gives "
-            f"{source.width_px} x {source.height_px} px: binning or a region of interest may have changed um/px; set the "
-            "camera as it was, or measure with these frames (`leuko-calib pixel-size`)."
-        )
-    serial = source.camera.get("serial")
-    if None not in (measured.serial, serial) and measured.serial != serial:
-        raise ProfileError(
-            f"profile {path} was measured on camera {measured.serial} and {source.uri} is camera {serial}; give the profile of "
-            "this camera, or measure one (`leuko-calib pixel-size`)."
-        )

@@ -58,6 +58,9 @@ class EdgeSettings(Strict):
     um_per_px: Annotated[float | None, RUN] = Field(None, gt=0, le=10, description="physical size of the source's pixels")
     bundle: Annotated[UserPath, _MODEL] = Field(SHIPPED_BUNDLE, description="directory with the model")
     profile: Annotated[UserPath | None, RUN] = Field(None, description="calibration of this instrument")
+    objective: Annotated[str | None, RUN] = Field(
+        None, min_length=1, max_length=64, description="in use, such as 50x/0.95: a profile of another one is refused"
+    )
     signers: Annotated[UserPath | None, RUN] = Field(
         None, description="directory of public keys (*.pub); only what one of them signed is loaded: bundle, profile, engine"
     )

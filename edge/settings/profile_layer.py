@@ -6,7 +6,7 @@ from typing import Any
 
 from edge.contracts.bundle import Bundle
 from edge.contracts.choices import Correct
-from edge.contracts.colours import COLOUR_TRANSFORM, MeasuredColours, MeasuredLight
+from edge.contracts.colours import COLOUR_TRANSFORM, Dated, MeasuredColours, MeasuredLight
 from edge.contracts.errors import ProfileError
 from edge.contracts.profile import Knot, Profile, part_sha256
 
@@ -30,6 +30,7 @@ def layer_of(profile: Profile | None, bundle: Bundle, path: Path | str, correct:
             layer.values["um_per_px"] = profile.pixel_size.um_per_px
         if correct == "profile":
             _corrections(layer, profile, bundle, path)
+        _warn_of_age(layer, path, (profile.stage, "stage", "stage"))
     moved = COLOUR_TRANSFORM if layer.colours is not None else None
     default = (bundle.manifest.moved_thresholds if moved else None) or bundle.manifest.thresholds
     layer.values["thresholds"] = default.model_dump()
@@ -51,12 +52,7 @@ def layer_of(profile: Profile | None, bundle: Bundle, path: Path | str, correct:
 
 def _corrections(layer: ProfileLayer, profile: Profile, bundle: Bundle, path: Path | str) -> None:
     layer.light, colours = profile.illumination, profile.colours
-    for part, name, command in ((layer.light, "light", "illumination"), (colours, "colours", "colour")):
-        if part is not None and part.has_expired():
-            layer.warnings.append(
-                f"the {name} of profile {path} should have been measured anew by {part.expires_at} and still stand; repeat "
-                f"`leuko-calib {command}`."
-            )
+    _warn_of_age(layer, path, (layer.light, "light", "illumination"), (colours, "colours", "colour"))
     if colours is None:
         return
     light_sha256 = part_sha256(layer.light) if layer.light is not None else None
@@ -72,6 +68,16 @@ def _corrections(layer: ProfileLayer, profile: Profile, bundle: Bundle, path: Pa
         )
         return
     layer.colours = colours
+
+
+def _warn_of_age(layer: ProfileLayer, path: Path | str, *parts: tuple[Dated | None, str, str]) -> None:
+    """A warning and no refusal: a scanner does not stop at midnight; who wants it to, asks `leuko-calib check` first."""
+    for part, name, command in parts:
+        if part is not None and part.has_expired():
+            layer.warnings.append(
+                f"the {name} of profile {path} should have been measured anew by {part.expires_at} and still stand; repeat "
+                f"`leuko-calib {command}`."
+            )
 
 
 def _in_colours(transform: str | None) -> str:

@@ -7,11 +7,11 @@ import pytest
 from support.tiny_bundle import blob_field, write_tiny_bundle
 
 from edge.camera.frame import SourceInfo
+from edge.camera.profile_camera import require_camera
 from edge.contracts.bundle import Bundle
 from edge.contracts.errors import ProfileError
 from edge.contracts.profile import CameraGeometry, PixelSize, Profile, write_profile
-from edge.pipeline import opened, parts
-from edge.settings.edge_settings import EdgeSettings, Setup
+from edge.pipeline import opened
 from edge.settings.resolution import resolve
 
 pytestmark = pytest.mark.timeout(40)
@@ -66,15 +66,37 @@ def test_frames_of_another_size_are_refused(bundle: Bundle, tmp_path: Path, fact
         pytest.param("22-1", None, False, id="a source that does not say which it is"),
     ],
 )
-def test_another_camera_is_refused(
-    bundle: Bundle, tmp_path: Path, measured: str | None, there: str | None, refused: bool
-) -> None:
+def test_another_camera_is_refused(tmp_path: Path, measured: str | None, there: str | None, refused: bool) -> None:
     camera = {} if there is None else {"serial": there}
     info = SourceInfo("aravis:there", 732, 574, 0.13, None, self_paced=True, camera=camera)
     geometry = CameraGeometry(width_px=732, height_px=574, serial=measured)
-    setup = Setup(EdgeSettings(source="aravis:there", profile=tmp_path / "p.json"), bundle, profile_camera=geometry)
     if not refused:
-        parts._check_profile(setup, info)
+        require_camera(geometry, info, tmp_path / "p.json")
         return
     with pytest.raises(ProfileError, match="was measured on camera 22-1 and aravis:there is camera 22-2"):
-        parts._check_profile(setup, info)
+        require_camera(geometry, info, tmp_path / "p.json")
+
+
+@pytest.mark.parametrize(
+    ("measured", "in_use", "refused"),
+    [
+        pytest.param("50x/0.95", "50X / 0,95", False, id="the same, written otherwise"),
+        pytest.param("50x/0.95", "100x/1.25", True, id="another objective"),
+        pytest.param(None, "100x/1.25", False, id="the profile does not say which"),
+        pytest.param("50x/0.95", None, False, id="the run does not say which"),
+    ],
+)
+def test_another_objective_is_refused(measured: str | None, in_use: str | None, refused: bool) -> None:
+    info = SourceInfo("aravis:there", 732, 574, 0.13, None, self_paced=True)
+    geometry = CameraGeometry(width_px=732, height_px=574, objective=measured)
+    if not refused:
+        require_camera(geometry, info, "p.json", in_use)
+        return
+    with pytest.raises(ProfileError, match=r"was measured with objective 50x/0.95 and 100x/1.25 is in use"):
+        require_camera(geometry, info, "p.json", in_use)
+
+
+def test_a_binning_is_called_so() -> None:
+    info = SourceInfo("aravis:there", 1224, 1024, 0.13, None, self_paced=True)
+    with pytest.raises(ProfileError, match="a binning by 2 may have changed um/px"):
+        require_camera(CameraGeometry(width_px=2448, height_px=2048), info, "p.json")
