@@ -22,8 +22,9 @@ from edge.camera.frame import (
     SourceTimeout,
 )
 from edge.camera.tiff_store import TiffStore, sha256_of
-from edge.contracts.errors import ConfigError, SourceError
+from edge.contracts.errors import ConfigError, SourceError, first_line
 from edge.contracts.records import SourceStatistics
+from edge.contracts.whole_file import read_whole
 
 INDEX = "index.jsonl"
 _VERSION = 1
@@ -208,7 +209,7 @@ class StoredFrames(SourceBase):
             if line.get("pixel_format", "BGR8") == "BGR8":
                 image = np.ascontiguousarray(image[:, :, ::-1])
         except (OSError, ValueError, IndexError, tifffile.TiffFileError) as problem:
-            return {"status": "failed", "detail": f"{file} cannot be read ({problem}); restore it from a copy."}
+            return {"status": "failed", "detail": f"{file} cannot be read ({first_line(problem)}); restore it from a copy."}
         if sha256_of(image) != line["sha256"]:
             return {"status": "failed", "detail": f"{file} is not what was recorded; restore it from a copy."}
         return {"image": image}
@@ -217,7 +218,7 @@ class StoredFrames(SourceBase):
 def _read(folder: Path) -> tuple[dict[str, Any], list[dict[str, Any]], bool]:
     """What is known of the source, its frames, and whether the last line was cut off."""
     try:
-        lines = (folder / INDEX).read_bytes().split(b"\n")
+        lines = read_whole(folder / INDEX).split(b"\n")
         about, *frames = (json.loads(line) for line in lines[:-1])
         if about["recording"] != _VERSION or not frames:
             raise ValueError(f"version {about['recording']}, {len(frames)} frames")

@@ -83,7 +83,9 @@ class DataError(LeukoError):
 
 
 def first_line(problem: Exception) -> str:
-    """What a library's exception says first, for a sentence that quotes it; its type when it says nothing."""
+    """What an exception says first, for a sentence that quotes it and has named the file; its type when it says nothing."""
+    if isinstance(problem, OSError) and problem.strerror:
+        return problem.strerror
     lines = [line.strip() for line in str(problem).splitlines() if line.strip()]
     return lines[0].rstrip(".") if lines else type(problem).__name__
 

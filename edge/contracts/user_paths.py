@@ -1,6 +1,7 @@
 """Paths as people write them: `~` is the home directory, wherever a path comes from."""
 
 import os
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated
 
@@ -30,7 +31,15 @@ UserPathText = Annotated[str, AfterValidator(expanded_text)]
 
 
 def expanded_words(words: list[str]) -> list[str]:
-    """A command line with the `~` expanded that a shell leaves: in `--out=~/x`, and where there was no shell."""
+    """A command line with the `~` expanded that a shell leaves: in `--out=~/x`, and where there was no shell.
+
+    Raises `ConfigError` for an empty word: as a path it would be the current folder.
+    """
+    for before, word in pairwise(["", *words]):
+        option, equals, value = word.partition("=")
+        if not word or (option.startswith("--") and equals and not value):
+            what = option or (before if before.startswith("--") else f"argument {words.index(word) + 1}")
+            raise ConfigError(f"{what} is empty, as from a variable of the shell that is not set; give it, or leave it out.")
     return [_expanded_word(word) for word in words]
 
 

@@ -12,13 +12,19 @@ SMALL_BYTES = 1 << 24
 
 def read_whole(path: Path, at_most_bytes: int | None = None) -> bytes:
     """All bytes of a file. Raises OSError, also for a pipe or a device, where a reader might wait for ever or never be done."""
-    with os.fdopen(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)), "rb") as file:
-        about = os.fstat(file.fileno())
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    try:
+        about = os.fstat(descriptor)
+        if stat.S_ISDIR(about.st_mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
         if not stat.S_ISREG(about.st_mode):
             raise OSError(errno.EINVAL, "it is a pipe or a device, and no file", str(path))
         if at_most_bytes is not None and about.st_size > at_most_bytes:
             raise OSError(errno.EFBIG, f"it has {about.st_size} bytes, which is no such file", str(path))
-        return file.read()
+        with open(descriptor, "rb", closefd=False) as file:
+            return file.read()
+    finally:
+        os.close(descriptor)
 
 
 def write_whole(path: Path, content: bytes | str) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from edge.contracts.errors import StreamError
+from edge.contracts.whole_file import read_whole
 
 
 @dataclass(slots=True)
@@ -34,6 +35,9 @@ class ScannedRun:
     @property
     def ended(self) -> bool:
         return bool(self.records) and self.records[-1]["type"] == "run_stop"
+
+
+_BEGINS = b'{"run": '
 
 
 class Notebook:
@@ -103,8 +107,10 @@ class Notebook:
 
     def _replay(self, path: Path) -> int:
         """Take every whole line in; returns how many bytes they have."""
-        whole = 0
-        for line in path.read_bytes().splitlines(keepends=True):
+        content, whole = read_whole(path), 0
+        if not content.startswith(_BEGINS[: len(content)]):  # a text of one line would be taken for one that was cut short
+            raise StreamError(f"{path} is no notebook of a scanner; give another file.")
+        for line in content.splitlines(keepends=True):
             if not line.endswith(b"\n"):
                 break
             try:

@@ -13,7 +13,7 @@ from pathlib import Path
 import zmq
 import zmq.auth
 
-from edge.contracts.errors import StreamError
+from edge.contracts.errors import StreamError, first_line
 from edge.contracts.signature import NAME_PATTERN
 from edge.contracts.whole_file import SMALL_BYTES, read_whole
 
@@ -138,5 +138,6 @@ def _read(file: Path) -> tuple[bytes, bytes | None]:
         return zmq.auth.load_certificate(file)
     except (OSError, ValueError) as problem:
         raise StreamError(
-            f"{file} is no key file ({problem}); make one with `leuko-edge keys new NAME --out DIR`, or give the right path."
+            f"{file} is no key file ({first_line(problem)}); make one with `leuko-edge keys new NAME --out DIR`, or give the "
+            "right path."
         ) from problem

@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from edge.contracts.errors import DataError
+from edge.contracts.errors import DataError, first_line
 from edge.contracts.whole_file import read_whole
 from trainer.models.detector import Detector
 from trainer.models.yolo_detector import ANCHORS_PER_HEAD
@@ -78,7 +78,7 @@ def write_darknet(detector: Detector, path: Path) -> None:
                 file.write(tensor.detach().cpu().contiguous().numpy().astype("<f4").tobytes())
     except OSError as problem:
         raise DataError(
-            f"Darknet weights {path} could not be written ({problem}); free the disk or choose another folder."
+            f"Darknet weights {path} could not be written ({first_line(problem)}); free the disk or choose another folder."
         ) from problem
 
 

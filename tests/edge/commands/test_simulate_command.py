@@ -16,6 +16,8 @@ from support.ports import free_endpoint
 from support.tiny_bundle import write_tiny_bundle
 
 from edge.camera.frame_store import StoredFrames
+from edge.contracts.errors import StreamError
+from edge.scanner.notebook import Notebook
 
 pytestmark = pytest.mark.timeout(60)
 EDGE = [sys.executable, "-m", "edge.cli"]
@@ -130,3 +132,20 @@ def test_what_cannot_be_played_is_said_in_one_sentence(options: list[str], says:
     assert done.code in {2, 6}
     assert says in done.err
     assert "Traceback" not in done.err
+
+
+@pytest.mark.parametrize("content", [b"one line of somebody's", b"a text\n", b"\x89PNG\r\n", b'{"um_per_px": 0.13}'])
+def test_no_other_file_is_taken_for_a_notebook_and_cut_off(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "file"
+    file.write_bytes(content)
+    with pytest.raises(StreamError, match="is no notebook"):
+        Notebook(file)
+    assert file.read_bytes() == content
+
+
+@pytest.mark.parametrize("content", [b"", b'{"ru', b'{"run": "r", "cmd": "c", "continues": nu'])
+def test_a_notebook_whose_first_line_was_cut_off_is_begun_anew(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "file"
+    file.write_bytes(content)
+    assert Notebook(file).runs == []
+    assert file.read_bytes() == b""

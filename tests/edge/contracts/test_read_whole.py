@@ -37,12 +37,14 @@ def test_what_is_no_file_is_an_error(tmp_path: Path, make: "object", says: str) 
     path = tmp_path / "path"
     assert callable(make)
     make(path)
-    with pytest.raises(OSError, match=says):
+    with pytest.raises(OSError, match=says) as caught:
         read_whole(path, SMALL_BYTES)
+    assert caught.value.filename is None or str(caught.value.filename) == str(path), "no number of a descriptor"
 
 
 COMMANDS = [
     ("edge", "keys allow {} --keys {}/keys"),
+    ("edge", "simulate tcp://127.0.0.1:9 --patience-s 0.1 --notebook {}"),
     ("edge", "sign put {} --key {}"),
     ("edge", "run --source virtual:seed=1 --config {}"),
     ("edge", "run --source virtual:seed=1 --profile {}"),

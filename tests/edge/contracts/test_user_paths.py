@@ -9,7 +9,7 @@ import pytest
 from edge.camera.uri import open_source
 from edge.contracts.errors import ConfigError
 from edge.contracts.names import printable
-from edge.contracts.user_paths import expanded
+from edge.contracts.user_paths import expanded, expanded_words
 from edge.settings.resolution import resolve
 
 
@@ -61,3 +61,16 @@ def test_a_setting_that_no_record_can_name_is_refused(key: str) -> None:
 )
 def test_a_record_can_name_any_file(name: str, shown: str) -> None:
     assert printable(name) == shown
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        pytest.param(["run", "--out", ""], "--out is empty", id="an option"),
+        pytest.param(["run", "--out="], "--out is empty", id="in one word"),
+        pytest.param(["inspect", ""], "argument 2 is empty", id="an argument"),
+    ],
+)
+def test_an_empty_word_is_not_the_current_folder(words: list[str], says: str) -> None:
+    with pytest.raises(ConfigError, match=says):
+        expanded_words(words)
