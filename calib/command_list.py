@@ -1,4 +1,4 @@
-"""`leuko-calib`: pixel-size, scale-check, illumination, colour, focus, stage, thresholds, boxes, check, diff."""
+"""`leuko-calib`: pixel-size, scale-check, illumination, colour, focus, stage, thresholds, boxes, qc, check, diff."""
 
 import typer
 
@@ -9,6 +9,7 @@ from calib.commands.diff import diff
 from calib.commands.flat_field import illumination
 from calib.commands.focus import focus
 from calib.commands.pixel_size import pixel_size
+from calib.commands.qc import qc
 from calib.commands.scale_check import scale_check
 from calib.commands.stage import stage
 from calib.commands.thresholds import thresholds
@@ -22,6 +23,7 @@ app.command()(focus)
 app.command()(stage)
 app.command()(thresholds)
 app.command()(boxes)
+app.command()(qc)
 app.command()(check)
 app.command()(diff)
 
