@@ -87,7 +87,7 @@ class Run:
         self._loop = EngineLoop(parts.engine, work, self._queue, batching, silence_s)
         info = parts.source.info
         slide = SlideAccount(
-            StageGeometry.upright(info.um_per_px), info.width_px, info.height_px, self.ledger.news, self._queue.note
+            StageGeometry.of(setup.stage, info.um_per_px), info.width_px, info.height_px, self.ledger.news, self._queue.note
         )
         self._account = RunAccount(order.run_id, self.ledger, desk.places if desk else None, before, slide)
         self._ending: Ending | None = None

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from edge.camera.frame import SourceNote
 from edge.contracts.records import Detection, SameCell, SlideResult, SlideSums, StagePosition
+from edge.contracts.stage_geometry import MeasuredStage
 from edge.counting import differential, wbc_total
 from edge.counting.cell_registry import View
 from edge.counting.same_cell import Box, Seen
@@ -36,6 +37,15 @@ class StageGeometry:
     def upright(cls, um_per_px: float) -> "StageGeometry":
         """A camera whose images are not turned: x of the stage to the right, y down."""
         return cls(((um_per_px, 0.0), (0.0, um_per_px)))
+
+    @classmethod
+    def of(cls, stage: MeasuredStage | None, um_per_px: float) -> "StageGeometry":
+        """As the profile has it, for images of this scale: it says how they are turned, and how far a position may be off."""
+        if stage is None:
+            return cls.upright(um_per_px)
+        (a, b), (c, d) = stage.um_per_px
+        by = um_per_px / stage.pixel_um
+        return cls(((a * by, b * by), (c * by, d * by)), max(stage.sigma_um))
 
     @property
     def pixel_um(self) -> float:

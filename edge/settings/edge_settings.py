@@ -17,6 +17,7 @@ from edge.contracts.bundle import Bundle, Thresholds
 from edge.contracts.choices import Correct, Durability, EngineChoice, Policy, Precision
 from edge.contracts.colours import MeasuredColours, MeasuredLight
 from edge.contracts.profile import CameraGeometry, Knot
+from edge.contracts.stage_geometry import MeasuredStage
 from edge.contracts.user_paths import UserPath
 
 DEFAULT_JOURNAL = Path("~/.local/state/leukostream/journal.sqlite")
@@ -167,3 +168,5 @@ class Setup:
     """of the profile, where fields are moved to the bundle's colours"""
     light: MeasuredLight | None = None
     """of the profile, where it is evened out"""
+    stage: MeasuredStage | None = None
+    """of the profile: how the camera lies over the stage, and how exactly that goes where it is told"""

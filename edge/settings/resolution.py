@@ -64,6 +64,7 @@ def resolve(command_line: Mapping[str, Any], file: Path | None = None) -> Setup:
         layer.probability,
         layer.colours,
         layer.light,
+        profile.stage if profile else None,
     )
 
 

@@ -110,6 +110,10 @@ def result(stop: RunStop) -> list[str]:
         f"fields   {stop.triggers} triggered: {ended}",
         f"cells    {counts(stop.cells)}",
     ]
+    if stop.slide is not None:
+        same = stop.slide.same_cells
+        repeats = f"{same} pair{'' if same == 1 else 's'} of detections in fields that overlap"
+        lines.append(f"once     each cell once ({repeats}): {counts(stop.slide.cells)}")
     if stop.net is not None:
         lines.append(f"net      {stop.net.replaced} replaced by a field imaged anew; without them: {counts(stop.net.cells)}")
     if stop.carried is not None:

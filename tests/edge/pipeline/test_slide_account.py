@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from edge.camera.frame import SourceNote
 from edge.contracts.records import Detection
+from edge.contracts.stage_geometry import MeasuredStage
 from edge.pipeline.slide_account import SlideAccount, StageGeometry
 
 pytestmark = pytest.mark.timeout(30)
@@ -125,6 +126,15 @@ def test_what_comes_behind_the_frontier_is_said() -> None:
     sums = scan.account.ended(1, (-20_000, 0), [cell(30 + 20_000 / 130, 287, "lymphocyte")], SIZE)
     assert sums is not None and sums.final == {"monocyte": 1}
     assert "final as monocyte would now be called lymphocyte" in scan.notes[0].message
+
+
+def test_a_measured_stage_turns_the_fields_and_sets_the_tolerance() -> None:
+    (a, b), (c, d) = turned(7).um_per_px
+    stage = MeasuredStage.model_construct(um_per_px=((2 * a, 2 * b), (2 * c, 2 * d)), sigma_um=(0.5, 1.5))
+    geometry = StageGeometry.of(stage, UM)
+    assert geometry.um_per_px == (pytest.approx((a, b)), pytest.approx((c, d))) and geometry.pixel_um == pytest.approx(UM)
+    assert geometry.tolerance_um == pytest.approx(6.364, abs=0.001)
+    assert StageGeometry.of(None, UM) == StageGeometry.upright(UM)
 
 
 def test_the_tolerance_follows_the_stage() -> None:
