@@ -1,13 +1,15 @@
 """`leuko-train crossvalidate`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from trainer.commands.arguments import AsJson, DataSets, Device, NamedRecipe, Root
 from trainer.commands.fit import STOPPED
 from trainer.evaluation.settings import ROUNDS
+
+LeaveOut = Literal["laboratories"]
 
 
 def crossvalidate(
@@ -20,6 +22,13 @@ def crossvalidate(
     ] = None,
     folds: Annotated[int, typer.Option(min=2, help="the images are divided into so many parts, each held back once")] = 5,
     seed: Annotated[int, typer.Option(min=0, help="of the division")] = 0,
+    leave_out: Annotated[
+        LeaveOut | None,
+        typer.Option(help="laboratories: each one's sources are held back together, instead of --folds parts of all"),
+    ] = None,
+    colours: Annotated[
+        bool, typer.Option("--colours", help="move each held-back source's colours to those of the fold's training images")
+    ] = False,
     source: Annotated[str | None, typer.Option(help="measure on images of this source only; all are trained on")] = None,
     models: Annotated[
         list[str] | None,
@@ -47,10 +56,23 @@ def crossvalidate(
     from trainer.evaluation.summary_table import show  # noqa: PLC0415
 
     summary = measure_folds(
-        data, root, out, recipe, changes or (), folds, seed, source, models or (), rounds, device=device, threads=threads
+        data,
+        root,
+        out,
+        recipe,
+        changes or (),
+        folds,
+        seed,
+        source,
+        models or (),
+        rounds,
+        device=device,
+        threads=threads,
+        leave_out=leave_out,
+        colours=colours,
     )
     if summary is None:
         raise typer.Exit(STOPPED)
     # First to where nothing can be full.
     show(summary, as_json)
-    write_summary(summary, out)
+    write_summary(summary, out, colours=colours)

@@ -31,6 +31,9 @@ def evaluate(
     engine_dir: Annotated[
         Path | None, typer.Option(help="directory of its compiled engines; beside the bundle if not set")
     ] = None,
+    colours: Annotated[
+        bool, typer.Option("--colours", help="move each source's colours to the model's, as `leuko-calib colour` would have it")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Measure a model on annotated images by the reference's protocol, through the edge's own fit and post-processing.
@@ -45,4 +48,4 @@ def evaluate(
 
     settings = EvaluationSettings(small_below_um=small_um, dense_from=dense_from, bootstrap_rounds=rounds if bootstrap else 0)
     opened = target_of(target, precision, engine=engine, engine_dir=engine_dir)
-    show(measure_split(opened, data, root, split, source, split_by, settings, precision), as_json)
+    show(measure_split(opened, data, root, split, source, split_by, settings, precision, colours=colours), as_json)

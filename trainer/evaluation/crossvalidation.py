@@ -18,15 +18,17 @@ from trainer.checkpoint import load_checkpoint
 from trainer.data.annotation import Annotation
 from trainer.data.datasets import load_datasets
 from trainer.data.groups import groups_of
-from trainer.data.readers.description import load_description
+from trainer.data.readers.description import Description, load_description
 from trainer.data.source_files import read_image
 from trainer.data.split import folds_of
-from trainer.evaluation.detect import ImageResult, results_of
+from trainer.evaluation.detect import NO_CORRECTIONS, ImageResult, results_of
 from trainer.evaluation.fold_models import model_of_fold, parse_models
+from trainer.evaluation.own_colours import own_corrections
 from trainer.evaluation.settings import EvaluationSettings
 from trainer.evaluation.summarise import summarise_folds
 from trainer.evaluation.summary import Summary
 from trainer.evaluation.target import Target
+from trainer.export.reference_colours import reference_colours
 from trainer.loop.training_loop import LAST
 from trainer.loop.training_run import run_training
 from trainer.overrides import parse_assignment
@@ -57,6 +59,8 @@ def measure_folds(
     *,
     device: str,
     threads: int | None,
+    leave_out: str | None = None,
+    colours: bool = False,
 ) -> Summary | None:
     """Figures over all images, each judged by the model of the fold that held it back; None when a training was stopped.
 
@@ -71,12 +75,16 @@ def measure_folds(
     if threads:
         torch.set_num_threads(threads)  # of the measurements, too: a fold that is there is not trained
     say = Console(stderr=True).print
+    description = load_description(data)
+    laboratories = _laboratories(description) if leave_out else {}
+    folds = len(laboratories) or folds
     there = parse_models(models, folds)
     # Before the images and the trainings, which take hours.
-    with writing(summary_file(out, source)):
+    with writing(summary_file(out, source, colours=colours)):
         out.mkdir(parents=True, exist_ok=True)
-    images = _divided(data, root, folds, seed, source)
-    plans = [f"fold:{fold}/{folds}:{seed}" for fold in range(folds)]
+    plans = [f"source:{'+'.join(sources)}" for sources in laboratories.values()]
+    plans = plans or [f"fold:{fold}/{folds}:{seed}" for fold in range(folds)]
+    images = _divided(data, root, folds, seed, source, list(laboratories.values()))
     chosen = load_recipe(recipe, dict(parse_assignment(change) for change in changes))
     last = [out / f"fold{fold}" / LAST for fold in range(folds)]
 
@@ -89,7 +97,7 @@ def measure_folds(
     targets: list[Target] = []
     parts: list[list[ImageResult]] = []
     for fold, path in enumerate(last):
-        say(f"fold {fold + 1} of {folds}")
+        say(f"fold {fold + 1} of {folds}{f', without {list(laboratories)[fold]}' if laboratories else ''}")
         if fold not in known:
             begun = path.exists()
             outcome = run_training(
@@ -99,7 +107,13 @@ def measure_folds(
                 say("the folds that are done are kept; the same crossvalidate command goes on here.")
                 return None
         targets.append(known.get(fold) or model(fold, path))
-        parts.append(list(results_of(targets[-1], [images.rows[number] for number in images.measured[fold]])))
+        held = set(images.held_back[fold])
+        measured = [images.rows[number] for number in images.measured[fold]]
+        moved = NO_CORRECTIONS
+        if colours:
+            seen = [row for number, row in enumerate(images.rows) if number not in held]
+            moved = own_corrections(measured, reference_colours(seen, description.laboratories))
+        parts.append(list(results_of(targets[-1], measured, moved)))
     figures = summarise_folds(
         parts,
         Thresholds().detect,  # that of every target: see `model_of_fold`
@@ -111,43 +125,62 @@ def measure_folds(
     given += [word for fold, path in there.items() for word in ("--model", f"{fold}={path.name}")]
     given += ["--device", device] if device != "auto" else []
     given += ["--source", source] if source else []
-    words = [*given, "--folds", str(folds), "--seed", str(seed), "--rounds", str(rounds)]
+    given += ["--leave-out", leave_out] if leave_out else ["--folds", str(folds), "--seed", str(seed)]
+    given += ["--colours"] if colours else []
+    words = [*given, "--rounds", str(rounds)]
     return Summary(
         **dict(figures),
         models=tuple(target.model for target in targets),
         date=datetime.now(timezone.utc).date().isoformat(),
         split="test",
-        split_by=f"fold:0..{folds - 1}/{folds}:{seed}",
+        split_by=f"laboratories: {', '.join(laboratories)}" if laboratories else f"fold:0..{folds - 1}/{folds}:{seed}",
         source=source,
         engine=", ".join(figures.time_ms.on),
         command=shlex.join(["leuko-train", "crossvalidate", "--data", data.name, "--root", "DIR", *words]),
     )
 
 
-def _divided(data: Path, root: Path, folds: int, seed: int, source: str | None) -> Folds:
+def _laboratories(description: Description) -> dict[str, list[str]]:
+    """Sources by laboratory, in the order of their names. Raises `ConfigError` when there is but one."""
+    found: dict[str, list[str]] = {}
+    for source, laboratory in sorted(description.laboratories.items()):
+        found.setdefault(laboratory, []).append(source)
+    if len(found) < 2:
+        raise ConfigError("all sources described are of one laboratory, so that none can be left out; correct `laboratory`.")
+    return dict(sorted(found.items()))
+
+
+def _divided(
+    data: Path, root: Path, folds: int, seed: int, source: str | None, left_out: Sequence[Sequence[str]] = ()
+) -> Folds:
+    """`left_out`: the sources that each fold holds back; without, the images are divided."""
     rows = load_datasets(data, root)
     # Better to meet a damaged image now than after hours of training.
     for row in rows:
         read_image(row.path)
     groups = groups_of(rows, load_description(data).group_patterns)
-    held_back = folds_of(rows, groups, folds, seed)
+    if left_out:
+        held_back = [[number for number, row in enumerate(rows) if row.source in sources] for sources in left_out]
+    else:
+        held_back = folds_of(rows, groups, folds, seed)
     measured = [[number for number in held if source in {None, rows[number].source}] for held in held_back]
-    if not all(measured):
+    if not (any(measured) if left_out else all(measured)):
         known = ", ".join(sorted({row.source for row in rows}))
         raise ConfigError(f"a fold holds no image of the source {source!r}; the sources are {known}, or use fewer folds.")
     return Folds(rows, groups, held_back, measured)
 
 
-def write_summary(summary: Summary, out: Path) -> None:
+def write_summary(summary: Summary, out: Path, *, colours: bool = False) -> None:
     """Into the file that `summary_file` names. Raises `DataError`."""
-    path = summary_file(out, summary.source)
+    path = summary_file(out, summary.source, colours=colours)
     with writing(path):
         write_whole(path, summary.model_dump_json(indent=1))
 
 
-def summary_file(out: Path, source: str | None) -> Path:
-    """Where the summary of all images, or of one source's, is kept."""
-    return out / (f"summary_{source}.json" if source else "summary.json")
+def summary_file(out: Path, source: str | None, *, colours: bool = False) -> Path:
+    """Where the summary of all images, or of one source's, is kept; that of images whose colours were moved beside it."""
+    words = filter(None, ("summary", source, "colours" if colours else ""))
+    return out / f"{'_'.join(words)}.json"
 
 
 @contextmanager

@@ -1,13 +1,15 @@
 """A model's detections on annotated images, by the edge's own way: fit, engine, post-processing."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from time import perf_counter_ns
+from types import MappingProxyType
 
 import cv2
 import numpy as np
 from tqdm import tqdm
 
+from edge.camera.correction import Correction
 from edge.camera.resample import FitPlan, plan_fit
 from edge.contracts.cells import CELLS
 from edge.contracts.detections import Cells, Image, RawDetections
@@ -23,6 +25,8 @@ MIN_SCORE = 0.005
 
 CANDIDATE_FLOOR = 0.02
 """Presence from which a cell enters the curve of any leukocyte."""
+
+NO_CORRECTIONS: Mapping[str, Correction] = MappingProxyType({})
 
 WARM_UP_IMAGES = 3
 """The first images on each engine are not timed: allocators, caches and clocks settle."""
@@ -52,17 +56,22 @@ class ImageResult:
         return int(IS_WBC[self.counted.classes].sum())
 
 
-def results_of(target: Target, annotations: Sequence[Annotation]) -> Iterator[ImageResult]:
-    """Run every image through the edge's parts. Raises `DataError` for an image that cannot be read."""
+def results_of(
+    target: Target, annotations: Sequence[Annotation], corrections: Mapping[str, Correction] = NO_CORRECTIONS
+) -> Iterator[ImageResult]:
+    """Run every image through the edge's parts, with the correction of its source if there is one.
+
+    Raises `DataError` for an image that cannot be read.
+    """
     point = OperatingPoint.of(target.thresholds)
     all_candidates = OperatingPoint.of(target.thresholds.model_copy(update={"detect": CANDIDATE_FLOOR}))
-    plans: dict[tuple[int, int, float], FitPlan] = {}
+    plans: dict[tuple[int, int, float, str], FitPlan] = {}
     engines: dict[tuple[int, int], Engine] = {}
     images_on: dict[tuple[int, int], int] = {}
     try:
         for row in tqdm(annotations, desc="evaluate", unit="image", mininterval=2.0):
-            key = (row.width_px, row.height_px, row.um_per_px)
-            plan = plans[key] = plans.get(key) or plan_of(row, target)
+            key = (row.width_px, row.height_px, row.um_per_px, row.source)
+            plan = plans[key] = plans.get(key) or plan_of(row, target, corrections.get(row.source))
             size = (plan.engine_width_px, plan.engine_height_px)
             if size not in engines:
                 engines[size] = target.open(*size)
@@ -88,8 +97,8 @@ def results_of(target: Target, annotations: Sequence[Annotation]) -> Iterator[Im
             engine.close()
 
 
-def plan_of(annotation: Annotation, target: Target) -> FitPlan:
-    """How this image reaches the model's scale."""
+def plan_of(annotation: Annotation, target: Target, correction: Correction | None = None) -> FitPlan:
+    """How this image reaches the model's scale, and what is corrected on the way."""
     return plan_fit(
         annotation.width_px,
         annotation.height_px,
@@ -97,6 +106,7 @@ def plan_of(annotation: Annotation, target: Target) -> FitPlan:
         target.um_per_px,
         target.field_width_px,
         target.field_height_px,
+        correction=correction,
     )
 
 

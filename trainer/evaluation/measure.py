@@ -19,7 +19,8 @@ from trainer.data.faults import Noted
 from trainer.data.groups import groups_of
 from trainer.data.readers.description import load_description
 from trainer.data.split_plan import parse_splits
-from trainer.evaluation.detect import results_of
+from trainer.evaluation.detect import NO_CORRECTIONS, results_of
+from trainer.evaluation.own_colours import own_corrections
 from trainer.evaluation.settings import DENSE_FROM, SMALL_BELOW_UM, EvaluationSettings
 from trainer.evaluation.summarise import summarise
 from trainer.evaluation.summary import Summary
@@ -52,13 +53,16 @@ def measure_split(
     split_by: str | None = None,
     settings: EvaluationSettings = DEFAULT_SETTINGS,
     precision: Precision = "auto",
+    *,
+    colours: bool = False,
 ) -> Summary:
     """Figures of a model on one split, divided as for its training when `split_by` does not say otherwise.
 
     Without a `split` that is `test`, or `val` where nothing is. `precision` is what `target` was opened with. Raises
     `ConfigError` when the split holds no image.
     """
-    return measure(target, choose(data, root, split, split_by or target.split_by, source), settings, precision)
+    images = choose(data, root, split, split_by or target.split_by, source)
+    return measure(target, images, settings, precision, colours=colours)
 
 
 def choose(data: Path, root: Path, split: str | None, split_by: str, source: str | None = None) -> Chosen:
@@ -83,11 +87,20 @@ def choose(data: Path, root: Path, split: str | None, split_by: str, source: str
 
 
 def measure(
-    target: Target, images: Chosen, settings: EvaluationSettings = DEFAULT_SETTINGS, precision: Precision = "auto"
+    target: Target,
+    images: Chosen,
+    settings: EvaluationSettings = DEFAULT_SETTINGS,
+    precision: Precision = "auto",
+    *,
+    colours: bool = False,
 ) -> Summary:
-    """Figures of a model on the images chosen; `precision` is what `target` was opened with."""
+    """Figures of a model on the images chosen; `precision` is what `target` was opened with.
+
+    `colours`: those of each source are moved to the model's, as a profile would have it.
+    """
     rows = images.rows
-    results = list(results_of(target, rows))
+    corrections = own_corrections(rows, target.reference_colours) if colours else NO_CORRECTIONS
+    results = list(results_of(target, rows, corrections))
     groups = groups_of(rows, load_description(images.data).group_patterns) if settings.bootstrap_rounds else None
     figures = summarise(results, target.thresholds.detect, settings, root=images.root, groups=groups)
     return Summary(
@@ -98,7 +111,7 @@ def measure(
         split_by=images.split_by,
         source=images.source,
         engine=", ".join(sorted({result.engine for result in results})),
-        command=_command(images, settings, precision, target.engine_options),
+        command=_command(images, settings, precision, target.engine_options, colours=colours),
         caution=target.caution([row.path for row in rows], images.split_by, parse_splits(images.split)),
     )
 
@@ -118,7 +131,9 @@ def draft_measure(data: Path, root: Path | None, split: str | None, split_by: st
     return measured
 
 
-def _command(images: Chosen, settings: EvaluationSettings, precision: Precision, engine_options: tuple[str, ...]) -> str:
+def _command(
+    images: Chosen, settings: EvaluationSettings, precision: Precision, engine_options: tuple[str, ...], *, colours: bool
+) -> str:
     """What repeats these figures."""
     words = [
         "leuko-train",
@@ -138,5 +153,6 @@ def _command(images: Chosen, settings: EvaluationSettings, precision: Precision,
     words += ["--dense-from", str(settings.dense_from)] if settings.dense_from != DENSE_FROM else []
     words += ["--bootstrap", "--rounds", str(settings.bootstrap_rounds)] if settings.bootstrap_rounds else []
     words += ["--precision", precision] if precision != "auto" else []
+    words += ["--colours"] if colours else []
     words += engine_options
     return shlex.join(words)

@@ -54,6 +54,17 @@ class Counting(Strict):
     mean_absolute_error: float
 
 
+class EmptyFields(Strict):
+    """False leukocytes at the model's thresholds where nothing is annotated. `fields` is the images' area in fields of the
+    reference's size (95 x 75 um); `high_per_1000` the exact (Poisson) bound that the true rate is below with 95 %."""
+
+    images: int
+    fields: float
+    false_leukocytes: int
+    per_1000: float
+    high_per_1000: float
+
+
 class Abnormal(Strict):
     """The classes the reference reports a mean of their own for. `map` is over those with truth; `words` names the others."""
 
@@ -171,6 +182,7 @@ class Figures(Strict):
     map_11_point: Figure
     abnormal: Abnormal
     counting: Counting
+    empty: EmptyFields | None = Field(None, description="images without an annotated cell; null when there is none")
     confusion: Confusion = Field(description="images with exactly one annotated cell, which is typed")
     confusion_all: Confusion = Field(description="every typed cell of every image")
     subsets: Subsets

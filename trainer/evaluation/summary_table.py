@@ -3,7 +3,7 @@
 from rich.console import Console
 from rich.table import Table
 
-from trainer.evaluation.summary import ClassFigures, Figure, Subset, Summary
+from trainer.evaluation.summary import ClassFigures, EmptyFields, Figure, Subset, Summary
 
 
 def show(summary: Summary, as_json: bool) -> None:
@@ -35,6 +35,15 @@ def table_of(summary: Summary) -> Table:
     return table
 
 
+def _false_in_empty(empty: EmptyFields | None) -> list[str]:
+    if empty is None:
+        return []
+    return [
+        f"{empty.false_leukocytes} false leukocytes in {empty.images} images without a cell ({empty.fields:.0f} fields of "
+        f"95 x 75 um): {empty.per_1000:.0f} in 1,000 fields, with 95 % no more than {empty.high_per_1000:.0f}."
+    ]
+
+
 def remarks(summary: Summary) -> list[str]:
     """What is no row of the table, a sentence each."""
     count, single = summary.counting, summary.confusion
@@ -45,6 +54,7 @@ def remarks(summary: Summary) -> list[str]:
         f"it is uncertain {figure(single.mean_accuracy_best_class)}.",
         f"{count.counted} leukocytes counted where the annotation has {count.true}; mean absolute error "
         f"{count.mean_absolute_error:.3f} per image.",
+        *_false_in_empty(summary.empty),
         *(_rule(name, s) for name, s in (("small cells", summary.subsets.small_cells), ("dense", summary.subsets.dense))),
     ]
     for name, spread in (("engine", summary.time_ms.engine), ("whole way", summary.time_ms.whole)):

@@ -7,6 +7,7 @@ from typing import Any
 
 from edge.contracts.bundle import Bundle, Thresholds, load_bundle
 from edge.contracts.choices import EngineChoice, Precision
+from edge.contracts.colours import ReferenceColours
 from edge.contracts.errors import ConfigError
 from edge.engine import open_engine
 from edge.engine.base import Engine
@@ -38,6 +39,8 @@ class Target:
     open: Callable[[int, int], Engine]
     recipe: Mapping[str, Any]
     data: Mapping[str, Any]
+    reference_colours: ReferenceColours | None = None
+    """those that the model knows, where it says so"""
     engine_options: tuple[str, ...] = ()
     """how the command line asked for its engine"""
 
@@ -95,7 +98,8 @@ def bundle_target(
     scale = (manifest.um_per_px, manifest.field_width_px, manifest.field_height_px)
     options: tuple[str, ...] = ("--engine", engine) if engine != "auto" else ()
     options += ("--engine-dir", "ENGINES") if engine_dir is not None else ()
-    return Target(model, *scale, manifest.thresholds, opened, training.recipe, training.data, options)
+    known = manifest.reference_colours
+    return Target(model, *scale, manifest.thresholds, opened, training.recipe, training.data, known, options)
 
 
 def checkpoint_target(checkpoint: Checkpoint, thresholds: Thresholds | None = None, device: str = "auto") -> Target:
