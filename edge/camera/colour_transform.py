@@ -12,8 +12,8 @@ from edge.contracts.detections import Image
 Floats = NDArray[np.float64]
 
 MOST_STRETCH = 1.2
-"""Where laboratories were left out, more gained in some and lost in others; full normalisation (mean and deviation) brought false
-cells into empty fields."""
+"""On laboratories that were left out, more gained in some and lost in others; a full normalisation (mean and deviation) brought
+false cells into empty fields."""
 
 LEAST_DEPTH = 0.03
 """Optical density of red cells that can still be told from noise, by channel."""
