@@ -125,7 +125,8 @@ class VirtualSource(SourceBase):
             width_px=self._options.width,
             height_px=self._options.height,
             um_per_px=UM_PER_PX,
-            n_fields=self._options.fields,
+            # A triggered one shows the field at any stage position, and the meander's as often as it is asked for.
+            n_fields=self._options.fields if self._options.trigger == "none" else None,
             self_paced=self._options.trigger == "none",
             is_synthetic=True,
         )

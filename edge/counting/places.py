@@ -52,7 +52,10 @@ class Places:
         """`trigger_id` is announced to take the place of `replaces`, which `is_open` or not; why it cannot, or None."""
         with self._lock:
             end, other = self._ends.get(replaces), self._claimed.get(replaces)
-            if end is None and (is_open or replaces == trigger_id):
+            if end is None and replaces == trigger_id:
+                reason = f"trigger {trigger_id!r} names itself as the one that it replaces; name one that has its field."
+                return Unreplaceable("unknown_trigger", reason)
+            if end is None and is_open:
                 reason = f"trigger {replaces!r} has not ended and cannot be replaced yet; wait for its field."
                 return Unreplaceable("not_finished", reason)
             if end is None:

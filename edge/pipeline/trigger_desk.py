@@ -37,11 +37,12 @@ class TriggerDesk:
         self._begun = False
         self._closed = ""
         self._early: list[TriggerCommand] = []
-        self._pending: dict[str, str] = {}
-        """triggers on their way to the journal, and the command that announced each"""
+        self._pending: dict[str, TriggerCommand] = {}
+        """triggers on their way to the journal, as they were announced; their indices rise"""
         self._run_id = ""
         self._announced = 0
-        self._last_index = -1
+        self._accepted_index = -1
+        """of the newest trigger that the journal holds: one that it refused leaves its index free"""
         self._due: deque[Trigger] = deque()
         self._answers: deque[Accepted | Rejected] = deque()
         self._held_until: int | None = None
@@ -73,16 +74,15 @@ class TriggerDesk:
         with self._changed:
             pending = self._pending.get(command.trigger_id)
             if pending is not None:  # the same is sent again while its answer is on the way
-                return None if pending == command.cmd_id else _duplicate(command, pending)
+                return None if pending.cmd_id == command.cmd_id else _duplicate(command, pending.cmd_id)
         if (known := self._known(command)) is not None:
             return known
         with self._changed:
             if (refusal := self._refusal(command)) is not None:
                 return refusal
             self._run_id = command.run_id
-            self._pending[command.trigger_id] = command.cmd_id
+            self._pending[command.trigger_id] = command
             self._announced += 1
-            self._last_index = command.field_index
             if not self._begun:
                 self._early.append(command)
                 return None
@@ -164,6 +164,10 @@ class TriggerDesk:
         until = self.ledger.issued - self.ledger.open + self._window
         return until if self._max_triggers is None else min(until, self._max_triggers)
 
+    def _last_index(self) -> int:
+        newest = next(reversed(self._pending.values()), None)
+        return self._accepted_index if newest is None else newest.field_index
+
     def _known(self, command: TriggerCommand) -> Accepted | Rejected | None:
         before = self._journal.announced(command.run_id, command.trigger_id)
         if before is None:
@@ -178,8 +182,8 @@ class TriggerDesk:
             reason = f"the run takes no more triggers: {self._closed}."
         elif self._journal.trouble:
             reason = self._journal.trouble
-        elif command.field_index <= self._last_index:
-            reason = f"field {command.field_index} came after field {self._last_index}; indices rise from trigger to trigger."
+        elif command.field_index <= (last := self._last_index()):
+            reason = f"field {command.field_index} came after field {last}; indices rise from trigger to trigger."
         elif self._max_triggers is not None and self._announced >= self._max_triggers:
             code = "complete"
             reason = f"all {self._max_triggers} fields that the run is to have are announced; announce no more, await run_stop."
@@ -222,6 +226,7 @@ class TriggerDesk:
         )
         with self._changed:
             self._pending.pop(trigger.trigger_id, None)
+            self._accepted_index = max(self._accepted_index, trigger.field_index)
             try:
                 self.ledger.issue(trigger.trigger_id, trigger.field_index, trigger.stage_nm)
             except LedgerRefusal as problem:

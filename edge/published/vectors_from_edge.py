@@ -23,8 +23,10 @@ from edge.contracts.records import (
     StagePosition,
     StageTimes,
 )
+from edge.published.vectors_of_an_edge import OF_AN_EDGE
 from edge.published.vectors_to_edge import (
     BEYOND_DOUBLES,
+    BOOT,
     EARLIER_RUN,
     LARGEST_COUNT,
     LARGEST_INT64,
@@ -317,7 +319,6 @@ _RECORDS: dict[str, Wire] = {
 }
 """Record per file name; the first of a type is the ordinary one."""
 
-BOOT = "0d9a3a3e-7c57-4f0a-8f0e-2a0d6a1f9c33"
 _RUNNING = RunInfo(run_id=RUN, next_seq=7, finished=False, open_triggers=2, open_trigger_ids=("t-4", "t-5"), trigger_until=22)
 _FINISHED = RunInfo(run_id=EARLIER_RUN, next_seq=LARGEST_COUNT, finished=True)
 
@@ -352,5 +353,6 @@ FROM_EDGE_VECTORS: dict[str, Wire] = {
         nonce=SMALLEST_INT64, t_ns=BEYOND_DOUBLES, boot_id=BOOT, state="running", last_seq=LARGEST_COUNT, lag=LARGEST_COUNT
     ),
     **_RECORDS,
+    **OF_AN_EDGE,
 }
 """Message per file name; the first of a type is the ordinary one."""

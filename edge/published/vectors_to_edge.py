@@ -30,6 +30,7 @@ from edge.contracts.records import StagePosition
 from edge.stream.codec import MAX_TO_EDGE_BYTES
 
 RUN = "3f8e1c0a-0000-4000-8000-000000000001"
+BOOT = "0d9a3a3e-7c57-4f0a-8f0e-2a0d6a1f9c33"
 EARLIER_RUN = "3f8e1c0a-0000-4000-8000-000000000000"
 LARGEST_COUNT = 2**53 - 1
 """Above it a JSON parser that knows doubles only would round."""
@@ -42,6 +43,13 @@ SLIDE = "Präparat 7: 血液 🩸"
 TO_EDGE_VECTORS: dict[str, Wire] = {
     "hello": Hello(client_id="scanner-1", encodings=("msgpack", "json")),
     "hello_resume": Hello(client_id="scanner-1", encodings=("json",), resume=Resume(run_id=RUN, next_seq=3)),
+    "hello_numbered": Hello(
+        client_id="scanner-1",
+        encodings=("json",),
+        resume=Resume(run_id=RUN, next_seq=3, boot_id=BOOT),
+        attempt=1_893_553_445_123_456_789,
+    ),
+    "hello_attempt_extreme": Hello(client_id="scanner-1", encodings=("json",), attempt=LARGEST_INT64),
     "hello_observer": Hello(client_id="Beobachter-ü", role="observer", encodings=("cbor", "json")),
     "run_start": RunStartCommand(cmd_id="1", run_id=RUN, slide_id=SLIDE, sample_id="0815", max_fields=200),
     "run_start_least": RunStartCommand(cmd_id="1", run_id=RUN),
@@ -73,6 +81,8 @@ TO_EDGE_VECTORS: dict[str, Wire] = {
     "abort": AbortCommand(cmd_id="9", run_id=RUN),
     "query": Query(cmd_id="4"),
     "query_one_run": Query(cmd_id="5", run_id=RUN),
+    "query_page": Query(cmd_id="6", from_run=64),
+    "query_asks": Query(cmd_id="7", ask=("health", "doctor", "words of a later version")),
     "ack": Ack(run_id=RUN, upto_seq=130, send_until_seq=195),
     "ack_nothing_yet": Ack(run_id=RUN, upto_seq=-1, send_until_seq=64),
     "ack_extreme": Ack(run_id=RUN, upto_seq=LARGEST_COUNT, send_until_seq=LARGEST_COUNT),
@@ -150,6 +160,10 @@ REFUSED: dict[str, Refused] = {
     "int64_in_other_digits": _document("malformed", "only the digits 0 to 9", _ping("\u0667")),
     "unknown_role": _document("malformed", "neither controller nor observer", _hello(role="spy")),
     "another_version": _document("protocol", "a version that this edge does not speak", _hello(proto=PROTOCOL_VERSION + 1)),
+    "another_version_without_a_name": _document(
+        "protocol", "nothing but its version is read", {"type": "HELLO", "proto": PROTOCOL_VERSION + 1}
+    ),
+    "attempt_as_a_number": _document("malformed", "64-bit integers are decimal strings", _hello(attempt=7)),
     "another_version_with_other_keys": _document(
         "protocol", "the version is refused, not what nobody here can judge", _hello(proto=PROTOCOL_VERSION + 1, resume="later")
     ),

@@ -9,12 +9,12 @@ sender's mistake that would go on unnoticed. MessagePack is held to the same rul
 
 import json
 from collections.abc import Sequence
-from typing import NoReturn, TypeVar
+from typing import Literal, NoReturn, TypeVar
 
 import msgpack
 from pydantic import TypeAdapter, ValidationError
 
-from edge.contracts.base import Wire, explain
+from edge.contracts.base import Count, Wire, explain
 from edge.contracts.errors import StreamError
 from edge.contracts.messages import (
     FROM_EDGE,
@@ -37,6 +37,13 @@ MAX_FROM_EDGE_BYTES = 16 * 1024 * 1024
 """A field with 256 cells is about 100 kB."""
 
 _AnyMessage = TypeVar("_AnyMessage")
+
+
+class _HelloOfAnyVersion(Wire):
+    """What is read of a HELLO before anything else of it."""
+
+    type: Literal["HELLO"]
+    proto: Count
 
 
 class MessageError(StreamError):
@@ -110,10 +117,24 @@ def _decode(adapter: TypeAdapter[_AnyMessage], data: bytes, limit_bytes: int, ea
 def _hello_of_another_version(data: bytes) -> Hello | None:
     """Its sender is to be told about the version, and not about a key that means something else over there."""
     try:
-        hello = AnyHello.model_validate_json(data if data[:1] == b"{" else _as_json(data), strict=True)
+        text = data if data[:1] == b"{" else _as_json(data)
+        proto = _HelloOfAnyVersion.model_validate_json(text, strict=True).proto
     except (ValidationError, MessageError):
         return None
-    return None if hello.proto == PROTOCOL_VERSION else Hello(**hello.model_dump())
+    if proto == PROTOCOL_VERSION:
+        return None
+    try:
+        return Hello(**AnyHello.model_validate_json(text, strict=True).model_dump())
+    except ValidationError as problem:
+        raise MessageError("protocol", other_version(proto)) from problem
+
+
+def other_version(proto: int) -> str:
+    """What a client of another version is told."""
+    return (
+        f"this edge speaks wire protocol {PROTOCOL_VERSION} and the client asked for {proto}; "
+        f"use a client for protocol {PROTOCOL_VERSION}, or an edge for protocol {proto}."
+    )
 
 
 def _clip(complaint: str) -> str:

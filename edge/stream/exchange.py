@@ -34,7 +34,7 @@ from edge.contracts.version import VERSION
 from edge.journal.base import Journal
 from edge.pipeline.run_control import RunControl
 from edge.stream.attempts import Attempts
-from edge.stream.codec import MessageError, decode_to_edge, encode
+from edge.stream.codec import MessageError, decode_to_edge, encode, other_version
 from edge.stream.inquiries import Inquiries
 from edge.stream.refusals import Refused, named_by
 from edge.stream.run_overview import RunOverview
@@ -187,11 +187,7 @@ class Exchange:
 
     def _open(self, identity: bytes, connection: int, hello: Hello, now_ns: int) -> None:
         if hello.proto != PROTOCOL_VERSION:
-            raise Refused(
-                "protocol",
-                f"this edge speaks wire protocol {PROTOCOL_VERSION} and the client asked for {hello.proto}; "
-                f"use a client for protocol {PROTOCOL_VERSION}, or an edge for protocol {hello.proto}.",
-            )
+            raise Refused("protocol", other_version(hello.proto))
         encoding = next((ENCODINGS[name] for name in hello.encodings if name in ENCODINGS), None)
         if encoding is None:
             raise Refused(

@@ -61,7 +61,7 @@ def test_without_a_replacement_the_raw_sums_are_all_there_is() -> None:
     [
         pytest.param("nobody", "unknown_trigger", "no trigger 'nobody'", id="of another run, or mistyped"),
         pytest.param("open", "not_finished", "wait for its field", id="its field has not come"),
-        pytest.param("new", "not_finished", "has not ended", id="itself"),
+        pytest.param("new", "unknown_trigger", "names itself", id="itself, whose field would be waited for in vain"),
         pytest.param("a", "already_replaced", "by 'b'", id="another one has its place"),
         pytest.param("x", "already_replaced", "by 'y'", id="another one is about to take it"),
         pytest.param("f", "not_counted", "name 'e'", id="it failed to take a place: the former one holds it"),

@@ -146,6 +146,25 @@ def test_a_journal_that_fails_refuses_the_trigger() -> None:
     assert desk.close("over") == [], "and closing does not wait for it"
 
 
+def test_an_index_is_taken_by_what_the_journal_holds_alone() -> None:
+    """One that it refused counts as not announced: the same index may be announced by a new command."""
+
+    class Hesitant(MemoryJournal):
+        def announce(self, command: TriggerCommand, done: Callable[[], None]) -> None:
+            if command.cmd_id.endswith("refused"):
+                raise JournalError("the journal's file is held.")
+            super().announce(command, done)
+
+    desk = begun(Hesitant())
+    said: list[Accepted | Rejected | None] = []
+    for index, cmd_id in ((4, "a"), (9, "refused"), (6, "b"), (8, "refused"), (6, "c"), (8, "d")):
+        trigger = command(index).model_copy(update={"cmd_id": cmd_id, "trigger_id": f"t-{index}-{cmd_id}"})
+        said += [answer for answer in (desk.announce(trigger), *desk.answers()) if answer is not None]
+    outcome = [(answer.cmd_id, "" if isinstance(answer, Accepted) else answer.reason[:23]) for answer in said]
+    late, held = "field 6 came after fiel", "the journal's file is h"
+    assert outcome == [("a", ""), ("refused", held), ("b", ""), ("refused", held), ("c", late), ("d", "")]
+
+
 def test_a_trigger_announced_before_the_run_began_hears_of_the_refusal_too() -> None:
     desk = TriggerDesk(FailingJournal(JournalError("the disk is full.")), window=4)
     assert desk.announce(command(0)) is None

@@ -225,6 +225,21 @@ def test_a_hello_of_another_version_is_understood_whatever_else_it_holds(
         assert isinstance(read, m.Hello) and read.proto == proto
 
 
+@pytest.mark.parametrize(
+    "rest",
+    [
+        pytest.param({}, id="nothing else"),
+        pytest.param({"client_id": 7}, id="a name that is none here"),
+        pytest.param({"client_id": "c", "encodings": "json", "role": "spy"}, id="keys of other types"),
+    ],
+)
+def test_a_hello_of_another_version_that_holds_nothing_readable_is_told_about_the_version(rest: dict[str, Any]) -> None:
+    for encoding in ("json", "msgpack"):
+        with pytest.raises(codec.MessageError, match="asked for 2; use") as refused:
+            codec.decode_to_edge(packed({"type": "HELLO", "proto": 2} | rest, encoding))
+        assert refused.value.reject == "protocol"
+
+
 def test_a_64_bit_integer_survives_a_json_parser_that_rounds() -> None:
     text = codec.encode(field_record("r", 1), "json")
     assert json.loads(text, parse_int=float)["t_host_ns"] == "9007199254740994"
