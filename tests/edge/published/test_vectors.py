@@ -47,6 +47,25 @@ def test_every_type_has_a_vector() -> None:
         assert {entry["type"] for entry in GOLDEN if entry["direction"] == direction.name} == direction.models.keys()
 
 
+def _keys(document: dict[str, Any], above: str, found: dict[str, bool]) -> None:
+    for key, value in document.items():
+        name = f"{above}.{key}"
+        found[name] = found.get(name, False) or value not in (None, "", [], {})
+        for each in value if isinstance(value, list) else [value]:
+            if isinstance(each, dict):
+                _keys(each, name, found)
+
+
+def test_every_key_has_a_value_in_one_of_them() -> None:
+    """A client that was tested with nothing but null under a key has not read that key."""
+    found: dict[str, bool] = {}
+    for entry in GOLDEN:
+        document = json.loads((FOLDER / entry["json"]).read_text(encoding="utf-8"))
+        _keys(document, f"{entry['direction']} {entry['type']}", found)
+    settings_are_anybodys = "from_edge run_start.settings."
+    assert [name for name, shown in found.items() if not shown and not name.startswith(settings_are_anybodys)] == []
+
+
 @pytest.mark.parametrize("entry", GOLDEN, ids=_id)
 def test_a_golden_vector_is_read_and_written_byte_for_byte_in_both_encodings(entry: dict[str, Any]) -> None:
     direction = DIRECTION[entry["direction"]]
