@@ -50,7 +50,8 @@ class Edge:
 def main(endpoint: str) -> None:
     """Perform one run."""
     edge = Edge(endpoint)
-    edge.send(type="HELLO", proto=1, encodings=["json"], role="controller", client_id="example")
+    # `attempt` rises from HELLO to HELLO, over restarts too: a HELLO that a dead connection delivers late is then known as old
+    edge.send(type="HELLO", proto=1, encodings=["json"], role="controller", client_id="example", attempt=str(time.time_ns()))
     edge.receive()  # WELCOME
     run_id = str(uuid.uuid4())
     edge.send(type="RUN_START", cmd_id=str(uuid.uuid4()), run_id=run_id, slide_id="slide-1")

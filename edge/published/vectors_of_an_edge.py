@@ -9,6 +9,7 @@ from edge.contracts.base import Wire
 from edge.contracts.messages import Reject, RunInfo, State, Welcome
 from edge.contracts.records import (
     Advice,
+    CarriedResult,
     Detection,
     Differential,
     DifferentialRow,
@@ -16,14 +17,20 @@ from edge.contracts.records import (
     FieldQuality,
     FieldRecord,
     FieldStatus,
+    NetResult,
+    NetSums,
     Provenance,
     Running,
     RunOutcome,
     RunStart,
     RunStop,
+    SameCell,
+    SlideResult,
+    SlideSums,
+    SourceStatistics,
     StageTimes,
 )
-from edge.published.vectors_to_edge import BOOT, LARGEST_COUNT, LARGEST_INT64, RUN
+from edge.published.vectors_to_edge import BOOT, EARLIER_RUN, LARGEST_COUNT, LARGEST_INT64, RUN
 
 _WALL = "2030-01-02T03:04:05Z"
 _CALIBRATED = Provenance(
@@ -46,6 +53,18 @@ _CALIBRATED = Provenance(
     is_synthetic=False,
 )
 _ONE_CELL: dict[str, int] = {"neutrophil_segmented": 1}
+_DIFFERENTIAL = Differential(
+    wbc_total=1,
+    rows=(DifferentialRow(label="neutrophil_segmented", count=1, percent=100.0, low_percent=2.5, high_percent=100.0),),
+    non_wbc_per_100_wbc={"smudge": 200.0},
+)
+_CARRIED = CarriedResult(
+    run_ids=(EARLIER_RUN, RUN),
+    missing_run_id="a run before",
+    fields={FieldStatus.OK: 1},
+    cells=_ONE_CELL,
+    differential=_DIFFERENTIAL,
+)
 _EDGE = EdgeInfo(
     bundle_id="a" * 64,
     bundle_name="example",
@@ -110,6 +129,13 @@ OF_AN_EDGE: dict[str, Wire] = {
             Finding(name="GPU", text="none: this machine has no NVIDIA driver.", usable=False),
         ),
     ),
+    "state_of_a_run_that_continues": State(
+        cmd_id="8",
+        runs=(_HELD,),
+        fields={FieldStatus.OK: 2},
+        net=NetSums(replaced=1, fields={FieldStatus.OK: 1}, cells=_ONE_CELL, wbc_total=1),
+        carried=_CARRIED,
+    ),
     "state_health_that_nobody_knows": State(
         cmd_id="7",
         runs=(),
@@ -149,7 +175,7 @@ OF_AN_EDGE: dict[str, Wire] = {
         provenance=_CALIBRATED,
         settings={"journal_durability": "full"},
     ),
-    "field_with_probability": FieldRecord(
+    "field_with_everything": FieldRecord(
         run_id=RUN,
         seq=1,
         wall_time=_WALL,
@@ -177,7 +203,20 @@ OF_AN_EDGE: dict[str, Wire] = {
             ),
         ),
         counts=_ONE_CELL,
-        running=Running(fields={FieldStatus.OK: 1}, cells=_ONE_CELL, wbc_total=1),
+        running=Running(
+            fields={FieldStatus.OK: 1},
+            cells=_ONE_CELL,
+            wbc_total=1,
+            slide=SlideSums(
+                final_until=-1,
+                announced_until=LARGEST_COUNT,
+                final={"smudge": 1},
+                final_wbc=0,
+                provisional=_ONE_CELL,
+                provisional_wbc=1,
+                same_cells=(SameCell(detection=0, field_index=7, of_detection=2, distance_um=1e-7),),
+            ),
+        ),
         counted=True,
         quality=FieldQuality(colour_drift=0.0625),
         times=StageTimes(acquire_ms=1, queue_ms=0, fit_ms=0.25, batch_ms=0.1, infer_ms=15.5, postprocess_ms=0.3, total_ms=17),
@@ -186,7 +225,7 @@ OF_AN_EDGE: dict[str, Wire] = {
     "event_of_a_process": Event(
         run_id=RUN, seq=3, wall_time=_WALL, boot_id=BOOT, severity="info", code="continued", message="the run goes on."
     ),
-    "run_stop_with_doubts": RunStop(
+    "run_stop_with_everything": RunStop(
         run_id=RUN,
         seq=4,
         wall_time=_WALL,
@@ -196,16 +235,12 @@ OF_AN_EDGE: dict[str, Wire] = {
         fields={FieldStatus.OK: 1},
         sums_match=True,
         cells=_ONE_CELL,
-        differential=Differential(
-            wbc_total=1,
-            rows=(
-                DifferentialRow(
-                    label="neutrophil_segmented", count=1, percent=100.0, low_percent=2.500000000000003, high_percent=100.0
-                ),
-            ),
-            non_wbc_per_100_wbc={},
-        ),
+        differential=_DIFFERENTIAL,
         duration_s=0.25,
+        source=SourceStatistics(delivered=1, driver={"completed": 1}),
+        net=NetResult(replaced=1, fields={FieldStatus.OK: 1}, cells=_ONE_CELL, differential=_DIFFERENTIAL),
+        carried=_CARRIED,
+        slide=SlideResult(cells=_ONE_CELL, differential=_DIFFERENTIAL, same_cells=1, tolerance_um=3.0),
         doubts=("4 leukocytes counted have a median diameter of 31 µm; measure um/px and repeat the run.", "…"),
     ),
 }
