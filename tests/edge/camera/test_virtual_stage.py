@@ -125,6 +125,7 @@ def test_what_cannot_be_exposed_is_one_failed_field(
 
 def test_the_slide_has_no_last_field_for_who_says_where_the_stage_is(camera: VirtualCamera) -> None:
     assert exposed(camera, (1_000_000, 0), 10_000).status == "ok"
+    assert camera.info.n_fields is None, "run_start promises no number of fields"
 
 
 @pytest.mark.parametrize(
