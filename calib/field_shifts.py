@@ -27,6 +27,9 @@ LEAST_OVERLAP = 0.12
 AGREES, AGREES_ALONE = 0.4, 0.12
 """Correlation of the overlap, and how much better it must be than any other reading: a ruler looks the same every line."""
 
+_RIVAL_SHARE = 0.5
+"""Of the best reading's overlap that another one must have to cast doubt on it: one cell on another is soon alike."""
+
 _PEAKS = 6
 _APART_PX = 5
 _REFINED_PX = 512
@@ -85,10 +88,20 @@ class ShiftedImages:
         if not judged or judged[0][0] < AGREES:
             return None
         best, x, y = judged[0]
-        others = [found for found, at_x, at_y in judged if np.hypot(at_x - x, at_y - y) > _APART_PX]
-        if others and others[0] > best - AGREES_ALONE:
+        least = _RIVAL_SHARE * self._shared(x, y)
+        rivals = [
+            found
+            for found, at_x, at_y in judged
+            if np.hypot(at_x - x, at_y - y) > _APART_PX and self._shared(at_x, at_y) >= least
+        ]
+        if rivals and rivals[0] > best - AGREES_ALONE:
             return None
         return self._refined(one, other, x * self._coarser, y * self._coarser)
+
+    def _shared(self, x: int, y: int) -> float:
+        """Share of the image that is seen in both at this shift, in coarse pixels."""
+        height, width = self._coarse[0].shape
+        return max(0.0, 1 - abs(x) / width) * max(0.0, 1 - abs(y) / height)
 
     def _candidates(self, one: int, other: int) -> NDArray[np.int64]:
         """Shifts [n, 2] x y in coarse pixels that leave enough overlap."""
