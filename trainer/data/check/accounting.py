@@ -70,6 +70,11 @@ class FolderAccount:
         self.folder, self._ending = folder, ending
         # A data set that could not be begun, for want of its class map: nothing can be said of a single file.
         self._is_unread = folder in ending.faulty
+        # Nor of an image that a file of annotations may list of which nothing could be read.
+        read = {labels for labels, _ in ending.book.images.values()}
+        self._is_list_unread = any(
+            path.suffix.lower() == ".json" and folder in path.parents and path not in read for path in ending.faulty
+        )
         self._left_out = LeftOut(folder, tuple(entry for dataset in datasets for entry in dataset.leave_out))
         self._formats = {_suffix(dataset) for dataset in datasets}
         files = [path for path in files_under(folder) if not any(other in path.parents for other in others)]
@@ -111,7 +116,8 @@ class FolderAccount:
             return Fate.STRAY
         if not is_image(path):
             return Fate.SUFFIX
-        return Fate.UNLISTED if all(isinstance(dataset, CocoDataset) for dataset in datasets) else Fate.UNREAD
+        unlisted = Fate.FAULTY if self._is_list_unread else Fate.UNLISTED
+        return unlisted if all(isinstance(dataset, CocoDataset) for dataset in datasets) else Fate.UNREAD
 
     def _labels(self, path: Path) -> Fate:
         keys = self._keys.get(path, ())
@@ -186,7 +192,7 @@ def unused_labels(account: FolderAccount) -> Iterator[tuple[Path, str]]:
     """Each file of labels of the folder's format that no image has, with a sentence."""
     by_stem: Mapping[str, list[Path]] = defaultdict(list)
     for image, fate in account.images.items():
-        if fate in {Fate.UNREAD, Fate.UNLISTED, Fate.SUFFIX}:
+        if fate in {Fate.UNREAD, Fate.UNLISTED, Fate.SUFFIX, Fate.FAULTY}:
             by_stem[image.stem.casefold()].append(image)
     for path, fate in account.label_files.items():
         if fate is not Fate.NO_IMAGE:
@@ -197,6 +203,12 @@ def unused_labels(account: FolderAccount) -> Iterator[tuple[Path, str]]:
         elif likely and not is_image(likely[0]):
             known = f"a suffix that is not read, {likely[0].suffix}"
             yield path, f"label file {path} is not used: its image {likely[0]} has {known}; save that as PNG or JPEG."
+        elif likely and account.images[likely[0]] is Fate.FAULTY:
+            yield (
+                path,
+                f"label file {path} is not used, as {likely[0]} of the same name is not; mend what is said of that, or list "
+                "the file under `leave_out`.",
+            )
         elif likely:
             yield (
                 path,

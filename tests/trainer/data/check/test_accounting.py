@@ -151,6 +151,19 @@ CASES = [
         id="VOC",
     ),
     pytest.param(
+        {"format": "voc"},
+        {
+            "set/JPEGImages/a.jpg": None,
+            "set/JPEGImages/b.jpg": None,
+            "set/Annotations/a.xml": XML.format("a.jpg"),
+            "set/Annotations/b.xml": XML.format("b.jpg"),
+            "set/ImageSets/Main/train.txt": "a\n",
+        },
+        [(1, {Fate.FAULTY: 1}), (1, {Fate.NO_IMAGE: 1}), (1, {Fate.NO_IMAGE: 1})],
+        ["b.jpg is in no list", "b.xml is not used, as"],
+        id="labels of an image that no list of VOC has",
+    ),
+    pytest.param(
         {"format": "coco", "annotations": "one.json"},
         {
             "set/one.json": coco(["a.jpg", "sub/b.jpg", "a.jpg", "gone.jpg"], [(0, 0), (1, 1), (2, 0), (3, 0), (9, 0), (0, 7)]),
@@ -170,8 +183,8 @@ CASES = [
     pytest.param(
         {"format": "coco", "annotations": "one.json"},
         {"set/one.json": coco(["a.jpg"], [(0, 0)])[:-1], "set/images/a.jpg": None},
-        [(0, {Fate.UNLISTED: 1}), (0, {Fate.FAULTY: 1}), (0, {Fate.FAULTY: 1})],
-        ["one.json cannot be used", "1 image of"],
+        [(0, {Fate.FAULTY: 1}), (0, {Fate.FAULTY: 1}), (0, {Fate.FAULTY: 1})],
+        ["one.json cannot be used"],
         id="a file of annotations that is cut off",
     ),
     pytest.param(
