@@ -25,6 +25,7 @@ class Checkpoint:
     """State of a training after `step` optimiser steps. `ema` are the weights that are exported.
 
     `seconds` is the time the training took so far, over all its runs; `scaler` is the state of the loss scale in float16.
+    `bundle` says which bundle the weights were taken from, if any; it is not kept.
     """
 
     recipe: Recipe
@@ -35,6 +36,7 @@ class Checkpoint:
     data: dict[str, Any]
     scaler: dict[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
+    bundle: dict[str, Any] = field(default_factory=dict)
 
     @property
     def finished(self) -> bool:

@@ -22,6 +22,8 @@ from trainer.overrides import complaint, merged, near_miss, with_value
 
 RECIPES = Path(__file__).parent / "recipes"
 
+DEFAULT_RECIPE = "shipped"
+
 FIXED_SIZES_PX = {"ssd300": 300, "ssd512": 512}
 """Architectures whose layers end at one network size only (Liu et al. 2016, section 2.1)."""
 
@@ -79,6 +81,9 @@ class Recipe(Strict):
     optimiser: Annotated[Optimiser, Field(discriminator="name")] = AdamW()
     precision: Literal["float32", "bfloat16", "float16"] = Field(
         "float32", description="of the network's arithmetic; weights and losses stay float32"
+    )
+    statistics: Literal["batch", "fixed"] = Field(
+        "batch", description="that normalisations use: each batch's own, or fixed as the weights it started from have them"
     )
     compose: ComposeSettings = ComposeSettings()
     augment: AugmentSettings = AugmentSettings()

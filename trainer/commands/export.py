@@ -19,11 +19,14 @@ def export(
     ] = None,
     root: Annotated[Path | None, typer.Option(envvar="LEUKO_DATA", help="folder the description's paths are in")] = None,
     split: Annotated[str | None, typer.Option(help="held-back split to measure on; test, or else val, when not given")] = None,
-    detect: Annotated[float, typer.Option(help="presence threshold")] = Thresholds().detect,
-    identify: Annotated[float, typer.Option(help="class threshold; below it a cell is `unidentified`")] = Thresholds().identify,
-    margin: Annotated[
-        float, typer.Option(help="lead over the runner-up; below it a cell is `unidentified`")
-    ] = Thresholds().margin,
+    detect: Annotated[
+        float | None, typer.Option(help="presence threshold; these three are the parent's, or first ones, when not given")
+    ] = None,
+    identify: Annotated[float | None, typer.Option(help="class threshold; below it a cell is `unidentified`")] = None,
+    margin: Annotated[float | None, typer.Option(help="lead over the runner-up; below it a cell is `unidentified`")] = None,
+    although_worse: Annotated[
+        bool, typer.Option("--although-worse", help="also weights that are worse than the bundle they started from")
+    ] = False,
     random_weights: Annotated[bool, typer.Option("--random-weights", help="untrained, for tests and benchmarks")] = False,
     recipe: Annotated[str, typer.Option(help="recipe of an untrained bundle")] = "yolov3-tiny-416",
 ) -> None:
@@ -38,6 +41,7 @@ def export(
     from trainer.evaluation.target import division_of  # noqa: PLC0415
     from trainer.export.export_bundle import export_checkpoint, export_random  # noqa: PLC0415
     from trainer.export.reference_colours import colours_of_training  # noqa: PLC0415
+    from trainer.loop.adaptation import require_no_worse, thresholds_of  # noqa: PLC0415
     from trainer.recipe import load_recipe  # noqa: PLC0415
 
     if random_weights == (checkpoint is not None):
@@ -47,8 +51,18 @@ def export(
         bundle = export_random(load_recipe(recipe), out)
     else:
         trained = load_checkpoint(checkpoint)
-        thresholds = Thresholds(detect=detect, identify=identify, margin=margin)
+        if not although_worse:
+            require_no_worse(trained, checkpoint)
+        given = {"detect": detect, "identify": identify, "margin": margin}
+        stated = {name: value for name, value in given.items() if value is not None}
+        thresholds = Thresholds.model_validate({**thresholds_of(trained).model_dump(), **stated})
         measured = draft_measure(data, root, split, division_of(trained.data)) if data else None
         colours = colours_of_training(trained.history, checkpoint, data, root) if data and root else None
         bundle = export_checkpoint(trained, out, name or out.resolve().name, thresholds, measured, colours)
     Console(stderr=True).print(f"bundle {bundle.path} written, id {bundle.bundle_id}")
+    if parent := bundle.manifest.parent_bundle_id:
+        said = (
+            f"its parent is {parent}; thresholds in a profile are the parent's and do not hold for it: choose them anew with "
+            "`leuko-calib thresholds`."
+        )
+        Console(stderr=True, markup=False).print(said, soft_wrap=True)

@@ -5,18 +5,23 @@ from typing import Annotated
 
 import typer
 
-from trainer.commands.arguments import DEFAULT_RECIPE, DataSets, Device, NamedRecipe, Root
+from trainer.commands.arguments import DataSets, Device, Root
 from trainer.data.split_plan import HELP
 
 STOPPED = 130
 """Exit code of a training that was asked to stop, as shells count an interrupt."""
+
+WORSE = 10
+"""Exit code of a training whose weights are worse, on the images held back, than the bundle that it started from."""
 
 
 def fit(
     data: DataSets,
     root: Root,
     out: Annotated[Path, typer.Option(help="folder for checkpoints, losses.jsonl and tensorboard/")],
-    recipe: NamedRecipe = DEFAULT_RECIPE,
+    recipe: Annotated[
+        str | None, typer.Option(help="a shipped recipe or a YAML file; `shipped`, or `adapt` for a bundle, when not given")
+    ] = None,
     changes: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="change a key of the recipe: phases.0.steps=100; repeat"),
@@ -27,7 +32,9 @@ def fit(
     init: Annotated[
         Path | None, typer.Option(help="pretrained weights of the trunk: Darknet's for yolov3*, VGG16's for ssd*")
     ] = None,
-    start_from: Annotated[Path | None, typer.Option(help="take all weights of this checkpoint, then train anew")] = None,
+    start_from: Annotated[
+        Path | None, typer.Option(help="take all weights of this checkpoint, or of a bundle's graph, then train anew")
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="go on from OUT/last.pt as if it had never stopped")] = False,
     device: Device = "auto",
     threads: Annotated[
@@ -42,13 +49,20 @@ def fit(
 
     leuko-train fit --recipe yolov3-416 --init darknet53.conv.74 --set phases.0.steps=2000 ...
 
+    To adapt a bundle to one's own laboratory, by some tens of annotated images of it:
+
+    leuko-train fit --start-from bundles/ours --data lab/adapt.yaml --root lab --split-by grouped:0.3 --out runs/lab
+
+    Then both are measured on the images held back; exit code 10 when the new weights are worse than the bundle.
+
     Several GPUs, or several processes on a CPU, share every batch:
 
     torchrun --standalone --nproc-per-node 2 -m trainer.cli fit ...
 
     Ctrl-C ends a training after the step at hand, with a checkpoint that --resume goes on from (exit code 130).
     """
-    from trainer.loop.training_run import run_training  # noqa: PLC0415 - torch takes seconds to load
+    from trainer.loop.adaptation import is_worse  # noqa: PLC0415 - torch takes seconds to load
+    from trainer.loop.training_run import run_training  # noqa: PLC0415
 
     outcome = run_training(
         data,
@@ -67,3 +81,5 @@ def fit(
     )
     if outcome and not outcome.finished:
         raise typer.Exit(STOPPED)
+    if is_worse(out):
+        raise typer.Exit(WORSE)

@@ -38,11 +38,27 @@ def _training(training: dict[str, Any]) -> str:
     steps = sum(phase["steps"] for phase in recipe["phases"])
     start = training["data"].get("started_from")
     begun = f"It goes on from recipe `{start['recipe']['name']}` after {start['step']} steps. " if start else ""
+    if start and "bundle_id" in start:
+        begun = f"It was adapted from bundle `{start['bundle']}`, id `{start['bundle_id']}`. {_compared(training['data'])}"
     stopped = training["data"].get("stopped_after_step")
     early = f"Its training was stopped after {stopped} of them and did not finish. " if stopped is not None else ""
     return begun + (
         f"Recipe `{recipe['name']}`, {steps} steps in {len(recipe['phases'])} phases, seed {training['seed']}, code "
         f"{training['code_version']}. {early}The whole recipe as it was resolved is in `bundle.json` under `training.recipe`.\n"
+    )
+
+
+def _compared(data: dict[str, Any]) -> str:
+    """How it did beside its parent."""
+    if "compared" not in data:
+        return "It was never compared with it. "
+    found = data["compared"]
+    before, after = found["before"], found["after"]
+    verdict = f"It is worse: {'; '.join(found['worse'])}. " if found["worse"] else ""
+    return (
+        f"On {found['images']} held-back images with {found['leukocytes']} leukocytes AP of any leukocyte went from "
+        f"{figure(before['ap'])} to {figure(after['ap'])}, and cells found and rightly typed from {before['typed_right']} to "
+        f"{after['typed_right']} of {found['typed']}. {verdict}"
     )
 
 

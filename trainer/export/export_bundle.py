@@ -1,7 +1,7 @@
 """From a checkpoint (or random weights) to a bundle, measured on held-back images before it is written."""
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,17 @@ def export_checkpoint(
         "hardware": checkpoint.data.get("hardware"),
         "metrics": {},
     }
-    return _export(checkpoint.detector(), checkpoint.recipe, folder, name, thresholds, training, measure, colours)
+    parent = parent_id(checkpoint.data)
+    return _export(checkpoint.detector(), checkpoint.recipe, folder, name, thresholds, training, measure, colours, parent)
+
+
+def parent_id(data: Mapping[str, Any]) -> str | None:
+    """The nearest bundle among those whose weights a training started from, by way of any checkpoints."""
+    while start := data.get("started_from"):
+        if "bundle_id" in start:
+            return str(start["bundle_id"])
+        data = start.get("data", {})
+    return None
 
 
 def export_random(recipe: Recipe, folder: Path) -> Bundle:
@@ -63,12 +73,14 @@ def _export(
     training: dict[str, Any],
     measure: Measure | None,
     colours: ReferenceColours | None = None,
+    parent_bundle_id: str | None = None,
 ) -> Bundle:
     scale = recipe.scale
     model = store_weights_as_half(to_onnx(detector, recipe.top_k, scale.width_px, scale.height_px)).SerializeToString()
     manifest: dict[str, Any] = {
         "name": name,
         "architecture": recipe.architecture,
+        "parent_bundle_id": parent_bundle_id,
         "um_per_px": scale.um_per_px,
         "field_width_px": scale.width_px,
         "field_height_px": scale.height_px,

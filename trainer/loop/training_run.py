@@ -1,6 +1,6 @@
 """A training from its command line to its checkpoint: what is checked first, what is said, what is handed over."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import mean
 
@@ -15,11 +15,12 @@ from trainer.data.compose.training_set import TrainingImages, TrainingSet, load_
 from trainer.data.image_store import ImageStore
 from trainer.data.provenance import code_version, describe, require_origins
 from trainer.data.split_plan import parse_splits
+from trainer.loop.adaptation import ADAPT, COMPARED, Parent, compare_and_keep, forget_comparison, require_parent
 from trainer.loop.ranks import Ranks, choose_device, joined
 from trainer.loop.training_log import LOSSES, steps_after
 from trainer.loop.training_loop import LAST, Outcome, train
 from trainer.overrides import parse_assignment
-from trainer.recipe import Recipe, load_recipe
+from trainer.recipe import DEFAULT_RECIPE, Recipe, load_recipe
 from trainer.weights.pretrained import pretrained
 
 LOOK = 10
@@ -30,7 +31,7 @@ def run_training(
     data: Path,
     root: Path,
     out: Path,
-    recipe: str,
+    recipe: str | None,
     changes: Sequence[str] = (),
     *,
     splits: str = "train",
@@ -44,9 +45,13 @@ def run_training(
 ) -> Outcome | None:
     """Train by a recipe, alone or as one of several processes that torchrun started; None when there was nothing left to do.
 
-    Arguments as those of `leuko-train fit`. Raises `ConfigError` and `DataError`, most of them before an image is read.
+    Arguments as those of `leuko-train fit`. Where `start_from` is a bundle, it is compared with what came of it. Raises
+    `ConfigError`, `BundleError` and `DataError`, most of them before an image is read.
     """
-    chosen = load_recipe(recipe, _overrides(changes, seed, init, recipe))
+    parent = Parent.of(start_from) if start_from and start_from.is_dir() else None
+    named = recipe or (ADAPT if parent else DEFAULT_RECIPE)
+    own = parent.network() if parent and not recipe else {}
+    chosen = load_recipe(named, {**own, **_overrides(changes, seed, init, named)})
     last = out / LAST
     # A run that died before its first checkpoint left no more than OUT itself.
     previous = _previous(last, chosen) if resume and (last.exists() or not out.is_dir()) else None
@@ -56,24 +61,27 @@ def run_training(
         raise ConfigError("--init and --start-from both give weights; choose one of them.")
     if threads:
         torch.set_num_threads(threads)
+    if not resume:
+        forget_comparison(out)
     wanted = parse_splits(splits)
     # Before the images, which take a while.
     choose_device(device)
     require_origins(data)
     pretrain = pretrained(None if previous else chosen.init, lambda said: say(said, soft_wrap=True))
-    origin = load_checkpoint(start_from) if start_from else None
+    origin = parent.checkpoint if parent else load_checkpoint(start_from) if start_from else None
+    require_parent(previous, parent, last)
+    held_back = parent.held_back(data, root, split_by, wanted) if parent else None
     images = load_training_images(data, root, split_by, wanted, chosen.scale.um_per_px, out)
     annotations = images.annotations
     if not annotations:
         raise ConfigError(f"no image of {data} is in the splits {splits!r}; look with `leuko-train data check`.")
     described = {**describe(data, annotations, images.left_out), "split_by": split_by, "splits": sorted(wanted)}
-    if previous and previous.data.get("sha256", described["sha256"]) != described["sha256"]:
-        raise DataError(
-            f"the images or annotations are not those that {last} was trained on; restore them, or use --start-from."
-        )
+    _require_same_images(previous, described, last)
     if previous and previous.step == chosen.total_steps:
         done = f"{last} has all its {previous.step} steps; there is nothing to go on with."
         Console(stderr=True).print(done, markup=False, soft_wrap=True)
+        if parent and held_back and COMPARED not in previous.data:
+            compare_and_keep(parent, previous, held_back, out, device)
         return None
     with joined(device) as ranks:
         say = Console(stderr=True, quiet=not ranks.first, markup=False).print
@@ -82,18 +90,8 @@ def run_training(
             say(_resumed(previous, out), soft_wrap=True)
         if resume and not previous:
             say(f"{out} holds no {LAST}: the training starts from the beginning.", soft_wrap=True)
-        if not images.held_back:
-            say(
-                f"no image is held back: all of {data} are in the splits {splits!r} under --split-by {split_by}, and none is "
-                "left to measure on; --split-by grouped:0.2 holds back a fifth.",
-                soft_wrap=True,
-            )
-        elif images.held_back["val"] and not images.held_back["test"]:
-            say(
-                f"no image is in the split 'test': `evaluate` and `export` will measure on 'val', which has "
-                f"{images.held_back['val']}.",
-                soft_wrap=True,
-            )
+        if words := _held_back_words(images, data, splits, split_by):
+            say(words, soft_wrap=True)
         if chosen.init and not chosen.init.path and not start_from and not previous:
             say(
                 f"{chosen.name} is meant to start from pretrained {chosen.init.format} weights; without --init they are random."
@@ -109,7 +107,28 @@ def run_training(
             ranks=ranks,
         )
         say(_end(outcome, last) + _left_out(images) + images.unused, soft_wrap=True)
+        if parent and held_back and outcome.finished and ranks.first:
+            compare_and_keep(parent, outcome.checkpoint, held_back, out, device)
     return outcome
+
+
+def _require_same_images(previous: Checkpoint | None, described: Mapping[str, object], last: Path) -> None:
+    if previous and previous.data.get("sha256", described["sha256"]) != described["sha256"]:
+        raise DataError(
+            f"the images or annotations are not those that {last} was trained on; restore them, or use --start-from."
+        )
+
+
+def _held_back_words(images: TrainingImages, data: Path, splits: str, split_by: str) -> str:
+    """What there is to know of what can be measured on; empty where all is as one expects."""
+    if not images.held_back:
+        return (
+            f"no image is held back: all of {data} are in the splits {splits!r} under --split-by {split_by}, and none is left "
+            "to measure on; --split-by grouped:0.2 holds back a fifth."
+        )
+    if (n := images.held_back["val"]) and not images.held_back["test"]:
+        return f"no image is in the split 'test': `evaluate` and `export` will measure on 'val', which has {n}."
+    return ""
 
 
 def training_sets(recipe: Recipe, annotations: list[Annotation], store: ImageStore | None = None) -> list[TrainingSet]:

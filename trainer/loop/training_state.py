@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+from torch import nn
 
 from edge.contracts.errors import ConfigError
 from trainer.checkpoint import Checkpoint, load_weights
@@ -18,6 +19,11 @@ PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": t
 
 Pretrain = Callable[[Detector], dict[str, Any]]
 """Sets pretrained weights and says whose they are."""
+
+
+def normalisations(model: nn.Module) -> list[nn.BatchNorm2d]:
+    """The layers that have statistics of what they have seen."""
+    return [layer for layer in model.modules() if isinstance(layer, nn.BatchNorm2d)]
 
 
 class TrainingState:
@@ -42,11 +48,17 @@ class TrainingState:
         self.seconds_before = resume.seconds if resume else 0.0
         model = recipe.detector()
         if start_from and not resume:
-            origin = {"recipe": start_from.recipe.model_dump(mode="json"), "step": start_from.step, "data": start_from.data}
+            whose = {"recipe": start_from.recipe.model_dump(mode="json"), "step": start_from.step, "data": start_from.data}
+            origin = {**whose, **start_from.bundle}
             self.data["started_from"] = origin
         elif pretrain and not resume:
             self.data["pretrained"] = pretrain(model)
         source = resume or start_from
+        if source and source.bundle and recipe.statistics == "batch" and normalisations(model):
+            raise ConfigError(
+                "a bundle's graph has its normalisations folded, and statistics of its batches would undo its weights; set "
+                "`statistics` to fixed, as the recipe `adapt` has it."
+            )
         if source:
             load_weights(model, source.model, f"the checkpoint of recipe `{source.recipe.name}`")
         model = model.to(device=ranks.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -63,6 +75,9 @@ class TrainingState:
         precision, clip_norm = PRECISIONS[recipe.precision], recipe.optimiser.clip_gradient_norm
         self.stepper = Stepper(self.model, ranks.share(self.model), optimiser, scaler, ranks, precision, clip_norm)
         self.model.train()
+        if recipe.statistics == "fixed":
+            for layer in normalisations(self.model):
+                layer.eval()
 
     def set_learning_rate(self) -> float:
         """Of the step that comes now."""
