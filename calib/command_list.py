@@ -1,7 +1,8 @@
-"""`leuko-calib`: pixel-size, scale-check, illumination, colour, focus, stage, thresholds, boxes, qc, check, diff."""
+"""`leuko-calib`: pixel-size, scale-check, illumination, colour, focus, stage, thresholds, adapt, boxes, qc, check, diff."""
 
 import typer
 
+from calib.commands.adapt import adapt
 from calib.commands.boxes import boxes
 from calib.commands.check import check
 from calib.commands.colour import colour
@@ -22,6 +23,7 @@ app.command()(colour)
 app.command()(focus)
 app.command()(stage)
 app.command()(thresholds)
+app.command()(adapt)
 app.command()(boxes)
 app.command()(qc)
 app.command()(check)

@@ -79,7 +79,7 @@ def rows_of(images: Sequence[LabelledImage], root: Path, manifest: BundleManifes
             yield ImageRows(
                 line.group,
                 plan,
-                _infer(engines[size], plan, image),
+                infer(engines[size], plan, image),
                 np.asarray(boxes, np.float32).reshape(-1, 4),
                 np.asarray(truth, np.int32),
             )
@@ -148,7 +148,8 @@ def _pixels(line: LabelledImage, root: Path) -> Image:
     return image
 
 
-def _infer(engine: Engine, plan: FitPlan, image: Image) -> RawDetections:
+def infer(engine: Engine, plan: FitPlan, image: Image) -> RawDetections:
+    """The graph's rows for one image, one per tile, in an engine of the plan's size."""
     frame = engine.slot(0)[0]
     tiles = [frame] if plan.n_tiles == 1 else [np.empty_like(frame) for _ in range(plan.n_tiles)]
     plan.write(image, tiles)

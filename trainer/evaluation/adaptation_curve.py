@@ -1,4 +1,4 @@
-"""What annotating more images of a laboratory brings: a bundle adapted with a few of them, and with more, on its other slides."""
+"""What annotating more images of a laboratory brings: a bundle adapted with few of them, and with more, on other slides."""
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path

@@ -4,11 +4,13 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from pydantic import RootModel
 from rich.console import Console
 
-from edge.contracts.bundle import Bundle, Thresholds, load_bundle
+from edge.contracts.base import parse_json
+from edge.contracts.bundle import Bundle, Thresholds, load_bundle, sha256_of
 from edge.contracts.errors import ConfigError, DataError
-from edge.contracts.whole_file import write_whole
+from edge.contracts.whole_file import read_whole, write_whole
 from trainer.checkpoint import Checkpoint, save_checkpoint
 from trainer.data.annotation import Annotation
 from trainer.data.datasets import load_datasets
@@ -28,10 +30,17 @@ COMPARED = "compared"
 
 COMPARISON = "comparison.json"
 
+AS_WRITTEN = "preannotated.json"
+"""In a data set's folder: the SHA-256 of each label file as `leuko-calib adapt` wrote it, by its path from there."""
+
 NETWORK = ("architecture", "options", "scale", "top_k")
 """Keys of a recipe that are the bundle's."""
 
 HOLD_BACK = "give --split-by grouped:0.3 to hold back whole slides"
+
+
+class _Hashes(RootModel[dict[str, str]]):
+    pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,15 +89,37 @@ def require_parent(previous: Checkpoint | None, parent: Parent | None, last: Pat
         raise DataError(f"{last} started from {whose}; go on with the same --start-from, or choose another --out.")
 
 
-def compare_and_keep(parent: Parent, child: Checkpoint, held_back: Sequence[Annotation], out: Path, device: str) -> Comparison:
-    """Measure both, say it, and keep it in the checkpoint and beside it."""
+def compare_and_keep(parent: Parent | None, child: Checkpoint, held_back: Sequence[Annotation], out: Path, device: str) -> None:
+    """Measure both, say it, and keep it in the checkpoint and beside it; nothing without a parent, or where it was done."""
+    if parent is None or COMPARED in child.data:
+        return
     found = compare(bundle_target(parent.bundle), checkpoint_target(child, thresholds_of(child), device), held_back)
     save_checkpoint(out / LAST, replace(child, data={**child.data, COMPARED: found.model_dump(mode="json")}))
     write_whole(out / COMPARISON, found.model_dump_json(indent=1) + "\n")
     say = Console(stderr=True, markup=False, highlight=False).print
     for line in as_lines(found, parent.bundle.manifest.name):
         say(line, soft_wrap=True)
-    return found
+
+
+def reviewed(data: Path, root: Path) -> str:
+    """What to say of labels that are still as `leuko-calib adapt` wrote them; empty where there are none, or all were changed.
+
+    Raises `ConfigError` when nobody changed any: such labels teach a model what it knows, and its faults.
+    """
+    total = unchanged = 0
+    for folder in {root / dataset.folder for dataset in load_description(data).datasets}:
+        listing = folder / AS_WRITTEN
+        if not listing.is_file():
+            continue
+        hashes = parse_json(_Hashes, read_whole(listing), listing, DataError).root
+        total += len(hashes)
+        unchanged += sum((folder / name).is_file() and sha256_of(folder / name) == digest for name, digest in hashes.items())
+    if total and unchanged == total:
+        raise ConfigError(
+            f"no label of {data} was changed since the model itself wrote it: correct them first, or remove {AS_WRITTEN} when "
+            "somebody has looked at each and found it right."
+        )
+    return f"{unchanged} of {total} label files are as the model itself wrote them; were they looked at?" if unchanged else ""
 
 
 def forget_comparison(out: Path) -> None:

@@ -15,7 +15,7 @@ from trainer.data.compose.training_set import TrainingImages, TrainingSet, load_
 from trainer.data.image_store import ImageStore
 from trainer.data.provenance import code_version, describe, require_origins
 from trainer.data.split_plan import parse_splits
-from trainer.loop.adaptation import ADAPT, COMPARED, Parent, compare_and_keep, forget_comparison, require_parent
+from trainer.loop.adaptation import ADAPT, Parent, compare_and_keep, forget_comparison, require_parent, reviewed
 from trainer.loop.ranks import Ranks, choose_device, joined
 from trainer.loop.training_log import LOSSES, steps_after
 from trainer.loop.training_loop import LAST, Outcome, train
@@ -49,9 +49,7 @@ def run_training(
     `ConfigError`, `BundleError` and `DataError`, most of them before an image is read.
     """
     parent = Parent.of(start_from) if start_from and start_from.is_dir() else None
-    named = recipe or (ADAPT if parent else DEFAULT_RECIPE)
-    own = parent.network() if parent and not recipe else {}
-    chosen = load_recipe(named, {**own, **_overrides(changes, seed, init, named)})
+    chosen = _recipe(recipe, parent, changes, seed, init)
     last = out / LAST
     # A run that died before its first checkpoint left no more than OUT itself.
     previous = _previous(last, chosen) if resume and (last.exists() or not out.is_dir()) else None
@@ -70,7 +68,8 @@ def run_training(
     pretrain = pretrained(None if previous else chosen.init, lambda said: say(said, soft_wrap=True))
     origin = parent.checkpoint if parent else load_checkpoint(start_from) if start_from else None
     require_parent(previous, parent, last)
-    held_back = parent.held_back(data, root, split_by, wanted) if parent else None
+    doubts = reviewed(data, root) if parent else ""
+    held_back = parent.held_back(data, root, split_by, wanted) if parent else []
     images = load_training_images(data, root, split_by, wanted, chosen.scale.um_per_px, out)
     annotations = images.annotations
     if not annotations:
@@ -80,17 +79,13 @@ def run_training(
     if previous and previous.step == chosen.total_steps:
         done = f"{last} has all its {previous.step} steps; there is nothing to go on with."
         Console(stderr=True).print(done, markup=False, soft_wrap=True)
-        if parent and held_back and COMPARED not in previous.data:
-            compare_and_keep(parent, previous, held_back, out, device)
+        compare_and_keep(parent, previous, held_back, out, device)
         return None
     with joined(device) as ranks:
         say = Console(stderr=True, quiet=not ranks.first, markup=False).print
         say(_beginning(chosen, annotations, ranks) + _left_out(images) + images.unused, soft_wrap=True)
-        if previous:
-            say(_resumed(previous, out), soft_wrap=True)
-        if resume and not previous:
-            say(f"{out} holds no {LAST}: the training starts from the beginning.", soft_wrap=True)
-        if words := _held_back_words(images, data, splits, split_by):
+        resumed = _resumed(previous, out) if resume else ""
+        for words in filter(None, (resumed, doubts, _held_back_words(images, data, splits, split_by))):
             say(words, soft_wrap=True)
         if chosen.init and not chosen.init.path and not start_from and not previous:
             say(
@@ -107,9 +102,16 @@ def run_training(
             ranks=ranks,
         )
         say(_end(outcome, last) + _left_out(images) + images.unused, soft_wrap=True)
-        if parent and held_back and outcome.finished and ranks.first:
-            compare_and_keep(parent, outcome.checkpoint, held_back, out, device)
+    if outcome.finished and ranks.first:
+        compare_and_keep(parent, outcome.checkpoint, held_back, out, device)
     return outcome
+
+
+def _recipe(recipe: str | None, parent: Parent | None, changes: Sequence[str], seed: int | None, init: Path | None) -> Recipe:
+    """That of the command line; where it names none, the one that fits the start, with the network of the bundle."""
+    named = recipe or (ADAPT if parent else DEFAULT_RECIPE)
+    network = parent.network() if parent and not recipe else {}
+    return load_recipe(named, {**network, **_overrides(changes, seed, init, named)})
 
 
 def _require_same_images(previous: Checkpoint | None, described: Mapping[str, object], last: Path) -> None:
@@ -167,7 +169,9 @@ def _beginning(recipe: Recipe, annotations: list[Annotation], ranks: Ranks) -> s
     return f"{len(annotations)} images, {cells} annotated cells; {recipe.name}, {recipe.total_steps} steps on {where}; {every}"
 
 
-def _resumed(previous: Checkpoint, out: Path) -> str:
+def _resumed(previous: Checkpoint | None, out: Path) -> str:
+    if previous is None:
+        return f"{out} holds no {LAST}: the training starts from the beginning."
     lost = steps_after(out / LOSSES, previous.step)
     again = f"; the {lost} after it were in no checkpoint and are done again" if lost else ""
     return f"going on after step {previous.step} of {previous.recipe.total_steps}{again}."
