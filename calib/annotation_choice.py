@@ -84,7 +84,8 @@ def _few_slides(chosen: list[ChosenField]) -> tuple[str, ...]:
         return ()
     return (
         f"they are of {n} slide{'' if n == 1 else 's'} as far as names tell, and whole slides have to be held back: give "
-        f"fields of at least {MIN_SLIDES}, and say by --slide-by how a name tells its slide, or keep each slide in a folder and give a glob ('slides/*/*').",
+        f"fields of at least {MIN_SLIDES}, and say by --slide-by how a name tells its slide, or keep each in a "
+        "folder and give a glob ('slides/*/*').",
     )
 
 

@@ -1,6 +1,7 @@
 """The weights of a bundle's own graph back in a detector, exactly: exported again, they are the same to the last bit."""
 
 import copy
+from collections.abc import Mapping
 
 import numpy as np
 import onnx
@@ -66,6 +67,7 @@ def weights_of(bundle: Bundle, detector: Detector) -> dict[str, Tensor]:
     except DecodeError as problem:
         raise DataError(f"{bundle.model_path} is no ONNX graph ({problem}); export the bundle again.") from problem
     stored = {_name(tensor.name): tensor for tensor in graph.initializer if tensor.name.startswith(PREFIX)}
+    stored.update(_left_out_biases(graph, stored))
     fused = copy.deepcopy(detector)
     fuse(fused)
     wanted = fused.state_dict()
@@ -82,6 +84,13 @@ def weights_of(bundle: Bundle, detector: Detector) -> dict[str, Tensor]:
     if broken := [name for name, value in values.items() if not bool(value.isfinite().all())]:
         raise DataError(f"the weights `{broken[0]}` of bundle {bundle.path} are no numbers; export the bundle again.")
     return _unfused(detector, values)
+
+
+def _left_out_biases(graph: onnx.GraphProto, stored: Mapping[str, onnx.TensorProto]) -> dict[str, onnx.TensorProto]:
+    """The exporter leaves out a bias of nothing but zeros: of convolutions that have none, it is that."""
+    without = [_name(node.input[1]) for node in graph.node if node.op_type == "Conv" and len(node.input) == 2]
+    named = [(name.removesuffix("weight") + "bias", stored[name].dims[0]) for name in without if name in stored]
+    return {name: numpy_helper.from_array(np.zeros(n, np.float32), name) for name, n in named if name not in stored}
 
 
 def _name(stored: str) -> str:
