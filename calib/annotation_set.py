@@ -72,7 +72,7 @@ def write_labels(folder: Path, chosen: Sequence[ChosenField], names: Sequence[st
     if as_format == "coco":
         return [_coco(folder, chosen, names)]
     listed = "".join(f"  {number}: {name}\n" for number, name in enumerate(CLASSES))
-    write_whole(folder / "data.yaml", f"path: .\ntrain: images\nval: images\nnames:\n{listed}")
+    write_whole(folder / "data.yaml", f"path: .\ntrain: images\nnames:\n{listed}")
     # labelImg looks for the names beside the labels.
     write_whole(folder / "labels" / "classes.txt", "".join(f"{name}\n" for name in CLASSES))
     files = []
