@@ -50,7 +50,7 @@ def test_fit_export_and_evaluate_hand_over_to_each_other(lab: Lab, model: Model,
 @pytest.mark.parametrize(
     ("arguments", "code", "sentence"),
     [
-        pytest.param(["fit", "--recipe", "nope"], 2, "shipped are: demo/", id="unknown-recipe"),
+        pytest.param(["fit", "--recipe", "nope"], 2, "shipped are: adapt, demo/", id="unknown-recipe"),
         pytest.param(["fit", "--recipe", "{root}/typo.yaml"], 2, "`stepz` is not a known key", id="unknown-key-in-a-recipe"),
         pytest.param(["fit", "--set", "phases.0.stepz=3"], 2, "did you mean `phases.0.steps`", id="unknown-key-on-the-line"),
         pytest.param(
