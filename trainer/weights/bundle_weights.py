@@ -70,7 +70,11 @@ def weights_of(bundle: Bundle, detector: Detector) -> dict[str, Tensor]:
     stored.update(_left_out_biases(graph, stored))
     fused = copy.deepcopy(detector)
     fuse(fused)
-    wanted = fused.state_dict()
+    # What is not learnt (means, default boxes) follows from the recipe; the exporter may have folded it into something else.
+    constants = dict(fused.named_buffers())
+    stored = {name: tensor for name, tensor in stored.items() if name not in constants}
+    wanted = dict(fused.named_parameters())
+    stored.update(_reshaped(graph, {name: value for name, value in wanted.items() if name not in stored}))
     wrong = [name for name in sorted(wanted.keys() | stored.keys()) if name not in wanted or name not in stored]
     wrong += [name for name, value in wanted.items() if name in stored and tuple(stored[name].dims) != tuple(value.shape)]
     wrong += [name for name in stored if stored[name].data_type not in (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16)]
@@ -84,6 +88,19 @@ def weights_of(bundle: Bundle, detector: Detector) -> dict[str, Tensor]:
     if broken := [name for name, value in values.items() if not bool(value.isfinite().all())]:
         raise DataError(f"the weights `{broken[0]}` of bundle {bundle.path} are no numbers; export the bundle again.")
     return _unfused(detector, values)
+
+
+def _reshaped(graph: onnx.GraphProto, missing: Mapping[str, Tensor]) -> dict[str, onnx.TensorProto]:
+    """A weight that the network uses in another shape is stored in that shape, under a name of the exporter's own; taken where
+    only one tensor can be meant."""
+    own = [tensor for tensor in graph.initializer if not tensor.name.startswith(PREFIX)]
+    found = {}
+    for name, value in missing.items():
+        fitting = [tensor for tensor in own if [n for n in tensor.dims if n > 1] == [n for n in value.shape if n > 1]]
+        if len(fitting) == 1 and value.numel() > 1 and fitting[0].data_type == onnx.TensorProto.FLOAT:
+            values = numpy_helper.to_array(fitting[0]).reshape(tuple(value.shape))
+            found[name] = numpy_helper.from_array(values, name)
+    return found
 
 
 def _left_out_biases(graph: onnx.GraphProto, stored: Mapping[str, onnx.TensorProto]) -> dict[str, onnx.TensorProto]:
@@ -110,7 +127,12 @@ def _unfused(detector: Detector, values: dict[str, Tensor]) -> dict[str, Tensor]
             # Its root with `eps` added is 1 in float32, so that folding multiplies by exactly 1.
             result[f"{path}.norm.running_var"] = ones - module.norm.eps
             result[f"{path}.norm.num_batches_tracked"] = torch.zeros((), dtype=torch.long)
-    return {name: result[name] if name in result else values[name] for name in detector.state_dict()}
+    own = detector.state_dict()
+    learnt = {name for name, _ in detector.named_parameters()}
+    return {
+        name: result[name] if name in result else values[name] if name in learnt else value.clone()
+        for name, value in own.items()
+    }
 
 
 def _require_same_function(bundle: Bundle, detector: Detector, top_k: int) -> None:
