@@ -1,8 +1,9 @@
-"""`leuko-calib`: pixel-size, scale-check, illumination, colour, focus, stage, thresholds, adapt, boxes, qc, check, diff."""
+"""`leuko-calib`: all, pixel-size, scale-check, illumination, colour, focus, stage, thresholds, adapt, boxes, qc, check, diff."""
 
 import typer
 
 from calib.commands.adapt import adapt
+from calib.commands.all_steps import all_steps
 from calib.commands.boxes import boxes
 from calib.commands.check import check
 from calib.commands.colour import colour
@@ -16,6 +17,7 @@ from calib.commands.stage import stage
 from calib.commands.thresholds import thresholds
 
 app = typer.Typer(help="Measures an instrument and writes its profile.", no_args_is_help=True, add_completion=False)
+app.command("all")(all_steps)
 app.command()(pixel_size)
 app.command()(scale_check)
 app.command()(illumination)
