@@ -1,4 +1,4 @@
-"""`leuko-calib`: all, pixel-size, scale-check, illumination, colour, focus, stage, thresholds, adapt, boxes, qc, check, diff."""
+"""`leuko-calib`: all, pixel-size, scale-check, illumination, colour, focus, stage, thresholds, adapt, boxes, qc, check, diff"""
 
 import typer
 
