@@ -4,11 +4,12 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
-from calib.annotation_set import DESCRIPTION, Format, names_of, write_description, write_image, write_labels, write_lists
+from calib.annotation_set import DESCRIPTION, names_of, write_description, write_image, write_labels, write_lists
 from calib.field_doubts import doubtful_fields, pictures
 from calib.image_choice import ChosenField, choose, slides_of
 from calib.red_cell_check import check_scale
 from edge.contracts.bundle import Bundle, Thresholds
+from edge.contracts.choices import AnnotationFormat
 from edge.contracts.errors import ConfigError, DataError
 from edge.quality.red_cell_scale import CONTRADICTS
 
@@ -41,7 +42,7 @@ def prepare(
     count: int,
     most: int,
     slide_by: str | None = None,
-    as_format: Format = "yolo",
+    as_format: AnnotationFormat = "yolo",
 ) -> Prepared:
     """Choose `count` of the first `most` fields of a source that can be read twice, and write them to a new folder.
 

@@ -8,18 +8,16 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
 
 import cv2
 
 from calib.image_choice import ChosenField
 from edge.contracts.cells import CELLS, NAMES
+from edge.contracts.choices import AnnotationFormat
 from edge.contracts.detections import Cells, Image
 from edge.contracts.errors import DataError
 from edge.contracts.label_lines import SPECIAL_LABELS
 from edge.contracts.whole_file import write_whole
-
-Format = Literal["yolo", "coco"]
 
 CLASSES = (*NAMES, *SPECIAL_LABELS)
 """What an annotator may call a box: by these names the trainer knows it again."""
@@ -67,7 +65,7 @@ def write_image(folder: Path, name: str, image: Image) -> None:
     write_whole(folder / "images" / f"{name}.png", encoded.tobytes())
 
 
-def write_labels(folder: Path, chosen: Sequence[ChosenField], names: Sequence[str], as_format: Format) -> list[Path]:
+def write_labels(folder: Path, chosen: Sequence[ChosenField], names: Sequence[str], as_format: AnnotationFormat) -> list[Path]:
     """The boxes; returns the files that a person is to correct."""
     if as_format == "coco":
         return [_coco(folder, chosen, names)]
@@ -116,7 +114,7 @@ def _coco(folder: Path, chosen: Sequence[ChosenField], names: Sequence[str]) -> 
     return file
 
 
-def write_description(folder: Path, source: str, bundle: str, um_per_px: float, as_format: Format) -> None:
+def write_description(folder: Path, source: str, bundle: str, um_per_px: float, as_format: AnnotationFormat) -> None:
     """What `leuko-train` needs to know of them: format, scale, class names, and which images are of one slide."""
     more = "    annotations: {train: annotations.json}\n    images: images\n" if as_format == "coco" else ""
     text = (

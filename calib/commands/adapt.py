@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from calib.annotation_set import Format
+from edge.contracts.choices import AnnotationFormat
 
 
 def adapt(
@@ -24,7 +24,7 @@ def adapt(
     slide_by: Annotated[
         str | None, typer.Option(help="regular expression whose first group is the slide in a field's name")
     ] = None,
-    as_format: Annotated[Format, typer.Option("--format", help="what the annotation tool opens")] = "yolo",
+    as_format: Annotated[AnnotationFormat, typer.Option("--format", help="what the annotation tool opens")] = "yolo",
     as_json: Annotated[bool, typer.Option("--json", help="print the result as one JSON object")] = False,
 ) -> None:
     """Choose the fields that tell a model most, and write them with the model's own boxes, to be corrected.

@@ -2,6 +2,9 @@
 
 from typing import Literal
 
+AnnotationFormat = Literal["yolo", "coco"]
+"""What annotation tools open."""
+
 Correct = Literal["profile", "nothing"]
 """What is done to a field's light and colours before it is looked at: what the profile holds, or nothing."""
 
