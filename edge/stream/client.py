@@ -55,6 +55,8 @@ class _RunPosition:
     acknowledged_s: float = 0.0
     boot_id: str | None = None
     """of the record before `next_seq`: which history of the run it belongs to"""
+    finished: bool = False
+    """`run_stop` was given to the caller"""
 
 
 class Controller:
@@ -83,6 +85,8 @@ class Controller:
         self._awaited_cmd_id = ""
         self._answers: deque[Accepted | Rejected | State] = deque()
         self._stop = threading.Event()
+        self._over: SessionLost | None = None
+        """The edge has ended behind a run that is held whole: there is nothing to look for until a command wants an edge."""
         self.trigger_until: dict[str, int] = {}
         """Per run: so many triggers may be announced in all."""
 
@@ -190,6 +194,7 @@ class Controller:
         self._awaited_cmd_id = command.cmd_id
         self._answers.clear()
         while time.monotonic() < deadline_s:
+            self._seek_an_edge()
             self._send(command)
             retry_s = min(deadline_s, time.monotonic() + self._settings.command_retry_s)
             while (left_s := retry_s - time.monotonic()) > 0:
@@ -235,9 +240,13 @@ class Controller:
         """The next record of the run, None when none came within `wait_s`.
 
         Asking says that all records before are safe: they are acknowledged, at the latest when nothing else is to be read.
+        Behind `run_stop` none comes, and an edge that ends then is not missed.
         """
         reading = self._require_run()
         reading.taken = reading.handed
+        if self._over is not None:
+            time.sleep(wait_s)
+            return None
         if reading.taken - reading.acknowledged > self._settings.window // 4:
             self._acknowledge(reading)
         if not self._inbox and not self._receive(0.0):
@@ -250,10 +259,12 @@ class Controller:
             return None
         record = self._inbox.popleft()
         reading.handed = record.seq + 1
+        reading.finished = isinstance(record, RunStop)
         return record
 
     def follow(self, run_id: str, from_seq: int, boot_id: str | None = None) -> None:
         """Read this run from `from_seq` on; all before are safe here. `boot_id` is that of the last of them."""
+        self._seek_an_edge()
         self._reading = _RunPosition(checked_name("run id", run_id), from_seq, from_seq, from_seq, from_seq, boot_id=boot_id)
         self._inbox.clear()
         self._acknowledge(self._reading)
@@ -335,8 +346,17 @@ class Controller:
         reading.boot_id = record.boot_id
         self._inbox.append(record)
 
+    def _seek_an_edge(self) -> None:
+        loss, self._over = self._over, None
+        if loss is not None:
+            self._reading = None
+            self._reopen(loss)
+
     def _reopen(self, loss: SessionLost) -> None:
         reading = self._reading
+        if loss.edge_is_ending and reading is not None and reading.finished:
+            self._over = loss
+            return
         resume = Resume(run_id=reading.run_id, next_seq=reading.next_seq, boot_id=reading.boot_id) if reading else None
         try:
             self._welcomed(self._link.open(self._hello(resume), self._settings.reconnect_s))

@@ -21,7 +21,11 @@ _PLAIN = "; an edge with keys answers nobody without one"
 
 
 class SessionLost(Exception):
-    """The session is over but may be opened anew."""
+    """The session is over but may be opened anew. `edge_is_ending`: it said so, because all of its run was acknowledged."""
+
+    def __init__(self, reason: str, *, edge_is_ending: bool = False) -> None:
+        super().__init__(reason)
+        self.edge_is_ending = edge_is_ending
 
 
 class Link:
@@ -144,7 +148,7 @@ class Link:
             case Reject(code="rate"):
                 return True  # what was dropped was a command, which is repeated, or an ACK, which the next one replaces
             case Reject(code="state" | "ending"):
-                raise SessionLost(message.reason)
+                raise SessionLost(message.reason, edge_is_ending=message.code == "ending")
             case Reject():
                 raise StreamError(f"the edge at {self.endpoint} refused ({message.code}): {message.reason}")
             case _:

@@ -11,6 +11,7 @@ from support.scripted_run import ScriptedRun, StartEdge, field_record, run_start
 from support.wire import RawClient
 
 from edge.contracts.about_edge import EdgeInfo, EdgeLimits, Finding, Health
+from edge.contracts.errors import StreamError
 from edge.journal.memory_journal import MemoryJournal
 from edge.pipeline.run_control import SingleRun, StopSwitch
 from edge.service.self_report import temperatures_c
@@ -18,7 +19,7 @@ from edge.stream.client import Controller
 from edge.stream.inquiries import SelfReport
 from edge.stream.refusals import named_by
 from edge.stream.server import EdgeServer
-from edge.stream.settings import StreamSettings
+from edge.stream.settings import ClientSettings, StreamSettings
 
 pytestmark = pytest.mark.timeout(30)
 HEALTH = Health(t_ns=1, uptime_s=1.0, journal="memory", engine="stand-in", phase="waiting", temperature_c={"cpu": 41.5})
@@ -183,6 +184,26 @@ def test_an_edge_that_is_ending_says_so_and_how_far_it_was_acknowledged(start_ed
             told = each.receive()
             assert (told["type"], told["code"], told["run_id"], told["upto_seq"]) == ("REJECT", "ending", "r", 2)
         closing.join(10)
+
+
+def test_a_controller_that_polls_on_behind_run_stop_does_not_miss_the_edge(start_edge: StartEdge) -> None:
+    edge = start_edge(n_fields=1)
+    settings = ClientSettings(reconnect_s=1.0)
+    with Controller(edge.endpoint, client_id="one", settings=settings) as controller:
+        controller.connect()
+        run_id = controller.start_run()
+        seen: list[str] = []
+        while "run_stop" not in seen:
+            if (record := controller.poll(5.0)) is not None:
+                seen.append(record.type)
+        closing = threading.Thread(target=edge.server.close, args=(20.0,))
+        closing.start()
+        for _ in range(20):
+            assert controller.poll(0.1) is None
+        closing.join(10)
+        assert not closing.is_alive() and edge.journal.acknowledged(run_id) == 2
+        with pytest.raises(StreamError, match="could not be opened anew"):
+            controller.query(run_id, timeout_s=3.0)
 
 
 def test_nothing_is_said_where_records_wait(start_edge: StartEdge) -> None:
