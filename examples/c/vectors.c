@@ -52,7 +52,7 @@ static bool is_int64(const char *key)
 {
     size_t n = key == NULL ? 0 : strlen(key);
     bool has_unit = n > 3 && (strcmp(key + n - 3, "_ns") == 0 || strcmp(key + n - 3, "_nm") == 0);
-    return has_unit || (key != NULL && (strcmp(key, "nonce") == 0 || strcmp(key, "frame_id") == 0));
+    return has_unit || (key != NULL && (strcmp(key, "nonce") == 0 || strcmp(key, "frame_id") == 0 || strcmp(key, "attempt") == 0));
 }
 
 static void print_text(const char *place, const char *value)

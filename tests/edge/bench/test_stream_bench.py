@@ -42,7 +42,7 @@ def run_of(n_fields: int) -> list[Record]:
     ("records", "growth_bytes_per_record"),
     [
         # A record is some 900 bytes of JSON and several times that as an object: a process that holds records shows.
-        pytest.param(20_000, 200, id="short"),
+        pytest.param(20_000, 300, id="short"),
         pytest.param(1_000_000, 20, id="full", marks=[pytest.mark.soak, pytest.mark.timeout(1200)]),
     ],
 )

@@ -102,10 +102,16 @@ def test_without_an_edge_there_is_one_sentence_and_no_traceback() -> None:
     assert len(err.strip().splitlines()) == 1
 
 
+def test_an_empty_name_is_refused_before_the_edge_is_asked() -> None:
+    command = [sys.executable, "-m", "edge.cli", "watch", "tcp://127.0.0.1:1", "--run-id", ""]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "--run-id is empty" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("option", "name", "says"),
     [
-        pytest.param("--run-id", "", "it is empty", id="empty"),
         pytest.param("--slide-id", "s" * 129, "it is too long", id="too long"),
         pytest.param("--slide-id", b"pr\xe4p", "it is not UTF-8", id="not UTF-8"),
     ],

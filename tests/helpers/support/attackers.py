@@ -9,7 +9,6 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import Literal
@@ -59,12 +58,14 @@ def drawn(who: Who, seed: str) -> Iterator[tuple[list[bytes], bool]]:
     """Messages without end, and whether each is one that nobody can read."""
     dice = random.Random(seed)
     while True:
-        parts, readable = random_parts(dice), None
+        parts, readable, is_unreadable = random_parts(dice), None, True
         if len(parts) == 1:
-            with suppress(MessageError):
-                readable = decode_to_edge(parts[0])
+            try:
+                readable, is_unreadable = decode_to_edge(parts[0]), False
+            except MessageError as problem:
+                is_unreadable = problem.reject in UNREADABLE  # a HELLO of another version is read for that alone
         if who == "anyone" or not (isinstance(readable, Hello) and readable.proto == PROTOCOL_VERSION):
-            yield parts, readable is None
+            yield parts, is_unreadable
 
 
 class Attacker:

@@ -1,5 +1,6 @@
 """A real GigE Vision client against a fake camera of our own, in a network namespace."""
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -87,7 +88,9 @@ def test_a_camera_that_paces_itself_has_a_field_for_every_id() -> None:
     frames = seen["frames"]
     assert [frame["index"] for frame in frames] == list(range(60))
     assert [frame["id"] for frame in frames] == list(range(frames[0]["id"], frames[0]["id"] + 60))
-    assert {frame["status"] for frame in frames} == {"ok", "lost"}, "while nobody read, the driver had no buffers"
+    statuses = Counter(frame["status"] for frame in frames)
+    assert statuses.keys() >= {"ok", "lost"}, "while nobody read, the driver had no buffers"
+    assert statuses.total() - statuses["ok"] - statuses["lost"] == statuses["incomplete"] <= 1, "one was cut off by the pause"
     assert all(frame["number"] == frame["id"] - frames[0]["id"] + frames[0]["number"] for frame in frames if frame["number"])
 
 
