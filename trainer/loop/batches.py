@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader, Dataset
 from edge.contracts.detections import Float32, Image, Int32
 from edge.contracts.errors import ConfigError
 from trainer.data.compose.training_set import TrainingSet
-from trainer.loop.sample_workers import heed_the_trainer, room_to_share, samples_lost, undisturbed
+from trainer.loop.sample_workers import end_workers, heed_the_trainer, room_to_share, samples_lost, undisturbed
 from trainer.models.detector import Targets
 from trainer.recipe import Phase, Recipe
 
@@ -103,8 +103,11 @@ def batches(
         )
         with undisturbed():
             stream = iter(loader)
-        for first in firsts:
-            yield Batch(number, first, [_part(*_next(stream)) for _ in range(parts)])
+        try:
+            for first in firsts:
+                yield Batch(number, first, [_part(*_next(stream)) for _ in range(parts)])
+        finally:
+            end_workers(stream)
 
 
 Stacked = tuple[Tensor | Image, list[tuple[int, Float32, Int32]]]

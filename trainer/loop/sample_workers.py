@@ -62,6 +62,13 @@ def _end_with(trainer: int) -> None:
     os._exit(0)
 
 
+def end_workers(stream: object) -> None:
+    """End the processes behind a loader's iterator, if any. One that has hung since it was forked heeds no SIGTERM, and Python
+    would wait for it at its own end for ever. Nothing they hold is lost: samples are drawn anew."""
+    for worker in getattr(stream, "_workers", ()):
+        worker.kill()
+
+
 def room_to_share(size: int) -> bool:
     """Whether `size` bytes of images can be handed over in shared memory: a container may have 64 MB of it or less, and where
     it is full the process that writes to it is killed (SIGBUS)."""

@@ -118,3 +118,16 @@ def test_a_small_shared_memory_is_noticed_before_it_is_full() -> None:
 def test_what_is_said_when_no_samples_come(problem: RuntimeError | OSError | EOFError, says: str | None) -> None:
     lost = samples_lost(problem)
     assert (lost is None) if says is None else (lost is not None and says in str(lost))
+
+
+def test_a_worker_that_heeds_nothing_ends_with_its_batches(
+    lab: Lab, sets: list[TrainingSet], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = load_recipe(str(lab.recipe), {"workers": 1, "phases.0.steps": 40, "phases.1.steps": 1})
+    before = set(psutil.Process().children())
+    stream = batches(recipe, sets, 0)
+    next(stream)
+    (worker,) = (child for child in psutil.Process().children() if child not in before)
+    worker.suspend()
+    stream.close()
+    assert psutil.wait_procs([worker], PATIENCE_S)[1] == []
