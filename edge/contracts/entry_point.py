@@ -112,7 +112,11 @@ def _say(problem: LeukoError) -> int:
         give_up_output()
         return problem.exit_code
     _debug(problem)
-    return _tell(problem.code, str(problem), problem.exit_code)
+    code = _tell(problem.code, str(problem), problem.exit_code)
+    if problem.ends_at_once:
+        sys.stderr.flush()
+        os._exit(code)
+    return code
 
 
 def _tell(code: str, sentence: str, exit_code: int) -> int:

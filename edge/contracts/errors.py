@@ -10,6 +10,8 @@ class LeukoError(Exception):
 
     code: str = "error"
     exit_code: int = 1
+    ends_at_once: bool = False
+    """Once it was said, the process ends without clearing up: what it would clear up waits for something that never comes."""
 
 
 class ConfigError(LeukoError):

@@ -85,9 +85,15 @@ def choose_device(wanted: str) -> torch.device:
     return torch.device("cuda", index)
 
 
+class ProcessLost(LeukoError):
+    """Another process of the training is gone. What was asked of it still waits in torch, whose end would wait for that."""
+
+    ends_at_once = True
+
+
 @contextmanager
 def joined(wanted_device: str) -> Iterator[Ranks]:
-    """Join the processes that torchrun started, or be alone. Raises `LeukoError` when another process is lost."""
+    """Join the processes that torchrun started, or be alone. Raises `ProcessLost` when another one is lost."""
     device = choose_device(wanted_device)
     count = int(os.environ.get("WORLD_SIZE", "1"))
     if device.type == "cuda":
@@ -102,7 +108,7 @@ def joined(wanted_device: str) -> Iterator[Ranks]:
     except RuntimeError as problem:
         if not any(sign in str(problem).lower() for sign in LOST):
             raise
-        raise LeukoError(
+        raise ProcessLost(
             "another process of this training ended or cannot be reached; what it said is above or in its own log. The last "
             "checkpoint is good: go on with --resume."
         ) from problem
