@@ -12,8 +12,8 @@ from edge.contracts.detections import Image
 Floats = NDArray[np.float64]
 
 MOST_STRETCH = 1.2
-"""On laboratories that were left out, more gained in some and lost in others; a full normalisation (mean and deviation) brought
-false cells into empty fields."""
+"""Chosen here, and on few laboratories: a cautious value, because a contrast that is stretched far shows noise as structure.
+What it gives on a laboratory that the bundle never saw is in docs/results.md."""
 
 LEAST_DEPTH = 0.03
 """Optical density of red cells that can still be told from noise, by channel."""
