@@ -17,11 +17,11 @@ define step
 @$(2) || { echo "make $@: $(1) failed; nothing after it was run." >&2; exit 1; }
 endef
 
-# $(call pytest,arguments): two processes, because the scanner's runs without torch, and so do its tests; besides, torch's
-# threads and those of all the other runtimes together in one process ended in a crash of the interpreter.
-# With PYTEST_ARGS one of the two may have nothing to run (exit code 5).
-pytest = $(FULL)/bin/python -m pytest $(1) $(PYTEST_ARGS) \
-  || [ "$$?$(if $(PYTEST_ARGS),,always)" = 5 ]
+# $(call pytest,name,arguments): processes of their own, because the scanner's runs without torch, and so do its tests; besides,
+# torch's threads and those of all the other runtimes together in one process ended in a crash of the interpreter.
+# With PYTEST_ARGS one of them may have nothing to run (exit code 5). How it ended is kept for tests/helpers/once_more.py.
+pytest = $(FULL)/bin/python -m pytest --cache-clear -o cache_dir=.pytest_cache/$(1) $(2) $(PYTEST_ARGS); code=$$?; \
+  echo $$code >$(FULL)/$(1).exit; [ $$code = 0 ] || [ "$$code$(if $(PYTEST_ARGS),,always)" = 5 ]
 
 # What a machine may lack, said before anything is installed.
 define check_python
@@ -42,19 +42,24 @@ demo: $(EDGE)/.installed ## virtual slide -> shipped model -> live counts over Z
 
 test: lint $(FULL)/.system ## everything that must hold: ruff, mypy, import rules, pytest (more arguments: PYTEST_ARGS="-k camera -x")
 	@echo "-- in the background: builder, calib, trainer and the shipped model; what they say follows at the end"
-	@set -m; $(MAKE) --no-print-directory test-workshop >$(FULL)/workshop.log 2>&1 & workshop=$$!; set +m; \
+	@rm -f $(FULL)/*.exit; set -m; $(MAKE) --no-print-directory -k test-workshop >$(FULL)/workshop.log 2>&1 & workshop=$$!; set +m; \
 	trap "kill -- -$$workshop 2>/dev/null" EXIT; \
 	$(MAKE) --no-print-directory LEUKO_SETUP_LINT_S=$$(( $$(date +%s) - $(MEASURED_FROM) )) test-scanner; scanner=$$?; \
-	wait $$workshop; workshop=$$?; cat $(FULL)/workshop.log; exit $$(( scanner || workshop ))
+	wait $$workshop; workshop=$$?; cat $(FULL)/workshop.log; \
+	[ $$(( scanner || workshop )) = 0 ] || $(FULL)/bin/python tests/helpers/once_more.py $(FULL) scanner calib trainer
 
 # Side by side, because half of either waits for processes that it has started. The one in the background is a process group of its
 # own, which ends with the other on Ctrl-C.
+.PHONY: test-calib test-trainer
 test-scanner:
-	$(call step,pytest of the edge and of the repository,LEUKO_SETUP_LINT_S=$(LEUKO_SETUP_LINT_S) $(call pytest,$(SCANNER)))
+	$(call step,pytest of the edge and of the repository,LEUKO_SETUP_LINT_S=$(LEUKO_SETUP_LINT_S) $(call pytest,scanner,$(SCANNER)))
 
-test-workshop:
-	$(call step,pytest of builder and calib,$(call pytest,tests --ignore=tests/trainer --ignore=tests/shipped $(addprefix --ignore=,$(SCANNER))))
-	$(call step,pytest of the trainer and of the shipped model,$(call pytest,tests/trainer tests/shipped))
+test-workshop: test-calib test-trainer
+test-calib:
+	$(call step,pytest of builder and calib,$(call pytest,calib,tests --ignore=tests/trainer --ignore=tests/shipped $(addprefix --ignore=,$(SCANNER))))
+
+test-trainer:
+	$(call step,pytest of the trainer and of the shipped model,$(call pytest,trainer,tests/trainer tests/shipped))
 
 lint: $(FULL)/.installed ## ruff, mypy --strict and the import rules
 	$(call step,ruff check,$(FULL)/bin/ruff check --quiet .)

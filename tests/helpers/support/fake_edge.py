@@ -20,6 +20,8 @@ class FakeEdge:
         port = self._router.bind_to_random_port("tcp://127.0.0.1")
         self.endpoint = f"tcp://127.0.0.1:{port}"
         self._peer = b""
+        self.acknowledged = -1
+        """`upto_seq` of the last ACK, passed over or not."""
 
     def __enter__(self) -> "FakeEdge":
         return self
@@ -43,6 +45,8 @@ class FakeEdge:
                 break
             self._peer, part = self._router.recv_multipart()
             message: Message = json.loads(part)
+            if message["type"] == "ACK":
+                self.acknowledged = int(message["upto_seq"])
             if message["type"] == kind:
                 return message
             if message["type"] == "PING" and heartbeats:
