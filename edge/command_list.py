@@ -13,6 +13,7 @@ COMMANDS = {
     "sign": "Say whose models an edge loads: sign bundles, engines and profiles, and check who signed them.",
     "watch": "Start a run on an edge and show it: the reference controller.",
     "simulate": "Play a scanner that triggers, and to which things happen.",
+    "count": "Count images, a folder or a video here and now, into tables and pictures.",
     "demo": "Run edge and controller in one, over a drawn (synthetic) slide.",
     "bench": "Measure the loop: the whole pipeline against a bare loop over the same compiled model.",
     "bench-stream": "Measure the way to the controller: records through a journal on disk and a socket.",

@@ -67,7 +67,7 @@ def identity_of(path: Path) -> Identity | None:
 
 def hold(path: Path) -> IO[bytes]:
     """Keep other edges out for as long as the returned file is open, however this process ends. Raises `JournalError`."""
-    held = path.with_name(f"{path.name}.lock").open("wb")
+    held = lock_of(path).open("wb")
     try:
         fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as problem:
@@ -76,6 +76,11 @@ def hold(path: Path) -> IO[bytes]:
             f"journal {path} is in use by another edge process; stop that one, or give this one a journal of its own."
         ) from problem
     return held
+
+
+def lock_of(path: Path) -> Path:
+    """The file that says, as long as somebody holds it, that the journal is in use."""
+    return path.with_name(f"{path.name}.lock")
 
 
 def reserve_of(path: Path) -> Path:

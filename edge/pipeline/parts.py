@@ -67,11 +67,14 @@ def engine_for(
 
 
 @contextmanager
-def opened(setup: Setup) -> Iterator[Parts]:
-    """Open source and engine in this thread, and close both. Raises any `LeukoError` that says what is wrong with them."""
+def opened(setup: Setup, source: FrameSource | None = None) -> Iterator[Parts]:
+    """Open source and engine in this thread, and close both. Raises any `LeukoError` that says what is wrong with them.
+
+    With `source`, that one instead of what the settings name; it is closed, too.
+    """
     settings = setup.settings
     with ExitStack() as held:
-        source = held.enter_context(closing(open_source(settings.source, settings.um_per_px)))
+        source = held.enter_context(closing(source or open_source(settings.source, settings.um_per_px)))
         info, frames, crops = source.info, None, None
         if setup.profile_camera is not None:
             require_camera(setup.profile_camera, info, settings.profile, settings.objective)
