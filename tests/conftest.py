@@ -47,8 +47,8 @@ ROOMS = {
 settings.register_profile("leukostream", deadline=None, derandomize=True)
 settings.load_profile("leukostream")
 
-# A shell starts what it puts in the background deaf to Ctrl-C, and nohup deaf to a closed terminal; so would be every process that
-# a test starts and interrupts.
+# A shell starts what it puts in the background deaf to Ctrl-C, and nohup deaf to a closed terminal; so would be every process
+# that a test starts and interrupts.
 for _number in (signal.SIGINT, signal.SIGHUP):
     if signal.getsignal(_number) is signal.SIG_IGN:
         signal.signal(_number, signal.default_int_handler if _number == signal.SIGINT else signal.SIG_DFL)
