@@ -122,10 +122,9 @@ def cell_of(one: View) -> list[View]:
     if len(joined) == len({view.field_index for view in joined}) and sum(view.is_settled for view in joined) <= 1:
         return sorted(joined, key=lambda view: view.order)
     cells = {view: [view] for view in joined}
-    links = sorted(
-        ((distance, a.order, b.order, a, b) for a in joined for b, distance in a.links.items() if a.order < b.order),
-        key=lambda link: link[:3],
-    )
+    # A settled cell is linked to what its views were linked to, and `joined_to` has not looked beyond it.
+    pairs = ((a, b, distance) for a in joined for b, distance in a.links.items() if a.order < b.order and b in cells)
+    links = sorted(((distance, a.order, b.order, a, b) for a, b, distance in pairs), key=lambda link: link[:3])
     for _, _, _, a, b in links:
         if cells[a] is cells[b] or _clash(cells[a], cells[b]):
             continue

@@ -83,7 +83,7 @@ class SlideCount:
             return False
         area_um, found = self._ended[field_index]
         left = [view for view in found if view not in self._consumed and not view.is_settled]
-        around = [view for one in left for view in joined_to(one)]
+        around = dict.fromkeys(view for one in left for view in joined_to(one))
         if area_um is not None:
             self._registry.forget(left)
         self._ended[field_index] = (area_um, [view for view in found if view not in left])

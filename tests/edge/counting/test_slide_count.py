@@ -295,3 +295,15 @@ def test_a_field_that_was_imaged_anew_counts_no_more() -> None:
     assert count.final == {"lymphocyte": 1}
     assert not count.withdraw(1), "it is final"
     assert count.final == {"lymphocyte": 1}
+
+
+def test_two_replaced_views_of_cells_that_hang_together_leave_one_count_each() -> None:
+    """Both views of the field that goes hang together over the next field's: what is left was counted twice once."""
+    count = SlideCount(3.0)
+    for index in range(4):
+        count.announce(index, AREA)
+    count.end(0, [_view(0, 0), _view(0, 2.5, number=1)])
+    count.end(1, [_view(1, 1)])
+    count.end(2, [_view(2, 2)])
+    count.withdraw(0)
+    assert count.provisional == _provisional_anew(count)
