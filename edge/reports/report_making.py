@@ -1,0 +1,235 @@
+"""A run's records and what people have said of its cells, made into a report."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from edge.contracts.cells import CELLS, UNIDENTIFIED
+from edge.contracts.errors import JournalError
+from edge.contracts.records import (
+    Advice,
+    Event,
+    FieldRecord,
+    FieldStatus,
+    Record,
+    RunOutcome,
+    RunStart,
+    RunStop,
+    StagePosition,
+)
+from edge.counting import differential
+from edge.reports.cells_once import CellsOnce, Place, cell_id
+from edge.reports.run_report import (
+    NOT_FROM_A_JOURNAL,
+    Basis,
+    Chain,
+    Judgement,
+    Remark,
+    Report,
+    ReportedCell,
+    ReportedField,
+    ReportedSums,
+    State,
+)
+from edge.watch.record_text import marks
+
+_WBC = frozenset({*(cell.name for cell in CELLS if cell.is_wbc), UNIDENTIFIED})
+_CORRECTED = "count_corrected"
+_AS_IT_SHOULD = (RunOutcome.COMPLETED, RunOutcome.STOPPED)
+
+
+def report_of(
+    records: Iterable[Record], judgements: Mapping[str, Judgement] | None = None, chain: Chain | None = None
+) -> Report:
+    """The report of one run, from its records in order; a run that has not ended may be given as far as it is.
+
+    `judgements` by cell id, each the last one of its cell. Raises `JournalError` when the records do not begin with a run's
+    first one.
+    """
+    taken = _Taken()
+    for record in records:
+        taken.take(record)
+    if taken.start is None:
+        raise JournalError("these records do not begin with a run_start, so nobody can say what they are of; give them whole.")
+    return taken.report(taken.start, judgements or {}, chain)
+
+
+class _Taken:
+    """What of the records goes into the report, in one pass."""
+
+    def __init__(self) -> None:
+        self.start: RunStart | None = None
+        self.stop: RunStop | None = None
+        self.last: FieldRecord | None = None
+        self.fields: list[FieldRecord] = []
+        self.remarks: list[Remark] = []
+        self.flags: tuple[str, ...] = ()
+        self.n_records = 0
+        self._once = CellsOnce()
+
+    def take(self, record: Record) -> None:
+        if self.start is None and not isinstance(record, RunStart):
+            return
+        self.n_records += 1
+        if isinstance(record, RunStart):
+            self.start = self.start or record
+        elif isinstance(record, FieldRecord):
+            self.fields.append(record)
+            self._once.add(record)
+            self.flags = _flags(record.running.slide) or self.flags
+            self.last = record
+        elif isinstance(record, RunStop):
+            self.stop = record
+            self.flags = _flags(record.slide) or _flags(record) or self.flags
+            self.remarks += [_remark("doubt", "warning", "doubt", doubt, record.wall_time) for doubt in record.doubts]
+        else:
+            self.remarks.append(_noted(record))
+
+    def report(self, start: RunStart, judgements: Mapping[str, Judgement], chain: Chain | None) -> Report:
+        stop = self.stop
+        chain = chain or Chain(is_whole=None, verdict=NOT_FROM_A_JOURNAL, records=self.n_records)
+        cells = tuple(self._cells(judgements))
+        sums = self._sums()
+        listed = dict(Counter(cell.label for cell in cells if cell.counts))
+        if sums[0].basis != "carried" and listed != {label: n for label, n in sums[0].cells.items() if n}:
+            what = f"the run says {sums[0].cells}, and its cells one by one are {listed}: what the run says stands"
+            self.remarks.append(_remark("report", "warning", "cells_disagree", what, ""))
+        if any(cell.judgement is not None for cell in cells):
+            now = [cell.label_now for cell in cells if cell.counts]
+            sums.insert(0, _counted("reviewed", Counter(label for label in now if label is not None)))
+        why = self._why_provisional(chain)
+        is_judged = sums[0].basis == "reviewed"
+        state: State = "provisional" if why else "reviewed" if is_judged else "final"
+        return Report(
+            run_id=start.run_id,
+            slide_id=start.slide_id,
+            sample_id=start.sample_id,
+            continues_run_id=start.continues_run_id,
+            state=state,
+            why=why,
+            marks=tuple(marks(start)),
+            outcome=stop.outcome.value if stop else None,
+            detail=stop.detail if stop else "",
+            began=start.wall_time,
+            ended=stop.wall_time if stop else None,
+            duration_s=stop.duration_s if stop else None,
+            result=sums[0],
+            beside=tuple(sums[1:]),
+            triggers=stop.triggers if stop else len(self.fields),
+            field_ends=_counted_ends(stop.fields if stop else self.last.running.fields if self.last else {}),
+            flags=self.flags,
+            remarks=tuple(self.remarks),
+            fields=tuple(self._reported(record) for record in self.fields),
+            cells=cells,
+            provenance=start.provenance,
+            profile=_text(start.settings, "profile"),
+            kept_frames=_text(start.settings, "keep_frames"),
+            kept_crops=_text(start.settings, "keep_crops"),
+            chain=chain,
+        )
+
+    def _why_provisional(self, chain: Chain) -> str:
+        stop = self.stop
+        if chain.is_whole is False:
+            return f"the records are not those that were written ({chain.verdict})"
+        if stop is None:
+            return "the run has not ended"
+        if not stop.sums_match:
+            return "the fields do not add up to the triggers: a defect of the edge"
+        if stop.outcome not in _AS_IT_SHOULD:
+            return f"the run ended as {stop.outcome.value}"
+        return ""
+
+    def _sums(self) -> list[ReportedSums]:
+        """Of the ways in which the run was counted those that apply, the one that stands for its result first."""
+        stop, running = self.stop, self.last.running if self.last else None
+        found: list[ReportedSums] = []
+        if stop is not None and stop.slide is not None:
+            found.append(ReportedSums(basis="slide", cells=stop.slide.cells, differential=stop.slide.differential))
+        elif running is not None and running.slide is not None:  # a run that has not ended, or whose edge went down
+            found.append(_counted("slide", Counter(running.slide.final) + Counter(running.slide.provisional)))
+        if stop is not None and stop.net is not None:
+            found.append(ReportedSums(basis="net", cells=stop.net.cells, differential=stop.net.differential))
+        elif stop is None and running is not None and running.net is not None:
+            found.append(_counted("net", running.net.cells))
+        if stop is not None:
+            found.append(ReportedSums(basis="raw", cells=stop.cells, differential=stop.differential))
+        else:
+            found.append(_counted("raw", running.cells if running else {}))
+        if stop is not None and stop.carried is not None:
+            found.append(ReportedSums(basis="carried", cells=stop.carried.cells, differential=stop.carried.differential))
+        return found
+
+    def _reported(self, record: FieldRecord) -> ReportedField:
+        return ReportedField(
+            field_index=record.field_index,
+            trigger_id=record.trigger_id,
+            source_name=record.source_name,
+            status=record.status,
+            detail=record.detail,
+            counted=record.counted,
+            replaced=record.field_index in self._once.replaced,
+            overflow=record.overflow,
+            stage_um=_um(record.stage),
+            width_px=record.width_px,
+            height_px=record.height_px,
+            um_per_px=record.um_per_px,
+            n_cells=len(record.detections),
+            n_wbc=sum(one.label in _WBC for one in record.detections),
+            wall_time=record.wall_time,
+        )
+
+    def _cells(self, judgements: Mapping[str, Judgement]) -> Iterable[ReportedCell]:
+        stands_for = self._once.stands_for()
+        said: dict[Place, Judgement] = {}
+        for place, best in stands_for.items():  # of several views the one that was judged last
+            heard = judgements.get(cell_id(place))
+            if heard is not None and (best not in said or heard.wall_time >= said[best].wall_time):
+                said[best] = heard
+        for record in self.fields:
+            for number, found in enumerate(record.detections):
+                place = (record.field_index, number)
+                stands = stands_for.get(place) if record.counted else None
+                yield ReportedCell(
+                    id=cell_id(place),
+                    field_index=record.field_index,
+                    **found.model_dump(exclude={"centre_stage"}),
+                    stage_um=_um(found.centre_stage),
+                    counts=stands == place,
+                    same_as=None if stands is None or stands == place else cell_id(stands),
+                    judgement=judgements.get(cell_id(place)) if stands is None else said.get(stands),
+                )
+
+
+def _counted(basis: Basis, cells: Mapping[str, int]) -> ReportedSums:
+    return ReportedSums(basis=basis, cells={label: n for label, n in cells.items() if n}, differential=differential(cells))
+
+
+def _counted_ends(fields: Mapping[FieldStatus, int]) -> dict[FieldStatus, int]:
+    return {status: fields[status] for status in FieldStatus if fields.get(status)}
+
+
+def _noted(record: Event | Advice) -> Remark:
+    if isinstance(record, Advice):
+        return _remark("advice", "info", record.advice, record.reason, record.wall_time)
+    kind = "correction" if record.code == _CORRECTED else "event"
+    return _remark(kind, record.severity, record.code, record.message, record.wall_time, record.field_index)
+
+
+def _remark(kind: Any, severity: Any, code: str, message: str, wall_time: str, field_index: int | None = None) -> Remark:  # noqa: ANN401
+    return Remark(kind=kind, severity=severity, code=code, message=message, wall_time=wall_time, field_index=field_index)
+
+
+def _flags(sums: object) -> tuple[str, ...]:
+    """What an edge flags in its sums, as sentences: of an older one nothing."""
+    found: Sequence[object] = getattr(sums, "flags", ()) or ()
+    return tuple(str(getattr(flag, "message", flag)) for flag in found)
+
+
+def _um(stage: StagePosition | None) -> tuple[float, float] | None:
+    return None if stage is None else (stage.x_nm / 1e3, stage.y_nm / 1e3)
+
+
+def _text(settings: Mapping[str, object], key: str) -> str | None:
+    value = settings.get(key)
+    return value if isinstance(value, str) else None
