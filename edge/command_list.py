@@ -9,6 +9,7 @@ from typer.core import TyperCommand
 COMMANDS = {
     "run": "Serve one run to a controller.",
     "runs": "Look into a journal: list, show, export and verify its runs.",
+    "config": "Write, check and show the configuration: one commented file.",
     "keys": "Say who may connect: make keys, let clients in, shut them out.",
     "sign": "Say whose models an edge loads: sign bundles, engines and profiles, and check who signed them.",
     "watch": "Start a run on an edge and show it: the reference controller.",

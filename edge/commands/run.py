@@ -1,17 +1,18 @@
 """`leuko-edge run`: one run for the controller that connects."""
 
 import logging
+import os
 
 import typer
 
 from edge.settings import EdgeSettings
-from edge.settings.command_line import ConfigOption, Given, LogFileOption, LogLevelOption, takes
+from edge.settings.command_line import ConfigOption, Given, takes
 
 _log = logging.getLogger(__name__)
 
 
 @takes(EdgeSettings)
-def run(given: Given, config: ConfigOption = None, log_level: LogLevelOption = "info", log_file: LogFileOption = None) -> None:
+def run(given: Given, config: ConfigOption = None) -> None:
     """Open a source and a model, wait for a controller, perform one run for it, and exit with the run's outcome.
 
     Source and model are opened first, so that a mistake is told before anyone waits. Then the controller connects
@@ -20,20 +21,21 @@ def run(given: Given, config: ConfigOption = None, log_level: LogLevelOption = "
     Every record is on disk before it is sent: a controller can read the run from another edge process with the same journal,
     also when this one was killed. `leuko-edge runs` lists, exports and verifies what is in it.
 
-    Every setting may stand in the file of --config, too; the command line wins over the file, the file over the profile,
-    the profile over the bundle. SIGINT and SIGTERM finish the fields taken in and end the run with run_stop.
+    Every setting may stand in the file of --config, too, or in the environment as LEUKO_EDGE_ and its name. The command line
+    wins over the environment, that over the file, the file over the profile, the profile over the bundle. SIGINT and SIGTERM
+    finish the fields taken in and end the run with run_stop.
 
     Exit code: 0 the run completed or was stopped; 1 it failed; 2 a setting, 3 the bundle or profile, 4 the source,
     5 the engine, 6 the connection (also when the controller did not acknowledge everything), 8 the journal.
     """
     from edge.doctor.diagnosis_text import findings, question_of
     from edge.pipeline import StopSwitch, opened
-    from edge.service.process import set_up_logging, stop_on_signals
+    from edge.service.process import log_as_set, stop_on_signals
     from edge.service.serve import serve_one_run
     from edge.settings.resolution import resolve
 
-    set_up_logging(log_level, log_file)
-    setup = resolve(given, config)
+    setup = resolve(given, config, os.environ)
+    log_as_set(setup.settings)
     for warning in setup.warnings:
         _log.warning("%s", warning)
     stop = StopSwitch()

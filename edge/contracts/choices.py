@@ -15,6 +15,12 @@ when it likes, so that a power cut may take the newest ones."""
 EngineChoice = Literal["auto", "openvino", "tensorrt", "tensorrt_rtx"]
 """Which runtime computes; auto: a compiled engine where the machine has a GPU and one that fits, else OpenVINO."""
 
+LogFormat = Literal["text", "json"]
+"""How a line of the log is written: for people, or for programs."""
+
+LogLevel = Literal["debug", "info", "warning", "error"]
+"""The least that is told."""
+
 Policy = Literal["lossless", "latest"]
 """What gives way to an engine that is slower than the camera: the source waits, or the oldest waiting field is dropped."""
 

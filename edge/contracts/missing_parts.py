@@ -10,7 +10,7 @@ _ROOMS = frozenset({"edge", "trainer", "builder", "calib"})
 _BASE = frozenset(
     {
         *("annotated_types", "av", "click", "cryptography", "cv2", "msgpack", "numpy", "openvino", "prometheus_client"),
-        *("pydantic", "pydantic_core", "rich", "simplejpeg", "tifffile", "typer", "yaml", "zmq"),
+        *("pydantic", "pydantic_core", "rich", "simplejpeg", "tifffile", "tomli", "typer", "yaml", "zmq"),
     }
 )
 """What every installation has, unless it was taken out."""

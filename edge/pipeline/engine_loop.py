@@ -9,6 +9,7 @@ import numpy as np
 
 from edge.contracts.detections import Image, RawDetections
 from edge.contracts.errors import FrameError, sentence_of
+from edge.contracts.log_context import of_field
 from edge.contracts.records import FieldStatus, RunOutcome
 from edge.engine.base import Engine
 from edge.pipeline.field_work import Batch, Batching, FieldJob, FieldWork, rows_of
@@ -279,6 +280,7 @@ def _fail(job: FieldJob, problem: Exception) -> None:
     name = job.frame.source_name or f"trigger {job.frame.trigger_id}"
     sentence = sentence_of(problem, "processing failed")
     level = logging.WARNING if isinstance(problem, FrameError) else logging.ERROR
-    _log.log(level, "field %d (%s) failed: %s", job.frame.field_index, name, sentence)
-    _log.debug("where it failed", exc_info=problem)
+    ids = of_field(job.frame.field_index, job.frame.trigger_id)
+    _log.log(level, "field %d (%s) failed: %s", job.frame.field_index, name, sentence, extra=ids)
+    _log.debug("where it failed", exc_info=problem, extra=ids)
     job.end(FieldStatus.FAILED, sentence)

@@ -9,6 +9,7 @@ from types import TracebackType
 from edge.camera.frame import FrameSource
 from edge.camera.frame_store import StoringSource
 from edge.contracts.errors import JournalError, LeukoError, sentence_of
+from edge.contracts.log_context import LOG_CONTEXT
 from edge.contracts.messages import RunStartCommand
 from edge.contracts.records import (
     CarriedResult,
@@ -107,7 +108,9 @@ class Run:
             self._source.look_again()
         provenance = provenance_of(self._setup, self._parts.engine.info, self._source.info, self._parts.plan.correction)
         expected = _smaller(self._source.info.n_fields, self._max_fields)
-        return self._account.start(self._order, self._setup.settings, provenance, expected)
+        record = self._account.start(self._order, self._setup.settings, provenance, expected)
+        LOG_CONTEXT.begin_run(record.run_id, record.slide_id, record.sample_id)
+        return record
 
     def __enter__(self) -> "Run":
         try:
@@ -209,7 +212,9 @@ class Run:
             ending = Ending(self._stop.outcome, self._stop.requested or ending.detail)
         unrecorded = self._desk.unrecorded() if self._desk else ()
         statistics, doubts = self._source_statistics(), self._scale.doubts()
-        return self._account.stop(ending.outcome, ending.detail, statistics, doubts, unrecorded)
+        record = self._account.stop(ending.outcome, ending.detail, statistics, doubts, unrecorded)
+        LOG_CONTEXT.end_run()
+        return record
 
     def sums(self) -> tuple[NetSums | None, CarriedResult | None]:
         """So far: without replaced fields, and with the runs that this one continues. Any thread may ask."""

@@ -28,6 +28,7 @@ from edge.published.strict_schema import strict
 from edge.published.vectors_newer import NEWER
 from edge.published.vectors_to_edge import REFUSED
 from edge.settings import EdgeSettings
+from edge.settings.config_text import commented_configuration
 from edge.stream.codec import encode
 
 OLDER_LOCKS = "schemas/v*.lock.json"
@@ -56,6 +57,7 @@ def published_files(docs: Path) -> dict[str, bytes]:
         **{f"vectors/{path}": content for path, content in vector_files().items()},
         "asyncapi.yaml": asyncapi_file(),
         "settings.md": settings_page(),
+        "edge.toml": commented_configuration({"source": "opencv:0", "um_per_px": 0.13}).encode(),
     }
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timezone
 
+from edge.contracts.log_context import of_run
 from edge.contracts.user_paths import expanded
 from edge.journal.base import Journal
 from edge.journal.interrupted import end_interrupted
@@ -36,7 +37,8 @@ def opened_journal(settings: EdgeSettings, boot_id: str) -> Iterator[Journal]:
         if journal.forgotten.doubt:
             _log.warning("%s: no run of journal %s was deleted for its age; set the clock", journal.forgotten.doubt, path)
         for run_id in end_interrupted(journal, datetime.now(timezone.utc).isoformat(timespec="milliseconds")):
-            _log.warning("run %s was interrupted: the edge process ended in mid-run; its controller may still read it", run_id)
+            said = "run %s was interrupted: the edge process ended in mid-run; its controller may still read it"
+            _log.warning(said, run_id, extra=of_run(run_id))
         yield journal
     finally:
         journal.close()

@@ -1,36 +1,34 @@
 """What every serving process has around its main function: a log, and signals that end it in good order.
 
-The log is one line per message on standard error, and in a file if asked for. The first SIGINT, SIGTERM or SIGHUP ends the run,
+The first SIGINT, SIGTERM or SIGHUP ends the run,
 a further SIGINT or SIGTERM the process. A further SIGHUP does nothing: who closes a terminal sends several, and systemd sends
 one after its SIGTERM. Nor does one that comes with the first: `timeout` sends its own twice.
 """
 
 import logging
 import signal
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
-from edge.contracts.errors import ConfigError
+from edge.contracts.choices import LogFormat
 from edge.contracts.interruption import FurtherSignals
 from edge.pipeline.run_control import StopSwitch
+from edge.service.log_lines import log_handlers
+from edge.settings import EdgeSettings
 
 
-def set_up_logging(level: str, file: Path | None) -> None:
+def set_up_logging(
+    level: str, file: Path | None = None, form: LogFormat = "text", file_mb: float = 10.0, files: int = 5
+) -> None:
     """Send this process's log where the user wants it. Raises `ConfigError` when the file cannot be written."""
-    handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
-    if file is not None:
-        try:
-            handlers.append(logging.FileHandler(file, encoding="utf-8"))
-        except OSError as problem:
-            raise ConfigError(
-                f"log file {file} cannot be written ({problem.strerror}); give a path in a folder that exists."
-            ) from problem
-    logging.basicConfig(
-        level=level.upper(), handlers=handlers, force=True, format="%(asctime)s %(levelname)s %(threadName)s: %(message)s"
-    )
+    logging.basicConfig(level=level.upper(), handlers=log_handlers(form, file, file_mb, files), force=True)
+
+
+def log_as_set(settings: EdgeSettings) -> None:
+    """The same, as the settings say."""
+    set_up_logging(settings.log_level, settings.log_file, settings.log_format, settings.log_file_mb, settings.log_files)
 
 
 @contextmanager

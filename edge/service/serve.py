@@ -8,6 +8,7 @@ from shlex import quote
 
 from edge.camera.frame import SourceNote
 from edge.contracts.errors import StreamError
+from edge.contracts.log_context import of_run
 from edge.contracts.records import Record, RunOutcome, RunStop
 from edge.engine.base import EngineInfo
 from edge.journal.base import Journal
@@ -148,9 +149,10 @@ def _check_alive(server: EdgeServer) -> None:
 def _report(last: RunStop) -> None:
     level = logging.ERROR if last.outcome is RunOutcome.FAILED else logging.INFO
     ends = ", ".join(f"{count} {status.value}" for status, count in last.fields.items()) or "no field"
-    _log.log(level, "run %s %s (%s): %s", last.run_id, last.outcome.value, last.detail, ends)
+    ids = of_run(last.run_id)
+    _log.log(level, "run %s %s (%s): %s", last.run_id, last.outcome.value, last.detail, ends, extra=ids)
     for doubt in last.doubts:
-        _log.warning("run %s: %s", last.run_id, doubt)
+        _log.warning("run %s: %s", last.run_id, doubt, extra=ids)
 
 
 def _not_acknowledged(n_records: int, run_id: str, settings: EdgeSettings) -> str:

@@ -13,12 +13,13 @@ import functools
 import inspect
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple, Optional, get_args
+from typing import Annotated, Any, NamedTuple, Optional, get_args
 
 import typer
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from edge.contracts.choices import LogLevel
 from edge.settings.edge_settings import RUN, SHIPPED_BUNDLE, Panel, panel_of
 
 Given = dict[str, Any]
@@ -30,9 +31,10 @@ REQUIRED = inspect.Parameter.empty
 ENGINE_SETTINGS = ("bundle", "engine", "engine_dir", "allow_ungated_engine", "precision", "threads", "max_batch")
 """Those of a command that opens an engine and needs no controller."""
 
-ConfigOption = Annotated[Path | None, typer.Option(help="YAML file of the same settings", rich_help_panel=RUN.heading)]
-LogLevelOption = Annotated[Literal["debug", "info", "warning", "error"], typer.Option(help="what is told on standard error")]
-LogFileOption = Annotated[Path | None, typer.Option(help="write the log to this file, too")]
+ConfigOption = Annotated[
+    Path | None, typer.Option(help="file of the same settings: TOML (*.toml), or YAML", rich_help_panel=RUN.heading)
+]
+LogLevelOption = Annotated[LogLevel, typer.Option(help="what is told on standard error")]
 
 
 class _Option(NamedTuple):

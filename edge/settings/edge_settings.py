@@ -5,16 +5,17 @@ The command line, the configuration file, the JSON Schema and the documentation 
 
 import hashlib
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 from pydantic.fields import FieldInfo
 
 from edge.contracts.base import Strict
 from edge.contracts.bundle import Bundle, Thresholds
-from edge.contracts.choices import Correct, Durability, EngineChoice, Policy, Precision
+from edge.contracts.choices import Correct, Durability, EngineChoice, LogFormat, LogLevel, Policy, Precision
 from edge.contracts.colours import MeasuredColours, MeasuredLight
 from edge.contracts.profile import CameraGeometry, Knot
 from edge.contracts.stage_geometry import MeasuredStage
@@ -44,12 +45,15 @@ def panel_of(field: FieldInfo) -> Panel | None:
 RUN = Panel("The run")
 _MODEL = Panel("Model and engine")
 _CELLS = Panel("Cells and labels")
+_LOG = Panel("The log")
 
 Seconds = Annotated[float, Field(gt=0, le=86400)]
 
 
 class EdgeSettings(Strict):
     """Everything one edge process can be told. Paths are relative to the working directory."""
+
+    model_config = ConfigDict(allow_inf_nan=False)  # of TOML and YAML both; a run records its settings, and JSON has neither
 
     source: Annotated[str, RUN] = Field(
         min_length=1,
@@ -138,6 +142,13 @@ class EdgeSettings(Strict):
     sample_id: Annotated[str | None, _CELLS] = Field(
         None, min_length=1, max_length=128, description="used when the controller names none"
     )
+    log_level: Annotated[LogLevel, _LOG] = Field("info", description="what is told on standard error, and in the file")
+    log_format: Annotated[LogFormat, _LOG] = Field("text", description="of standard error: text for people, or JSON lines")
+    log_file: Annotated[UserPath | None, _LOG] = Field(
+        None, description="write the log to this file, too, as JSON lines; older ones beside it are FILE.1, FILE.2, ..."
+    )
+    log_file_mb: float = Field(10.0, gt=0, description="a log file of so many megabytes is set aside and a new one begun")
+    log_files: int = Field(5, ge=2, le=1000, description="log files that are kept, the newest included")
     correct: Annotated[Correct, _CELLS] = Field(
         "profile", description="profile: light and colours as far as it has them; nothing: fields as the camera gives them"
     )
@@ -149,6 +160,23 @@ class EdgeSettings(Strict):
         """Hex SHA-256 of the settings as canonical JSON (sorted keys, no spaces)."""
         text = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
+
+
+OriginKind = Literal["option", "environment", "file", "profile", "bundle", "default"]
+"""From the strongest to the weakest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a value comes from; `place` is the file, the directory or the variable."""
+
+    kind: OriginKind
+    place: str = ""
+
+    def __str__(self) -> str:
+        if self.kind == "option":
+            return "the command line"
+        return self.place if self.kind == "file" else f"the {self.kind} ({self.place})" if self.place else f"the {self.kind}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,3 +198,5 @@ class Setup:
     """of the profile, where it is evened out"""
     stage: MeasuredStage | None = None
     """of the profile: how the camera lies over the stage, and how exactly that goes where it is told"""
+    origins: Mapping[str, Origin] = field(default_factory=dict)
+    """where each setting comes from that is not the model's own default; parts as `thresholds.detect`"""

@@ -20,6 +20,8 @@ class ProfileLayer:
     colours: MeasuredColours | None = None
     light: MeasuredLight | None = None
     probability: tuple[Knot, ...] = ()
+    thresholds_are_measured: bool = False
+    """on this instrument; else they are the bundle's"""
 
 
 def layer_of(profile: Profile | None, bundle: Bundle, path: Path | str, correct: Correct) -> ProfileLayer:
@@ -47,6 +49,7 @@ def layer_of(profile: Profile | None, bundle: Bundle, path: Path | str, correct:
         else:
             layer.values["thresholds"] = own.thresholds.model_dump()
             layer.probability = own.probability
+            layer.thresholds_are_measured = True
     return layer
 
 

@@ -1,31 +1,41 @@
-"""Where each setting comes from: command line > file > profile > bundle > default."""
+"""Where each setting comes from: command line > environment > file > profile > bundle > default."""
 
-import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from edge.contracts.base import explain
-from edge.contracts.bundle import MANIFEST, Thresholds, load_bundle
+from edge.contracts.bundle import MANIFEST, load_bundle
 from edge.contracts.errors import ConfigError
 from edge.contracts.names import decodable, printable
 from edge.contracts.profile import load_profile
 from edge.contracts.user_paths import expanded
-from edge.contracts.whole_file import SMALL_BYTES, read_whole
-from edge.files import parse_yaml
-from edge.settings.edge_settings import SHIPPED_BUNDLE, EdgeSettings, Setup
+from edge.settings.config_file import known, read_config
+from edge.settings.edge_settings import SHIPPED_BUNDLE, EdgeSettings, Origin, Setup
+from edge.settings.environment import from_environment
+from edge.settings.layers import Layers
 from edge.settings.profile_layer import layer_of
 from edge.signing import signers_in
 
 
-def resolve(command_line: Mapping[str, Any], file: Path | None = None) -> Setup:
+def resolve(
+    command_line: Mapping[str, Any],
+    file: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+    instead_of_none: str | None = None,
+) -> Setup:
     """Merge the layers and check them, and who signed them where that is asked for.
 
-    Raises `ConfigError`, `ProfileError` or `BundleError`.
+    The environment is that of a command that serves or that explains one; others leave it out. `instead_of_none` stands for
+    the source where none is stated. Raises `ConfigError`, `ProfileError` or `BundleError`.
     """
-    given = _merged(_read(file) if file else {}, _known(dict(command_line), "the command line"))
+    stated = Layers()
+    stated.put(Origin("file", str(file)), read_config(file) if file else {})
+    stated.put(Origin("environment"), from_environment(environment or {}))
+    stated.put(Origin("option"), known(dict(command_line), "the command line"))
+    given = stated.values
     for key in ("bundle", "profile", "signers"):
         value = given.get(key)
         if not isinstance(value, str | Path | None):
@@ -45,13 +55,21 @@ def resolve(command_line: Mapping[str, Any], file: Path | None = None) -> Setup:
             profile_signer = signers.require("profile", Path(chosen_profile), profile_sha256)
     layer = layer_of(profile, bundle, chosen_profile or "", "nothing" if given.get("correct") == "nothing" else "profile")
     if "source" not in given:
-        raise ConfigError("no source is set; give --source, for example --source folder:PATH or --source virtual:seed=42.")
+        if instead_of_none is None:
+            raise ConfigError("no source is set; give --source, for example --source folder:PATH or --source virtual:seed=42.")
+        given["source"] = instead_of_none
+    measured = Origin("profile", str(chosen_profile))
+    thresholds = {"thresholds": layer.values.pop("thresholds")}
+    below = Layers()
+    below.put(measured if layer.thresholds_are_measured else Origin("bundle", str(chosen_bundle)), thresholds)
+    below.put(measured, layer.values)
+    all_layers = below.under(stated)
     try:
-        settings = EdgeSettings.model_validate(_merged(layer.values, given))
+        settings = EdgeSettings.model_validate(all_layers.values)
     except ValidationError as problem:
-        where = f"{file} or the command line" if file else "the command line"
         raise ConfigError(
-            f"a setting from {where} cannot be used: {explain(problem)}; see `leuko-edge run --help`."
+            f"a setting from {_places(problem, all_layers, file)} cannot be used: {explain(problem)}; "
+            "see `leuko-edge run --help`."
         ) from problem
     return Setup(
         settings,
@@ -65,7 +83,15 @@ def resolve(command_line: Mapping[str, Any], file: Path | None = None) -> Setup:
         layer.colours,
         layer.light,
         profile.stage if profile else None,
+        all_layers.origins,
     )
+
+
+def _places(problem: ValidationError, layers: Layers, file: Path | None) -> str:
+    """Where the settings come from that are complained of."""
+    found = [layers.origin_of([str(part) for part in fault["loc"]]) for fault in problem.errors()]
+    places = list(dict.fromkeys(str(each) for each in found if each is not None))
+    return " and ".join(places) or (f"{file} or the command line" if file else "the command line")
 
 
 def _refuse_undecodable(given: Mapping[str, Any]) -> None:
@@ -75,44 +101,3 @@ def _refuse_undecodable(given: Mapping[str, Any]) -> None:
             raise ConfigError(
                 f"`{key}` holds bytes that are not UTF-8 ({printable(str(value))}); rename it, or give another one."
             )
-
-
-def _read(file: Path) -> dict[str, Any]:
-    try:
-        text = read_whole(file, SMALL_BYTES).decode()
-    except OSError as problem:
-        raise ConfigError(
-            f"configuration {file} cannot be read ({problem.strerror}); check the path given to --config."
-        ) from problem
-    except UnicodeDecodeError as problem:
-        raise ConfigError(f"configuration {file} is not UTF-8 at byte {problem.start}; save it as UTF-8.") from problem
-    content = parse_yaml(text, f"configuration {file}", ConfigError)
-    if content is None:
-        return {}
-    if not isinstance(content, dict):
-        raise ConfigError(f"configuration {file} must hold `setting: value` lines, not a {type(content).__name__}.")
-    return _known(content, f"configuration {file}")
-
-
-def _known(layer: dict[str, Any], where: str) -> dict[str, Any]:
-    _refuse_unknown(layer, EdgeSettings.model_fields, where)
-    thresholds = layer.get("thresholds")
-    if isinstance(thresholds, dict):
-        _refuse_unknown(thresholds, Thresholds.model_fields, f"`thresholds` of {where}")
-    return layer
-
-
-def _refuse_unknown(keys: Iterable[Any], known: Iterable[str], where: str) -> None:
-    names = sorted(known)
-    for key in keys:
-        if key not in names:
-            near = difflib.get_close_matches(str(key), names, n=1, cutoff=0.0)[0]
-            raise ConfigError(f"`{key}` in {where} is not a known setting; did you mean `{near}`?")
-
-
-def _merged(low: Mapping[str, Any], high: Mapping[str, Any]) -> dict[str, Any]:
-    """`high` over `low`; the thresholds are merged key by key."""
-    both = {**low, **high}
-    if isinstance(low.get("thresholds"), Mapping) and isinstance(high.get("thresholds"), Mapping):
-        both["thresholds"] = {**low["thresholds"], **high["thresholds"]}
-    return both

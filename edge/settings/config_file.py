@@ -1,0 +1,83 @@
+"""The configuration file: TOML by its name, else YAML as it always was, every key a known setting."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+from edge.contracts.bundle import Thresholds
+from edge.contracts.errors import ConfigError
+from edge.contracts.version import VERSION
+from edge.contracts.whole_file import SMALL_BYTES, read_whole
+from edge.files import parse_toml, parse_yaml
+from edge.settings.edge_settings import EdgeSettings
+from edge.settings.known_names import refuse_unknown
+
+WRITTEN_FOR = "written_for"
+"""The one key of a file that is no setting: the version of leukostream whose settings it holds."""
+
+
+def read_config(file: Path) -> dict[str, Any]:
+    """What a file states, by setting.
+
+    Raises `ConfigError` for one that cannot be read, holds what is no setting, or was written for a newer version.
+    """
+    where = f"configuration {file}"
+    try:
+        text = read_whole(file, SMALL_BYTES).decode("utf-8-sig")
+    except OSError as problem:
+        raise ConfigError(f"{where} cannot be read ({problem.strerror}); check the path given to --config.") from problem
+    except UnicodeDecodeError as problem:
+        raise ConfigError(f"{where} is not UTF-8 at byte {problem.start}; save it as UTF-8.") from problem
+    content = parse_toml(text, where, ConfigError) if is_toml(file) else parse_yaml(text, where, ConfigError)
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        hint = "" if "=" not in text else "; a file of `setting = value` lines is TOML, and its name ends in .toml"
+        raise ConfigError(f"{where} must hold `setting: value` lines, not a {type(content).__name__}{hint}.")
+    refuse_newer(content.pop(WRITTEN_FOR, None), where)
+    return known(content, where)
+
+
+def is_toml(file: Path) -> bool:
+    """Whether a file of this name is read as TOML."""
+    return file.suffix.lower() == ".toml"
+
+
+def known(layer: dict[str, Any], where: str) -> dict[str, Any]:
+    """`layer` itself. Raises `ConfigError` for a key that is no setting."""
+    refuse_unknown(layer, EdgeSettings.model_fields, where)
+    thresholds = layer.get("thresholds")
+    if isinstance(thresholds, dict):
+        _refuse_below_a_heading(thresholds, where)
+        refuse_unknown(thresholds, Thresholds.model_fields, f"`thresholds` of {where}")
+    return layer
+
+
+def refuse_newer(written_for: object, where: str, here: str = VERSION) -> None:
+    """Raises `ConfigError` when that is a later version than `here`, or none; nothing is said where it is not stated."""
+    if written_for is None:
+        return
+    theirs, ours = _numbers(str(written_for)), _numbers(here)
+    if theirs is None:
+        raise ConfigError(
+            f"`{WRITTEN_FOR}` in {where} must be a version such as {here!r}, not {written_for!r}; correct it, or strike it."
+        )
+    if ours is not None and here != "0+not-installed" and theirs > ours:
+        raise ConfigError(
+            f"{where} was written for leukostream {written_for} and this is {here}, which may not mean the same by a setting; "
+            f"install that version, or look through the file and set `{WRITTEN_FOR}` to {here!r}."
+        )
+
+
+def _refuse_below_a_heading(thresholds: dict[Any, Any], where: str) -> None:
+    """In TOML all that follows [thresholds] is part of it, which whoever adds a line at the end of the file may not know."""
+    for key in thresholds:
+        if key in EdgeSettings.model_fields and key not in Thresholds.model_fields:
+            raise ConfigError(
+                f"`{key}` in {where} stands within `thresholds` and is none of them; move it above the line [thresholds]."
+            )
+
+
+def _numbers(version: str) -> tuple[int, ...] | None:
+    found = re.match(r"\d+(\.\d+)*", version)
+    return tuple(int(part) for part in found[0].split(".")) if found else None

@@ -1,0 +1,47 @@
+"""What `leuko-edge config show` prints: every value in effect, and which layer it comes from. Secrets are not shown."""
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from edge.contracts.secrets_hidden import without_secrets
+from edge.settings import SHIPPED_BUNDLE, Setup
+from edge.settings.layers import DEFAULT
+from edge.settings.resolution import resolve
+from edge.watch.fitting_table import Column, fitting_table
+
+NO_SOURCE = "(none: it must be set)"
+_COLUMNS = (Column("setting"), Column("value", least=20), Column("from"), Column("where", leave_out=0, least=20))
+
+
+def tell_settings(given: Mapping[str, Any], file: Path | None, environment: Mapping[str, str], as_json: bool) -> None:
+    """Print them, warnings last. Raises as a run would, but for a source that is not stated."""
+    setup = resolve(given, file, environment, instead_of_none=NO_SOURCE)
+    rows = list(effective(setup))
+    if as_json:
+        print(json.dumps(rows))
+        return
+    console = Console(highlight=False)
+    texts = [[Text("-" if value is None else str(value)) for value in row.values()] for row in rows]
+    table, _ = fitting_table(_COLUMNS, texts, console.width)
+    console.print(table)
+    for warning in setup.warnings:
+        console.print(Text(f"warning: {warning}"), soft_wrap=True)
+
+
+def effective(setup: Setup) -> Iterator[dict[str, Any]]:
+    """Every setting as a row: `setting`, its `value` as JSON has it, which layer it is `from`, and `where` that is."""
+    values = setup.settings.model_dump(mode="json")
+    for name, value in values.items():
+        parts = value.items() if isinstance(value, dict) and name == "thresholds" else [(None, value)]
+        for part, inner in parts:
+            path = name if part is None else f"{name}.{part}"
+            origin = setup.origins.get(path) or setup.origins.get(name) or DEFAULT
+            if name == "source" and value == NO_SOURCE:
+                origin = DEFAULT
+            shown = "the shipped one" if name == "bundle" and inner == str(SHIPPED_BUNDLE) else without_secrets(path, inner)
+            yield {"setting": path, "value": shown, "from": origin.kind, "where": origin.place or None}
