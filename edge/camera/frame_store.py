@@ -6,6 +6,7 @@
 import json
 import threading
 import time
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -160,6 +161,11 @@ class StoredFrames(SourceBase):
         if self._measures() != self._opened_as:
             raise SourceError(f"recording {self._folder} is another one than when it was opened; start the edge again.")
         self._is_fresh = True
+
+    def leave_out_all_but(self, trigger_ids: Collection[str]) -> None:
+        """Of those that are read from now on, until the source is started."""
+        self._lines = [line for line in self._lines if line["trigger_id"] in trigger_ids]
+        self._next = 0
 
     def start(self) -> None:
         super().start()

@@ -7,7 +7,9 @@ import typer
 
 from edge.settings import DEFAULT_JOURNAL
 
-runs = typer.Typer(help="List, show, export and verify the runs of a journal.", no_args_is_help=True, add_completion=False)
+runs = typer.Typer(
+    help="List, show, export, verify and review the runs of a journal.", no_args_is_help=True, add_completion=False
+)
 
 JournalOption = Annotated[Path, typer.Option("--journal", help="file that `leuko-edge run` writes")]
 RunArgument = Annotated[str, typer.Argument(help="id of a run, or how it begins")]
@@ -52,8 +54,26 @@ def verify(
 
     The last link of a whole run, noted elsewhere, proves later that nobody has written the run anew.
 
+    What people have said of a run's cells has a chain of its own, which begins with that link.
+
     Exit code 0 when every run is whole, 8 when one is not.
     """
     from edge.watch.journal_text import verify_runs
 
     verify_runs(journal, run, as_json)
+
+
+@runs.command()
+def review(
+    run: RunArgument,
+    csv: Annotated[Path, typer.Option("--csv", help="sheet with the columns cell, label, who and why")],
+    journal: JournalOption = DEFAULT_JOURNAL,
+) -> None:
+    """Append what people say of a run's cells: relabelled, rejected or confirmed. The records stay as they are.
+
+    `leuko-edge export RUN --as csv --out DIR` writes DIR/review.csv to fill: a class, reject or confirm, and who says so. All
+    rows are taken or, with a sentence about the first that cannot be, none.
+    """
+    from edge.reports.reviewing import review_run
+
+    review_run(journal, run, csv)

@@ -77,10 +77,42 @@ class Archive:
         """The run of this id, or the only one whose id begins so. Raises `JournalError`."""
         found = [run for run in self.runs() if run.run_id.startswith(run_id)]
         exact = [run for run in found if run.run_id == run_id] or found
+        if not exact:
+            self._say_forgotten(run_id)
         if len(exact) != 1:
             what = f"{len(exact)} runs whose id begins with" if exact else "no run"
             raise JournalError(f"journal {self._path} has {what} {run_id}; `leuko-edge runs list` names them.")
         return exact[0]
+
+    def _say_forgotten(self, run_id: str) -> None:
+        names: list[tuple[str, str, int]] = []
+        if self._has("forgotten"):
+            names = list(self._select("SELECT name, wall_time, records FROM forgotten ORDER BY rowid"))
+        for name, wall_time, n_records in reversed(names):
+            if name.startswith(run_id):
+                raise JournalError(
+                    f"run {name} is gone from journal {self._path}: its {n_records} records had been acknowledged, and were "
+                    f"deleted on {wall_time[:10]} as journal_keep_days and journal_keep_mb allow; who received them has them."
+                )
+
+    def reviews(self, run: StoredRun) -> Iterator[tuple[int, bytes, bytes]]:
+        """Number, JSON bytes and link of everything that people have said of the run's cells, in order."""
+        if self._has("reviews"):
+            yield from self._select(
+                "SELECT number, CAST(content AS BLOB), link FROM reviews WHERE run = ? ORDER BY number", run.number
+            )
+
+    def n_reports(self, run: StoredRun) -> int:
+        """How many reports were made of it, as far as that was noted."""
+        if not self._has("reports"):
+            return 0
+        ((n_reports,),) = self._select("SELECT count(*) FROM reports WHERE run = ?", run.number)
+        return int(n_reports)
+
+    def _has(self, table: str) -> bool:
+        """An older version's journal lacks some."""
+        ((found,),) = self._select("SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = ?", table)
+        return bool(found)
 
     def records(self, run: StoredRun) -> Iterator[bytes]:
         """JSON bytes of every record, in order of seq."""
@@ -117,7 +149,7 @@ class Archive:
         if self._copy is not None:
             self._copy.cleanup()
 
-    def _select(self, query: str, *values: int) -> Iterator[tuple]:  # type: ignore[type-arg] # columns of many types
+    def _select(self, query: str, *values: int | str) -> Iterator[tuple]:  # type: ignore[type-arg] # columns of many types
         try:
             # `yield from` would close the cursor, and perhaps after its connection.
             for row in self._connection.execute(query, values):  # noqa: UP028

@@ -1,5 +1,8 @@
 """What may be forgotten when a journal is opened: acknowledged runs, by their size and by their age.
 
+A run of which a person has judged a cell stays, and so does one that was to stay until a report was made of it. Of what is gone
+its name, when it went and the last link of its chain stay.
+
 An age is only as good as the clock, and one start with a wrong one must not cost what was measured. So a run goes by age only
 when the clock agrees with the newest record, and when the time that has passed since adds up from run to run as well: a step
 back, or one of more than a week, is no time that has passed. After such a pause runs stay longer; their size is held all the
@@ -12,11 +15,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from edge.journal.tables import BESIDE
+
 _ALL = (
     "SELECT number, name, (SELECT content FROM records WHERE run = number ORDER BY seq DESC LIMIT 1), "
     "(SELECT sum(length(content) + length(link)) FROM records WHERE run = number), "
-    "acknowledged = (SELECT max(seq) FROM records WHERE run = number) FROM runs ORDER BY number"
+    "acknowledged = (SELECT max(seq) FROM records WHERE run = number), "
+    "EXISTS (SELECT * FROM reviews WHERE run = runs.number), NOT EXISTS (SELECT * FROM reports WHERE run = runs.number), "
+    "(SELECT content FROM records WHERE run = number ORDER BY seq LIMIT 1) FROM runs ORDER BY number"
 )
+_FORGET = (
+    "INSERT INTO forgotten (name, wall_time, records, link) SELECT name, ?, count(*), (SELECT link FROM records WHERE run = "
+    "number ORDER BY seq DESC LIMIT 1) FROM runs JOIN records ON run = number WHERE number = ?"
+)
+_ONLY_NEWEST = "DELETE FROM forgotten WHERE rowid <= (SELECT max(rowid) FROM forgotten) - ?"
+_NAMES_KEPT = 10_000
+"""Of forgotten runs."""
 _LONGEST_PAUSE = timedelta(days=7)
 """Between two runs; more may be a clock that was set."""
 _UNREMARKABLE = timedelta(days=30)
@@ -39,6 +53,8 @@ class Forgotten:
 
     run_ids: tuple[str, ...] = ()
     doubt: str = ""
+    kept: tuple[str, ...] = ()
+    """runs that would have gone, and stay for a review, or for want of a report"""
 
 
 def forget(connection: sqlite3.Connection, retention: Retention, now: datetime) -> Forgotten:
@@ -46,29 +62,36 @@ def forget(connection: sqlite3.Connection, retention: Retention, now: datetime) 
 
     Raises `sqlite3.Error`.
     """
+    connection.executescript(BESIDE)
     rows = connection.execute(_ALL).fetchall()
-    stored = sum(size or 0 for *_, size, _ in rows)
-    ends = [_end(last) for _, _, last, _, _ in rows]
+    stored = sum(row[3] or 0 for row in rows)
+    ends = [_end(row[2]) for row in rows]
     ages = _ages([end for _, end in ends], now, min(_LONGEST_PAUSE, timedelta(days=retention.keep_days)))
     since_newest = now - max((end for _, end in ends[-1:] if end), default=now)
     # Of who keeps nothing, the clock is not asked.
     by_age = retention.keep_days == 0 or -_STEP_BACK <= since_newest <= timedelta(days=retention.keep_days)
-    forgotten = []
+    forgotten, kept = [], []
     with connection:
-        for (number, name, _, size, acknowledged), (finished, _), age in zip(rows, ends, ages, strict=True):
+        for row, (finished, _), age in zip(rows, ends, ages, strict=True):
+            number, name, _, size, acknowledged, is_reviewed, is_unreported, first = row
             old = by_age and age >= timedelta(days=retention.keep_days)
             if not (acknowledged and finished and (old or stored > retention.keep_mb * 1e6)):
                 continue
-            connection.execute("DELETE FROM records WHERE run = ?", (number,))
-            connection.execute("DELETE FROM triggers WHERE run = ?", (number,))
+            if is_reviewed or (is_unreported and _waits_for_a_report(first)):
+                kept.append(name)
+                continue
+            connection.execute(_FORGET, (now.isoformat(timespec="seconds"), number))
+            for table in ("records", "triggers", "reports"):
+                connection.execute(f"DELETE FROM {table} WHERE run = ?", (number,))
             connection.execute("DELETE FROM runs WHERE number = ?", (number,))
             stored -= size
             forgotten.append(name)
+        connection.execute(_ONLY_NEWEST, (_NAMES_KEPT,))
     odd = not by_age and not -_STEP_BACK <= since_newest <= _UNREMARKABLE
     doubt = (
         f"the clock says {now:%Y-%m-%d %H:%M} and the newest record is of {now - since_newest:%Y-%m-%d %H:%M}" if odd else ""
     )
-    return Forgotten(tuple(forgotten), doubt)
+    return Forgotten(tuple(forgotten), doubt, tuple(kept))
 
 
 def _ages(ends: Sequence[datetime | None], now: datetime, longest: timedelta) -> list[timedelta]:
@@ -81,6 +104,14 @@ def _ages(ends: Sequence[datetime | None], now: datetime, longest: timedelta) ->
             later = end
         ages.append(max(_NONE, min(passed, now - end)) if end is not None else _NONE)
     return ages[::-1]
+
+
+def _waits_for_a_report(first: bytes | None) -> bool:
+    """Whether the settings of a run, in its first record, say so."""
+    try:
+        return json.loads(first or b"")["settings"].get("journal_keep_unreported") is True
+    except (ValueError, LookupError, TypeError, AttributeError):
+        return False
 
 
 def _end(last: bytes | None) -> tuple[bool, datetime | None]:

@@ -35,7 +35,18 @@ from edge.journal.journal_file import (
 )
 from edge.journal.retention import Forgotten, Retention, forget
 from edge.journal.stale_log import stale_log
-from edge.journal.tables import SCHEMA, RunOnDisk, WaitingRecord, WaitingTrigger, connect, first_link, load, next_link, write
+from edge.journal.tables import (
+    BESIDE,
+    SCHEMA,
+    RunOnDisk,
+    WaitingRecord,
+    WaitingTrigger,
+    connect,
+    first_link,
+    load,
+    next_link,
+    write,
+)
 
 _BATCH_RECORDS = 64
 _ACKNOWLEDGED_WITHIN_S = 0.05
@@ -92,7 +103,7 @@ class SqliteJournal(JournalBase[RunOnDisk]):
         self._thread.start()
 
     def _open(self, durability: Durability, retention: Retention | None, *, lacks: bool) -> None:
-        self._writer.executescript(SCHEMA)
+        self._writer.executescript(SCHEMA + BESIDE)
         self._writer.execute(f"PRAGMA synchronous={durability}")
         self._runs = load(self._writer)
         if lacks and not all(run.finished for run in self._runs.values()):

@@ -40,6 +40,28 @@ CREATE TABLE IF NOT EXISTS triggers (
 CREATE INDEX IF NOT EXISTS open_triggers ON triggers (run, place) WHERE ended = 0;
 """
 
+BESIDE = """
+CREATE TABLE IF NOT EXISTS reviews (
+  run INTEGER NOT NULL REFERENCES runs (number),
+  number INTEGER NOT NULL,
+  content BLOB NOT NULL,
+  link BLOB NOT NULL,
+  PRIMARY KEY (run, number)
+);
+CREATE TABLE IF NOT EXISTS reports (
+  run INTEGER NOT NULL REFERENCES runs (number),
+  wall_time TEXT NOT NULL,
+  what TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS forgotten (
+  name TEXT NOT NULL,
+  wall_time TEXT NOT NULL,
+  records INTEGER NOT NULL,
+  link BLOB NOT NULL
+);
+"""
+"""What is said of runs beside their records: `reviews.py`, `retention.py`. A journal of an older version lacks these tables."""
+
 _OPENING_S = 10.0
 _NEWEST = 256
 """Records of a run that are also kept in memory."""

@@ -8,6 +8,7 @@ from edge.contracts.cells import CELLS, UNIDENTIFIED
 from edge.contracts.errors import JournalError
 from edge.contracts.records import (
     Advice,
+    Detection,
     Event,
     FieldRecord,
     FieldStatus,
@@ -61,7 +62,9 @@ class _Taken:
         self.start: RunStart | None = None
         self.stop: RunStop | None = None
         self.last: FieldRecord | None = None
-        self.fields: list[FieldRecord] = []
+        self.fields: list[ReportedField] = []
+        self.found: list[tuple[int, tuple[Detection, ...]]] = []
+        """what was counted in each field, by field index"""
         self.remarks: list[Remark] = []
         self.flags: tuple[str, ...] = ()
         self.n_records = 0
@@ -74,7 +77,8 @@ class _Taken:
         if isinstance(record, RunStart):
             self.start = self.start or record
         elif isinstance(record, FieldRecord):
-            self.fields.append(record)
+            self.fields.append(_reported(record))
+            self.found.append((record.field_index, record.detections if record.counted else ()))
             self._once.add(record)
             self.flags = _flags(record.running.slide) or self.flags
             self.last = record
@@ -119,7 +123,10 @@ class _Taken:
             field_ends=_counted_ends(stop.fields if stop else self.last.running.fields if self.last else {}),
             flags=self.flags,
             remarks=tuple(self.remarks),
-            fields=tuple(self._reported(record) for record in self.fields),
+            fields=tuple(
+                one.model_copy(update={"replaced": True}) if one.field_index in self._once.replaced else one
+                for one in self.fields
+            ),
             cells=cells,
             provenance=start.provenance,
             profile=_text(start.settings, "profile"),
@@ -160,45 +167,46 @@ class _Taken:
             found.append(ReportedSums(basis="carried", cells=stop.carried.cells, differential=stop.carried.differential))
         return found
 
-    def _reported(self, record: FieldRecord) -> ReportedField:
-        return ReportedField(
-            field_index=record.field_index,
-            trigger_id=record.trigger_id,
-            source_name=record.source_name,
-            status=record.status,
-            detail=record.detail,
-            counted=record.counted,
-            replaced=record.field_index in self._once.replaced,
-            overflow=record.overflow,
-            stage_um=_um(record.stage),
-            width_px=record.width_px,
-            height_px=record.height_px,
-            um_per_px=record.um_per_px,
-            n_cells=len(record.detections),
-            n_wbc=sum(one.label in _WBC for one in record.detections),
-            wall_time=record.wall_time,
-        )
-
     def _cells(self, judgements: Mapping[str, Judgement]) -> Iterable[ReportedCell]:
         stands_for = self._once.stands_for()
         said: dict[Place, Judgement] = {}
         for place, best in stands_for.items():  # of several views the one that was judged last
             heard = judgements.get(cell_id(place))
-            if heard is not None and (best not in said or heard.wall_time >= said[best].wall_time):
+            if heard is not None and (best not in said or heard.number > said[best].number):
                 said[best] = heard
-        for record in self.fields:
-            for number, found in enumerate(record.detections):
-                place = (record.field_index, number)
-                stands = stands_for.get(place) if record.counted else None
+        for index, detections in self.found:
+            for number, found in enumerate(detections):
+                place = (index, number)
+                stands = stands_for.get(place)
                 yield ReportedCell(
                     id=cell_id(place),
-                    field_index=record.field_index,
+                    field_index=index,
                     **found.model_dump(exclude={"centre_stage"}),
                     stage_um=_um(found.centre_stage),
                     counts=stands == place,
                     same_as=None if stands is None or stands == place else cell_id(stands),
                     judgement=judgements.get(cell_id(place)) if stands is None else said.get(stands),
                 )
+
+
+def _reported(record: FieldRecord) -> ReportedField:
+    return ReportedField(
+        field_index=record.field_index,
+        trigger_id=record.trigger_id,
+        source_name=record.source_name,
+        status=record.status,
+        detail=record.detail,
+        counted=record.counted,
+        replaced=False,
+        overflow=record.overflow,
+        stage_um=_um(record.stage),
+        width_px=record.width_px,
+        height_px=record.height_px,
+        um_per_px=record.um_per_px,
+        n_cells=len(record.detections),
+        n_wbc=sum(one.label in _WBC for one in record.detections),
+        wall_time=record.wall_time,
+    )
 
 
 def _counted(basis: Basis, cells: Mapping[str, int]) -> ReportedSums:

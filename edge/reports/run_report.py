@@ -33,6 +33,7 @@ class ReportedSums(Strict):
 class Judgement(Strict):
     """What a person has said of a cell last. `label` is None for one that was rejected: no cell, or none to be counted."""
 
+    number: int = Field(description="of the review among those of its run, from 0")
     verdict: Literal["label", "reject", "confirm"]
     label: str | None
     who: str

@@ -34,6 +34,9 @@ def opened_journal(settings: EdgeSettings, boot_id: str) -> Iterator[Journal]:
             _log.warning("%s", journal.warning)
         if journal.forgotten.run_ids:
             _log.info("%d acknowledged runs were deleted from journal %s", len(journal.forgotten.run_ids), path)
+        if kept := journal.forgotten.kept:
+            why = "they were reviewed, or no report was made of them yet"
+            _log.info("%d runs stay in journal %s although they are old or large: %s", len(kept), path, why)
         if journal.forgotten.doubt:
             _log.warning("%s: no run of journal %s was deleted for its age; set the clock", journal.forgotten.doubt, path)
         for run_id in end_interrupted(journal, datetime.now(timezone.utc).isoformat(timespec="milliseconds")):

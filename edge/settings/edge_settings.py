@@ -132,6 +132,9 @@ class EdgeSettings(Strict):
     )
     journal_keep_days: float = Field(30.0, ge=0, description="acknowledged runs stay in the journal so long")
     journal_keep_mb: float = Field(1000.0, ge=0, description="above so many megabytes the oldest acknowledged runs go earlier")
+    journal_keep_unreported: bool = Field(
+        False, description="a run stays in the journal until `leuko-edge report` or `export` has made a file of it"
+    )
     journal_held_s: Seconds = Field(
         60.0, description="records wait so long while another program holds the journal's file; then the run ends"
     )

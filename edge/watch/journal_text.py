@@ -15,6 +15,7 @@ from rich.text import Text
 from edge.contracts.errors import JournalError
 from edge.contracts.user_paths import expanded
 from edge.journal.archive import Archive, StoredRun
+from edge.journal.reviews import stored_reviews
 from edge.watch.fitting_table import Column, fitting_table
 
 _COLUMNS = (
@@ -104,17 +105,26 @@ def verify_runs(journal: Path, run_id: str | None, as_json: bool) -> None:
     """Print of one run or of all whether they are as they were written; raises when one is not."""
     with _opened(journal) as archive:
         runs = archive.runs() if run_id is None else [archive.run(run_id)]
-        found = [{"run": each.run_id, "problem": archive.problem(each), "last_link": each.link.hex()} for each in runs]
+        found = [_verified(archive, each) for each in runs]
         if as_json:
             print(json.dumps(found))
         else:
             for each in found:
-                print(f"{each['run']}  {each['problem'] or 'whole'}  last link {each['last_link']}")
+                reviews = f"  {each['reviews']} reviews, last link {each['last_review_link']}" if each["reviews"] else ""
+                print(f"{each['run']}  {each['problem'] or 'whole'}  last link {each['last_link']}{reviews}")
         if broken := [each for each in found if each["problem"]]:
             raise JournalError(
                 f"{len(broken)} of {len(found)} runs of journal {journal} are not as they were written, or were never whole: "
                 f"run {broken[0]['run']}, {broken[0]['problem']}; restore the file from a copy, or report a defect of the edge."
             )
+
+
+def _verified(archive: Archive, run: StoredRun) -> dict[str, Any]:
+    """Records first: of others than those that were written no review can be right."""
+    found = stored_reviews(archive, run)
+    problem = archive.problem(run) or found.problem
+    reviews = {"reviews": len(found.reviews), "last_review_link": found.last_link.hex()}
+    return {"run": run.run_id, "problem": problem, "last_link": run.link.hex(), **reviews}
 
 
 @contextmanager

@@ -25,7 +25,7 @@ def plain(n_fields: int = 3, outcome: RunOutcome | None = RunOutcome.COMPLETED) 
 
 
 def judged(verdict: str = "confirm", label: str | None = "neutrophil_segmented") -> Judgement:
-    return Judgement.model_validate({"verdict": verdict, "label": label, "who": "A", "why": "", "wall_time": WALL})
+    return Judgement.model_validate({"number": 0, "verdict": verdict, "label": label, "who": "A", "why": "", "wall_time": WALL})
 
 
 @pytest.mark.parametrize(
