@@ -5,8 +5,13 @@ from typing import Annotated
 
 import typer
 
+from edge.settings import EdgeSettings
+from edge.settings.command_line import Given, takes
 
+
+@takes(EdgeSettings, "order")
 def watch(
+    given: Given,
     endpoint: Annotated[str, typer.Argument(help="Address of the edge, such as tcp://127.0.0.1:5570.")],
     as_json: Annotated[bool, typer.Option("--json", help="One record a line on standard output.")] = False,
     run_id: Annotated[
@@ -17,13 +22,21 @@ def watch(
     timeout_s: Annotated[float, typer.Option(min=0.1, help="How long to wait for the edge to answer.")] = 10.0,
     key: Annotated[Path | None, typer.Option(help="Own secret key (NAME.key_secret), for an edge with keys.")] = None,
     edge_key: Annotated[Path | None, typer.Option(help="Public key of that edge (edge.key).")] = None,
+    limit_width: Annotated[
+        list[str] | None,
+        typer.Option(help="Class and the widest 95 % limits in percentage points, such as lymphocyte=8; several times."),
+    ] = None,
 ) -> None:
     """Start a run on an edge, show its fields as they come and the differential at the end; Ctrl-C stops the run.
 
-    The exit code is that of the run's outcome.
+    With an order (--target-leukocytes, --limit-width, --field-cap, --time-cap-s) the run is stopped once the edge advises it
+    for good. The exit code is that of the run's outcome.
     """
-    from edge.watch.follow import keys_given, watch_run
+    from edge.watch.follow import keys_given, watch_run, widths_given
 
     keys = keys_given(key, edge_key)
-    code = watch_run(endpoint, run_id, slide_id, observer=observer, timeout_s=timeout_s, keys=keys, as_json=as_json)
+    order = given.get("order", {}) | widths_given(limit_width or [])
+    code = watch_run(
+        endpoint, run_id, slide_id, observer=observer, timeout_s=timeout_s, keys=keys, as_json=as_json, order=order
+    )
     raise typer.Exit(code)

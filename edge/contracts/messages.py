@@ -19,6 +19,7 @@ from edge.contracts.records import (
     StagePosition,
     StageTimes,
 )
+from edge.contracts.run_order import RunOrder
 
 PROTOCOL_VERSION = 1
 
@@ -128,6 +129,7 @@ class RunStartCommand(Wire):
     sample_id: Name | None = None
     continues_run_id: Name | None = None
     max_fields: Count | None = None
+    order: RunOrder | None = Field(None, description="when to advise the end, what becomes of bad fields, and of smudge cells")
 
 
 class TriggerCommand(Wire):

@@ -10,6 +10,9 @@ from pydantic import Field
 
 from edge.contracts.base import Count, Fraction, Int64, Last, Sha256, Wire
 from edge.contracts.choices import Policy
+from edge.contracts.run_order import RunOrder
+from edge.contracts.stage_geometry import StageGeometry
+from edge.contracts.stop_state import StopResult, StopState
 
 
 class FieldStatus(str, Enum):
@@ -105,6 +108,7 @@ class SameCell(Wire):
     detection: Count = Field(description="its place in `detections`, from 0")
     field_index: Count = Field(description="the other field")
     of_detection: Count = Field(description="place in that field's `detections`")
+    run_id: str | None = Field(None, description="the other field's run, where this one continues it; null: this run")
     distance_um: float = Field(ge=0, description="between the two views of the cell")
 
 
@@ -118,6 +122,7 @@ class SlideSums(Wire):
     provisional: dict[str, Count] = Field(description="cells per label of other fields that have ended, as far as is known")
     provisional_wbc: Count
     same_cells: tuple[SameCell, ...] = Field((), description="what this field shows of cells that were seen before")
+    stop: StopState | None = Field(None, description="of the order's stop rule; null where RUN_START gave none")
 
 
 class Running(Wire):
@@ -127,7 +132,9 @@ class Running(Wire):
     cells: dict[str, Count] = Field(description="cells per label so far")
     wbc_total: Count = Field(description="leukocytes, `unidentified` ones included")
     net: NetSums | None = Field(None, description="the same without replaced fields; null while no TRIGGER has named one")
-    slide: SlideSums | None = Field(None, description="each cell once; null while no field has said where on the stage it lies")
+    slide: SlideSums | None = Field(
+        None, description="each cell once; null while no field has said where on the stage it lies, unless there is an order"
+    )
 
 
 class DifferentialRow(Wire):
@@ -155,6 +162,8 @@ class SlideResult(Wire):
     differential: Differential
     same_cells: Count = Field(description="pairs of detections that were found to be one cell")
     tolerance_um: float = Field(gt=0, description="how far two views of one cell may have been apart")
+    run_ids: tuple[str, ...] = Field((), description="runs that this one continues and whose fields are in it, oldest first")
+    stop: StopResult | None = Field(None, description="of the order's stop rule; null where RUN_START gave none")
 
 
 class NetResult(Wire):
@@ -230,6 +239,8 @@ class RunStart(_Record):
     slide_id: str | None = None
     sample_id: str | None = None
     continues_run_id: str | None = None
+    order: RunOrder | None = Field(None, description="what RUN_START ordered, as the edge has understood it")
+    stage: StageGeometry | None = Field(None, description="how images are laid on the stage, where fields say their position")
     policy: Policy
     diagnostic: bool = Field(
         description="false when the policy may drop fields, weights are untrained or the engine has not passed its parity gate"
@@ -288,6 +299,10 @@ class Advice(_Record):
     type: Literal["advice"] = "advice"
     advice: Literal["pause", "resume", "stop"]
     reason: str
+    final: bool | None = Field(
+        None, description="of `stop`: true when it never changes again, false when it may be taken back; null of others"
+    )
+    field_index: Count | None = Field(None, description="of `stop`: the field with which a limit of the order held")
 
 
 class Event(_Record):
@@ -334,7 +349,9 @@ class RunStop(_Record):
         None, description="over the runs that this one continues; null when it continues none"
     )
     slide: SlideResult | None = Field(
-        None, description="each cell once, although fields overlap; null when no field has said where on the stage it lies"
+        None,
+        description="each cell once, although fields overlap; null when no field has said where on the stage it lies, unless "
+        "there was an order",
     )
 
 

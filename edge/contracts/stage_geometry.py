@@ -1,15 +1,80 @@
-"""How a camera lies over its stage, and how exactly the stage goes where it is told."""
+"""How a camera lies over its stage, and how exactly the stage goes where it is told: measured, and as a run uses it."""
 
 import math
 
 from pydantic import Field, field_validator
 
-from edge.contracts.base import Fraction, Sha256
+from edge.contracts.base import Fraction, Sha256, Wire
 from edge.contracts.colours import Dated
 
 Row = tuple[float, float]
 PerAxis = tuple[float, float]
+Position = tuple[int, int]
+"""Of the stage, in nm."""
 MaybePerAxis = tuple[float | None, float | None]
+
+MIN_TOLERANCE_UM = 3.0
+"""Two views of one cell are never taken for two when they are closer than this; leukocytes are at least 8 um across."""
+_SIGMAS = 3.0
+
+
+class StageGeometry(Wire):
+    """How a run's images lie on the stage: what lies at pixel p of an image taken at stage position s lies at
+    s + `um_per_px` (p - centre), with p = (x, y), x to the right, y down, and the centre at half the image's width and height.
+    """
+
+    um_per_px: tuple[Row, Row] = Field(description="matrix: first row stage x, second row stage y; columns image x and y")
+    sigma_um: float = Field(0.0, ge=0, description="standard deviation of a position, of the worse axis; 0: nobody knows")
+
+    @classmethod
+    def upright(cls, um_per_px: float) -> "StageGeometry":
+        """A camera whose images are not turned: x of the stage to the right, y down."""
+        return cls(um_per_px=((um_per_px, 0.0), (0.0, um_per_px)))
+
+    @classmethod
+    def of(cls, stage: "MeasuredStage | None", um_per_px: float) -> "StageGeometry":
+        """As the profile has it, for images of this scale: it says how they are turned, and how far a position may be off."""
+        if stage is None:
+            return cls.upright(um_per_px)
+        (a, b), (c, d) = stage.um_per_px
+        by = um_per_px / stage.pixel_um
+        return cls(um_per_px=((a * by, b * by), (c * by, d * by)), sigma_um=max(stage.sigma_um))
+
+    @property
+    def pixel_um(self) -> float:
+        """Side of a pixel: the root of its area on the stage."""
+        return _side_um(self.um_per_px)
+
+    @property
+    def tolerance_um(self) -> float:
+        """The larger of 3 um and three sigma of the difference of two positions."""
+        return max(MIN_TOLERANCE_UM, _SIGMAS * math.sqrt(2) * self.sigma_um)
+
+    def seen_from_camera_um(self, stage_nm: Position) -> tuple[float, float]:
+        """A position of the stage along the image's axes."""
+        (a, b), (c, d) = self.um_per_px
+        x_um, y_um = stage_nm[0] / 1e3, stage_nm[1] / 1e3
+        scale = self.pixel_um / (a * d - b * c)
+        return (d * x_um - b * y_um) * scale, (a * y_um - c * x_um) * scale
+
+    def on_stage_nm(self, stage_nm: Position, from_centre_px: tuple[float, float]) -> Position:
+        """Where on the stage what lies so far from an image's centre is."""
+        x_um, y_um = moved(self.um_per_px, (0.0, 0.0), from_centre_px)
+        return stage_nm[0] + round(1e3 * x_um), stage_nm[1] + round(1e3 * y_um)
+
+
+def _side_um(um_per_px: tuple[Row, Row]) -> float:
+    (a, b), (c, d) = um_per_px
+    return math.sqrt(abs(a * d - b * c))
+
+
+def moved(
+    um_per_px: tuple[Row, Row], stage_um: tuple[float, float], from_centre_px: tuple[float, float]
+) -> tuple[float, float]:
+    """Stage position of what lies so far from the centre of an image taken at `stage_um`."""
+    (a, b), (c, d) = um_per_px
+    x_px, y_px = from_centre_px
+    return stage_um[0] + a * x_px + b * y_px, stage_um[1] + c * x_px + d * y_px
 
 
 class MeasuredStage(Dated):
@@ -56,11 +121,8 @@ class MeasuredStage(Dated):
     @property
     def pixel_um(self) -> float:
         """Side of a pixel: the root of its area on the stage."""
-        (a, b), (c, d) = self.um_per_px
-        return math.sqrt(abs(a * d - b * c))
+        return _side_um(self.um_per_px)
 
     def place_um(self, stage_um: tuple[float, float], from_centre_px: tuple[float, float]) -> tuple[float, float]:
         """Stage position of what lies so far from the centre of an image taken at `stage_um`."""
-        (a, b), (c, d) = self.um_per_px
-        x_px, y_px = from_centre_px
-        return stage_um[0] + a * x_px + b * y_px, stage_um[1] + c * x_px + d * y_px
+        return moved(self.um_per_px, stage_um, from_centre_px)

@@ -26,12 +26,25 @@ class Correction:
 
 
 @dataclass(frozen=True, slots=True)
+class Settled:
+    """A field that has become final, and the labels of the cells that did with it: by y, then x, of its own views of them."""
+
+    field_index: int
+    labels: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Ended:
-    """What the end of a field brought: detections seen before, corrections, and the fields that have become final with it."""
+    """What the end of a field brought: detections seen before, corrections, and the fields that have become final with it,
+    in the order of their index."""
 
     merges: tuple[Merge, ...]
     corrections: tuple[Correction, ...]
-    final_fields: tuple[int, ...]
+    settled: tuple[Settled, ...]
+
+    @property
+    def final_fields(self) -> tuple[int, ...]:
+        return tuple(each.field_index for each in self.settled)
 
 
 class SlideCount:
@@ -100,13 +113,12 @@ class SlideCount:
         """Cells per label of fields that have ended beyond the frontier, as far as they are known to be cells."""
         return {label: n for label, n in self._provisional.items() if n}
 
-    def _advance(self) -> list[int]:
+    def _advance(self) -> list[Settled]:
         gone = []
         while self._waiting and self._is_final(self._waiting[0]):
             index = heapq.heappop(self._waiting)
-            self._settle(index)
+            gone.append(Settled(index, self._settle(index)))
             self.frontier = max(self.frontier, index)
-            gone.append(index)
         return gone
 
     def _is_final(self, index: int) -> bool:
@@ -117,8 +129,9 @@ class SlideCount:
             return True
         return not any(other is not None and _overlap(area_um, other, self._margin_um) for other in self._open.values())
 
-    def _settle(self, index: int) -> None:
+    def _settle(self, index: int) -> tuple[str, ...]:
         area_um, found = self._ended.pop(index)
+        cells: list[tuple[float, float, str]] = []
         for view in found:
             if view in self._consumed:
                 self._consumed.discard(view)
@@ -129,10 +142,13 @@ class SlideCount:
                 best = min(cell, key=lambda one: one.rank)
                 self._labels[best] = best.label
                 self._final[best.label] += 1
+                x_um, y_um = view.seen.centre_um
+                cells.append((y_um, x_um, best.label))
             if area_um is not None:
                 self._registry.settle(cell)
                 self._look_again(one for one in around if one not in cell)
             self._consumed.update(one for one in cell if one is not view and not one.is_settled)
+        return tuple(label for _, _, label in sorted(cells))
 
     def _look_again(self, views: Iterable[View]) -> None:
         """Which provisional cells these views show now, after links or views have come or gone."""

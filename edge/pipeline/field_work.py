@@ -192,10 +192,12 @@ class FieldJob:
     marks: Marks = field(default_factory=Marks)
 
     @classmethod
-    def without_frame(cls, trigger_id: str, field_index: int, um_per_px: float) -> "FieldJob":
-        """A field whose frame has not come; how it ends is still to be said."""
+    def without_frame(
+        cls, trigger_id: str, field_index: int, um_per_px: float, stage_nm: tuple[int, int] | None = None
+    ) -> "FieldJob":
+        """A field whose frame has not come; how it ends is still to be said. `stage_nm`: where it was to be taken."""
         now_ns = time.monotonic_ns()
-        return cls(Frame(trigger_id, field_index, "lost", None, um_per_px, now_ns, now_ns))
+        return cls(Frame(trigger_id, field_index, "lost", None, um_per_px, now_ns, now_ns, stage_nm=stage_nm))
 
     def end(self, status: FieldStatus, detail: str = "") -> None:
         self.status = status

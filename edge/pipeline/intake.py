@@ -42,6 +42,8 @@ class AdviceNote:
 
     advice: Literal["pause", "resume", "stop"]
     reason: str
+    is_final: bool | None = None
+    field_index: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

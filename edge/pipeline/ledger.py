@@ -18,7 +18,7 @@ class Ledger:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._open: dict[str, int] = {}
+        self._open: dict[str, tuple[int, tuple[int, int] | None]] = {}
         self._news: list[tuple[int, tuple[int, int] | None]] = []
         self._issued = 0
         self._last_index = -1
@@ -38,7 +38,7 @@ class Ledger:
                 raise LedgerRefusal(
                     f"trigger {trigger_id!r} (field {field_index}) came twice, or after field {self._last_index}"
                 )
-            self._open[trigger_id] = field_index
+            self._open[trigger_id] = (field_index, stage_nm)
             self._news.append((field_index, stage_nm))
             self._issued += 1
             self._last_index = field_index
@@ -62,10 +62,10 @@ class Ledger:
             news, self._news = self._news, []
             return news
 
-    def left(self) -> list[tuple[str, int]]:
-        """Open triggers and their field indices, in the order in which they were entered."""
+    def left(self) -> list[tuple[str, int, tuple[int, int] | None]]:
+        """Open triggers, their field indices and positions on the stage, in the order in which they were entered."""
         with self._lock:
-            return list(self._open.items())
+            return [(trigger_id, index, stage_nm) for trigger_id, (index, stage_nm) in self._open.items()]
 
     @property
     def issued(self) -> int:

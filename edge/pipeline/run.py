@@ -21,6 +21,8 @@ from edge.contracts.records import (
     RunStop,
     SourceStatistics,
 )
+from edge.contracts.stage_geometry import StageGeometry
+from edge.counting.slide_account import SlideAccount
 from edge.journal.carried import Carried
 from edge.pipeline.engine_loop import EngineLoop
 from edge.pipeline.exposures import exposures_of
@@ -32,7 +34,6 @@ from edge.pipeline.parts import Parts
 from edge.pipeline.pause import Pause
 from edge.pipeline.run_account import RunAccount, provenance_of
 from edge.pipeline.run_control import StopSwitch
-from edge.pipeline.slide_account import SlideAccount, StageGeometry
 from edge.pipeline.trigger_desk import TriggerDesk
 from edge.quality import ScaleCheck
 from edge.settings import Setup
@@ -87,10 +88,10 @@ class Run:
         silence_s = settings.source_timeout_s + (settings.trigger_timeout_s if desk else 0.0)
         self._loop = EngineLoop(parts.engine, work, self._queue, batching, silence_s)
         info = parts.source.info
-        slide = SlideAccount(
-            StageGeometry.of(setup.stage, info.um_per_px), info.width_px, info.height_px, self.ledger.news, self._queue.note
-        )
-        self._account = RunAccount(order.run_id, self.ledger, desk.places if desk else None, before, slide)
+        self._geometry = StageGeometry.of(setup.stage, info.um_per_px)
+        slide = SlideAccount(self._geometry, info.width_px, info.height_px, order.order or settings.order)
+        places = desk.places if desk else None
+        self._account = RunAccount(order.run_id, self.ledger, places, before, slide, self._queue.note)
         self._ending: Ending | None = None
 
     @property
@@ -108,7 +109,7 @@ class Run:
             self._source.look_again()
         provenance = provenance_of(self._setup, self._parts.engine.info, self._source.info, self._parts.plan.correction)
         expected = _smaller(self._source.info.n_fields, self._max_fields)
-        record = self._account.start(self._order, self._setup.settings, provenance, expected)
+        record = self._account.start(self._order, self._setup.settings, provenance, expected, self._geometry)
         LOG_CONTEXT.begin_run(record.run_id, record.slide_id, record.sample_id)
         return record
 
@@ -174,9 +175,9 @@ class Run:
         if not self._stop.at_once and (note := scale_note(self._scale, is_last=True)) is not None:
             yield note
         skipped = {trigger.trigger_id for trigger in unexposed}
-        for trigger_id, field_index in self.ledger.left():  # which has the order of the triggers
+        for trigger_id, field_index, stage_nm in self.ledger.left():  # which has the order of the triggers
             if (job := jobs.get(trigger_id)) is None:
-                job = FieldJob.without_frame(trigger_id, field_index, self._source.info.um_per_px)
+                job = FieldJob.without_frame(trigger_id, field_index, self._source.info.um_per_px, stage_nm)
                 if trigger_id in skipped and not self._stop.at_once:
                     job.end(FieldStatus.SKIPPED, "the run ended before this field was exposed")
                 elif self._ending is None and not self._stop.at_once:
@@ -184,6 +185,7 @@ class Run:
                 else:
                     job.end(*self._given_up_as())
             yield job
+        yield from self._loop.refuse_rest()  # what these last fields have given rise to: advice, corrections
 
     @contextmanager
     def settling(self) -> Iterator[Iterator[FieldJob | Note]]:

@@ -27,15 +27,16 @@ from edge.contracts.records import (
     SourceStatistics,
     StagePosition,
 )
+from edge.contracts.stage_geometry import StageGeometry
 from edge.contracts.version import VERSION
 from edge.counting import RunningCounts, wbc_total
 from edge.counting.places import Places
+from edge.counting.slide_account import FieldEnd, Said, SlideAccount
 from edge.engine.base import EngineInfo
 from edge.journal.carried import Carried
 from edge.pipeline.field_work import FieldJob
 from edge.pipeline.intake import AdviceNote, Note
 from edge.pipeline.ledger import Ledger
-from edge.pipeline.slide_account import SlideAccount
 from edge.settings import EdgeSettings, Setup
 
 _UNUSABLE = (FieldStatus.FAILED, FieldStatus.INCOMPLETE)
@@ -55,10 +56,12 @@ class RunAccount:
         places: Places | None = None,
         before: Carried | None = None,
         slide: SlideAccount | None = None,
+        note: Callable[[Note], None] = lambda note: None,
         clock: Callable[[], int] = time.monotonic_ns,
     ) -> None:
         self._run_id = run_id
         self._slide = slide
+        self._note = note
         self._index_of: dict[str, int] = {}
         self._ledger = ledger
         self._places = places
@@ -72,7 +75,12 @@ class RunAccount:
         self._last_running = _NOT_SUMMED
 
     def start(
-        self, order: RunStartCommand, settings: EdgeSettings, provenance: Provenance, fields_expected: int | None
+        self,
+        order: RunStartCommand,
+        settings: EdgeSettings,
+        provenance: Provenance,
+        fields_expected: int | None,
+        stage: StageGeometry | None = None,
     ) -> RunStart:
         return RunStart(
             run_id=self._run_id,
@@ -82,6 +90,8 @@ class RunAccount:
             slide_id=order.slide_id or settings.slide_id,
             sample_id=order.sample_id or settings.sample_id,
             continues_run_id=order.continues_run_id,
+            order=order.order or settings.order,
+            stage=stage,
             policy=settings.policy,
             diagnostic=settings.policy == "lossless"
             and provenance.bundle_trained
@@ -166,13 +176,25 @@ class RunAccount:
     def _slide_with(self, record: FieldRecord) -> SlideSums | None:
         if self._slide is None:
             return None
-        stage = record.stage
+        stage, replaces_index = record.stage, None
         if self._places is not None:
             self._index_of[record.trigger_id] = record.field_index
             if record.replaces is not None and record.counted:
-                self._slide.replaced(self._index_of[record.replaces])
-        place = (stage.x_nm, stage.y_nm) if stage else None
-        return self._slide.ended(record.field_index, place, record.detections, (record.width_px or 0, record.height_px or 0))
+                replaces_index = self._index_of[record.replaces]
+        self._slide.announce(self._ledger.news())
+        sums = self._slide.ended(
+            FieldEnd(
+                record.field_index,
+                (stage.x_nm, stage.y_nm) if stage else None,
+                record.detections,
+                (record.width_px or 0, record.height_px or 0),
+                record.t_host_ns,
+                replaces_index,
+            )
+        )
+        for said in self._slide.said():
+            self._note(_note_of(said))
+        return sums
 
     def net_and_carried(self) -> tuple[NetSums | None, CarriedResult | None]:
         """The sums so far without replaced fields, and those with the runs before. For any thread."""
@@ -201,7 +223,15 @@ class RunAccount:
         )
 
     def advice(self, note: AdviceNote) -> Advice:
-        return Advice(run_id=self._run_id, seq=self._seq(), wall_time=_wall_time(), advice=note.advice, reason=note.reason)
+        return Advice(
+            run_id=self._run_id,
+            seq=self._seq(),
+            wall_time=_wall_time(),
+            advice=note.advice,
+            reason=note.reason,
+            final=note.is_final,
+            field_index=note.field_index,
+        )
 
     def stop(
         self,
@@ -251,6 +281,14 @@ class RunAccount:
     def _seq(self) -> int:
         seq, self._next_seq = self._next_seq, self._next_seq + 1
         return seq
+
+
+def _note_of(said: Said) -> Note:
+    if said.what == "stop" and said.reached is not None:
+        return AdviceNote("stop", said.message, said.is_final, said.reached.field_index)
+    if said.what == "withdrawn":
+        return SourceNote("stop_withdrawn", said.message, "warning")
+    return SourceNote("count_corrected", said.message, "info" if said.what == "corrected" else "warning")
 
 
 def _stage_of(frame: Frame) -> StagePosition | None:

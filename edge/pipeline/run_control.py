@@ -24,6 +24,7 @@ from edge.contracts.messages import (
     TriggerCommand,
 )
 from edge.contracts.records import CarriedResult, FieldStatus, NetSums, RunOutcome
+from edge.contracts.run_order import order_fault
 from edge.journal.base import Journal
 from edge.pipeline.intake import AdviceNote
 from edge.pipeline.ledger import Ledger
@@ -87,7 +88,8 @@ class RunControl(Protocol):
     """
 
     def start(self, command: RunStartCommand) -> Accepted | Rejected:
-        """Begin the named run; `run_start` follows through the journal. Rejects `duplicate_run`, `busy` and `state`."""
+        """Begin the named run; `run_start` follows through the journal. Rejects `duplicate_run`, `busy`, `state`,
+        and an order that cannot be kept as `invalid` or `unsupported`."""
         ...
 
     def trigger(self, command: TriggerCommand) -> Accepted | Rejected | None:
@@ -219,6 +221,8 @@ class SingleRun:
             return _reject(
                 command.cmd_id, "invalid", "`max_fields` is 0 and a run has fields; give 1 or more, or leave it out."
             )
+        if command.order is not None and (fault := order_fault(command.order)) is not None:
+            return _reject(command.cmd_id, fault.code, fault.reason)
         return None
 
     def _began(self, command: RunStartCommand) -> bool:
@@ -309,7 +313,7 @@ class SingleRun:
             run_id = self._command.run_id if self._command else None
             left = self._ledger.left() if self._ledger else []
             ended = self._ledger.ended() if self._ledger else {}
-            announced = tuple(trigger_id for trigger_id, _ in left) if self._desk else ()
+            announced = tuple(trigger_id for trigger_id, _, _ in left) if self._desk else ()
             return ControlState(
                 self._phase(), run_id, len(left), announced, self.trigger_until(), ended, self._queue_fields(), self.hold.held
             )

@@ -24,6 +24,7 @@ from edge.contracts.records import (
     StageTimes,
 )
 from edge.published.vectors_of_an_edge import OF_AN_EDGE
+from edge.published.vectors_of_an_order import OF_AN_ORDER
 from edge.published.vectors_to_edge import (
     BEYOND_DOUBLES,
     BOOT,
@@ -354,5 +355,6 @@ FROM_EDGE_VECTORS: dict[str, Wire] = {
     ),
     **_RECORDS,
     **OF_AN_EDGE,
+    **OF_AN_ORDER,
 }
 """Message per file name; the first of a type is the ordinary one."""

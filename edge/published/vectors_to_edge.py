@@ -27,6 +27,7 @@ from edge.contracts.messages import (
     TriggerCommand,
 )
 from edge.contracts.records import StagePosition
+from edge.contracts.run_order import RunOrder
 from edge.stream.codec import MAX_TO_EDGE_BYTES
 
 RUN = "3f8e1c0a-0000-4000-8000-000000000001"
@@ -38,6 +39,14 @@ BEYOND_DOUBLES = 2**53 + 1
 """A double holds its neighbours and not this."""
 LARGEST_INT64 = 2**63 - 1
 SMALLEST_INT64 = -(2**63)
+ORDER = RunOrder(
+    target_leukocytes=LARGEST_COUNT,
+    limit_width_percent={"lymphocyte": 8.0, "unidentified": 0.1 + 0.2},
+    field_cap=100_000,
+    time_cap_s=1e-7,
+    quality="leave_out",
+    smudges="lymphocytes",
+)
 SLIDE = "Präparat 7: 血液 🩸"
 
 TO_EDGE_VECTORS: dict[str, Wire] = {
@@ -56,6 +65,8 @@ TO_EDGE_VECTORS: dict[str, Wire] = {
     "run_start_continues": RunStartCommand(
         cmd_id="c" * 128, run_id=RUN, slide_id="ü" * 128, continues_run_id=EARLIER_RUN, max_fields=LARGEST_COUNT
     ),
+    "run_start_order": RunStartCommand(cmd_id="1", run_id=RUN, order=ORDER),
+    "run_start_order_least": RunStartCommand(cmd_id="1", run_id=RUN, order=RunOrder()),
     "trigger": TriggerCommand(
         cmd_id="2", run_id=RUN, trigger_id="t-0", field_index=0, stage=StagePosition(x_nm=12_500_000, y_nm=-3_000_000)
     ),
@@ -125,6 +136,10 @@ def _hello(**changed: object) -> dict[str, Any]:
     return {"type": "HELLO", "client_id": "c"} | changed
 
 
+def _run_start(**changed: object) -> dict[str, Any]:
+    return {"type": "RUN_START", "cmd_id": "1", "run_id": "r"} | changed
+
+
 def _ping(nonce: object) -> dict[str, Any]:
     return {"type": "PING", "nonce": nonce, "t_ns": "1"}
 
@@ -163,6 +178,10 @@ REFUSED: dict[str, Refused] = {
     "another_version_without_a_name": _document(
         "protocol", "nothing but its version is read", {"type": "HELLO", "proto": PROTOCOL_VERSION + 1}
     ),
+    "order_target_is_text": _document(
+        "malformed", "`target_leukocytes` is text", _run_start(order={"target_leukocytes": "200"})
+    ),
+    "order_is_a_list": _document("malformed", "`order` is a list", _run_start(order=[])),
     "attempt_as_a_number": _document("malformed", "64-bit integers are decimal strings", _hello(attempt=7)),
     "another_version_with_other_keys": _document(
         "protocol", "the version is refused, not what nobody here can judge", _hello(proto=PROTOCOL_VERSION + 1, resume="later")

@@ -4,12 +4,11 @@ import re
 from pathlib import Path
 from typing import Any
 
-from edge.contracts.bundle import Thresholds
 from edge.contracts.errors import ConfigError
 from edge.contracts.version import VERSION
 from edge.contracts.whole_file import SMALL_BYTES, read_whole
 from edge.files import parse_toml, parse_yaml
-from edge.settings.edge_settings import EdgeSettings
+from edge.settings.edge_settings import PARTED, EdgeSettings
 from edge.settings.known_names import refuse_unknown
 
 WRITTEN_FOR = "written_for"
@@ -46,10 +45,10 @@ def is_toml(file: Path) -> bool:
 def known(layer: dict[str, Any], where: str) -> dict[str, Any]:
     """`layer` itself. Raises `ConfigError` for a key that is no setting."""
     refuse_unknown(layer, EdgeSettings.model_fields, where)
-    thresholds = layer.get("thresholds")
-    if isinstance(thresholds, dict):
-        _refuse_below_a_heading(thresholds, where)
-        refuse_unknown(thresholds, Thresholds.model_fields, f"`thresholds` of {where}")
+    for name, model in PARTED.items():
+        if isinstance(parts := layer.get(name), dict):
+            _refuse_below_a_heading(name, parts, where)
+            refuse_unknown(parts, model.model_fields, f"`{name}` of {where}")
     return layer
 
 
@@ -69,12 +68,12 @@ def refuse_newer(written_for: object, where: str, here: str = VERSION) -> None:
         )
 
 
-def _refuse_below_a_heading(thresholds: dict[Any, Any], where: str) -> None:
+def _refuse_below_a_heading(name: str, parts: dict[Any, Any], where: str) -> None:
     """In TOML all that follows [thresholds] is part of it, which whoever adds a line at the end of the file may not know."""
-    for key in thresholds:
-        if key in EdgeSettings.model_fields and key not in Thresholds.model_fields:
+    for key in parts:
+        if key in EdgeSettings.model_fields and key not in PARTED[name].model_fields:
             raise ConfigError(
-                f"`{key}` in {where} stands within `thresholds` and is none of them; move it above the line [thresholds]."
+                f"`{key}` in {where} stands within `{name}` and is none of them; move it above the line [{name}]."
             )
 
 

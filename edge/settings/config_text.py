@@ -39,7 +39,14 @@ _EXAMPLES: dict[str, object] = {
     "bundle": "bundles/mine",
 }
 """Of settings that have no default of their own, so that a line is whole once its # is taken away."""
-_PARTS: dict[str, object] = {**Thresholds().model_dump(), "identify_by_class": {"neutrophil_band": 0.6}}
+_PARTS: dict[str, object] = {
+    **Thresholds().model_dump(),
+    "identify_by_class": {"neutrophil_band": 0.6},
+    "target_leukocytes": 200,
+    "limit_width_percent": {"lymphocyte": 10.0},
+    "field_cap": 2000,
+    "time_cap_s": 600.0,
+}
 _WIDTH = 118
 _ABSENT = {OF_THE_BUNDLE: "default: the bundle's", SHIPPED: "default: the shipped one"}
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 from pydantic.fields import FieldInfo
 
 from edge.contracts.base import Strict
@@ -18,6 +18,7 @@ from edge.contracts.bundle import Bundle, Thresholds
 from edge.contracts.choices import Correct, Durability, EngineChoice, LogFormat, LogLevel, Policy, Precision
 from edge.contracts.colours import MeasuredColours, MeasuredLight
 from edge.contracts.profile import CameraGeometry, Knot
+from edge.contracts.run_order import OrderSetting
 from edge.contracts.stage_geometry import MeasuredStage
 from edge.contracts.user_paths import UserPath
 
@@ -46,6 +47,7 @@ RUN = Panel("The run")
 _MODEL = Panel("Model and engine")
 _CELLS = Panel("Cells and labels")
 _LOG = Panel("The log")
+_ORDER = Panel("The order", ("target_leukocytes", "field_cap", "time_cap_s", "quality", "smudges"))
 
 Seconds = Annotated[float, Field(gt=0, le=86400)]
 
@@ -152,6 +154,7 @@ class EdgeSettings(Strict):
     )
     log_file_mb: float = Field(10.0, gt=0, description="a log file of so many megabytes is set aside and a new one begun")
     log_files: int = Field(5, ge=2, le=1000, description="log files that are kept, the newest included")
+    order: Annotated[OrderSetting | None, _ORDER] = Field(None, description="used when RUN_START gives none")
     correct: Annotated[Correct, _CELLS] = Field(
         "profile", description="profile: light and colours as far as it has them; nothing: fields as the camera gives them"
     )
@@ -180,6 +183,10 @@ class Origin:
         if self.kind == "option":
             return "the command line"
         return self.place if self.kind == "file" else f"the {self.kind} ({self.place})" if self.place else f"the {self.kind}"
+
+
+PARTED: Mapping[str, type[BaseModel]] = {"order": OrderSetting, "thresholds": Thresholds}
+"""Settings that hold values by name, which are merged name by name."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,13 +7,11 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from edge.contracts.bundle import Thresholds
 from edge.contracts.errors import ConfigError
-from edge.settings.edge_settings import EdgeSettings
+from edge.settings.edge_settings import PARTED, EdgeSettings
 from edge.settings.known_names import refuse_unknown
 
 PREFIX = "LEUKO_EDGE_"
-_PARTED = {"thresholds": Thresholds}
 
 
 def from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
@@ -30,12 +28,12 @@ def from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
         setting, parted, part = words[name].partition("__")
         if not value:
             raise ConfigError(f"{name} in {where} is empty; give it a value, or unset it.")
-        if bool(parted) != (setting in _PARTED):
+        if bool(parted) != (setting in PARTED):
             raise ConfigError(f"{name} in {where} states {_how(setting)}.")
         if not parted:
             found[setting] = value
             continue
-        refuse_unknown([part], _PARTED[setting].model_fields, where, partial(variable_of, setting))
+        refuse_unknown([part], PARTED[setting].model_fields, where, partial(variable_of, setting))
         found.setdefault(setting, {})[part] = value
     return found
 
@@ -46,6 +44,6 @@ def variable_of(setting: str, part: str | None = None) -> str:
 
 
 def _how(setting: str) -> str:
-    if setting in _PARTED:
-        return f"no single value; state its parts, as {variable_of(setting, 'detect')}"
+    if setting in PARTED:
+        return f"no single value; state its parts, as {variable_of(setting, next(iter(PARTED[setting].model_fields)))}"
     return f"a part of what is a single value; write {variable_of(setting)}"

@@ -12,7 +12,7 @@ DEFAULT = Origin("default")
 
 @dataclass(slots=True)
 class Layers:
-    """What was put so far. Settings that hold values by name (`thresholds`) are merged name by name.
+    """What was put so far. Settings that hold values by name (`thresholds`, `order`) are merged name by name.
 
     `origins` has each setting under its name, and each name of such a setting as `thresholds.detect`.
     """

@@ -4,8 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from edge.contracts.bundle import Thresholds
-from edge.settings.edge_settings import SHIPPED_BUNDLE, EdgeSettings, panel_of
+from edge.settings.edge_settings import PARTED, SHIPPED_BUNDLE, EdgeSettings, Panel, panel_of
 from edge.settings.environment import variable_of
 
 OF_THE_BUNDLE = "the bundle's"
@@ -41,15 +40,20 @@ def setting_rows() -> Iterator[SettingRow]:
     for name, field in EdgeSettings.model_fields.items():
         panel = panel_of(field)
         if panel is not None and panel.parts:
-            for part, schema in Thresholds.model_json_schema()["properties"].items():
-                option = _option(part) if part in panel.parts else ""
-                value, choices = _value(schema)
-                yield SettingRow(name, part, option, value, choices, None, OF_THE_BUNDLE, schema.get("description", ""))
+            yield from _parts(name, panel)
             continue
         schema = described[name]
         value, choices = _value(schema)
         default, text = _default(schema)
         yield SettingRow(name, None, _option(name) if panel else "", value, choices, default, text, field.description or "")
+
+
+def _parts(name: str, panel: Panel) -> Iterator[SettingRow]:
+    for part, schema in PARTED[name].model_json_schema()["properties"].items():
+        option = _option(part) if part in panel.parts else ""
+        value, choices = _value(schema)
+        default, text = (None, OF_THE_BUNDLE) if name == "thresholds" else _default(schema)
+        yield SettingRow(name, part, option, value, choices, default or None, text, schema.get("description", ""))
 
 
 def _option(name: str) -> str:

@@ -32,6 +32,7 @@ from edge.contracts.messages import (
 )
 from edge.contracts.names import checked_name
 from edge.contracts.records import Advice, Event, FieldRecord, Record, RunStart, RunStop, StagePosition
+from edge.contracts.run_order import RunOrder
 from edge.stream.curve_keys import ClientKeys
 from edge.stream.link import Link, SessionLost
 from edge.stream.settings import ClientSettings
@@ -117,6 +118,7 @@ class Controller:
         sample_id: str | None = None,
         continues_run_id: str | None = None,
         max_fields: int | None = None,
+        order: RunOrder | None = None,
         timeout_s: float = 5.0,
     ) -> str:
         """Start a run and return its id (a new UUID unless given). Raises `StreamError` with the edge's reason."""
@@ -127,6 +129,7 @@ class Controller:
             sample_id=None if sample_id is None else checked_name("sample id", sample_id),
             continues_run_id=None if continues_run_id is None else checked_name("run id", continues_run_id),
             max_fields=max_fields,
+            order=order,
         )
         self._accepted(command, timeout_s)
         self.follow(command.run_id, 0)

@@ -2,17 +2,21 @@
 
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
+from pydantic import ValidationError
 from rich.console import Console
 
+from edge.contracts.base import complaint_of, explain
 from edge.contracts.errors import ConfigError, StreamError
 from edge.contracts.interruption import FurtherSignals
 from edge.contracts.names import checked_name
-from edge.contracts.records import RunOutcome, RunStop
+from edge.contracts.records import Advice, RunOutcome, RunStop
+from edge.contracts.run_order import OrderSetting, RunOrder
 from edge.service.process import hang_up
 from edge.stream.client import Controller
 from edge.stream.curve_keys import ClientKeys, client_keys
@@ -30,12 +34,16 @@ def watch_run(
     timeout_s: float,
     keys: ClientKeys | None,
     as_json: bool,
+    order: Mapping[str, Any] | None = None,
 ) -> int:
     """Start a run at `endpoint`, or as observer find one, and show it to its end.
 
-    Returns the exit code of its outcome; 0 for an observer that was told to stop. Raises `StreamError`, and `ConfigError` for a
-    name that cannot be one.
+    With an `order` the run is stopped once its end is advised for good. Returns the exit code of its outcome; 0 for an observer
+    that was told to stop. Raises `StreamError`, and `ConfigError` for a name or an order that cannot be one.
     """
+    ordered = _order_of(order) if order else None
+    if ordered is not None and observer:
+        raise ConfigError("an observer orders nothing; leave the order away, or watch as the controller.")
     for what, name in (("--run-id", run_id), ("--slide-id", slide_id)):
         if name is not None:
             checked_name(what, name)  # before there is a session
@@ -44,20 +52,47 @@ def watch_run(
         if observer:
             run_id = run_id or (welcome.runs[-1].run_id if welcome.runs else _await_run(controller, timeout_s))
         else:
-            run_id = controller.start_run(run_id=run_id, slide_id=slide_id, timeout_s=timeout_s)
-        outcome = follow(controller, choose_view(Console(), as_json), run_id)
+            run_id = controller.start_run(run_id=run_id, slide_id=slide_id, order=ordered, timeout_s=timeout_s)
+        outcome = follow(controller, choose_view(Console(), as_json), run_id, heed_stop=ordered is not None)
     return outcome.exit_code if outcome else 0
 
 
-def follow(controller: Controller, view: View, run_id: str) -> RunOutcome | None:
-    """Show every record of a run; returns its outcome, or None when an observer was told to stop. Raises `StreamError`."""
+def follow(controller: Controller, view: View, run_id: str, *, heed_stop: bool = False) -> RunOutcome | None:
+    """Show every record of a run; returns its outcome, or None when an observer was told to stop. Raises `StreamError`.
+
+    `heed_stop`: ask for the end of the run once `stop` is advised for good.
+    """
     outcome = None
     with _stop_on_signal(controller), view:
         for record in controller.records(run_id):
             view.show(record)
             if isinstance(record, RunStop):
                 outcome = record.outcome
+            elif heed_stop and isinstance(record, Advice) and record.advice == "stop" and record.final:
+                controller.request_stop()
     return outcome
+
+
+def widths_given(given: Sequence[str]) -> dict[str, dict[str, float]]:
+    """What --limit-width CLASS=POINTS asks for, as a part of an order. Raises `ConfigError`."""
+    widths: dict[str, float] = {}
+    for text in given:
+        label, _, points = text.partition("=")
+        try:
+            widths[label.strip()] = float(points)
+        except ValueError as problem:
+            raise ConfigError(f"--limit-width {text!r} is not CLASS=POINTS, such as lymphocyte=8.") from problem
+    return {"limit_width_percent": widths} if widths else {}
+
+
+def _order_of(given: Mapping[str, Any]) -> RunOrder:
+    """Raises `ConfigError` for an order that cannot be kept."""
+    try:
+        return OrderSetting.model_validate(given)
+    except ValidationError as problem:
+        first = problem.errors()[0]
+        said = complaint_of(first["msg"]) if first["type"] == "value_error" else explain(problem)
+        raise ConfigError(f"this cannot be ordered: {said}; see `leuko-edge watch --help`.") from problem
 
 
 def keys_given(key: Path | None, edge_key: Path | None) -> ClientKeys | None:

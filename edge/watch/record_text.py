@@ -2,6 +2,7 @@
 
 from edge.contracts.cells import CELLS, UNIDENTIFIED, UNIDENTIFIED_NON_WBC
 from edge.contracts.records import Advice, Detection, Differential, Event, FieldRecord, FieldStatus, RunStart, RunStop
+from edge.contracts.stop_state import StopResult
 
 SHORT: dict[str, str] = {cell.name: cell.abbreviation for cell in CELLS} | {
     UNIDENTIFIED: "unid.",
@@ -114,6 +115,8 @@ def result(stop: RunStop) -> list[str]:
         same = stop.slide.same_cells
         repeats = f"{same} pair{'' if same == 1 else 's'} of detections in fields that overlap"
         lines.append(f"once     each cell once ({repeats}): {counts(stop.slide.cells)}")
+    if stop.slide is not None and stop.slide.stop is not None:
+        lines.append(f"order    {_ordered(stop.slide.stop)}")
     if stop.net is not None:
         lines.append(f"net      {stop.net.replaced} replaced by a field imaged anew; without them: {counts(stop.net.cells)}")
     if stop.carried is not None:
@@ -122,6 +125,18 @@ def result(stop: RunStop) -> list[str]:
     if not stop.sums_match:
         lines.append("DEFECT   the fields do not add up to the triggers: do not use this result, and report it")
     return lines
+
+
+def _ordered(stop: StopResult) -> str:
+    """What became of the order's stop rule."""
+    if stop.final is None:
+        return f"no limit was reached with {stop.wbc} leukocytes"
+    at = stop.final
+    where = f" of run {at.run_id}" if at.run_id is not None else ""
+    return (
+        f"{at.reason.replace('_', ' ')} reached with field {at.field_index}{where}, {at.wbc} leukocytes; beyond it "
+        f"{stop.overshoot_wbc} in {stop.overshoot_fields} fields"
+    )
 
 
 def is_unusable(record: FieldRecord) -> bool:

@@ -57,7 +57,7 @@ def test_triggers_that_follow_run_start_at_once_are_accepted_in_their_order_at_e
                 assert desk.close("over") is not None
                 accepted = [answer for answer in desk.answers() if isinstance(answer, Accepted)]
                 assert [answer.cmd_id for answer in accepted] == [f"c{index}" for index in range(WINDOW)]
-                assert desk.ledger.left() == [(f"t{index}", index) for index in range(WINDOW)]
+                assert desk.ledger.left() == [(f"t{index}", index, None) for index in range(WINDOW)]
                 assert desk.defect == ""
     finally:
         journal.close()
@@ -122,7 +122,7 @@ def test_whatever_comes_between_begin_announce_confirm_and_close_every_accepted_
     assert accepted == sorted(accepted, key=lambda cmd_id: int(cmd_id[1:])), "in the order of the announcements"
     assert taken + left == [f"t{cmd_id[1:]}" for cmd_id in accepted], "and so to the camera"
     assert set(accepted).isdisjoint(refused)
-    assert [trigger_id for trigger_id, _ in desk.ledger.left()] == (taken + left)[len(ended) :]
+    assert [trigger_id for trigger_id, _, _ in desk.ledger.left()] == (taken + left)[len(ended) :]
     assert desk.defect == ""
     assert desk.unrecorded() == taken + left, "no field is on record yet, and each accepted trigger is missed"
 

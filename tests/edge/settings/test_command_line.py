@@ -28,7 +28,9 @@ FOR_THE_FILE_ALONE = {
     "log_files",
 }
 """A scanner's engineer sets these once; so are the parts of `thresholds` beside these two."""
-PARTS = {"detect": "thresholds", "identify": "thresholds"}
+PARTS = {"detect": "thresholds", "identify": "thresholds"} | dict.fromkeys(
+    ("target_leukocytes", "field_cap", "time_cap_s", "quality", "smudges"), "order"
+)
 NOT_SETTINGS = {"config"}
 
 

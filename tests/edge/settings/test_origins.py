@@ -6,6 +6,7 @@ import pytest
 
 from edge.contracts.errors import ConfigError
 from edge.settings import EdgeSettings, Setup
+from edge.settings.edge_settings import PARTED
 from edge.settings.environment import from_environment
 from edge.settings.resolution import resolve
 
@@ -58,8 +59,8 @@ def test_text_becomes_what_the_setting_is() -> None:
 @pytest.mark.parametrize("name", EdgeSettings.model_fields)
 def test_every_setting_has_its_variable(name: str) -> None:
     variable = f"LEUKO_EDGE_{name.upper()}"
-    if name == "thresholds":
-        variable += "__DETECT"
+    if name in PARTED:
+        variable += f"__{next(iter(PARTED[name].model_fields)).upper()}"
     assert name in from_environment({variable: "x"})
 
 

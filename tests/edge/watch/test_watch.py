@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 import pytest
 from support.scripted_run import Edge, StartEdge, field_record, run_start
+from support.served_run import Conveyor, served
 
 from edge.contracts.records import FieldStatus, RunOutcome, RunStart
 from edge.stream.client import Controller
@@ -45,6 +46,33 @@ def test_json_is_exactly_the_journal_one_record_a_line(start_edge: StartEdge) ->
     assert (code, err) == (0, "")
     assert lines == _journalled(edge)
     assert (json.loads(lines[0])["run_id"], json.loads(lines[0])["slide_id"]) == ("run-7", "slide-9")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        pytest.param(["--target-leukocytes", "0"], "this cannot be ordered: `order.target_leukocytes` is 0", id="nothing"),
+        pytest.param(["--limit-width", "lymphocyte"], "is not CLASS=POINTS", id="no width"),
+        pytest.param(["--limit-width", "lymphozyte=5"], "no leukocyte class", id="no class"),
+        pytest.param(["--field-cap", "3", "--observer"], "an observer orders nothing", id="as an observer"),
+    ],
+)
+def test_what_cannot_be_ordered_is_said_before_there_is_a_session(arguments: list[str], said: str) -> None:
+    code, lines, err = _watch("tcp://127.0.0.1:1", *arguments)
+    assert (code, lines) == (2, []) and said in err and err.count("\n") == 1
+
+
+def test_an_order_stops_the_run_once_that_is_advised_for_good() -> None:
+    source = Conveyor(50, live=False)
+    source.go.release(50)
+    with served(source, max_fields=40) as edge:
+        edge.controller.close()
+        code, lines, err = _watch(edge.endpoint, "--json", "--target-leukocytes", "3", "--limit-width", "blast=0.5")
+    assert (code, err) == (0, "")
+    records = [json.loads(line) for line in lines]
+    assert records[0]["order"]["target_leukocytes"] == 3 and records[0]["order"]["limit_width_percent"] == {"blast": 0.5}
+    assert [record["advice"] for record in records if record["type"] == "advice" and record["final"]] == ["stop"]
+    assert records[-1]["outcome"] in {"stopped", "completed"}, "stopped, unless all 40 fields were faster than the message"
 
 
 @pytest.mark.parametrize(

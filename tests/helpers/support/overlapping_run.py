@@ -5,6 +5,7 @@ import random
 from collections import Counter
 from dataclasses import dataclass, field
 
+from edge.pipeline.slide_account import SlideAccount, StageGeometry
 from support.scripted_run import WALL, run_start
 
 from edge.camera.frame import SourceNote
@@ -20,7 +21,6 @@ from edge.contracts.records import (
     StagePosition,
 )
 from edge.counting import differential, wbc_total
-from edge.pipeline.slide_account import SlideAccount, StageGeometry
 
 UM = 0.13
 SIZE = (732, 574)

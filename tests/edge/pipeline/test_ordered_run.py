@@ -1,0 +1,61 @@
+"""An order through a whole edge: refused in one sentence, echoed, advised upon, and its overshoot told at the end."""
+
+import pytest
+from support.served_run import Conveyor, PlainCamera, served
+
+from edge.contracts.errors import StreamError
+from edge.contracts.records import Advice, FieldRecord, RunOutcome, RunStart
+from edge.contracts.run_order import OrderSetting, RunOrder
+
+pytestmark = pytest.mark.timeout(90)
+
+
+@pytest.mark.parametrize(
+    ("order", "said"),
+    [
+        pytest.param(RunOrder(target_leukocytes=0), r"refused \(invalid\): `order.target_leukocytes` is 0", id="a value"),
+        pytest.param(
+            RunOrder.model_validate_json('{"quality": "later"}'), r"refused \(unsupported\): `order.quality`", id="a word"
+        ),
+    ],
+)
+def test_a_wrong_order_refuses_the_run(order: RunOrder, said: str) -> None:
+    with served(PlainCamera()) as edge:
+        with pytest.raises(StreamError, match=said):
+            edge.controller.start_run(order=order)
+        run_id = edge.controller.start_run(order=RunOrder(target_leukocytes=1))
+        edge.announce(run_id, 0)
+        edge.controller.stop_run(run_id)
+        assert edge.to_the_end()[0].outcome is RunOutcome.STOPPED
+
+
+def test_stop_is_advised_and_what_comes_beyond_is_told() -> None:
+    with served(PlainCamera()) as edge:
+        run_id = edge.controller.start_run(order=RunOrder(target_leukocytes=3, quality="off"))
+        edge.announce(run_id, *range(6))
+        records = edge.until(lambda record: isinstance(record, Advice) and record.final is True)
+        edge.controller.stop_run(run_id)
+        stop, more = edge.to_the_end()
+        (start,) = (record for record in records if isinstance(record, RunStart))
+        assert start.order == RunOrder(target_leukocytes=3, quality="off") and start.stage is not None
+        advice = [record for record in [*records, *more] if isinstance(record, Advice)]
+        assert [(each.advice, each.field_index) for each in advice if each.final] == [("stop", 2)]
+        assert stop.slide is not None and stop.slide.stop is not None
+        assert (stop.slide.stop.wbc, stop.slide.stop.overshoot_wbc, stop.slide.stop.overshoot_fields) == (6, 3, 3)
+        fields = [record for record in [*records, *more] if isinstance(record, FieldRecord)]
+        assert [
+            field.running.slide.stop.final is not None for field in fields if field.running.slide and field.running.slide.stop
+        ] == [index >= 2 for index in range(6)]
+
+
+def test_the_advice_of_the_last_field_is_on_record() -> None:
+    """The source ends with the very field that reaches the target."""
+    source = Conveyor(2, live=False)
+    with served(source, order=OrderSetting(target_leukocytes=2)) as edge:
+        edge.controller.start_run()
+        source.go.release(2)
+        stop, records = edge.to_the_end()
+        assert [(each.advice, each.final) for each in records if isinstance(each, Advice)] == [("stop", True)]
+        assert stop.slide is not None and stop.slide.stop is not None and stop.slide.stop.overshoot_wbc == 0
+        (start,) = (record for record in records if isinstance(record, RunStart))
+        assert start.order is not None and start.order.target_leukocytes == 2, "of the settings, where RUN_START has none"
