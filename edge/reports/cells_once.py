@@ -55,6 +55,8 @@ class CellsOnce:
         ]
         self._views.update(((index, view.number), view) for view in views)
         for same in slide.same_cells if slide else ():
+            if same.run_id is not None:
+                continue  # a field of a run before this one, whose records are not among these
             a, b = self._views.get((index, same.detection)), self._views.get((same.field_index, same.of_detection))
             # A field that was lost with the edge repeats the sums of the one before it, which has these already.
             if a is not None and b is not None:

@@ -5,10 +5,8 @@ import random
 from collections import Counter
 from dataclasses import dataclass, field
 
-from edge.pipeline.slide_account import SlideAccount, StageGeometry
 from support.scripted_run import WALL, run_start
 
-from edge.camera.frame import SourceNote
 from edge.contracts.records import (
     Detection,
     Event,
@@ -20,7 +18,9 @@ from edge.contracts.records import (
     RunStop,
     StagePosition,
 )
+from edge.contracts.stage_geometry import StageGeometry
 from edge.counting import differential, wbc_total
+from edge.counting.slide_account import FieldEnd, SlideAccount
 
 UM = 0.13
 SIZE = (732, 574)
@@ -53,7 +53,7 @@ class _Slide:
 
 def geometry_of(layout: Layout) -> StageGeometry:
     c, s = (UM * f(math.radians(layout.turned_deg)) for f in (math.cos, math.sin))
-    return StageGeometry(((c, -s), (s, c)))
+    return StageGeometry(um_per_px=((c, -s), (s, c)))
 
 
 def overlapping_run(layout: Layout, run_id: str = "r", *, stop: bool = True, source: str = "virtual:seed=42") -> list[Record]:
@@ -70,32 +70,22 @@ def overlapping_run(layout: Layout, run_id: str = "r", *, stop: bool = True, sou
     for index in range(len(places_px)):
         if rng.random() < layout.replaced:
             jobs.append((places_px[index], index))
-    news: list[tuple[int, tuple[int, int] | None]] = []
-    notes: list[SourceNote] = []
-
-    def take() -> list[tuple[int, tuple[int, int] | None]]:
-        taken = list(news)
-        news.clear()
-        return taken
-
-    account = SlideAccount(geometry, *SIZE, take, notes.append)
+    account = SlideAccount(geometry, *SIZE)
     stages = [geometry.on_stage_nm((5_000_000, 7_000_000), place) for place, _ in jobs]
     records: list[Record] = [run_start(run_id, "S-1", source=source)]
     ends: Counter[FieldStatus] = Counter()
     sums: Counter[str] = Counter()
     announced = 0
     for index, ((x_px, y_px), replaces) in enumerate(jobs):
-        while announced < min(len(jobs), index + layout.ahead):
-            news.append((announced, stages[announced]))
-            announced += 1
+        ahead = min(len(jobs), index + layout.ahead)
+        account.announce((at, stages[at]) for at in range(announced, ahead))
+        announced = max(announced, ahead)
         is_lost = rng.random() < layout.lost
         found = () if is_lost else _seen(rng, cells, (x_px, y_px), layout.jitter_um)
         status = FieldStatus.LOST if is_lost else FieldStatus.OK if found else FieldStatus.EMPTY
         found = account.placed(found, stages[index], SIZE)
-        if replaces is not None and not is_lost:
-            account.replaced(replaces)
         size = (0, 0) if is_lost else SIZE
-        slide = account.ended(index, stages[index], found, size)
+        slide = account.ended(FieldEnd(index, stages[index], found, size, index, None if is_lost else replaces))
         counts = Counter(one.label for one in found)
         ends[status] += 1
         sums += counts
@@ -122,16 +112,15 @@ def overlapping_run(layout: Layout, run_id: str = "r", *, stop: bool = True, sou
                 counted=not is_lost,
             )
         )
-        while notes:
-            note = notes.pop(0)
+        for said in account.said():
             records.append(
                 Event(
                     run_id=run_id,
                     seq=len(records),
                     wall_time=WALL,
-                    severity=note.severity,
-                    code=note.code,
-                    message=note.message,
+                    severity="info" if said.what == "corrected" else "warning",
+                    code="count_corrected",
+                    message=said.message,
                 )
             )
     if stop:
