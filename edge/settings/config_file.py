@@ -49,6 +49,8 @@ def known(layer: dict[str, Any], where: str) -> dict[str, Any]:
         if isinstance(parts := layer.get(name), dict):
             _refuse_below_a_heading(name, parts, where)
             refuse_unknown(parts, model.model_fields, f"`{name}` of {where}")
+            if not parts:  # a heading with nothing below it states nothing
+                del layer[name]
     return layer
 
 
