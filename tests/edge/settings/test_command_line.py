@@ -23,6 +23,7 @@ FOR_THE_FILE_ALONE = {
     "journal_held_s",
     "journal_keep_days",
     "journal_keep_mb",
+    "journal_keep_unreported",
     "keep_acknowledged",
     "log_file_mb",
     "log_files",
