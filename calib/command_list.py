@@ -1,4 +1,5 @@
-"""`leuko-calib`: all, pixel-size, scale-check, illumination, colour, focus, stage, thresholds, adapt, boxes, qc, check, diff"""
+"""`leuko-calib`: all, pixel-size, scale-check, illumination, colour, focus, stage, thresholds, latency, adapt, boxes, qc,
+check, diff"""
 
 import typer
 
@@ -10,6 +11,7 @@ from calib.commands.colour import colour
 from calib.commands.diff import diff
 from calib.commands.flat_field import illumination
 from calib.commands.focus import focus
+from calib.commands.latency import latency
 from calib.commands.pixel_size import pixel_size
 from calib.commands.qc import qc
 from calib.commands.scale_check import scale_check
@@ -25,6 +27,7 @@ app.command()(colour)
 app.command()(focus)
 app.command()(stage)
 app.command()(thresholds)
+app.command()(latency)
 app.command()(adapt)
 app.command()(boxes)
 app.command()(qc)

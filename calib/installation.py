@@ -9,6 +9,7 @@ from typing import Any
 from calib.commands.colour import colour
 from calib.commands.flat_field import illumination
 from calib.commands.focus import focus
+from calib.commands.latency import latency
 from calib.commands.pixel_size import pixel_size
 from calib.commands.stage import stage
 from calib.commands.thresholds import thresholds
@@ -54,6 +55,10 @@ QUESTIONS: dict[str, tuple[Question, ...]] = {
     "thresholds": (
         Question("labels", "annotated images (JSON lines of `leuko-train data export`)"),
         Question("root", "folder that their paths are in"),
+    ),
+    "latency": (
+        Question("source", "ordinary fields, such as folder:fields/ or a camera"),
+        Question("p99_ms", "time in ms from the trigger to the record that 99 of 100 fields must keep", is_number=True),
     ),
 }
 _ASKED_WITHOUT = {("pixel_size", "line_spacing_um"): ".csv"}
@@ -199,6 +204,9 @@ def _run(part: str, asked: dict[str, str], out: Path, profile: Path | None, bund
         case "stage":
             assert profile is not None
             stage(asked["grid"], Path(asked["moves"]), profile, out)
+        case "latency":
+            assert profile is not None
+            latency(profile, out, asked["source"], bundle, p99_ms=float(asked["p99_ms"]))
         case _:
             assert profile is not None
             thresholds(Path(asked["labels"]), Path(asked["root"]), profile, out, bundle)

@@ -13,6 +13,8 @@ from edge.camera.uri import open_source
 from edge.contracts.bundle import Bundle
 from edge.contracts.errors import ProfileError
 from edge.contracts.profile import Profile
+from edge.pipeline.latency_fit import latency_here
+from edge.settings import EdgeSettings
 from edge.settings.profile_layer import layer_of
 
 Kind = Literal["refused", "doubtful"]
@@ -54,7 +56,7 @@ def check_profile(
 
     Raises what opening the source raises; it is opened and closed, and nothing is read from it.
     """
-    findings = [*_of_bundle(profile, path, bundle), *_of_itself(profile, path)]
+    findings = [*_of_bundle(profile, path, bundle), *_of_itself(profile, path), *_of_engine(profile, path, bundle)]
     if source is not None:
         findings += _of_source(profile, path, source, objective)
     return Checked(contents(profile), findings)
@@ -73,6 +75,25 @@ def _of_bundle(profile: Profile, path: Path, bundle: Bundle) -> Iterator[Finding
             "doubtful",
             f"fields of {size.um_per_px:.4g} um/px are far from the {bundle.manifest.um_per_px:.4g} um/px that {bundle.path} "
             "was trained on; measure on labelled fields what it finds there (`leuko-calib thresholds`).",
+        )
+
+
+def _of_engine(profile: Profile, path: Path, bundle: Bundle) -> Iterator[Finding]:
+    """Of this machine: a profile is checked where it will be used."""
+    if profile.latency is None:
+        return
+    fit = latency_here(profile.latency, bundle, EdgeSettings(source="none", bundle=bundle.path))
+    if fit.setting is None:
+        yield Finding(
+            "doubtful",
+            f"batch and deadline of profile {path} are not of this machine's engine: {fit.sentence}; measure them here with "
+            "`leuko-calib latency`.",
+        )
+    elif fit.setting.has_expired():
+        yield Finding(
+            "doubtful",
+            f"batch and deadline of profile {path} should have been measured anew by {fit.setting.expires_at} and still stand; "
+            "repeat `leuko-calib latency`.",
         )
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from edge.contracts.base import Strict
 from edge.contracts.colours import Bgr, Dated, MeasuredColours, MeasuredLight
+from edge.contracts.latency import MeasuredLatency
 from edge.contracts.profile import BundleThresholds, CameraGeometry, FocusRange, PixelSize, Profile
 from edge.contracts.stage_geometry import MaybePerAxis, MeasuredStage
 
@@ -61,6 +62,9 @@ def contents(profile: Profile) -> list[PartSaid]:
     found = []
     for step in known_steps():
         part: Strict | None = getattr(profile, step.part)
+        if isinstance(part, MeasuredLatency):
+            found.append(_latency(step, part))
+            continue
         measured_at = getattr(part, "measured_at", None) or getattr(getattr(part, "evidence", None), "measured_at", None)
         dated = part if isinstance(part, Dated) else None
         found.append(
@@ -73,6 +77,14 @@ def contents(profile: Profile) -> list[PartSaid]:
             )
         )
     return found
+
+
+def _latency(step: Step, part: MeasuredLatency) -> PartSaid:
+    """Each engine has its own date: what expires first, expires the part."""
+    settings = part.engines.values()
+    expires = [each.expires_at for each in settings if each.expires_at is not None]
+    measured_at = max(each.measured_at for each in settings)
+    return PartSaid(step, say(part), measured_at, min(expires, default=None), any(each.has_expired() for each in settings))
 
 
 def say_camera(camera: CameraGeometry) -> str:
@@ -106,6 +118,12 @@ def say(part: Strict) -> str:  # noqa: PLR0911 - one line for each kind of part
             said = f"detect {chosen.detect:g}, identify {chosen.identify:g}, bundle {part.bundle_id[:12]}"
             colours = part.colour_transform or "as they come"
             return f"{said}, {'with' if part.probability else 'no'} probabilities, colours {colours}"
+        case MeasuredLatency():
+            return "; ".join(
+                f"batch {each.max_batch}, deadline {each.max_delay_ms:g} ms, {each.rate_per_s:g} fields/s within p99 "
+                f"{each.budget.p99_ms:g} ms on {each.engine}"
+                for each in part.engines.values()
+            )
         case _:
             return "measured"
 

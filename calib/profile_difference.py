@@ -9,6 +9,7 @@ import numpy as np
 from calib.profile_contents import known_steps, say, say_camera
 from edge.contracts.base import Strict
 from edge.contracts.colours import Colours, MeasuredColours, MeasuredLight
+from edge.contracts.latency import MeasuredLatency
 from edge.contracts.profile import BundleThresholds, FocusRange, PixelSize, Profile
 from edge.contracts.stage_geometry import MaybePerAxis, MeasuredStage
 
@@ -132,6 +133,25 @@ def _thresholds(one: BundleThresholds, other: BundleThresholds, _: Profile) -> t
     return {name: size for name, size in sizes.items() if size}, ", ".join(told) or "the same values, measured again"
 
 
+def _latency(one: MeasuredLatency, other: MeasuredLatency, _: Profile) -> tuple[dict[str, float], str]:
+    sizes: dict[str, float] = {}
+    told = []
+    for key in sorted(set(one.engines) | set(other.engines)):
+        a, b = one.engines.get(key), other.engines.get(key)
+        if a is None or b is None:
+            told.append(f"{'measured' if a is None else 'taken out'} for {(a or b).engine}")  # type: ignore[union-attr]
+            continue
+        changes = {
+            f"batch_{key}": float(b.max_batch - a.max_batch),
+            f"deadline_{key}_ms": b.max_delay_ms - a.max_delay_ms,
+            f"fields_{key}_per_s": b.fields_per_s - a.fields_per_s,
+        }
+        sizes |= {name: size for name, size in changes.items() if size}
+        batch, deadline_ms, per_s = changes.values()
+        told.append(f"batch by {batch:+g}, deadline by {deadline_ms:+g} ms, full speed by {per_s:+.1f} fields/s on {b.engine}")
+    return sizes, "; ".join(told)
+
+
 def _anything(one: Strict, other: Strict, _: Profile) -> tuple[dict[str, float], str]:
     a, b = one.model_dump(), other.model_dump()
     changed = [name for name in a if a[name] != b.get(name)]
@@ -145,4 +165,5 @@ _COMPARE: dict[type[Any], Callable[[Any, Any, Profile], tuple[dict[str, float], 
     FocusRange: _focus,
     MeasuredStage: _stage,
     BundleThresholds: _thresholds,
+    MeasuredLatency: _latency,
 }

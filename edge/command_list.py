@@ -17,13 +17,17 @@ COMMANDS = {
     "simulate": "Play a scanner that triggers, and to which things happen.",
     "count": "Count images, a folder or a video here and now, into tables and pictures.",
     "demo": "Run edge and controller in one, over a drawn (synthetic) slide.",
-    "bench": "Measure the loop: the whole pipeline against a bare loop over the same compiled model.",
+    "bench": "Measure graph, engine, loop and whole edge; `bench compare` holds two measurements against each other.",
     "bench-stream": "Measure the way to the controller: records through a journal on disk and a socket.",
     "cameras": "List cameras as `run --source` takes them, or say what one can do.",
     "record": "Write a camera's frames to disk, losslessly.",
     "soak": "Run a camera through the whole loop, without a controller: what is lost, and how long it takes.",
     "doctor": "Say what is installed, and which engine a run would open.",
 }
+
+
+BELOW = {("bench", "compare"): "bench_compare"}
+"""Words after a command's name that make it another command, and that one's name in the same file."""
 
 
 class Command(TyperCommand):
@@ -33,17 +37,22 @@ class Command(TyperCommand):
     def whole(self) -> Any:  # noqa: ANN401 see below
         """The command with its options, or the group with its commands."""
         name = str(self.name)
-        word = name.replace("-", "_")
-        found = getattr(import_module(f"edge.commands.{word}"), word)
-        if not isinstance(found, typer.Typer):
-            alone = typer.Typer(add_completion=False)
-            alone.command(name)(found)
-            found = alone
-        return typer.main.get_command(found)
+        return _loaded(name, name.replace("-", "_"))
 
     # Where the types of these are defined differs between the releases of Typer.
-    def make_context(self, *args: Any, **more: Any) -> Any:  # noqa: ANN401
-        return self.whole.make_context(*args, **more)
+    def make_context(self, info_name: Any, args: list[str], *rest: Any, **more: Any) -> Any:  # noqa: ANN401
+        if args and (function := BELOW.get((str(self.name), args[0]))) is not None:
+            return _loaded(args[0], str(self.name), function).make_context(f"{info_name} {args[0]}", args[1:], *rest, **more)
+        return self.whole.make_context(info_name, args, *rest, **more)
+
+
+def _loaded(name: str, module: str, function: str = "") -> Any:  # noqa: ANN401 as above
+    found = getattr(import_module(f"edge.commands.{module}"), function or module)
+    if not isinstance(found, typer.Typer):
+        alone = typer.Typer(add_completion=False)
+        alone.command(name)(found)
+        found = alone
+    return typer.main.get_command(found)
 
 
 app = typer.Typer(

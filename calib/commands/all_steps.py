@@ -13,7 +13,7 @@ def all_steps(
     yes: Annotated[bool, typer.Option("--yes", help="ask nothing: a step without an answer is left out")] = False,
     bundle: Annotated[Path | None, typer.Option(help="the model; the shipped one when not given")] = None,
 ) -> None:
-    """Walk through um/px, light, colours, focus, stage and thresholds, asking for what each needs.
+    """Walk through um/px, light, colours, focus, stage, thresholds and latency, asking for what each needs.
 
     It can be ended at any time and goes on where it was; no file is ever overwritten. What fails is told and asked again, an
     empty answer leaves a step out, and the end says what is missing and what that costs. Exit code 0: all is there. 10: not

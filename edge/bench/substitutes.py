@@ -1,4 +1,4 @@
-"""What stands in for a part that is not measured: a source in memory, an engine that takes no time, a run without either."""
+"""What stands in for a part that is not measured: an engine that takes no time, a run without camera and engine."""
 
 import itertools
 import random
@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from edge.camera.frame import Frame, SourceBase, SourceEnded, SourceInfo
+from edge.camera.frame import Frame
 from edge.contracts.cells import CELLS
 from edge.contracts.detections import Image, RawDetections
 from edge.contracts.messages import RunStartCommand
@@ -30,27 +30,6 @@ _WIDTH_PX, _HEIGHT_PX, _UM_PER_PX = 732, 574, 0.13
 _POOL = 500
 _MAX_CELLS = 3
 _MS = 1_000_000
-
-
-class MemorySource(SourceBase):
-    """Gives `n_fields` frames that are in memory already, in turn."""
-
-    def __init__(self, images: Sequence[Image], info: SourceInfo, n_fields: int) -> None:
-        super().__init__()
-        self._images = images
-        self._n_fields = n_fields
-        self._next = 0
-        self.info = info
-
-    def read(self, timeout_s: float) -> Frame:
-        if self._next == self._n_fields:
-            raise SourceEnded
-        index, self._next = self._next, self._next + 1
-        now_ns = time.monotonic_ns()
-        return Frame(str(index), index, "ok", self._images[index % len(self._images)], self.info.um_per_px, now_ns, now_ns)
-
-    def close(self) -> None:
-        self._images = ()
 
 
 class ReplayEngine:

@@ -1,6 +1,7 @@
-"""`leuko-edge bench`: the speed claims, as ratios."""
+"""`leuko-edge bench`: how fast a machine is, as ratios and with its conditions."""
 
 import json
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -8,23 +9,93 @@ import typer
 from edge.settings import EdgeSettings
 from edge.settings.command_line import ENGINE_SETTINGS, Given, takes
 
+_BUT_BATCH = tuple(name for name in ENGINE_SETTINGS if name != "max_batch")
 
-@takes(EdgeSettings, "source", "um_per_px", *ENGINE_SETTINGS, source="virtual:seed=42,wbc=1.5")
+
+@takes(EdgeSettings, "source", "um_per_px", "profile", *_BUT_BATCH, source="virtual:seed=42,wbc=1.5")
 def bench(
     given: Given,
-    fields: Annotated[int, typer.Option(min=1, help="Fields of one round.")] = 60,
-    rounds: Annotated[int, typer.Option(min=1, help="Rounds of each loop; they take turns.")] = 5,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
+    bundles: Annotated[list[Path] | None, typer.Argument(help="models, each measured; as --bundle, or the shipped one")] = None,
+    batch: Annotated[str, typer.Option("--batch", "--max-batch", help="frames of one inference; several with commas")] = "1",
+    deadline_ms: Annotated[str, typer.Option(help="a field waits no longer for its batch; several with commas")] = "5",
+    rate: Annotated[
+        str, typer.Option(help="fields per second of the runs at fixed rates; several with commas, `none` for no such runs")
+    ] = "5,10,25,50,100",
+    fields: Annotated[int, typer.Option(min=1, help="fields of one round")] = 60,
+    rounds: Annotated[int, typer.Option(min=1, help="rounds of each contestant; they take turns")] = 5,
+    idle_s: Annotated[float, typer.Option(min=0, max=3600, help="rest before the first field after a rest")] = 2.0,
+    folder: Annotated[Path | None, typer.Option("--dir", help="folder on the disk that journals are measured on")] = None,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="write all figures and conditions to this file; - for standard output")
+    ] = None,
+    html_file: Annotated[Path | None, typer.Option("--html", help="write a page with plots, complete in one file")] = None,
 ) -> None:
-    """Compare the whole pipeline with a bare loop over the same compiled model, frames already in memory.
+    """Measure the bare graph at its best, the engine, the pipeline and the whole edge, each in turn; only ratios are claims.
 
-    The two take turns in one process, so that what else the machine does meets both; only the ratio is a claim.
+    Frames are in memory already. The whole edge is measured from there to the record with a controller in another process, at
+    full speed, and at fixed rates from the moment at which a scanner meant to trigger.
+
+    leuko-edge bench --batch 1,2,4 --json before.json --html before.html
+
+    leuko-edge bench compare before.json after.json
     """
-    from edge.bench.loop_bench import bench_loop
-    from edge.bench.loop_report import table
+    from edge.bench.bench_files import check_writable, write_text
+    from edge.bench.bench_page import page_of
+    from edge.bench.bench_table import text_of
+    from edge.bench.edge_bench import Plan, bench_edge
+    from edge.contracts.errors import ConfigError
     from edge.service.process import set_up_logging
     from edge.settings.resolution import resolve
 
     set_up_logging("warning", None)
-    result = bench_loop(resolve(given), fields, rounds)
-    typer.echo(json.dumps(result) if as_json else table(result))
+    as_text = json_file == Path("-")
+    check_writable(None if as_text else json_file)
+    check_writable(html_file)
+    if folder is not None and not folder.is_dir():
+        raise ConfigError(f"there is no folder {folder}; make it, or give another with --dir.")
+    plan = Plan(
+        fields=fields,
+        rounds=rounds,
+        batches=tuple(int(each) for each in _numbers("--batch", batch, whole=True)),
+        deadlines_ms=_numbers("--deadline-ms", deadline_ms, least=0.0),
+        rates_per_s=() if rate == "none" else _numbers("--rate", rate),
+        idle_s=idle_s,
+        folder=folder,
+    )
+    result = bench_edge(resolve(given), bundles or (), plan)
+    if json_file is not None and not as_text:
+        write_text(json_file, json.dumps(result, indent=1) + "\n")
+    if html_file is not None:
+        write_text(html_file, page_of(result))
+    typer.echo(json.dumps(result) if as_text else text_of(result))
+
+
+def bench_compare(
+    before: Annotated[Path, typer.Argument(help="what `leuko-edge bench --json FILE` wrote")],
+    after: Annotated[Path, typer.Argument(help="the same of another day, version or machine")],
+    as_json: Annotated[bool, typer.Option("--json", help="one JSON object on standard output")] = False,
+) -> None:
+    """Say what became faster or slower between two measurements, with 95 % intervals, and what differs in their conditions.
+
+    The two did not take turns: what else a machine did at one of the times is in the ratio. `slower` is said only where the
+    whole interval is above 1.
+    """
+    from edge.bench.bench_comparison import compare, comparison_text
+    from edge.bench.bench_files import read_measurement
+
+    found = compare(read_measurement(before), read_measurement(after))
+    typer.echo(json.dumps(found) if as_json else comparison_text(found))
+
+
+def _numbers(option: str, text: str, *, whole: bool = False, least: float = 1e-3) -> tuple[float, ...]:
+    """Separated by commas. Raises `ConfigError`."""
+    from edge.contracts.errors import ConfigError
+
+    try:
+        found = tuple(float(int(word)) if whole else float(word) for word in text.split(","))
+    except ValueError:
+        found = ()
+    if not found or not all(least <= each <= 60_000 for each in found) or (whole and max(found) > 256):
+        kind = "whole numbers from 1 to 256" if whole else f"numbers from {least:g} to 60000"
+        raise ConfigError(f"{option} {text!r} cannot be used; give {kind}, separated by commas, such as {option} 1,2,4.")
+    return found

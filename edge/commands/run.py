@@ -30,11 +30,12 @@ def run(given: Given, config: ConfigOption = None) -> None:
     """
     from edge.doctor.diagnosis_text import findings, question_of
     from edge.pipeline import StopSwitch, opened
+    from edge.pipeline.latency_fit import with_latency
     from edge.service.process import log_as_set, stop_on_signals
     from edge.service.serve import serve_one_run
     from edge.settings.resolution import resolve
 
-    setup = resolve(given, config, os.environ)
+    setup = with_latency(resolve(given, config, os.environ))
     log_as_set(setup.settings)
     for warning in setup.warnings:
         _log.warning("%s", warning)

@@ -11,6 +11,7 @@ from edge.contracts.base import Count, Fraction, Sha256, Strict, parse_json
 from edge.contracts.bundle import Thresholds
 from edge.contracts.colours import MeasuredColours, MeasuredLight
 from edge.contracts.errors import ProfileError
+from edge.contracts.latency import MeasuredLatency
 from edge.contracts.stage_geometry import MeasuredStage
 from edge.contracts.whole_file import SMALL_BYTES, read_whole, write_whole
 
@@ -111,6 +112,7 @@ class Profile(Strict):
     illumination: MeasuredLight | None = None
     colours: MeasuredColours | None = None
     stage: MeasuredStage | None = None
+    latency: MeasuredLatency | None = None
 
     @property
     def measured_scale(self) -> PixelSize:

@@ -1,5 +1,6 @@
 """What this machine can compute with: looked up once, told by `doctor`, and compared with every engine before it is loaded."""
 
+import os
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import get_args
@@ -29,6 +30,11 @@ class Machine:
     runtimes: dict[GpuRuntime, Found] = field(default_factory=dict)
     gpu_fails: bool = False
     """there is a driver, and it refuses"""
+
+
+def usable_cores() -> int:
+    """Cores that this process may use: what OpenVINO takes when it is not told how many."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def look_at_machine(*, everything: bool = False) -> Machine:

@@ -118,6 +118,11 @@ class OpenVinoEngine:
         return RawDetections(*(np.concatenate(rows[name]) for name in ("boxes", "scores", "labels")))
 
 
+def loaded_openvino() -> Any:  # noqa: ANN401 it has no types
+    """OpenVINO itself, loaded as above: for whoever measures or inspects a graph."""
+    return ov
+
+
 def look_at_cpu() -> tuple[str, str, str]:
     """OpenVINO's version, the CPU's name, and what `precision` "auto" is on it. Raises RuntimeError when it has no CPU."""
     core = ov.Core()

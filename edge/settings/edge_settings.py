@@ -17,6 +17,7 @@ from edge.contracts.base import Strict
 from edge.contracts.bundle import Bundle, Thresholds
 from edge.contracts.choices import Correct, Durability, EngineChoice, LogFormat, LogLevel, Policy, Precision
 from edge.contracts.colours import MeasuredColours, MeasuredLight
+from edge.contracts.latency import MeasuredLatency
 from edge.contracts.profile import CameraGeometry, Knot
 from edge.contracts.run_order import OrderSetting
 from edge.contracts.stage_geometry import MeasuredStage
@@ -210,3 +211,5 @@ class Setup:
     """of the profile: how the camera lies over the stage, and how exactly that goes where it is told"""
     origins: Mapping[str, Origin] = field(default_factory=dict)
     """where each setting comes from that is not the model's own default; parts as `thresholds.detect`"""
+    latency: MeasuredLatency | None = None
+    """of the profile: batch and deadline by engine; `edge.pipeline.latency_fit` says which are of this one"""

@@ -84,6 +84,7 @@ def resolve(
         layer.light,
         profile.stage if profile else None,
         all_layers.origins,
+        profile.latency if profile else None,
     )
 
 

@@ -80,6 +80,7 @@ def test_a_profile_that_stands_says_so(
     [
         pytest.param(with_(illumination=made.light(days=-1)), 10, "the light of profile", id="light has expired"),
         pytest.param(with_(stage=made.stage(days=-1)), 10, "the stage of profile", id="stage has expired"),
+        pytest.param(with_(latency=made.latency(made.SHA)), 10, "not of this machine's engine", id="latency of another bundle"),
         pytest.param(
             with_(illumination=None, colours=made.colours(None)),
             10,

@@ -114,12 +114,16 @@ def _bundle(folder: Path, system: str) -> Path:
 
 
 def _bench(bundle: Path, runtime: str, engines: Path, batch: int, fields: int) -> dict[str, Any]:
-    command = ["bench", "--bundle", str(bundle), "--engine", runtime, "--max-batch", str(batch), "--fields", str(fields)]
+    command = ["bench", "--bundle", str(bundle), "--engine", runtime, "--batch", str(batch), "--fields", str(fields)]
+    command += ["--rate", "none"]
     if runtime != "openvino":
         command += ["--engine-dir", str(engines), "--allow-ungated-engine"]  # random weights find no cells to compare
-    done = subprocess.run([sys.executable, "-m", "edge.cli", *command, "--json"], stdout=subprocess.PIPE, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "edge.cli", *command, "--json", "-"], stdout=subprocess.PIPE, text=True, check=True
+    )
     measured: dict[str, Any] = json.loads(done.stdout)
-    return measured
+    case = measured["cases"][0]
+    return {**case["loop"], "engine": case["engine"]}
 
 
 def _row(system: str, measured: dict[str, Any], batch: int) -> str:

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from support.tiny_bundle import blob_field, write_tiny_bundle
 
-from edge.bench.substitutes import MemorySource
+from edge.camera.memory_source import MemorySource
 from edge.camera.uri import open_source
 from edge.contracts.detections import Image
 from edge.pipeline import engine_for, run_fields

@@ -4,8 +4,11 @@ from datetime import datetime, timedelta, timezone
 
 from edge.contracts.bundle import Thresholds
 from edge.contracts.colours import Colours, MeasuredColours, MeasuredLight
+from edge.contracts.latency import EngineIdentity, LatencyBudget, LatencySetting, MeasuredLatency
 from edge.contracts.profile import BundleThresholds, CameraGeometry, FocusRange, PixelSize, Profile, part_sha256
 from edge.contracts.stage_geometry import MeasuredStage
+from edge.engine.machine import usable_cores
+from edge.engine.openvino import look_at_cpu
 
 SHA = "0" * 64
 MEASURED = "2026-01-01T00:00:00+00:00"
@@ -92,6 +95,34 @@ def focus_range(peak_z_um: float = 3.0) -> FocusRange:
     )
 
 
+def latency(bundle_id: str = SHA, days: float = 30, max_batch: int = 4, version: str = "") -> MeasuredLatency:
+    """Of this machine's OpenVINO in f32 with all cores, unless another `version` is named."""
+    here, processor, auto = look_at_cpu()
+    engine = EngineIdentity(
+        bundle_id=bundle_id,
+        runtime="OpenVINO",
+        version=version or here,
+        precision=auto,
+        threads=usable_cores(),
+        processor=processor,
+    )
+    setting = LatencySetting(
+        measured_at=MEASURED,
+        expires_at=in_days(days),
+        engine=engine,
+        max_batch=max_batch,
+        max_delay_ms=20,
+        budget=LatencyBudget(p99_ms=100, overshoot_fields=2),
+        rate_per_s=25,
+        p99_ms=60,
+        overshoot_fields=0.8,
+        fields_per_s=60,
+        fields=100,
+        settings_tried=16,
+    )
+    return MeasuredLatency(engines={engine.key: setting})
+
+
 def made_profile(bundle_id: str = SHA, serial: str | None = None, objective: str | None = "50x/0.95") -> Profile:
     lit = light()
     return Profile(
@@ -103,4 +134,5 @@ def made_profile(bundle_id: str = SHA, serial: str | None = None, objective: str
         stage=stage(),
         focus=focus_range(),
         thresholds=BundleThresholds(bundle_id=bundle_id, thresholds=Thresholds(), probability=((0.0, 0.1), (1.0, 0.9))),
+        latency=latency(bundle_id),
     )
