@@ -8,6 +8,7 @@ from typing import Literal
 
 from builder.images import FieldImages
 from builder.parity import LIMITS, count
+from builder.profile_correction import Seen
 from edge.contracts.bundle import Bundle
 from edge.contracts.detections import Cells
 from edge.contracts.engine_files import EngineFiles, GpuIdentity, ParityReport, ParityResult
@@ -53,6 +54,7 @@ class Baseline:
             images_sha256=self.images.sha256,
             images_from=self.images.origin,
             images_are_synthetic=self.images.are_synthetic,
+            **_correction(self.images.seen),
             reference_executor=self.reference,
             reference_cells=self.n_cells,
             reference_counts=count(self.cells),
@@ -81,6 +83,18 @@ class Baseline:
         if images.available >= needed:
             return f"read more of these images: about {needed} of the {images.available}, with --limit {needed}"
         return f"give more images, about {needed} like {these}, and --limit {needed}"
+
+
+def _correction(seen: Seen | None) -> dict[str, str | None]:
+    """What the report says was done to the images' light and colours."""
+    if seen is None:
+        return {}
+    correction = seen.correction
+    return {
+        "profile_sha256": seen.profile_sha256,
+        "colour_transform": correction.colour_name if correction is not None else None,
+        "illumination_sha256": correction.light_sha256 if correction is not None else None,
+    }
 
 
 @dataclass(frozen=True, slots=True)

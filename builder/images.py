@@ -1,11 +1,12 @@
 """The images that a builder's checks run on: a folder of fields or, without one, drawn fields that are marked as such."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
+from builder.profile_correction import Seen
 from edge.camera.frame import FrameSource
 from edge.camera.resample import TOLERANCE, Axis, FitPlan, plan_fit
 from edge.camera.uri import open_source
@@ -37,6 +38,8 @@ class FieldImages:
     are_synthetic: bool
     origin: str
     """where they are from and what was done to them, for reports"""
+    seen: Seen | None = None
+    """the profile that they were corrected by"""
 
 
 def read_images(
@@ -46,17 +49,22 @@ def read_images(
     frame_height_px: int,
     limit: int,
     um_per_px: float | None = None,
+    seen: Seen | None = None,
 ) -> FieldImages:
     """Read the first `limit` images of `folder` in natural order, or draw `limit` fields when it is None.
 
     Images are fitted to the frame as the edge fits them in a run: resampled when their scale differs from the bundle's,
-    centred on background when smaller, tiled when larger. `um_per_px` is the images' scale, which nobody guesses.
+    centred on background when smaller, tiled when larger. `um_per_px` is the images' scale, which nobody guesses; that of the
+    profile when none is given. With `seen` light and colours are corrected on the way, as in a run with that profile.
     Raises `SourceError` when there is no image, when one of those read is unusable or of another size than the first (it is
     named; none is left out), and when the edge would run them at a size of their own; `ConfigError` for a folder without a
     scale, or an impossible one.
     """
     if folder is None:
+        if seen is not None:
+            raise ConfigError("drawn fields have no instrument's light and colours; give its fields with --images.")
         return _drawn(bundle, frame_width_px, frame_height_px, limit)
+    um_per_px = um_per_px or (seen.um_per_px if seen is not None else None)
     if um_per_px is None:
         raise ConfigError(
             f"the images of {folder} do not say how large a pixel is; give it with --um-per-px (or measure it once with "
@@ -64,7 +72,14 @@ def read_images(
         )
     source = open_source(f"folder:{folder}", um_per_px)
     info = source.info
-    plan = plan_fit(info.width_px, info.height_px, info.um_per_px, bundle.manifest.um_per_px, frame_width_px, frame_height_px)
+    if seen is not None and (info.width_px, info.height_px) != (seen.width_px, seen.height_px):
+        raise SourceError(
+            f"the images of {folder} are {info.width_px} x {info.height_px} px and the profile is of a camera with "
+            f"{seen.width_px} x {seen.height_px} px; give fields of that camera."
+        )
+    correction = seen.correction if seen is not None else None
+    asked = (bundle.manifest.um_per_px, frame_width_px, frame_height_px)
+    plan = plan_fit(info.width_px, info.height_px, info.um_per_px, *asked, correction=correction)
     if (plan.engine_width_px, plan.engine_height_px) != (frame_width_px, frame_height_px):
         raise SourceError(
             f"the images of {folder} need an engine for frames of {plan.engine_width_px} x {plan.engine_height_px} px, so near "
@@ -73,7 +88,8 @@ def read_images(
         )
     total = info.n_fields or 0
     which = f"the first {limit} of {total} images" if total > limit else f"{total} image{'s' if total != 1 else ''}"
-    return _collect(source, plan, limit, f"{which} of {folder}; {plan.summary}")
+    found = _collect(source, plan, limit, f"{which} of {folder}; {plan.summary}")
+    return found if seen is None else replace(found, seen=seen, origin=f"{found.origin} They are {seen.said}.")
 
 
 def _drawn(bundle: Bundle, frame_width_px: int, frame_height_px: int, limit: int) -> FieldImages:

@@ -15,9 +15,10 @@ from builder.half_graph import to_half
 from builder.images import FieldImages, read_images
 from builder.inspection import read_graph
 from builder.parity import compare, find_cells
+from builder.profile_correction import seen_by
 from builder.progress_bars import GateProgress, no_progress
 from edge.contracts.base import parse_json
-from edge.contracts.bundle import Bundle
+from edge.contracts.bundle import Bundle, Thresholds
 from edge.contracts.engine_files import (
     ENGINE_MANIFEST,
     PARITY,
@@ -43,6 +44,7 @@ def run_gate(
     *,
     limit: int,
     um_per_px: float | None = None,
+    profile: Path | None = None,
     engine_dir: Path | None = None,
     key: str | None = None,
     emulation_only: bool = False,
@@ -50,19 +52,21 @@ def run_gate(
 ) -> GateOutcome:
     """Verify every engine of a bundle, or the one called `key`, on the first `limit` images of a folder, drawn ones when None.
 
-    Reference and emulation are run once per frame size. Without an engine, and with `emulation_only`, they are run on frames of
-    the bundle's field. Raises `SourceError` for images that cannot be used and `EngineError` when there is no `key`, the
+    With `profile` images are corrected, and cells told apart, as in a run with it. Reference and emulation are run once per
+    frame size. Without an engine, and with `emulation_only`, they are run on frames of the bundle's field. Raises `SourceError`
+    for images that cannot be used and `EngineError` when there is no `key`, the
     reference cannot be run, or a report cannot be written.
     """
     found: list[EngineFiles] = []
     problems: list[str] = []
+    seen = seen_by(profile, bundle) if profile is not None else None
     if not emulation_only:
         found, problems = find_engines(bundle, engine_dir, key)
     sizes = frame_sizes(found) or {(bundle.manifest.field_width_px, bundle.manifest.field_height_px): []}
     open_here = opener(bundle, engine_dir)
     outcomes: list[SizeOutcome] = []
     for (width_px, height_px), engines in sizes.items():
-        frames = read_images(images, bundle, width_px, height_px, limit, um_per_px)
+        frames = read_images(images, bundle, width_px, height_px, limit, um_per_px, seen)
         baseline = measure_baseline(bundle, frames, progress)
         outcomes.append(SizeOutcome(baseline, [verify_engine(files, baseline, open_here, progress) for files in engines]))
     return GateOutcome(bundle, engine_places(bundle, engine_dir), outcomes, problems, emulation_only)
@@ -90,13 +94,18 @@ def find_engines(bundle: Bundle, engine_dir: Path | None, key: str | None = None
 
 def measure_baseline(bundle: Bundle, images: FieldImages, progress: GateProgress = no_progress) -> Baseline:
     """Run reference and emulation. Raises `EngineError` when one of them fails on any image."""
-    graph, thresholds = read_graph(bundle.model_path), bundle.manifest.thresholds
+    graph, thresholds = read_graph(bundle.model_path), thresholds_for(bundle, images)
     total = len(images.frames)
     reference = CpuExecutor(graph, is_emulation=False)
     cells = find_cells(reference, images.frames, images.names, thresholds, progress("reference", total))
     emulation = CpuExecutor(to_half(graph).model, is_emulation=True)
     emulated = find_cells(emulation, images.frames, images.names, thresholds, progress("FP16 emulation", total))
     return Baseline(bundle, images, reference.name, cells, compare(cells, emulated, emulation.name, is_emulation=True))
+
+
+def thresholds_for(bundle: Bundle, images: FieldImages) -> Thresholds:
+    """Those that a run would use."""
+    return images.seen.thresholds if images.seen is not None else bundle.manifest.thresholds
 
 
 def verify_engine(
@@ -107,7 +116,8 @@ def verify_engine(
     One that cannot be opened here gets a report that says why, unless one of this very plan exists: the verdict of the machine
     that could run it stands. One that fails on an image has not passed, whatever it did on the others.
     """
-    thresholds, images = baseline.bundle.manifest.thresholds, baseline.images
+    images = baseline.images
+    thresholds = thresholds_for(baseline.bundle, images)
     try:
         engine = open_gpu_engine(files)
     except EngineError as problem:

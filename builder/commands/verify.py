@@ -16,6 +16,9 @@ def verify(
         Path | None, typer.Option(help="folder of field images; without it fields are drawn, which pass no engine")
     ] = None,
     um_per_px: Annotated[float | None, typer.Option(min=0.001, help="scale of the images; needed with --images")] = None,
+    profile: Annotated[
+        Path | None, typer.Option(help="correct the images' light and colours as a run with this profile, at its thresholds")
+    ] = None,
     engine_dir: Annotated[Path | None, typer.Option(help="where its engines are; beside the bundle, else the user's")] = None,
     engine: Annotated[str | None, typer.Option(help="key of the only engine to verify")] = None,
     limit: Annotated[int, typer.Option(min=1, help="at most so many images")] = DEFAULT_LIMIT,
@@ -37,6 +40,8 @@ def verify(
     leuko-build verify bundles/tiny --images fields --um-per-px 0.13
 
     leuko-build verify bundles/tiny --images fields --um-per-px 0.073 --emulation-only --json
+
+    leuko-build verify bundles/tiny --images fields --profile profile.json
     """
     from builder.gate_display import print_gate
     from builder.parity_gate import run_gate
@@ -50,6 +55,7 @@ def verify(
             images,
             limit=limit,
             um_per_px=um_per_px,
+            profile=profile,
             engine_dir=engine_dir,
             key=engine,
             emulation_only=emulation_only,

@@ -8,8 +8,9 @@ from dataclasses import replace
 from itertools import pairwise
 
 from edge.bench.rounds import Contestant, Turn
-from edge.bench.substitutes import ReplayEngine
+from edge.bench.substitutes import ReplayEngine, drawn_up_correction
 from edge.camera.memory_source import MemorySource
+from edge.camera.resample import FitPlan
 from edge.contracts.detections import Image, RawDetections
 from edge.contracts.errors import EngineError
 from edge.contracts.messages import RunStartCommand
@@ -38,10 +39,27 @@ def loop_contestants(setup: Setup, parts: Parts, images: Sequence[Image]) -> lis
             lambda n: _pipeline(setup, replay, images, max(n, RUN_FIELDS)),
         ),
     ]
+    found += fit_contestants(parts, images)
     engine = parts.engine
     if isinstance(engine, PipelinedEngine):
         found.append(Contestant("inference_alone", "the GPU's inference without copies", lambda _: _alone(parts, engine)))
     return found
+
+
+def fit_contestants(parts: Parts, images: Sequence[Image]) -> list[Contestant]:
+    """The way into a slot without a correction and with one of light and colours: the run's own, or one that is drawn up."""
+    plan = parts.plan
+    own = plan.correction if plan.correction is not None and plan.correction.is_whole else None
+    corrected = own or drawn_up_correction()
+    said = "the profile's" if own is not None else "a drawn up correction of"
+    return [
+        Contestant("fit", "into a slot, nothing corrected", lambda n: _fit(parts, plan.with_correction(None), images, n)),
+        Contestant(
+            "fit_corrected",
+            f"into a slot, {said} light and colours",
+            lambda n: _fit(parts, plan.with_correction(corrected), images, n),
+        ),
+    ]
 
 
 def first_after_idle_ms(parts: Parts, images: Sequence[Image], idle_s: float, repeats: int) -> list[float]:
@@ -56,6 +74,17 @@ def first_after_idle_ms(parts: Parts, images: Sequence[Image], idle_s: float, re
         _found(parts, images[0])
         found.append((time.monotonic_ns() - began_ns) / 1e6)
     return found
+
+
+def _fit(parts: Parts, plan: FitPlan, images: Sequence[Image], n_fields: int) -> Turn:
+    views = list(parts.engine.slot(0)[: plan.n_tiles])
+    plan.write(images[0], views)  # which makes the map of gains, once for a run
+    ends_ns = [time.monotonic_ns()]
+    for index in range(n_fields):
+        plan.write(images[index % len(images)], views)
+        ends_ns.append(time.monotonic_ns())
+    each_ms = [(after - before) / 1e6 for before, after in pairwise(ends_ns)]
+    return Turn((ends_ns[-1] - ends_ns[0]) / 1e6 / n_fields, each_ms, [end / 1e6 for end in ends_ns[1:]])
 
 
 def _alone(parts: Parts, engine: PipelinedEngine) -> Turn:

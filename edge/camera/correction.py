@@ -1,6 +1,8 @@
 """What is done to pixels on their way into a slot: even light, and colours a model knows. On the host, for every engine.
 
-One pass where a plain copy would have been: a product with a map of gains, then a table by channel.
+Where a plain copy would have been: a product with a map of gains, then a table by channel. The table is applied plane by plane,
+which gives the same bytes in half the time: OpenCV's lookup of three channels at once is twice as slow per byte as that of one,
+and taking planes apart and together costs a tenth of it.
 """
 
 from collections.abc import Sequence
@@ -48,6 +50,12 @@ class Correction:
     colour_name: str | None = None
     light_sha256: str | None = None
     _gains: dict[tuple[int, int], Image] = field(default_factory=dict, repr=False, compare=False)
+    _planes: dict[tuple[int, int], list[Image]] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether both light and colours are corrected."""
+        return self.shade is not None and self.table is not None
 
     def gains(self, width_px: int, height_px: int) -> Image | None:
         """The map for a whole field resampled to that size, uint8 [height, width, 3] in units of 1/128; None without light."""
@@ -67,6 +75,18 @@ class Correction:
             cv2.multiply(pixels, gains, dst=into, scale=1 / UNIT)
             pixels = into
         if self.table is not None:
-            cv2.LUT(pixels, self.table[None], dst=into)
+            self._look_up(pixels, into, self.table)
         elif gains is None:
             into[...] = pixels
+
+    def _look_up(self, pixels: Image, into: Image, table: Image) -> None:
+        size = pixels.shape[0], pixels.shape[1]
+        if size not in self._planes:
+            if len(self._planes) >= _KEPT:
+                self._planes.clear()
+            self._planes[size] = [np.empty(size, np.uint8) for _ in range(3)]
+        planes = self._planes[size]
+        cv2.split(pixels, planes)
+        for channel, plane in enumerate(planes):
+            cv2.LUT(plane, np.ascontiguousarray(table[:, channel]), dst=plane)
+        cv2.merge(planes, dst=into)

@@ -68,6 +68,10 @@ class FitPlan:
         self._scratch = np.empty((y.scaled, x.scaled, 3), np.uint8) if self._resamples and self.n_tiles > 1 else None
         self._scale = np.array([x.scale, y.scale, x.scale, y.scale], np.float32)
 
+    def with_correction(self, correction: Correction | None) -> "FitPlan":
+        """The same fit with another correction, or none."""
+        return FitPlan(self._x, self._y, correction)
+
     @property
     def summary(self) -> str:
         """What happens to every frame of the run, in one sentence."""

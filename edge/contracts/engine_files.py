@@ -144,6 +144,9 @@ class ParityReport(Strict):
     images_sha256: Sha256 = Field(description="over the images' decoded pixels, in order")
     images_from: str
     images_are_synthetic: bool
+    profile_sha256: Sha256 | None = Field(None, description="of the profile by which they were corrected; null: as they came")
+    colour_transform: str | None = Field(None, description="how colours were moved, as a run's provenance says it")
+    illumination_sha256: Sha256 | None = Field(None, description="of the profile's light that was corrected")
     reference_executor: str
     reference_cells: Count
     reference_counts: dict[str, Count]

@@ -6,11 +6,16 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from support import made_profiles as made
 from support.tiny_bundle import blob_field, write_tiny_bundle
 
 from builder.images import read_images
+from builder.profile_correction import seen_by
 from edge.contracts.bundle import Bundle
 from edge.contracts.errors import ConfigError, SourceError
+from edge.contracts.profile import CameraGeometry, Profile, write_profile
+from edge.pipeline.field_correction import correction_for
+from edge.settings.resolution import resolve
 
 WIDTH_PX, HEIGHT_PX = 160, 128
 
@@ -47,6 +52,35 @@ def test_the_hash_is_of_the_pixels_in_their_order(bundle: Bundle, tmp_path: Path
     assert digest("bmp", "c.bmp", "d.bmp") == png, "names and file formats do not count"
     assert digest("turned", "b.png", "a.png") != png
     assert digest("fewer", "a.png") != png
+
+
+def test_images_are_corrected_as_a_run_with_that_profile_would(tmp_path: Path) -> None:
+    known = {"empty": (200, 200, 200), "red_cells": (150, 100, 150)}
+    colours = {"reference_colours": {"sources": {"all": {"colours": known, "images": 9}}}, "moved_thresholds": {"detect": 0.45}}
+    bundle = write_tiny_bundle(tmp_path / "knows", width_px=WIDTH_PX, height_px=HEIGHT_PX, colours=colours)
+    camera = CameraGeometry(width_px=WIDTH_PX, height_px=HEIGHT_PX)
+    lit = made.light().model_copy(update={"width_px": WIDTH_PX, "height_px": HEIGHT_PX})
+    shown = made.colours(lit).model_copy(update={"width_px": WIDTH_PX, "height_px": HEIGHT_PX})
+    profile = Profile(instrument="b", camera=camera, pixel_size=made.pixel_size(), illumination=lit, colours=shown)
+    digest = write_profile(tmp_path / "p.json", profile)
+    folder = _folder(tmp_path / "fields", "a.png")
+    seen = seen_by(tmp_path / "p.json", bundle)
+    found = read_images(folder, bundle, WIDTH_PX, HEIGHT_PX, limit=1, seen=seen)
+    setup = resolve({"source": "none", "bundle": bundle.path, "profile": tmp_path / "p.json"})
+    correction = correction_for(setup)
+    assert correction is not None and correction.is_whole
+    into = np.zeros((HEIGHT_PX, WIDTH_PX, 3), np.uint8)
+    correction.apply(cv2.imread(str(folder / "a.png")), into, correction.gains(WIDTH_PX, HEIGHT_PX))
+    assert np.array_equal(found.frames[0], into)
+    assert seen.thresholds.detect == 0.45 and seen.profile_sha256 == digest
+    assert f"corrected for light and colours by {correction.colour_name}" in found.origin
+    plain = read_images(folder, bundle, WIDTH_PX, HEIGHT_PX, limit=1, um_per_px=0.13)
+    assert plain.sha256 == found.sha256 and not np.array_equal(plain.frames, found.frames), "the hash is of what was read"
+    small = _folder(tmp_path / "small", "a.png", width_px=100)
+    with pytest.raises(SourceError, match="the profile is of a camera with"):
+        read_images(small, bundle, WIDTH_PX, HEIGHT_PX, limit=1, seen=seen)
+    with pytest.raises(ConfigError, match="no instrument's light and colours"):
+        read_images(None, bundle, WIDTH_PX, HEIGHT_PX, limit=1, seen=seen)
 
 
 def test_without_a_folder_fields_are_drawn_and_marked(bundle: Bundle) -> None:

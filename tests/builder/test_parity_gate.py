@@ -9,6 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from support import made_profiles as made
 from support.made_up_engine import write_engine
 from support.tiny_bundle import BLOBS, blob_field, tiny_model, write_tiny_bundle
 
@@ -20,6 +21,7 @@ from edge.contracts.bundle import Bundle, sha256_of
 from edge.contracts.detections import Image, RawDetections
 from edge.contracts.engine_files import ENGINE_MANIFEST, PARITY, PLAN, EngineFiles, GpuIdentity, load_engine_files
 from edge.contracts.errors import EngineError
+from edge.contracts.profile import CameraGeometry, Profile, part_sha256, write_profile
 from edge.engine.base import Engine, EngineInfo
 
 _NO_GPU = "this machine has no NVIDIA GPU."
@@ -154,6 +156,22 @@ def test_an_engine_that_agrees_passes(bundle: Bundle, leuko_build_verify: Call) 
     assert engine.batches[:4] == [(0, 2), (1, 2), (2, 2), (0, 2)]
     assert engine.batches[-1] == (2, 1)
     assert engine.is_closed
+
+
+def test_a_report_names_the_profile_that_its_images_were_corrected_by(
+    bundle: Bundle, images: Path, leuko_build_verify: Call, tmp_path: Path
+) -> None:
+    height_px, width_px = cv2.imread(str(next(images.iterdir()))).shape[:2]
+    lit = made.light().model_copy(update={"width_px": width_px, "height_px": height_px})
+    camera = CameraGeometry(width_px=width_px, height_px=height_px)
+    profile = Profile(instrument="b", camera=camera, pixel_size=made.pixel_size(), illumination=lit)
+    digest = write_profile(tmp_path / "p.json", profile)
+    files = _add_engine(bundle)
+    called = leuko_build_verify("--json", "--profile", str(tmp_path / "p.json"), engine=StandInEngine())
+    report = json.loads(called.out)["engines"][0]["report"]
+    assert report["profile_sha256"] == digest and report["illumination_sha256"] == part_sha256(lit)
+    assert report["colour_transform"].startswith("white-1:") and "corrected for light" in report["images_from"]
+    assert load_engine_files(files.path).parity is not None
 
 
 def test_people_see_what_was_compared(bundle: Bundle, leuko_build_verify: Call, monkeypatch: pytest.MonkeyPatch) -> None:

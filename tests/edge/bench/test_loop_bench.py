@@ -47,7 +47,16 @@ def test_everything_that_was_asked_for_is_measured(measured: dict[str, Any]) -> 
     (case,) = measured["cases"]
     assert case["max_batch"] == case["batch"] == 2
     bare = {"bare_throughput", "bare_latency", "bare_throughput_resize_outside", "bare_latency_resize_outside"}
-    loops = {"engine", "engine_with_copies", "pipeline", "without_inference", "edge_normal", "edge_full"}
+    loops = {
+        "engine",
+        "engine_with_copies",
+        "pipeline",
+        "without_inference",
+        "fit",
+        "fit_corrected",
+        "edge_normal",
+        "edge_full",
+    }
     assert set(case["contestants"]) == bare | loops
     for found in case["contestants"].values():
         assert len(found["rounds_ms_per_field"]) == 3
@@ -138,7 +147,8 @@ def rounds(name: str, ms: list[float]) -> Rounds:
 )
 def test_the_ratio_is_the_median_of_the_pairs(bare_ms: list[float], pipeline_ms: list[float], ratio: float, kept: bool) -> None:
     found = {"engine": rounds("engine", bare_ms), "pipeline": rounds("pipeline", pipeline_ms)}
-    figures = loop_figures(found | {"without_inference": rounds("without_inference", [0.5])}, 1, 100.0)
+    rest = {name: rounds(name, [0.5]) for name in ("without_inference", "fit_corrected")}
+    figures = loop_figures(found | rest, 1, 100.0)
     assert figures["throughput_ratio"] == pytest.approx(ratio)
     assert figures["goals"]["throughput_ratio"] is kept
     assert figures["goals"]["outside_engine_ms"] is True

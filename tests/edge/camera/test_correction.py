@@ -1,5 +1,6 @@
 """Light and colours on the way into a slot: the same whatever the fit does with the frame, and the exact values."""
 
+import cv2
 import numpy as np
 import pytest
 
@@ -62,6 +63,15 @@ def test_every_way_into_a_slot_is_corrected_alike(
         assert np.abs(got - wanted).max() <= 2, "a gain is exact to a half of 1/128"
         if got.shape != after[number].shape:
             assert (after[number][0, 0] == background_of(got)).all() or (after[number][-1, -1] == background_of(got)).all()
+
+
+def test_plane_by_plane_is_what_three_channels_at_once_would_be() -> None:
+    image = np.random.default_rng(5).integers(0, 256, (574, 732, 3), np.uint8)
+    wide = np.zeros((600, 800, 3), np.uint8)
+    inside = wide[10:584, 20:752]  # as the part of a slot that shows a smaller field
+    Correction(table=TABLE).apply(image, inside, None)
+    assert np.array_equal(inside, cv2.LUT(image, TABLE[None]))
+    assert not wide[:10].any() and not wide[584:].any() and not wide[:, :20].any() and not wide[:, 752:].any()
 
 
 def test_what_is_copied_into_the_slot_already_is_corrected_in_place() -> None:
