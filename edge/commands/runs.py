@@ -45,6 +45,21 @@ def export(
 
 
 @runs.command()
+def trace(
+    run: RunArgument,
+    journal: JournalOption = DEFAULT_JOURNAL,
+    out: Annotated[Path | None, typer.Option(help="file to write, *.json; standard output when not given")] = None,
+) -> None:
+    """The times of a run's stages as a trace (Trace Event Format): open it in ui.perfetto.dev or chrome://tracing.
+
+    Each field is a bar from its exposure to its record, with its stages on it.
+    """
+    from edge.watch.journal_text import trace_run
+
+    trace_run(journal, run, out)
+
+
+@runs.command()
 def verify(
     journal: JournalOption = DEFAULT_JOURNAL,
     run: Annotated[str | None, typer.Argument(help="id of a run, or how it begins; all when not given")] = None,

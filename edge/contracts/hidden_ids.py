@@ -1,4 +1,4 @@
-"""Slide and sample ids in text that may leave the laboratory: each is put for by a word that says no more than that it was one.
+"""Slide and sample ids in text that may leave the laboratory: a word stands for each that says no more than that it was one.
 
 An id that is part of a longer word (a file's name, a path, another id) is found, too; upper and lower case are one. Ids of less
 than three characters are left where they stand in a sentence: they name nobody, and every field number would look like one.
@@ -13,7 +13,7 @@ _WHOLE_WORDS = 5
 
 
 class HiddenIds:
-    """`words` says what is put for each id."""
+    """`words` says what stands for each id."""
 
     def __init__(self, words: Mapping[str, str]) -> None:
         self.words = dict(words)
@@ -29,11 +29,11 @@ class HiddenIds:
         return self._pattern.sub(lambda found: self._known.get(found[0].casefold(), "(an id)"), text)
 
     def in_document(self, value: object) -> object:
-        """The same of every text in what JSON can hold, keys included."""
+        """The same of every text in what JSON can hold; keys stay, for they are ours."""
         if isinstance(value, str):
             return self.in_text(value)
         if isinstance(value, Mapping):
-            return {self.in_text(str(key)): self.in_document(each) for key, each in value.items()}
+            return {key: self.in_document(each) for key, each in value.items()}
         if isinstance(value, list | tuple):
             return [self.in_document(each) for each in value]
         return value

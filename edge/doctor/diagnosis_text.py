@@ -17,11 +17,11 @@ from edge.engine.survey import verdict_as_json, verdict_rows
 from edge.settings import Setup
 
 
-def tell(question: Question, as_json: bool) -> None:
+def tell(question: Question, as_json_wanted: bool) -> None:
     """Diagnose this machine and print it; then raises what keeps a run from starting, if anything does."""
     found = diagnose(question, look_at_machine(everything=True))
-    if as_json:
-        print(json.dumps(_as_json(found)))
+    if as_json_wanted:
+        print(json.dumps(as_json(found)))
     else:
         _print(found, question.engine_dir)
     if found.opening.problem is not None:
@@ -60,7 +60,8 @@ def _conclusion(found: Diagnosis) -> list[str]:
     return ["", first, *(f"For a GPU engine: {each}" for each in lacks)]
 
 
-def _as_json(found: Diagnosis) -> dict[str, Any]:
+def as_json(found: Diagnosis) -> dict[str, Any]:
+    """The whole diagnosis, for programs."""
     gpu, bundle, opening = found.machine.gpu, found.bundle, found.opening
     return {
         "can_run": opening.problem is None,

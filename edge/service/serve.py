@@ -62,7 +62,7 @@ def serve_one_run(setup: Setup, parts: Parts, stop: StopSwitch, doctor: Doctor |
         backlog = Backlog(settings.pause_after_records, run.note, desk.hold if desk else None)
         control.running(run.ledger, backlog, lambda: run.waiting, run.sums)
         journal.on_held(lambda sentence: run.note(SourceNote("journal_held", sentence, "warning")))
-        _log.info("run %s begins", order.run_id)
+        _log.info("run %s begins", order.run_id, extra=of_run(order.run_id))
 
         def put_on_record(record: Record) -> None:
             journal.append(record)  # on disk first; from there the stream's thread sends it

@@ -17,6 +17,7 @@ from edge.contracts.user_paths import expanded
 from edge.journal.archive import Archive, StoredRun
 from edge.journal.reviews import stored_reviews
 from edge.watch.fitting_table import Column, fitting_table
+from edge.watch.stage_trace import trace_document
 
 _COLUMNS = (
     Column("run"),
@@ -88,17 +89,26 @@ def tell_run(journal: Path, run_id: str, as_json: bool) -> None:
 def export_run(journal: Path, run_id: str, out: Path | None) -> None:
     """Write every record of one run, a line each, to a new file or to standard output."""
     with _opened(journal) as archive:
-        records = archive.records(archive.run(run_id))
-        if out is None:
-            for content in records:
-                sys.stdout.buffer.write(content + b"\n")
-            return
-        try:
-            with out.open("xb") as stream, _removed_unless_whole(out):
-                stream.writelines(content + b"\n" for content in records)
-                stream.flush()
-        except OSError as problem:
-            raise JournalError(f"{out} cannot be written ({problem.strerror}); give another file with --out.") from problem
+        _give((content + b"\n" for content in archive.records(archive.run(run_id))), out)
+
+
+def trace_run(journal: Path, run_id: str, out: Path | None) -> None:
+    """Write the times of one run's stages as a trace, to a new file or to standard output."""
+    with _opened(journal) as archive:
+        _give((piece.encode() for piece in trace_document(archive.records(archive.run(run_id)))), out)
+
+
+def _give(pieces: Iterator[bytes], out: Path | None) -> None:
+    if out is None:
+        for piece in pieces:
+            sys.stdout.buffer.write(piece)
+        return
+    try:
+        with out.open("xb") as stream, _removed_unless_whole(out):
+            stream.writelines(pieces)
+            stream.flush()
+    except OSError as problem:
+        raise JournalError(f"{out} cannot be written ({problem.strerror}); give another file with --out.") from problem
 
 
 def verify_runs(journal: Path, run_id: str | None, as_json: bool) -> None:
