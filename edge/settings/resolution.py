@@ -15,8 +15,8 @@ from edge.contracts.user_paths import expanded
 from edge.settings.config_file import known, read_config
 from edge.settings.edge_settings import SHIPPED_BUNDLE, EdgeSettings, Origin, Setup
 from edge.settings.environment import from_environment
-from edge.settings.layers import Layers
 from edge.settings.profile_layer import layer_of
+from edge.settings.setting_layers import Layers
 from edge.signing import signers_in
 
 

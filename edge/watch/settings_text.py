@@ -11,8 +11,8 @@ from rich.text import Text
 from edge.contracts.secrets_hidden import without_secrets
 from edge.settings import SHIPPED_BUNDLE, Setup
 from edge.settings.edge_settings import PARTED
-from edge.settings.layers import DEFAULT
 from edge.settings.resolution import resolve
+from edge.settings.setting_layers import DEFAULT
 from edge.watch.fitting_table import Column, fitting_table
 
 NO_SOURCE = "(none: it must be set)"
