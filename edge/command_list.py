@@ -7,6 +7,7 @@ import typer
 from typer.core import TyperCommand
 
 COMMANDS = {
+    "serve": "Serve run after run, as a service: says how it is, and mends what it can.",
     "run": "Serve one run to a controller.",
     "runs": "Look into a journal: list, show, export, verify and review its runs.",
     "report": "Say what a run has found: on the terminal, as JSON, as a page to keep.",

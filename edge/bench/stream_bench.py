@@ -20,7 +20,8 @@ from edge.contracts.errors import ConfigError, StreamError
 from edge.contracts.messages import Encoding
 from edge.contracts.records import FieldRecord, Record
 from edge.journal.sqlite_journal import SqliteJournal
-from edge.pipeline.run_control import SingleRun, StopSwitch
+from edge.pipeline.run_control import StopSwitch
+from edge.pipeline.run_orders import RunOrders
 from edge.stream.server import EdgeServer
 from edge.watch.work_progress import Passed, record_bars
 
@@ -154,16 +155,16 @@ def _served(folder: Path, durability: Durability, encoding: Encoding, n_fields: 
     """A journal, its server, and a controller that has started a run. Raises `JournalError` and `StreamError`."""
     journal = SqliteJournal(folder / _FILES[0], durability)
     try:
-        control = SingleRun(StopSwitch(), journal)
+        control = RunOrders(StopSwitch(), journal)
         with (
             EdgeServer("tcp://127.0.0.1:0", journal, control, boot_id=str(uuid.uuid4())) as server,
             Reader(server.endpoint, encoding, n_fields, folder / "arrived.npy") as reader,
         ):
             deadline_s = time.monotonic() + _START_S
-            while (order := control.wait_for_start(_TICK_S)) is None:
+            while (accepted := control.wait_for_start(_TICK_S)) is None:
                 reader.check_alive()
                 if time.monotonic() > deadline_s:
                     raise StreamError(f"the controller's process started no run within {_START_S:g} s; give the command again.")
-            yield Served(journal, StandInRun(order, n_fields), n_fields, order.run_id, reader)
+            yield Served(journal, StandInRun(accepted.order, n_fields), n_fields, accepted.run_id, reader)
     finally:
         journal.close()

@@ -167,6 +167,11 @@ class VirtualSource(SourceBase):
         size = (self._options.width, self._options.height)
         return self._slide.render(x_um, y_um, *size, field_key=field_index, defocus_um=z_um)
 
+    def start(self) -> None:
+        """Every run begins at the meander's first field."""
+        super().start()
+        self._next = 0
+
     def read(self, timeout_s: float) -> Frame:
         """The next field of the meander, at its turn when a rate was asked for."""
         if self._closed.is_set() or self._next >= self._options.fields:
@@ -244,6 +249,12 @@ class VirtualCamera(VirtualSource):
         self._expected: deque[Trigger] = deque()
         self._extra: Frame | None = None
         self._exposures = 0
+
+    def start(self) -> None:
+        """Nothing of a former run is exposed any more."""
+        super().start()
+        self._expected.clear()
+        self._extra = None
 
     def expect(self, trigger: Trigger) -> None:
         """Expose this trigger's field, when those before it are done."""

@@ -10,7 +10,11 @@ from edge.contracts.base import Count, Int64, Sha256, Wire
 class EdgeLimits(Wire):
     """What this edge takes, and how long it waits. null: no limit of its own."""
 
-    runs: Count = Field(1, description="runs that one process performs; for another one the process is started again")
+    runs: Count = Field(
+        1,
+        description="runs that one process performs; for another one the process is started again. 2^53 - 1: one after the "
+        "other, as many as come",
+    )
     message_bytes: Count = Field(description="of a message to the edge; above it REJECT `too_large`")
     messages_per_s: float = Field(description="of one client on average; twice as many may come at once")
     silent_after_s: float = Field(description="a session from which nothing was heard for so long is lost")

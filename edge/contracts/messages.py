@@ -31,6 +31,12 @@ Name = Annotated[str, Field(min_length=1, max_length=128)]
 """A name that the controller gives: of a run, a trigger, a command, itself."""
 
 
+SERVICE_STATE = (
+    "of the process: BOOT, READY, RUNNING, DRAINING, FAULT, and later ones; null: an edge that is older than this key"
+)
+SERVICE_REASON = "in FAULT what is wrong and what to do; null or empty where nothing is to be said"
+
+
 class Resume(Wire):
     """Where a returning controller wants to go on."""
 
@@ -86,6 +92,8 @@ class Welcome(Wire):
     )
     runs_held: Count | None = Field(None, description="how many runs the edge holds; QUERY with `from_run` asks for all")
     edge: EdgeInfo | None = None
+    service_state: str | None = Field(None, description=SERVICE_STATE)
+    service_reason: str | None = Field(None, description=SERVICE_REASON)
 
 
 RejectCode = Literal[
@@ -207,6 +215,8 @@ class State(Wire):
     carried: CarriedResult | None = Field(
         None, description="as in `run_stop`, so far; null, too, when more than one run is answered for"
     )
+    service_state: str | None = Field(None, description="as in WELCOME")
+    service_reason: str | None = Field(None, description="as in WELCOME")
 
 
 class Ack(Wire):
@@ -239,6 +249,8 @@ class Pong(Wire):
     state: str = ""
     last_seq: Last | None = None
     lag: Count | None = Field(None, description="records journalled but not acknowledged")
+    service_state: str | None = Field(None, description="as in WELCOME")
+    service_reason: str | None = Field(None, description="as in WELCOME")
 
 
 class Accepted(Wire):
@@ -323,6 +335,8 @@ class Live(Wire):
     refused: Count = Field(description="clients turned away for want of a key since this process started")
     paused: bool = Field(False, description="as in WELCOME")
     net: NetSums | None = Field(None, description="as in `running` of `field`")
+    service_state: str | None = Field(None, description="as in WELCOME")
+    service_reason: str | None = Field(None, description="as in WELCOME")
 
 
 RunCommand = RunStartCommand | TriggerCommand | RunStopCommand | PauseCommand | ContinueCommand | AbortCommand

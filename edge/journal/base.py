@@ -13,6 +13,11 @@ class Journal(Protocol):
     """Records of runs in order of seq. Implementations are safe for one writing and one reading thread."""
 
     @property
+    def absent(self) -> str:
+        """Why nobody can tell which runs there are, in one sentence; empty while the journal is open."""
+        ...
+
+    @property
     def trouble(self) -> str:
         """Why the run that writes should end, in one sentence; empty while all is well."""
         ...
@@ -131,6 +136,8 @@ class JournalBase(Generic[_Run]):
     `boot_id` is put into every record that is appended. A process gives a seq of a run once, so the two together name one
     record among all that any copy of this journal may ever hold: a journal that went back in time is known by it.
     """
+
+    absent = ""
 
     def __init__(self, boot_id: str | None = None) -> None:
         self._boot_id = boot_id

@@ -19,7 +19,7 @@ _OPEN, _CLOSED = 1, 2
 """SQLite's user_version of the file; 0 in one that was written before there was a mark."""
 _VERSION_AT = 60
 """Where in the file user_version lies, 4 bytes, big-endian."""
-_RESERVE_BYTES = 4 * 2**20
+RESERVE_BYTES = 4 * 2**20
 """Given up when the disk is full, so that the run can still be ended and say why."""
 
 _PROBE_BYTES = 64 * 1024
@@ -93,7 +93,7 @@ def make_reserve(path: Path) -> None:
     reserve = reserve_of(path)
     if not reserve.exists():
         with reserve.open("wb") as stream:
-            os.posix_fallocate(stream.fileno(), 0, _RESERVE_BYTES)
+            os.posix_fallocate(stream.fileno(), 0, RESERVE_BYTES)
 
 
 def log_of(path: Path) -> Path:

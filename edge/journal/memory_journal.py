@@ -9,6 +9,9 @@ from edge.contracts.messages import TriggerCommand
 from edge.contracts.records import Record
 from edge.journal.base import HeldRun, JournalBase
 
+_WHOLE_RUNS = 2
+"""Runs that are kept although a controller holds them whole."""
+
 
 @dataclass(slots=True, kw_only=True)
 class _RunInMemory(HeldRun):
@@ -42,12 +45,20 @@ class MemoryJournal(JournalBase[_RunInMemory]):
     def append(self, record: Record) -> None:
         content = self._content(record)
         with self._lock:
+            if record.run_id not in self._runs:
+                self._forget_whole()
             run = self._runs.setdefault(record.run_id, _RunInMemory())
             run.enter(record)
             run.kept.append(content)
             callbacks = tuple(self._callbacks)
         for callback in callbacks:
             callback()
+
+    def _forget_whole(self) -> None:
+        """Of runs that a controller holds whole only the last ones stay: memory is not for slides without end."""
+        whole = [name for name, run in self._runs.items() if run.finished and run.acknowledged + 1 == run.next_seq]
+        for name in whole[: -_WHOLE_RUNS or None]:
+            del self._runs[name]
 
     def announce(self, command: TriggerCommand, done: Callable[[], None]) -> None:
         with self._lock:

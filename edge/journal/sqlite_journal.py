@@ -138,6 +138,9 @@ class SqliteJournal(JournalBase[RunOnDisk]):
             self._await_room()
             run = self._runs.get(record.run_id)
             if run is None:
+                for former in self._runs.values():
+                    if former.finished:
+                        former.newest.clear()  # whoever still reads it finds it in the file
                 number = 1 + max((known.number for known in self._runs.values()), default=-1)
                 link = first_link(record.run_id)
                 run = self._runs[record.run_id] = RunOnDisk(number=number, name=record.run_id, link=link)

@@ -2,16 +2,19 @@
 
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeVar
+from urllib.parse import quote
 
 from edge.camera.correction import Correction
-from edge.camera.frame import FrameSource, SourceInfo, TriggeredSource
+from edge.camera.frame import FrameSource, SourceInfo, SourceNote, TriggeredSource
 from edge.camera.frame_store import FrameStore
 from edge.camera.profile_camera import require_camera
 from edge.camera.resample import FitPlan
 from edge.camera.uri import open_source
 from edge.contracts.bundle import Bundle
-from edge.contracts.errors import ConfigError
+from edge.contracts.errors import ConfigError, LeukoError
 from edge.engine import open_engine
 from edge.engine.base import Engine
 from edge.pipeline.crops import CropStore
@@ -19,6 +22,9 @@ from edge.pipeline.field_correction import correction_for
 from edge.pipeline.field_work import plan_for
 from edge.settings import EdgeSettings, Setup
 from edge.signing import signers_in
+
+_LONGEST_NAME = 240
+_Store = TypeVar("_Store", FrameStore, CropStore)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +38,8 @@ class Parts:
     plan: FitPlan
     frames: FrameStore | None = None
     crops: CropStore | None = None
+    notes: tuple[SourceNote, ...] = ()
+    """what is to be said among the run's records of what could not be opened"""
 
     def __post_init__(self) -> None:
         info, plan = self.engine.info, self.plan
@@ -85,3 +93,26 @@ def opened(setup: Setup, source: FrameSource | None = None) -> Iterator[Parts]:
         engine, plan = engine_for(info, setup.bundle, settings, correction_for(setup))
         held.callback(engine.close)
         yield Parts(source, engine, plan, frames, crops)
+
+
+@contextmanager
+def keeping(parts: Parts, settings: EdgeSettings, run_id: str) -> Iterator[Parts]:
+    """The parts of one run of many: what it keeps of frames and cells lies in directories that bear its name.
+
+    A run is not given up for what cannot be kept: that is among `notes`.
+    """
+    info, name, notes = parts.source.info, f"run-{quote(run_id, safe='')}"[:_LONGEST_NAME], list[SourceNote]()
+    with ExitStack() as held:
+
+        def opened_for(code: str, folder: Path | None, store: type[_Store]) -> _Store | None:
+            if folder is None:
+                return None
+            try:
+                return held.enter_context(closing(store(folder / name, info, settings.keep_frames_mb)))
+            except LeukoError as problem:
+                notes.append(SourceNote(code, str(problem), "warning"))
+                return None
+
+        frames = opened_for("recording_cut", settings.keep_frames, FrameStore)
+        crops = opened_for("crops_incomplete", settings.keep_crops, CropStore)
+        yield replace(parts, frames=frames, crops=crops, notes=tuple(notes))

@@ -87,6 +87,8 @@ class Run:
         # A trigger without a frame ends after its own time, which the source has beside: it is not silent before.
         silence_s = settings.source_timeout_s + (settings.trigger_timeout_s if desk else 0.0)
         self._loop = EngineLoop(parts.engine, work, self._queue, batching, silence_s)
+        for note in parts.notes:
+            self._queue.note(note)
         info = parts.source.info
         self._geometry = StageGeometry.of(setup.stage, info.um_per_px)
         slide = SlideAccount(self._geometry, info.width_px, info.height_px, order.order or settings.order)
@@ -98,6 +100,11 @@ class Run:
     def waiting(self) -> int:
         """Fields that wait for the engine; any thread may ask."""
         return self._queue.waiting
+
+    @property
+    def source_is_held(self) -> bool:
+        """Whether a driver has not returned from its last call: nobody else may read the source."""
+        return not self._source_returned
 
     def note(self, note: Note) -> None:
         """Put an `advice` or an `event` among the records. For any thread."""

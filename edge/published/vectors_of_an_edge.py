@@ -6,7 +6,7 @@ what they answer, and records of a process that says which one it is.
 
 from edge.contracts.about_edge import EdgeInfo, EdgeLimits, Finding, Health
 from edge.contracts.base import Wire
-from edge.contracts.messages import Reject, RunInfo, State, Welcome
+from edge.contracts.messages import Pong, Reject, RunInfo, State, Welcome
 from edge.contracts.records import (
     Advice,
     CarriedResult,
@@ -104,9 +104,41 @@ _HELD = RunInfo(
 
 OF_AN_EDGE: dict[str, Wire] = {
     "welcome_with_edge": Welcome(
-        encoding="json", boot_id=BOOT, server_version="0.1.0", role="controller", runs=(_HELD,), runs_held=3000, edge=_EDGE
+        encoding="json",
+        boot_id=BOOT,
+        server_version="0.1.0",
+        role="controller",
+        runs=(_HELD,),
+        runs_held=3000,
+        edge=_EDGE,
+        service_state="RUNNING",
+        service_reason="run 5f0c6a52 is in progress.",
     ),
-    "state_page": State(cmd_id="6", runs=(_HELD,), runs_held=LARGEST_COUNT),
+    "welcome_of_a_faulty_service": Welcome(
+        encoding="json",
+        boot_id=BOOT,
+        server_version="0.1.0",
+        role="observer",
+        service_state="FAULT",
+        service_reason="aravis:192.168.1.20 was lost (no answer); check it. Überprüfen Sie das Kabel.",
+    ),
+    "pong_of_a_service": Pong(
+        nonce=7,
+        t_ns=LARGEST_INT64,
+        boot_id=BOOT,
+        state="running",
+        last_seq=131,
+        lag=0,
+        service_state="RUNNING",
+        service_reason="run 5f0c6a52 is in progress.",
+    ),
+    "state_page": State(
+        cmd_id="6",
+        runs=(_HELD,),
+        runs_held=LARGEST_COUNT,
+        service_state="DRAINING",
+        service_reason="run 5f0c6a52 ends: the controller asked for it.",
+    ),
     "state_health_and_doctor": State(
         cmd_id="7",
         runs=(),

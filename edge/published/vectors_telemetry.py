@@ -86,6 +86,8 @@ TELEMETRY_VECTORS: dict[str, Wire] = {
         net=NetSums(
             replaced=LARGEST_COUNT, fields={FieldStatus.LOST: LARGEST_COUNT}, cells={"smudge": 1}, wbc_total=LARGEST_COUNT
         ),
+        service_state="FAULT",
+        service_reason="journal /data/journal.sqlite has no room for more records; free space on its disk.",
     ),
 }
 """Message per file name; the first is the ordinary one."""

@@ -13,10 +13,13 @@ from pathlib import Path
 from types import FrameType
 
 from edge.contracts.choices import LogFormat
+from edge.contracts.errors import ConfigError
 from edge.contracts.interruption import FurtherSignals
 from edge.pipeline.run_control import StopSwitch
 from edge.service.log_lines import log_handlers
 from edge.settings import EdgeSettings
+
+_log = logging.getLogger(__name__)
 
 
 def set_up_logging(
@@ -29,6 +32,15 @@ def set_up_logging(
 def log_as_set(settings: EdgeSettings) -> None:
     """The same, as the settings say."""
     set_up_logging(settings.log_level, settings.log_file, settings.log_format, settings.log_file_mb, settings.log_files)
+
+
+def log_as_can_be(settings: EdgeSettings) -> None:
+    """The same for a service, which is not to stay away for its log's sake: without the file where that cannot be written."""
+    try:
+        log_as_set(settings)
+    except ConfigError as problem:
+        log_as_set(settings.model_copy(update={"log_file": None}))
+        _log.error("there is no log but this one: %s", problem)
 
 
 @contextmanager

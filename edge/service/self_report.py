@@ -17,7 +17,6 @@ from edge.pipeline.run_account import provenance_of
 from edge.pipeline.run_control import RunControl
 from edge.settings import IN_MEMORY, Setup
 from edge.stream.codec import MAX_TO_EDGE_BYTES
-from edge.stream.inquiries import SelfReport
 from edge.stream.run_overview import RunOverview
 from edge.stream.settings import StreamSettings
 
@@ -31,8 +30,8 @@ _NOT_COMMANDS = ("HELLO", "PONG")
 Doctor = Callable[[], tuple[Finding, ...]]
 
 
-def edge_info(setup: Setup, parts: Parts, pace: StreamSettings, words: tuple[str, ...]) -> EdgeInfo:
-    """What is known once everything is open; `words` are what QUERY may ask for."""
+def edge_info(setup: Setup, parts: Parts, pace: StreamSettings, words: tuple[str, ...], runs: int = 1) -> EdgeInfo:
+    """What is known once everything is open; `words` are what QUERY may ask for, `runs` how many the process performs."""
     settings, source = setup.settings, parts.source.info
     rests_on = provenance_of(setup, parts.engine.info, source)
     able = source.capabilities
@@ -57,6 +56,7 @@ def edge_info(setup: Setup, parts: Parts, pace: StreamSettings, words: tuple[str
             *(f"camera:{name}" for name in cameras if getattr(able, name)),
         ),
         limits=EdgeLimits(
+            runs=runs,
             message_bytes=MAX_TO_EDGE_BYTES,
             messages_per_s=pace.messages_per_s,
             silent_after_s=pace.silent_after_s,
@@ -77,10 +77,11 @@ def _types_taken() -> list[str]:
 class HealthWatch:
     """How this process is. `record` is told of every record; `look` may be called by another thread."""
 
-    def __init__(self, setup: Setup, parts: Parts, journal: Journal, control: RunControl) -> None:
+    def __init__(self, journal_path: Path, journal: Journal, control: RunControl) -> None:
         self._began_s = time.monotonic()
-        self._engine = str(parts.engine.info)
-        self._path = None if setup.settings.journal == IN_MEMORY else expanded(setup.settings.journal)
+        self.engine = ""
+        """what computes; empty while it is not open"""
+        self._path = None if journal_path == IN_MEMORY else expanded(journal_path)
         self._journal = journal
         self._control = control
         self._runs = RunOverview(journal, control)
@@ -99,12 +100,12 @@ class HealthWatch:
             uptime_s=time.monotonic() - self._began_s,
             journal="memory" if self._path is None else printable(str(self._path)),
             journal_free_mb=None if self._path is None else shutil.disk_usage(self._path.parent).free / 1e6,
-            journal_trouble=self._journal.trouble,
+            journal_trouble=self._journal.absent or self._journal.trouble,
             lag=self._runs.last_seq_and_lag()[1],
             temperature_c=temperatures_c(),
             camera=said and said.message,
             camera_code=said and said.code,
-            engine=self._engine,
+            engine=self.engine,
             queue_fields=state.queue_fields,
             phase=state.phase,
         )
@@ -128,9 +129,3 @@ def _read_into(found: dict[str, float], name: Path, milli: Path) -> None:
         return
     number = 1 + sum(each.partition("#")[0] == label for each in found)
     found[label if number == 1 else f"{label}#{number}"] = value_c
-
-
-def self_report(setup: Setup, parts: Parts, pace: StreamSettings, health: HealthWatch, doctor: Doctor | None) -> SelfReport:
-    """What the stream is given to answer with."""
-    words = SelfReport(None, health.look, doctor).words()
-    return SelfReport(edge_info(setup, parts, pace, words), health.look, doctor)

@@ -20,6 +20,13 @@ def read_config(file: Path) -> dict[str, Any]:
 
     Raises `ConfigError` for one that cannot be read, holds what is no setting, or was written for a newer version.
     """
+    content, where = config_content(file), f"configuration {file}"
+    refuse_newer(content.pop(WRITTEN_FOR, None), where)
+    return known(content, where)
+
+
+def config_content(file: Path) -> dict[str, Any]:
+    """What a file holds, whether or not it can be used. Raises `ConfigError` for one that cannot be read."""
     where = f"configuration {file}"
     try:
         text = read_whole(file, SMALL_BYTES).decode("utf-8-sig")
@@ -33,8 +40,7 @@ def read_config(file: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         hint = "" if "=" not in text else "; a file of `setting = value` lines is TOML, and its name ends in .toml"
         raise ConfigError(f"{where} must hold `setting: value` lines, not a {type(content).__name__}{hint}.")
-    refuse_newer(content.pop(WRITTEN_FOR, None), where)
-    return known(content, where)
+    return content
 
 
 def is_toml(file: Path) -> bool:

@@ -21,7 +21,6 @@ from edge.contracts.messages import (
     Reject,
     RejectCode,
     Rejected,
-    Resume,
     RunCommand,
     RunStartCommand,
     RunStopCommand,
@@ -36,6 +35,7 @@ from edge.pipeline.run_control import RunControl
 from edge.stream.attempts import Attempts
 from edge.stream.codec import MessageError, decode_to_edge, encode, other_version
 from edge.stream.inquiries import Inquiries
+from edge.stream.positions import Positions
 from edge.stream.refusals import Refused, named_by
 from edge.stream.run_overview import RunOverview
 from edge.stream.sessions import Cursor, Lease, MessageBudget, Post, Session
@@ -65,6 +65,7 @@ class Exchange:
         self.ending = False
         """the process has done its run: once a controller holds all of it there is nothing for a new session"""
         self._runs = RunOverview(journal, control)
+        self._positions = Positions(journal, self._runs)
         self._inquiries = inquiries
         self._journal = journal
         self._control = control
@@ -129,6 +130,8 @@ class Exchange:
         answers, holder = self._control.answers(), self._lease.holder
         if holder is None or holder.displaced_ns is not None:
             return  # it comes back, repeats its commands and finds them done
+        if (run_id := self._control.state().run_id) != holder.credited_run_id:
+            holder.credited_run_id, holder.trigger_until = run_id, 0
         for answer in answers:
             holder.answer(answer)
             if isinstance(answer, Accepted):
@@ -136,7 +139,7 @@ class Exchange:
         until = self._control.trigger_until()
         if until is None or until <= holder.trigger_until:
             return
-        if (run_id := self._control.state().run_id) is not None:
+        if run_id is not None:
             holder.trigger_until = until
             holder.answer(Credit(run_id=run_id, trigger_until=until))
 
@@ -204,7 +207,7 @@ class Exchange:
         budget = MessageBudget(self._settings.messages_per_s, now_ns)
         session = Session(identity, connection, hello.client_id, hello.role, encoding, now_ns, now_ns, budget)
         if hello.resume is not None:
-            self._check_resume(hello.resume)
+            self._positions.check_resume(hello.resume)
             session.cursors[hello.resume.run_id] = Cursor(hello.resume.run_id, hello.resume.next_seq)
         if identity in self.sessions:
             self.drop(self.sessions[identity])
@@ -217,6 +220,7 @@ class Exchange:
                     reason = f"client {hello.client_id!r} opened a newer session; this one is closed."
                     self.refuse(superseded.identity, Reject(code="superseded", reason=reason))
         self.sessions[identity] = session
+        service = self._control.state().service
         welcome = Welcome(
             encoding=encoding,
             boot_id=self._boot_id,
@@ -225,6 +229,8 @@ class Exchange:
             runs=self._runs.infos(),
             runs_held=self._runs.held(),
             edge=self._inquiries.report.info,
+            service_state=service.state,
+            service_reason=service.reason,
         )
         session.answer(welcome)
 
@@ -298,6 +304,7 @@ class Exchange:
     def _order(self, command: RunCommand) -> Accepted | Rejected | None:
         match command:
             case RunStartCommand():
+                self._answer_controller()  # of the run before, while its answers can still be had
                 return self._control.start(command)
             case TriggerCommand():
                 return self._control.trigger(command)
@@ -331,7 +338,7 @@ class Exchange:
             session.answer(answer)
 
     def _acknowledge(self, session: Session, ack: Ack) -> None:
-        self._check_position(ack.run_id, ack.upto_seq + 1)
+        self._positions.check_ack(ack.run_id, ack.upto_seq + 1)
         if session.role == "controller" and ack.upto_seq > self._journal.acknowledged(ack.run_id):
             try:
                 self._journal.acknowledge(ack.run_id, ack.upto_seq)
@@ -345,45 +352,16 @@ class Exchange:
         cursor = session.cursors.setdefault(ack.run_id, Cursor(ack.run_id, ack.upto_seq + 1))
         cursor.grant(ack.upto_seq, ack.send_until_seq)
 
-    def _check_known(self, run_id: str) -> int:
-        """The seq that this run's next record will get."""
-        if not self._runs.known(run_id):
-            raise Refused(
-                "unknown_run",
-                f"this edge does not hold run {run_id!r} (it may have been restarted); start a new run, or give its id.",
-                run_id=run_id,
-            )
-        return self._journal.next_seq(run_id)
-
-    def _check_position(self, run_id: str, next_seq: int) -> None:
-        end = self._check_known(run_id)
-        if next_seq > end:
-            raise Refused(
-                "state",
-                f"run {run_id!r} ends before seq {end} so far, the client claims to hold all before {next_seq}; "
-                "resume from what was really received.",
-                next_seq=end,
-            )
-
-    def _check_resume(self, resume: Resume) -> None:
-        """Who holds records that this journal has not was served from another one, or before it went back in time."""
-        end = self._check_known(resume.run_id)
-        if resume.next_seq > end:
-            why = f"it holds {end} records and the client more, up to seq {resume.next_seq - 1}"
-        elif self._runs.written_by_another(resume):
-            why = f"its record {resume.next_seq - 1} was written by another process than the client's"
-        else:
-            return
-        raise Refused(
-            "other_history",
-            f"this edge's journal of run {resume.run_id!r} is not the one that the client has read: {why}. Was an older copy "
-            "put back, or power lost? Keep what was received, and read the run anew from seq 0.",
-            run_id=resume.run_id,
-            next_seq=end,
-        )
-
     def _pong(self, ping: Ping, now_ns: int) -> Pong:
         last_seq, lag = self._runs.last_seq_and_lag()
+        state = self._control.state()
         return Pong(
-            nonce=ping.nonce, t_ns=now_ns, boot_id=self._boot_id, state=self._control.state().phase, last_seq=last_seq, lag=lag
+            nonce=ping.nonce,
+            t_ns=now_ns,
+            boot_id=self._boot_id,
+            state=state.phase,
+            last_seq=last_seq,
+            lag=lag,
+            service_state=state.service.state,
+            service_reason=state.service.reason,
         )

@@ -66,6 +66,8 @@ class RunOverview:
             infos = self.infos()
         elif self.known(query.run_id):
             infos = (self._info(query.run_id),)
+        elif self._journal.absent:
+            return Rejected(cmd_id=query.cmd_id, code="state", reason=self._journal.absent)
         else:
             return Rejected(
                 cmd_id=query.cmd_id,
@@ -78,10 +80,18 @@ class RunOverview:
         elif any(info.run_id == state.run_id for info in infos):
             net, carried = self._control.sums() if len(infos) == 1 else (None, None)
             known = {"fields": dict(state.fields), "net": net, "carried": carried}
-        return State(cmd_id=query.cmd_id, runs=infos, runs_held=self.held(), **known)
+        service = state.service
+        return State(
+            cmd_id=query.cmd_id,
+            runs=infos,
+            runs_held=self.held(),
+            service_state=service.state,
+            service_reason=service.reason,
+            **known,
+        )
 
     def _sums_of(self, run_id: str) -> dict[str, Any]:
-        """Of a former process's run, as its `run_stop` has them."""
+        """Of a run before, as its `run_stop` has them."""
         last = self._record(run_id, self._journal.next_seq(run_id) - 1)
         if last is None or last["type"] != "run_stop":
             return {}
@@ -117,9 +127,9 @@ class RunOverview:
         return last_seq, last_seq - self._journal.acknowledged(ids[-1])
 
     def acknowledged(self) -> bool:
-        """Whether a controller holds every record of this process's run; older ones may stay in the journal."""
-        run_id = self._control.state().run_id
-        return run_id is None or self._journal.acknowledged(run_id) == self._journal.next_seq(run_id) - 1
+        """Whether a controller holds every record of this process's runs; older ones may stay in the journal."""
+        own = self._control.own_runs()
+        return all(self._journal.acknowledged(run_id) == self._journal.next_seq(run_id) - 1 for run_id in own)
 
     def total_acknowledged(self) -> int:
         """Records that a controller holds, over all runs."""

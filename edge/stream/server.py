@@ -108,6 +108,10 @@ class EdgeServer:
     def __exit__(self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None) -> None:
         self.close(0.0 if kind else 5.0)
 
+    def tells(self, report: SelfReport) -> None:
+        """What the edge says of itself from now on."""
+        self._inquiries.report = report
+
     @property
     def refused(self) -> int:
         """Clients that were turned away for want of a key."""

@@ -46,6 +46,8 @@ class Session:
     cursors: "dict[str, Cursor]" = field(default_factory=dict)
     trigger_until: int = 0
     """the greatest credit that this client was told of"""
+    credited_run_id: str | None = None
+    """the run that it is of"""
     answers: deque[bytes] = field(default_factory=deque)
     displaced_ns: int | None = None
     """since when another client has its identity, so that nothing can be sent to it until it comes back"""
@@ -153,6 +155,9 @@ def deliver(session: Session, journal: Journal, post: Post, refuse: Refuse, batc
         session.answers.popleft()
     outcome: Delivered = "idle"
     for cursor in list(session.cursors.values()):
+        if journal.finished(cursor.run_id) and cursor.upto_seq + 1 == journal.next_seq(cursor.run_id):
+            del session.cursors[cursor.run_id]  # a session may outlive many runs
+            continue
         turn = _deliver_run(session, cursor, journal, post, refuse, batch_records)
         if turn in {"full", "gone"}:
             return turn

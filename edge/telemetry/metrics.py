@@ -14,7 +14,7 @@ from prometheus_client.registry import Collector
 from edge.contracts.records import FieldRecord, FieldStatus, StageTimes
 from edge.counting import NON_WBC_LABELS, WBC_LABELS
 from edge.engine.base import EngineInfo
-from edge.pipeline.run_control import Phase
+from edge.pipeline.run_control import Phase, ServiceState
 from edge.telemetry.snapshot import TakeSnapshot
 
 BOUNDS_S = (
@@ -89,7 +89,13 @@ class Published:
 class EdgeCollector(Collector):
     """Everything on the metrics page. The pipeline hands nothing to prometheus-client: it only adds to `tally`."""
 
-    def __init__(self, tally: Tally, snapshot: TakeSnapshot, engine: EngineInfo, published: Callable[[], Published]) -> None:
+    def __init__(
+        self,
+        tally: Tally,
+        snapshot: TakeSnapshot,
+        engine: Callable[[], EngineInfo | None],
+        published: Callable[[], Published],
+    ) -> None:
         self._tally, self._snapshot, self._engine, self._published = tally, snapshot, engine, published
 
     def collect(self) -> Iterator[Metric]:
@@ -102,6 +108,8 @@ class EdgeCollector(Collector):
         yield _histogram("leukostream_field_seconds", "From the frame in memory to its record handed over", {"": whole})
         phases = {phase: int(phase == now.phase) for phase in get_args(Phase)}
         yield _gauges("leukostream_run_phase", "1 for the phase that the run is in", "phase", phases)
+        states = {state: int(state == now.service.state) for state in get_args(ServiceState)}
+        yield _gauges("leukostream_service_state", "1 for the state that the process is in", "state", states)
         for name, text, value in (
             ("queue_fields", "Fields that wait for the engine", now.queue_fields),
             ("open_triggers", "Triggers that have not ended", now.open_triggers),
@@ -114,7 +122,8 @@ class EdgeCollector(Collector):
         yield _counter("leukostream_refused_clients", "Clients turned away for want of a key, by socket", "socket", refused)
         yield _counter("leukostream_rejected_messages", "Messages answered with REJECT, by code", "code", now.rejects)
         yield CounterMetricFamily("leukostream_telemetry_sent", "Messages published on the telemetry socket", published.sent)
-        yield InfoMetricFamily("leukostream_engine", "What computes", _about(self._engine))
+        if (engine := self._engine()) is not None:
+            yield InfoMetricFamily("leukostream_engine", "What computes", _about(engine))
 
 
 def _about(engine: EngineInfo) -> dict[str, str]:

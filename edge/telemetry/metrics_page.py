@@ -1,9 +1,15 @@
-"""The page that Prometheus reads: HTTP on this machine only, in threads of its own."""
+"""The page that Prometheus reads, and two for whoever watches over the process: HTTP on this machine only, in own threads.
 
+`/healthz` answers 200 as long as the process looks after itself, in FAULT too: starting it again would mend nothing. `/readyz`
+answers 200 while a run can begin or is in progress, else 503. Both tell state and reason as JSON.
+"""
+
+import json
 import logging
 import re
 import socket
 import threading
+from collections.abc import Callable
 from http.server import ThreadingHTTPServer
 from typing import Any
 
@@ -11,9 +17,11 @@ from prometheus_client import CollectorRegistry, MetricsHandler
 from prometheus_client.registry import Collector
 
 from edge.contracts.errors import StreamError
+from edge.pipeline.run_control import READY, Standing
 from edge.stream.sockets import is_loopback
 
 _REQUEST_S = 5.0
+_READY_STATES = ("READY", "RUNNING")
 _CLOSE_S = 0.1
 _log = logging.getLogger(__name__)
 
@@ -25,12 +33,12 @@ class MetricsPage:
     that is none.
     """
 
-    def __init__(self, address: str, collector: Collector) -> None:
+    def __init__(self, address: str, collector: Collector, stands: Callable[[], Standing] = lambda: READY) -> None:
         self.address = address
         self._host, self._port = _split(address)
         registry = CollectorRegistry()
         registry.register(collector)
-        self._handler = _Handler.factory(registry)
+        self._handler = type("_Handler", (_Handler.factory(registry),), {"stands": staticmethod(stands)})
         self._server: _Server | None = None
         self._thread: threading.Thread | None = None
 
@@ -63,6 +71,21 @@ class MetricsPage:
 
 class _Handler(MetricsHandler):
     timeout = _REQUEST_S  # who connects and says nothing does not keep a thread for ever
+    stands: Callable[[], Standing]
+
+    def do_GET(self) -> None:  # noqa: N802 as http.server calls it
+        path = self.path.partition("?")[0]
+        if path not in {"/healthz", "/readyz"}:
+            super().do_GET()
+            return
+        standing = self.stands()
+        ready = standing.state in _READY_STATES or path == "/healthz"
+        content = json.dumps({"state": standing.state, "reason": standing.reason}).encode() + b"\n"
+        self.send_response(200 if ready else 503)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
 
 
 class _Server(ThreadingHTTPServer):

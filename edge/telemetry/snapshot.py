@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from edge.contracts.messages import Live, LiveField
 from edge.contracts.records import FieldRecord, FieldStatus, NetSums, Record, RunStart, RunStop
 from edge.journal.base import Journal
-from edge.pipeline.run_control import Phase, RunControl
+from edge.pipeline.run_control import READY, Phase, RunControl, Standing
 from edge.stream.run_overview import RunOverview
 from edge.stream.server import EdgeServer
 
@@ -28,6 +28,7 @@ class Snapshot:
     refused: int
     rejects: Mapping[str, int]
     paused: bool = False
+    service: Standing = READY
 
 
 TakeSnapshot = Callable[[], Snapshot]
@@ -35,7 +36,7 @@ TakeSnapshot = Callable[[], Snapshot]
 
 
 def snapshots_of(control: RunControl, journal: Journal, server: EdgeServer) -> TakeSnapshot:
-    """How an edge that serves a run is looked at."""
+    """How an edge that serves runs is looked at."""
     runs = RunOverview(journal, control)
 
     def take() -> Snapshot:
@@ -52,6 +53,7 @@ def snapshots_of(control: RunControl, journal: Journal, server: EdgeServer) -> T
             refused=server.refused,
             rejects=server.rejects,
             paused=state.paused,
+            service=state.service,
         )
 
     return take
@@ -102,6 +104,8 @@ def live(latest: Latest, now: Snapshot, *, telemetry_seq: int, boot_id: str, t_n
         refused=now.refused + refused,
         paused=now.paused,
         net=latest.net,
+        service_state=now.service.state,
+        service_reason=now.service.reason,
     )
 
 

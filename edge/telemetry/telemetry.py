@@ -26,7 +26,7 @@ class Telemetry:
     def __init__(
         self,
         boot_id: str,
-        engine: EngineInfo,
+        engine: EngineInfo | None,
         snapshot: TakeSnapshot,
         *,
         bind: str | None = None,
@@ -35,10 +35,13 @@ class Telemetry:
         keys: Path | None = None,
         metrics: str | None = None,
     ) -> None:
-        self._boot_id, self._engine, self._snapshot = boot_id, engine, snapshot
+        self._boot_id, self._snapshot = boot_id, snapshot
+        self.engine = engine
+        """what computes; None while it is not open"""
         self._latest = Latest()
         self._tally = Tally()
-        self.page = MetricsPage(metrics, EdgeCollector(self._tally, snapshot, engine, self._published)) if metrics else None
+        collector = EdgeCollector(self._tally, snapshot, lambda: self.engine, self._published)
+        self.page = MetricsPage(metrics, collector, lambda: snapshot().service) if metrics else None
         self.publisher = Publisher(bind, self._compose, lambda: self._latest, hz, alive_s, keys) if bind else None
 
     def start(self) -> "Telemetry":
@@ -84,7 +87,7 @@ class Telemetry:
             telemetry_seq=telemetry_seq,
             boot_id=self._boot_id,
             t_ns=time.monotonic_ns(),
-            engine=str(self._engine),
+            engine=str(self.engine or ""),
             refused=self._published().refused,
         )
         return encode(message, "json")

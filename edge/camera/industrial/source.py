@@ -101,6 +101,19 @@ class CameraSource(SourceBase):
         self._restart()
         self._before_run = self._driver_counts()
 
+    def look_after(self) -> None:
+        """Between runs: ask whether the camera is still there, and look for it when it is not. Raises `SourceError` meanwhile,
+        `CameraLost` when the search is over."""
+        if self._device is not None:
+            try:
+                self._device.check()
+            except CameraFault as problem:
+                self._lose(str(problem))
+        if self._device is None:
+            self._go_on_searching(0.0)
+        if self._device is None:
+            raise SourceError(f"{self._name} was lost ({self._search.why}) and is looked for; check its cable and power.")
+
     def expect(self, trigger: Trigger) -> None:
         """The next exposure is this trigger's, and by software it begins now. Without a camera the trigger is lost at once."""
         self._matching.expect(trigger)

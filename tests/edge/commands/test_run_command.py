@@ -18,7 +18,7 @@ from edge.cli import main
 from edge.contracts.bundle import Bundle
 from edge.contracts.errors import StreamError
 from edge.contracts.records import FieldRecord, FieldStatus, RunOutcome, RunStart, RunStop
-from edge.service.serve import watch_command
+from edge.service.front import watch_command
 
 pytestmark = pytest.mark.timeout(40)
 

@@ -1,4 +1,4 @@
-"""The controller's commands to a process that performs one run."""
+"""The controller's commands to a process: to one that performs one run, and to a service."""
 
 import pytest
 
@@ -6,7 +6,8 @@ from edge.contracts.messages import RunStartCommand, RunStopCommand, TriggerComm
 from edge.contracts.records import FieldStatus
 from edge.journal.memory_journal import MemoryJournal
 from edge.pipeline.ledger import Ledger
-from edge.pipeline.run_control import SingleRun, StopSwitch
+from edge.pipeline.run_control import StopSwitch
+from edge.pipeline.run_orders import RunOrders
 
 pytestmark = pytest.mark.timeout(10)
 
@@ -20,12 +21,14 @@ def stop(cmd_id: str, run_id: str = "r") -> RunStopCommand:
 
 
 def test_the_first_start_is_taken_and_a_repetition_gets_the_same_answer() -> None:
-    control = SingleRun(StopSwitch(), MemoryJournal())
+    control = RunOrders(StopSwitch(), MemoryJournal())
     assert control.wait_for_start(0) is None
     answer = control.start(start("c1"))
     assert answer.type == "ACCEPTED"
     assert control.start(start("c1")) == answer
-    assert control.wait_for_start(0) == start("c1")
+    accepted = control.wait_for_start(0)
+    assert accepted is not None and accepted.order == start("c1")
+    assert control.wait_for_start(0) is None, "a run is performed once"
 
 
 @pytest.mark.parametrize(
@@ -40,10 +43,12 @@ def test_the_first_start_is_taken_and_a_repetition_gets_the_same_answer() -> Non
 )
 def test_refusals_have_their_code_and_a_reason(command: RunStartCommand | RunStopCommand, before: list[str], code: str) -> None:
     switch = StopSwitch()
-    control = SingleRun(switch, MemoryJournal())
+    control = RunOrders(switch, MemoryJournal(), one_run=True)
     control.start(start("c1"))
+    accepted = control.wait_for_start(0)
+    assert accepted is not None
     if "finished" in before:
-        control.finished()
+        control.finished(accepted)
     if "stop" in before:
         switch.stop("asked")
     answer = control.start(command) if isinstance(command, RunStartCommand) else control.stop(command)
@@ -55,11 +60,13 @@ def test_refusals_have_their_code_and_a_reason(command: RunStartCommand | RunSto
 
 def test_stop_reaches_the_loop_and_is_accepted_after_the_end() -> None:
     switch = StopSwitch()
-    control = SingleRun(switch, MemoryJournal())
+    control = RunOrders(switch, MemoryJournal())
     control.start(start("c1"))
     assert control.stop(stop("c2")).type == "ACCEPTED"
-    assert switch.requested
-    control.finished()
+    accepted = control.wait_for_start(0)
+    assert accepted is not None and accepted.stop.requested
+    assert not switch.requested, "the process may perform another run"
+    control.finished(accepted)
     assert control.stop(stop("c3")).type == "ACCEPTED"
 
 
@@ -68,7 +75,7 @@ def test_stop_reaches_the_loop_and_is_accepted_after_the_end() -> None:
     [pytest.param("r", "unsupported", id="the source paces itself"), pytest.param("s", "unknown_run", id="no such run")],
 )
 def test_triggers_are_refused(run_id: str, code: str) -> None:
-    control = SingleRun(StopSwitch(), MemoryJournal())
+    control = RunOrders(StopSwitch(), MemoryJournal())
     control.start(start("c1"))
     answer = control.trigger(TriggerCommand(cmd_id="c2", run_id=run_id, trigger_id="t", field_index=0))
     assert answer.type == "REJECTED"
@@ -77,10 +84,12 @@ def test_triggers_are_refused(run_id: str, code: str) -> None:
 
 def test_state_follows_the_run() -> None:
     switch, ledger = StopSwitch(), Ledger()
-    control = SingleRun(switch, MemoryJournal())
+    control = RunOrders(switch, MemoryJournal())
     assert (control.state().phase, control.state().run_id) == ("waiting", None)
     control.start(start("c1"))
-    control.running(ledger)
+    accepted = control.wait_for_start(0)
+    assert accepted is not None
+    control.running(accepted, ledger)
     ledger.issue("a", 0)
     ledger.issue("b", 1)
     ledger.close("a", FieldStatus.OK)
@@ -88,5 +97,5 @@ def test_state_follows_the_run() -> None:
     assert (state.phase, state.run_id, state.open_triggers, state.fields) == ("running", "r", 1, {FieldStatus.OK: 1})
     switch.stop("asked")
     assert control.state().phase == "stopping"
-    control.finished()
+    control.finished(accepted)
     assert control.state().phase == "finished"

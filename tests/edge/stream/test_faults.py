@@ -16,7 +16,8 @@ from edge.contracts.messages import TriggerCommand
 from edge.journal.base import Journal
 from edge.journal.memory_journal import MemoryJournal
 from edge.journal.sqlite_journal import SqliteJournal
-from edge.pipeline.run_control import SingleRun, StopSwitch
+from edge.pipeline.run_control import StopSwitch
+from edge.pipeline.run_orders import RunOrders
 from edge.stream.client import Controller
 from edge.stream.codec import MAX_TO_EDGE_BYTES
 from edge.stream.curve_keys import EDGE, new_pair
@@ -175,7 +176,7 @@ class UnreadableJournal(MemoryJournal):
 def test_a_journal_that_cannot_be_read_refuses_the_command_and_not_the_stream() -> None:
     journal = UnreadableJournal()
     with (
-        EdgeServer("tcp://127.0.0.1:0", journal, SingleRun(StopSwitch(), journal), "boot") as server,
+        EdgeServer("tcp://127.0.0.1:0", journal, RunOrders(StopSwitch(), journal), "boot") as server,
         RawClient(server.endpoint) as client,
     ):
         client.hello()
@@ -188,7 +189,7 @@ def test_a_journal_that_cannot_be_read_refuses_the_command_and_not_the_stream() 
 
 
 def _server(bind: str, journal: Journal | None = None) -> EdgeServer:
-    return EdgeServer(bind, journal or MemoryJournal(), SingleRun(StopSwitch(), MemoryJournal()), "boot")
+    return EdgeServer(bind, journal or MemoryJournal(), RunOrders(StopSwitch(), MemoryJournal()), "boot")
 
 
 def test_a_port_in_use_is_reported_in_one_sentence() -> None:
@@ -210,7 +211,7 @@ def test_a_port_in_use_is_reported_in_one_sentence() -> None:
 def test_an_address_that_cannot_be_bound_is_reported_in_one_sentence(tmp_path: Path, bind: str, says: str) -> None:
     new_pair(tmp_path, EDGE)  # without keys other machines' addresses are not even tried
     with pytest.raises(StreamError, match=f"{bind}.*{says}.*tcp://127.0.0.1:5570"):
-        EdgeServer(bind, MemoryJournal(), SingleRun(StopSwitch(), MemoryJournal()), "boot", keys=tmp_path).start()
+        EdgeServer(bind, MemoryJournal(), RunOrders(StopSwitch(), MemoryJournal()), "boot", keys=tmp_path).start()
 
 
 def test_the_journal_may_outlive_the_server() -> None:

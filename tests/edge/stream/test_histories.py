@@ -13,7 +13,8 @@ from edge.contracts.messages import Resume
 from edge.journal.interrupted import end_interrupted
 from edge.journal.memory_journal import MemoryJournal
 from edge.journal.sqlite_journal import SqliteJournal
-from edge.pipeline.run_control import SingleRun, StopSwitch
+from edge.pipeline.run_control import StopSwitch
+from edge.pipeline.run_orders import RunOrders
 from edge.stream.client import Controller
 from edge.stream.server import EdgeServer
 
@@ -65,7 +66,7 @@ def test_a_resume_into_another_history_is_refused(
 ) -> None:
     journal = journal_that_went_back
     with (
-        EdgeServer("tcp://127.0.0.1:0", journal, SingleRun(StopSwitch(), journal), "boot-b") as server,
+        EdgeServer("tcp://127.0.0.1:0", journal, RunOrders(StopSwitch(), journal), "boot-b") as server,
         RawClient(server.endpoint) as client,
     ):
         answer = client.hello(resume={"run_id": "r", "next_seq": next_seq, "boot_id": boot_id})
@@ -83,7 +84,7 @@ def test_a_resume_into_another_history_is_refused(
 def test_the_reference_client_stops_with_one_sentence(journal_that_went_back: SqliteJournal) -> None:
     journal = journal_that_went_back
     with (
-        EdgeServer("tcp://127.0.0.1:0", journal, SingleRun(StopSwitch(), journal), "boot-b") as server,
+        EdgeServer("tcp://127.0.0.1:0", journal, RunOrders(StopSwitch(), journal), "boot-b") as server,
         Controller(server.endpoint) as controller,
     ):
         with pytest.raises(StreamError, match=r"other_history.*read the run anew from seq 0"):
@@ -101,7 +102,7 @@ def test_what_is_no_longer_held_cannot_be_compared() -> None:
         journal.append(field_record("r", seq) if seq else run_start("r"))
     journal.acknowledge("r", 4)
     with (
-        EdgeServer("tcp://127.0.0.1:0", journal, SingleRun(StopSwitch(), journal), "boot-a") as server,
+        EdgeServer("tcp://127.0.0.1:0", journal, RunOrders(StopSwitch(), journal), "boot-a") as server,
         RawClient(server.endpoint) as client,
     ):
         assert client.hello(resume={"run_id": "r", "next_seq": 5, "boot_id": "boot-x"})["type"] == "WELCOME"

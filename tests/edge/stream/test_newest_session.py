@@ -10,7 +10,8 @@ from support.wire import RawClient
 
 from edge.contracts.errors import StreamError
 from edge.journal.memory_journal import MemoryJournal
-from edge.pipeline.run_control import SingleRun, StopSwitch
+from edge.pipeline.run_control import StopSwitch
+from edge.pipeline.run_orders import RunOrders
 from edge.stream.attempts import Attempts
 from edge.stream.client import Controller
 from edge.stream.exchange import GONE, Exchange
@@ -123,7 +124,7 @@ def test_a_descriptor_that_is_given_again_is_another_connection() -> None:
 
 def test_what_came_over_a_closed_connection_is_nobodys() -> None:
     journal = MemoryJournal()
-    control = SingleRun(StopSwitch(), journal)
+    control = RunOrders(StopSwitch(), journal)
     inquiries = Inquiries(SelfReport(), lambda: None)
     exchange = Exchange(journal, control, "boot", StreamSettings(), lambda identity, payload: "sent", inquiries)
     hello = b'{"type":"HELLO","client_id":"scanner-a"}'

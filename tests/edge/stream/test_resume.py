@@ -10,7 +10,8 @@ from edge.contracts.errors import StreamError
 from edge.contracts.messages import Accepted, Resume, RunStartCommand
 from edge.contracts.records import RunStart
 from edge.journal.memory_journal import MemoryJournal
-from edge.pipeline.run_control import SingleRun, StopSwitch
+from edge.pipeline.run_control import StopSwitch
+from edge.pipeline.run_orders import RunOrders
 from edge.stream.client import Controller
 from edge.stream.server import EdgeServer
 from edge.stream.settings import ClientSettings, StreamSettings
@@ -89,7 +90,7 @@ def test_an_edge_that_was_restarted_in_mid_run_says_that_it_no_longer_holds_the_
         records = controller.records()
         assert next(records).seq == 0
         edge.server.close(drain_s=0)
-        again = EdgeServer(edge.endpoint, MemoryJournal(), SingleRun(StopSwitch(), MemoryJournal()), "boot-2").start()
+        again = EdgeServer(edge.endpoint, MemoryJournal(), RunOrders(StopSwitch(), MemoryJournal()), "boot-2").start()
         with pytest.raises(StreamError, match=r"could not be opened anew.*unknown_run.*may have been restarted"):
             next(records)
         again.close(drain_s=0)
@@ -97,7 +98,7 @@ def test_an_edge_that_was_restarted_in_mid_run_says_that_it_no_longer_holds_the_
 
 def test_a_run_that_was_accepted_and_has_no_record_yet_is_known() -> None:
     journal = MemoryJournal()
-    with EdgeServer("tcp://127.0.0.1:0", journal, SingleRun(StopSwitch(), journal), "boot") as server:
+    with EdgeServer("tcp://127.0.0.1:0", journal, RunOrders(StopSwitch(), journal), "boot") as server:
         with Controller(server.endpoint, client_id="a") as controller:
             controller.connect()
             run_id = controller.start_run()

@@ -25,7 +25,8 @@ from edge.pipeline.exposures import Exposures
 from edge.pipeline.field_work import FieldJob
 from edge.pipeline.intake import AdviceNote
 from edge.pipeline.run_account import RunAccount
-from edge.pipeline.run_control import Backlog, SingleRun, StopSwitch
+from edge.pipeline.run_control import Backlog, StopSwitch
+from edge.pipeline.run_orders import RunOrders
 from edge.pipeline.trigger_desk import TriggerDesk
 from edge.stream.client import Controller
 from edge.stream.server import EdgeServer
@@ -70,7 +71,7 @@ class TriggeredRun:
     def __init__(self, journal: Journal, pause_after: int = 1000, settings: StreamSettings | None = None) -> None:
         self.journal, self.stop, self.camera = journal, StopSwitch(), Camera()
         self.desk = TriggerDesk(journal, WINDOW)
-        self.control = SingleRun(self.stop, journal, self.desk)
+        self.control = RunOrders(self.stop, journal, lambda: self.desk)
         self.advice: list[AdviceNote] = []
         self.backlog = Backlog(pause_after, self.advice.append, self.desk.hold)
         self.server = EdgeServer("tcp://127.0.0.1:0", journal, self.control, "boot", settings).start()
@@ -84,13 +85,14 @@ class TriggeredRun:
         self.server.close(drain_s=0)
 
     def _perform(self) -> None:
-        while (order := self.control.wait_for_start(0.02)) is None:
+        while (accepted := self.control.wait_for_start(0.02)) is None:
             if self.stop.requested:
                 return
+        order = accepted.order
         recorder = RunAccount(order.run_id, self.desk.ledger)
         recorder._next_seq = 1
         self._append(run_start(order.run_id).model_copy(update={"cmd_id": order.cmd_id}))
-        self.control.running(self.desk.ledger, self.backlog)
+        self.control.running(accepted, self.desk.ledger, self.backlog)
         self.desk.begin()
         exposures = Exposures(self.camera, self.desk, timeout_s=30)
         while not self.stop.requested:

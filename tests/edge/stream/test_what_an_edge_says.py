@@ -13,7 +13,8 @@ from support.wire import RawClient
 from edge.contracts.about_edge import EdgeInfo, EdgeLimits, Finding, Health
 from edge.contracts.errors import StreamError
 from edge.journal.memory_journal import MemoryJournal
-from edge.pipeline.run_control import SingleRun, StopSwitch
+from edge.pipeline.run_control import StopSwitch
+from edge.pipeline.run_orders import RunOrders
 from edge.service.self_report import temperatures_c
 from edge.stream.client import Controller
 from edge.stream.inquiries import SelfReport
@@ -139,7 +140,7 @@ def test_welcome_is_bounded_and_all_runs_can_be_asked_for() -> None:
             journal.append(run_stop(name, 1))
             journal.acknowledge(name, 1)
     with (
-        EdgeServer("tcp://127.0.0.1:0", journal, SingleRun(StopSwitch(), journal), "boot") as server,
+        EdgeServer("tcp://127.0.0.1:0", journal, RunOrders(StopSwitch(), journal), "boot") as server,
         RawClient(server.endpoint) as client,
     ):
         welcome = client.hello()

@@ -18,7 +18,8 @@ from edge.contracts.records import (
     StageTimes,
 )
 from edge.journal.memory_journal import MemoryJournal
-from edge.pipeline.run_control import SingleRun, StopSwitch
+from edge.pipeline.run_control import StopSwitch
+from edge.pipeline.run_orders import RunOrders
 from edge.stream.server import EdgeServer
 
 WALL = "2030-01-02T03:04:05Z"
@@ -114,7 +115,7 @@ class ScriptedRun:
     def __init__(
         self, journal: MemoryJournal, n_fields: int = 20, *, hold: bool = False, outcome: RunOutcome = RunOutcome.COMPLETED
     ) -> None:
-        self.control = SingleRun(StopSwitch(), journal)
+        self.control = RunOrders(StopSwitch(), journal)
         self.go = threading.Semaphore(0)
         self.written = threading.Event()
         self._journal = journal
@@ -131,11 +132,12 @@ class ScriptedRun:
         assert not self._thread.is_alive()
 
     def _perform(self) -> None:
-        command = None
-        while command is None:
+        accepted = None
+        while accepted is None:
             if self._closing.is_set():
                 return
-            command = self.control.wait_for_start(0.05)
+            accepted = self.control.wait_for_start(0.05)
+        command = accepted.order
         self._journal.append(run_start(command.run_id, command.slide_id))
         seq = 1
         while seq <= self._n_fields and self._may_go_on():
@@ -143,7 +145,7 @@ class ScriptedRun:
             seq += 1
         outcome = self._outcome if seq > self._n_fields else RunOutcome.STOPPED
         self._journal.append(run_stop(command.run_id, seq, outcome))
-        self.control.finished()
+        self.control.finished(accepted)
         self.written.set()
 
     def _may_go_on(self) -> bool:

@@ -1,0 +1,38 @@
+"""`leuko-edge serve`: run after run, from power-on to power-off."""
+
+import os
+
+from edge.settings import EdgeSettings
+from edge.settings.command_line import ConfigOption, Given, takes
+
+
+@takes(EdgeSettings)
+def serve(given: Given, config: ConfigOption = None) -> None:
+    """Be there for a controller all day: every RUN_START begins a run, and the next may follow its run_stop at once.
+
+    Camera, engine and journal are opened once. What is wrong with one of them is a FAULT: it is said on the socket, in PONG
+    and in `GET /healthz` at --metrics, with what to do, and ends by itself when it is mended; meanwhile the service is reached
+    as ever, and records of former runs are delivered. `/readyz` answers 200 while a run can begin or is in progress.
+
+    The settings are those of `leuko-edge run`. A configuration that cannot be used is a fault, too, and is read again until it
+    can. What is kept of frames and cells lies in a directory for each run. SIGINT and SIGTERM finish the run in progress.
+
+    Exit code: 0 it was stopped; 6 an address cannot be bound, or records that are only in memory were not acknowledged; 8 the
+    journal failed and the process was stopped before it was mended.
+    """
+    from edge.doctor.diagnosis_text import findings, question_of
+    from edge.pipeline import StopSwitch
+    from edge.service.process import log_as_can_be, stop_on_signals
+    from edge.service.serve_runs import serve_runs
+    from edge.settings.reachable import reachable
+    from edge.settings.resolution import resolve
+
+    log_as_can_be(reachable(given, config, os.environ))
+    stop = StopSwitch()
+    with stop_on_signals(stop):
+        serve_runs(
+            lambda: resolve(given, config, os.environ),
+            lambda: reachable(given, config, os.environ),
+            stop,
+            lambda setup: findings(question_of(setup)),
+        )

@@ -1,0 +1,217 @@
+"""What a run needs and what stays open from run to run: journal, bundle and profile, camera and engine.
+
+`mend` opens what is closed, `look` only looks; both say in sentences what is wrong, and both have their pace. Everything that
+can go wrong goes this one way, so that it mends by itself once its cause is gone.
+"""
+
+import logging
+import time
+import uuid
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack, suppress
+from dataclasses import replace
+from typing import Protocol, runtime_checkable
+
+from edge.camera.industrial.camera_device import CameraLost
+from edge.contracts.errors import ConfigError, EngineError, JournalError, LeukoError, sentence_of
+from edge.contracts.user_paths import expanded
+from edge.journal.journal_file import make_reserve
+from edge.journal.journal_slot import JournalSlot
+from edge.pipeline import Parts, opened
+from edge.service.fitness import Marks, check_age, check_clock, check_room, marks_of
+from edge.service.journals import opened_journal
+from edge.settings import IN_MEMORY, EdgeSettings, Setup
+
+LOOK_S = 1.0
+"""Between two looks while all is well."""
+FIRST_WAIT_S, LONGEST_WAIT_S = 1.0, 10.0
+"""Before the next attempt to mend the same fault: twice as long from attempt to attempt."""
+OF_THE_PROCESS = (
+    *("bind", "keys", "telemetry", "telemetry_hz", "metrics", "ping_every_s", "silent_after_s", "ack_timeout_s"),
+    *(
+        "journal",
+        "journal_durability",
+        "journal_keep_days",
+        "journal_keep_mb",
+        "journal_keep_unreported",
+        "journal_held_s",
+        "keep_acknowledged",
+    ),
+)
+"""Settings that hold as long as the process: with others of them it begins anew."""
+
+_log = logging.getLogger(__name__)
+
+
+class Readdressed(Exception):
+    """The configuration was mended, and has other addresses, keys or another journal than those that are served."""
+
+
+@runtime_checkable
+class LookedAfter(Protocol):
+    """A source that can tell between runs whether it is still there, and looks for what it has lost."""
+
+    def look_after(self) -> None:
+        """Raises `SourceError` while it is not there."""
+        ...
+
+
+class Station:
+    """Belongs to one thread, which owns the engine. `reach` are the settings that the process was reached by when it began;
+    `resolve` reads all of them anew. `journal` is the place of the one that is opened here."""
+
+    def __init__(
+        self,
+        resolve: Callable[[], Setup],
+        reach: EdgeSettings,
+        journal: JournalSlot,
+        boot_id: str,
+        opened_parts: Callable[[Setup], AbstractContextManager[Parts]] = opened,
+    ) -> None:
+        self.setup: Setup | None = None
+        self.parts: Parts | None = None
+        self._resolve, self._reach, self._journal, self._boot_id = resolve, reach, journal, boot_id
+        self._opened_parts = opened_parts
+        self._journal_held, self._parts_held = ExitStack(), ExitStack()
+        self._marks: Marks = ()
+        self._spoilt = ""
+        """why camera and engine must be opened anew"""
+        self._trouble = ""
+        self._due_s = 0.0
+        self._wait_s = FIRST_WAIT_S
+
+    def look(self) -> str:
+        """What is wrong, in sentences; empty when all that a run needs is open and fits. Opens and closes nothing."""
+        if not self._spoilt and time.monotonic() < self._due_s:
+            return ""
+        self._trouble = self._found(mend=False)
+        self._due_s, self._wait_s = (0.0, FIRST_WAIT_S) if self._trouble else (time.monotonic() + LOOK_S, FIRST_WAIT_S)
+        return self._trouble
+
+    def mend(self) -> str:
+        """As `look`, with what is closed opened and what is spoilt opened anew, if it is time for an attempt."""
+        if time.monotonic() < self._due_s:
+            return self._trouble
+        before, self._trouble = self._trouble, self._found(mend=True)
+        if not self._trouble:
+            self._due_s = time.monotonic() + LOOK_S
+            return ""
+        self._wait_s = min(2 * self._wait_s, LONGEST_WAIT_S) if self._trouble == before else FIRST_WAIT_S
+        self._due_s = time.monotonic() + self._wait_s
+        return self._trouble
+
+    def spoilt(self, why: str) -> None:
+        """Camera and engine may be in any state: they are opened anew before the next run."""
+        self._spoilt = self._spoilt or why
+
+    def keep_warm(self) -> None:
+        """Called again and again between runs."""
+        if self.parts is None or self._spoilt:
+            return
+        try:
+            self.parts.engine.keep_warm()
+        except Exception as problem:  # noqa: BLE001 whatever it is, it is opened anew
+            self.spoilt(sentence_of(problem, "the engine failed between runs"))
+
+    def close(self) -> None:
+        """Let go of all. Safe to repeat."""
+        self._close_parts()
+        self._close_journal("this edge is ending.")
+
+    def _found(self, *, mend: bool) -> str:
+        wrong = []
+        for step in (self._look_after_journal, self._look_after_setup, self._look_after_parts):
+            try:
+                step(mend)
+            except LeukoError as problem:
+                wrong.append(str(problem))
+            except Readdressed:
+                raise
+            except Exception as problem:  # noqa: BLE001 a driver may raise anything, and the service must stay reachable
+                _log.debug("where it failed", exc_info=problem)
+                wrong.append(sentence_of(problem, "opening failed"))
+            if wrong and step == self._look_after_setup:
+                break  # what is to be opened is not known
+        return " ".join(dict.fromkeys(wrong))
+
+    def _look_after_journal(self, mend: bool) -> None:
+        settings, journal = self._reach, self._journal
+        path = None if settings.journal == IN_MEMORY else expanded(settings.journal)
+        if not journal.absent:
+            with suppress(JournalError):  # which `trouble` says from then on
+                journal.settle()
+            if mend and journal.trouble and path is not None:
+                if not journal.failure:
+                    try:
+                        make_reserve(path)
+                    except OSError as problem:
+                        raise JournalError(journal.trouble) from problem
+                self._close_journal(journal.trouble)
+            elif journal.trouble:
+                raise JournalError(journal.trouble)
+        if journal.absent:
+            if not mend:
+                raise JournalError(journal.absent)
+            self._open_journal()
+        check_room(settings)
+
+    def _open_journal(self) -> None:
+        try:
+            journal = self._journal_held.enter_context(opened_journal(self._reach, self._boot_id))
+        except LeukoError as problem:
+            self._journal.take(str(problem))
+            raise
+        self._journal.put(journal)
+        # What was lost with a journal that failed may be numbered again: its records are told apart by this.
+        self._boot_id = str(uuid.uuid4())
+
+    def _close_journal(self, absent: str) -> None:
+        self._journal.take(absent)
+        self._journal_held.close()
+
+    def _look_after_setup(self, mend: bool) -> None:
+        check_clock()
+        touched = self.setup is not None and marks_of(self.setup) != self._marks
+        if mend or touched or self.setup is None:
+            setup = self._resolve()
+            if touched and not mend and setup != self.setup:
+                raise ConfigError(f"bundle or profile has changed ({setup.bundle.path}); what rests on it is opened anew.")
+            self._take(setup)
+        if self.setup is not None:
+            check_age(self.setup)
+
+    def _take(self, setup: Setup) -> None:
+        if any(getattr(setup.settings, name) != getattr(self._reach, name) for name in OF_THE_PROCESS):
+            raise Readdressed
+        if setup != self.setup:
+            self._close_parts()
+            for warning in setup.warnings:
+                _log.warning("%s", warning)
+        self.setup, self._marks = setup, marks_of(setup)
+
+    def _look_after_parts(self, mend: bool) -> None:
+        if self._spoilt:
+            if not mend:
+                raise EngineError(self._spoilt)
+            self._close_parts()
+        if self.parts is None:
+            if not mend or self.setup is None:
+                raise EngineError("camera and engine are not open.")
+            # A run keeps frames and cells in directories of its own.
+            settings = self.setup.settings.model_copy(update={"keep_frames": None, "keep_crops": None})
+            self.parts = self._parts_held.enter_context(self._opened_parts(replace(self.setup, settings=settings)))
+            _log.info("%s reads %s", self.parts.engine.info, self.parts.source.info.uri)
+        source = self.parts.source
+        if isinstance(source, LookedAfter):
+            try:
+                source.look_after()
+            except CameraLost as problem:
+                self.spoilt(str(problem))
+                raise
+            finally:
+                for note in source.notes():  # nobody's run: what happens between two of them
+                    _log.warning("%s", note.message)
+
+    def _close_parts(self) -> None:
+        self.parts, self._spoilt = None, ""
+        self._parts_held.close()
