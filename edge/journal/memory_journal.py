@@ -9,9 +9,6 @@ from edge.contracts.messages import TriggerCommand
 from edge.contracts.records import Record
 from edge.journal.base import HeldRun, JournalBase
 
-_WHOLE_RUNS = 2
-"""Runs that are kept although a controller holds them whole."""
-
 
 @dataclass(slots=True, kw_only=True)
 class _RunInMemory(HeldRun):
@@ -55,10 +52,14 @@ class MemoryJournal(JournalBase[_RunInMemory]):
             callback()
 
     def _forget_whole(self) -> None:
-        """Of runs that a controller holds whole only the last ones stay: memory is not for slides without end."""
+        """Memory is not for slides without end: of runs that a controller holds whole the newest stay, with as many records
+        in all as one run may keep."""
         whole = [name for name, run in self._runs.items() if run.finished and run.acknowledged + 1 == run.next_seq]
-        for name in whole[: -_WHOLE_RUNS or None]:
-            del self._runs[name]
+        kept = sum(len(self._runs[name].kept) for name in whole)
+        for name in whole:
+            if kept <= self._keep:
+                return
+            kept -= len(self._runs.pop(name).kept)
 
     def announce(self, command: TriggerCommand, done: Callable[[], None]) -> None:
         with self._lock:

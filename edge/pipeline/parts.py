@@ -101,18 +101,25 @@ def keeping(parts: Parts, settings: EdgeSettings, run_id: str) -> Iterator[Parts
 
     A run is not given up for what cannot be kept: that is among `notes`.
     """
-    info, name, notes = parts.source.info, f"run-{quote(run_id, safe='')}"[:_LONGEST_NAME], list[SourceNote]()
+    info, name = parts.source.info, f"run-{quote(run_id, safe='')}"[:_LONGEST_NAME]
+    notes = list[SourceNote]()
     with ExitStack() as held:
-
-        def opened_for(code: str, folder: Path | None, store: type[_Store]) -> _Store | None:
-            if folder is None:
-                return None
-            try:
-                return held.enter_context(closing(store(folder / name, info, settings.keep_frames_mb)))
-            except LeukoError as problem:
-                notes.append(SourceNote(code, str(problem), "warning"))
-                return None
-
-        frames = opened_for("recording_cut", settings.keep_frames, FrameStore)
-        crops = opened_for("crops_incomplete", settings.keep_crops, CropStore)
+        frames, problem = _kept(held, FrameStore, settings.keep_frames, name, info, settings.keep_frames_mb)
+        if problem:
+            notes.append(SourceNote("recording_cut", problem, "warning"))
+        crops, problem = _kept(held, CropStore, settings.keep_crops, name, info, settings.keep_frames_mb)
+        if problem:
+            notes.append(SourceNote("crops_incomplete", problem, "warning"))
         yield replace(parts, frames=frames, crops=crops, notes=tuple(notes))
+
+
+def _kept(
+    held: ExitStack, store: type[_Store], folder: Path | None, name: str, info: SourceInfo, max_mb: float
+) -> tuple[_Store | None, str]:
+    """The open store, or why there is none although one is wanted."""
+    if folder is None:
+        return None, ""
+    try:
+        return held.enter_context(closing(store(folder / name, info, max_mb))), ""
+    except LeukoError as problem:
+        return None, str(problem)
