@@ -18,6 +18,7 @@ COMMANDS = {
     "watch": "Start a run on an edge and show it: the reference controller.",
     "simulate": "Play a scanner that triggers, and to which things happen.",
     "count": "Count images, a folder or a video here and now, into tables and pictures.",
+    "scan": "Scan a drawn slide with an emulated scanner through a real edge; truth against count.",
     "demo": "Run edge and controller in one, over a drawn (synthetic) slide.",
     "bench": "Measure graph, engine, loop and whole edge; `bench compare` holds two measurements against each other.",
     "bench-stream": "Measure the way to the controller: records through a journal on disk and a socket.",

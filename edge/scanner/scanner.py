@@ -8,18 +8,16 @@ import time
 import uuid
 from collections import Counter, deque
 from collections.abc import Callable
-from typing import Literal
 
 from edge.contracts.errors import ConfigError, StreamError
 from edge.contracts.messages import Accepted, Rejected, Resume, RunStartCommand, TriggerCommand
-from edge.contracts.records import Record, RunOutcome, RunStop, StagePosition
+from edge.contracts.records import Record, RunOutcome, RunStop
 from edge.scanner.notebook import Announced, Notebook, ScannedRun
+from edge.scanner.rig import Mishap, Rig, StraightLine
 from edge.scanner.scan_plan import ScanPlan
 from edge.stream.client import Controller, refusal
 from edge.stream.curve_keys import ClientKeys
 from edge.stream.settings import ClientSettings
-
-Mishap = Literal["disconnect", "stall", "restart"]
 
 _IDLE_S = 0.02
 _REPEATED = {"lost", "timeout", "skipped"}
@@ -29,8 +27,9 @@ _REPEATED = {"lost", "timeout", "skipped"}
 class Scanner:
     """Plays `plan` against the edge at `endpoint`; `on_record` is called with each new record.
 
-    With a notebook that a former scanner has left, it goes on where that one was. Raises `ConfigError` when the edge cannot be
-    triggered, and `StreamError` when it refuses, or stays away for longer than the plan's patience.
+    `rig` is what it moves and pulses; without one a stage in a straight line, and no line to a camera. With a notebook that a
+    former scanner has left, it goes on where that one was. Raises `ConfigError` when the edge cannot be triggered, and
+    `StreamError` when it refuses, or stays away for longer than the plan's patience.
     """
 
     def __init__(
@@ -41,7 +40,9 @@ class Scanner:
         client_id: str = "simulated-scanner",
         keys: ClientKeys | None = None,
         on_record: Callable[[Record], None] = lambda record: None,
+        rig: Rig | None = None,
     ) -> None:
+        self._rig = rig or StraightLine(plan.stage_step_um)
         self._endpoint = endpoint
         self._open_notebook = open_notebook
         self._plan = plan
@@ -111,6 +112,8 @@ class Scanner:
             self._progress_s = time.monotonic()
             self.notebook.record(record.model_dump(mode="json"))
             self._on_record(record)
+            if self._rig.has_enough(record):
+                self._to_do.clear()
             if isinstance(record, RunStop):
                 controller.poll(0.0)  # this says that it is safe here
                 return run
@@ -135,6 +138,8 @@ class Scanner:
 
     def _left(self, run: ScannedRun) -> "deque[int]":
         """Fields that no run has recorded and this one has not announced."""
+        if self._rig.is_done:
+            return deque()
         last = max((trigger.field_index for trigger in run.triggers.values()), default=-1)
         done = {
             record["field_index"]
@@ -154,18 +159,18 @@ class Scanner:
 
     def _command(self, run: ScannedRun, trigger: Announced) -> None:
         """Announce; the pulse follows ACCEPTED. A refused trigger is none: the edge has said why."""
-        step_nm = round(self._plan.stage_step_um * 1000)
         command = TriggerCommand(
             cmd_id=trigger.cmd_id,
             run_id=run.run_id,
             trigger_id=trigger.trigger_id,
             field_index=trigger.field_index,
-            stage=StagePosition(x_nm=trigger.field_index * step_nm, y_nm=0),
+            stage=self._rig.stage_of(trigger.field_index),
         )
         controller = self._connected(run)
         answer = controller.command(command, self._plan.patience_s)
         if isinstance(answer, Accepted):
             self.notebook.pulse(trigger.trigger_id)
+            self._rig.pulse(trigger.field_index)
         elif isinstance(answer, Rejected):
             self.mishaps[f"refused: {answer.code}"] += 1
             self.notebook.refused(trigger.trigger_id)
@@ -177,7 +182,7 @@ class Scanner:
                 self._stopped = True
 
     def _perhaps_fail(self, run: ScannedRun) -> ScannedRun:
-        mishap = self._chance.draw()
+        mishap = self._rig.mishap() or self._chance.draw()
         if mishap is None:
             return run
         self.mishaps[mishap] += 1
