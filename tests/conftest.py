@@ -38,6 +38,7 @@ ROOMS = {
     "tests/edge/bench/": "commands",
     "tests/edge/doctor/": "commands",
     "tests/edge/watch/": "commands",
+    "tests/edge/scanner/": "commands",
     "tests/repo/": "commands",
     "tests/edge/": "edge",
 }

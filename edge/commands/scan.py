@@ -30,8 +30,8 @@ def scan(
 ) -> None:
     """Scan a drawn slide until the target is counted, and hold the count against what is really there.
 
-    An edge process of its own and a scanner, over real sockets: a stage with backlash and errors, a trigger line, a camera with a
-    counter of its own. All of it is emulated and seeded; nothing here says anything about real blood.
+    An edge process of its own and a scanner, over real sockets: a stage with backlash and errors, a trigger line,
+    a camera with a counter of its own. All of it is emulated and seeded, and says nothing about real blood.
 
     Exit code: 0 every trigger has ended once, all sums match, and a perfect detector's count is within its limits; 1 not so;
     2 a setting, 3 the bundle, 6 the edge stays away.

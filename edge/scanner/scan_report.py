@@ -59,13 +59,14 @@ def tell_scan(scanned: Scanned, detector: Detector, target: int) -> None:
     """Print it."""
     console, found = Console(highlight=False), scanned.compared
     said = [
-        f"scanned  {found.fields.total()} fields, overlap {scanned.area.overlap:.0%}, order {scanned.area.order}; {scanned.engine}",
+        f"scanned  {found.fields.total()} fields, overlap {scanned.area.overlap:.0%}, order {scanned.area.order}",
+        f"found by {scanned.engine}",
         f"fields   {_listed(found.fields)}",
     ]
     if scanned.sums.runs > 1 or scanned.mishaps or scanned.kills:
         said.append(
-            f"trouble  {scanned.sums.runs} runs ({_listed(scanned.sums.outcomes)}), {scanned.kills} restarts of the edge; scanner: "
-            f"{_listed(scanned.mishaps)}"
+            f"trouble  {scanned.sums.runs} runs ({_listed(scanned.sums.outcomes)}), {scanned.kills} restarts of the edge; "
+            f"scanner: {_listed(scanned.mishaps)}"
         )
     for each in found.lost[:_LISTED]:
         said.append(f"  lost   field {each['field_index']} {each['status']}: {each['detail']}")

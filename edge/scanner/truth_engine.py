@@ -1,7 +1,7 @@
 """A perfect detector: an engine that answers with what the slide really holds, so that everything behind it can be proven.
 
-The camera writes a number into the first row of a frame's pixels and what the frame shows into a book; the engine reads the number
-in its slot. A stand-in, and it says so: such a run is never diagnostic.
+The camera writes a number into the first row of a frame's pixels and what the frame shows into a book; the engine reads the
+number in its slot. A stand-in, and it says so: such a run is never diagnostic.
 """
 
 from collections import OrderedDict

@@ -1,4 +1,4 @@
-"""A virtual slide, scanned through an edge process of its own and real sockets, and held against the truth: `leuko-edge scan`."""
+"""A virtual slide, scanned through an edge process of its own and real sockets, and held against the truth."""
 
 import tempfile
 from collections.abc import Mapping
