@@ -53,6 +53,7 @@ SHORT = {
     "edge/contracts/version.py": "everything that says its version reads it here, and it imports nothing of ours",
     "edge/contracts/choices.py": "words of settings that lie below the settings, because the rooms that obey them do",
     "edge/scanner/scan_plan.py": "the defaults of a scan, which --help shows without loading a scanner",
+    "edge/scanner/scan_options.py": "the same of a virtual scan",
 }
 """Files under 30 lines and why they stand alone, beside a package's `__init__.py` and a command."""
 
