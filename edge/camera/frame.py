@@ -102,6 +102,8 @@ class SourceNote:
     code: str
     message: str
     severity: Literal["info", "warning"] = "info"
+    doubt: str = ""
+    """what of it speaks against the result of the run, for `run_stop`"""
 
 
 class FrameSource(Protocol):

@@ -42,6 +42,8 @@ from edge.settings import EdgeSettings, Setup
 _UNUSABLE = (FieldStatus.FAILED, FieldStatus.INCOMPLETE)
 """Ends of fields whose image was there and could not be counted."""
 
+_DOUBTS = 20
+"""So many of the notes that cast a doubt on the result are said again at its end; every one is an event."""
 _NOT_SUMMED = Running(fields={}, cells={}, wbc_total=0)
 _log = logging.getLogger(__name__)
 
@@ -71,6 +73,7 @@ class RunAccount:
         self._next_seq = 0
         self._counts = RunningCounts()
         self._first_failure = ""
+        self._doubts: list[str] = []
         self._fields_recorded = 0
         self._last_running = _NOT_SUMMED
 
@@ -213,6 +216,8 @@ class RunAccount:
         return Running(fields=fields, cells=cells, wbc_total=wbc_total(cells))
 
     def event(self, note: SourceNote) -> Event:
+        if note.doubt and len(self._doubts) < _DOUBTS:
+            self._doubts.append(printable(note.doubt))
         return Event(
             run_id=self._run_id,
             seq=self._seq(),
@@ -272,7 +277,7 @@ class RunAccount:
             differential=self._counts.differential(),
             duration_s=(self._clock() - self._start_ns) / 1e9,
             source=source,
-            doubts=doubts + (self._before.doubts() if self._before else ()),
+            doubts=(*doubts, *self._doubts, *(self._before.doubts() if self._before else ())),
             net=net,
             carried=carried,
             slide=self._slide.result() if self._slide else None,

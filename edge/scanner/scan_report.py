@@ -47,6 +47,7 @@ def figures(scanned: Scanned, detector: Detector) -> dict[str, Any]:
         "faults": {name: dict(ends) for name, ends in found.caught.items()},
         "faulty_fields": {str(index): list(names) for index, names in scanned.injected.items()},
         "events": dict(found.events),
+        "doubts": found.doubts,
         "mishaps": scanned.mishaps,
         "edge_restarts": scanned.kills,
         "runs": scanned.sums.runs,
@@ -77,6 +78,7 @@ def tell_scan(scanned: Scanned, detector: Detector, target: int) -> None:
         said.append(
             f"WRONG    {len(found.misplaced)} fields show another field's picture ({shown}); events: {_listed(found.events)}"
         )
+    said += [f"DOUBT    {doubt}" for doubt in found.doubts]
     for line in said:
         console.print(Text(line))
     if found.caught:

@@ -34,6 +34,7 @@ class Compared:
     misplaced: list[int] = field(default_factory=list)
     caught: dict[str, Counter[str]] = field(default_factory=dict)
     events: Counter[str] = field(default_factory=Counter)
+    doubts: list[str] = field(default_factory=list)
 
     @property
     def truth_wbc(self) -> int:
@@ -90,6 +91,7 @@ def _add_run(
             shown = slide.render(pulse.x_um, pulse.y_um, WIDTH_PX, HEIGHT_PX)
             judged = shown.judged
             cells |= dict(zip(shown.keys[judged].tolist(), shown.labels[judged].tolist(), strict=True))
+    found.doubts += run.records[-1].get("doubts", [])
     found.truth.update(NAMES[label] for label in cells.values())
     found.counted.update(_result_of(run))
 

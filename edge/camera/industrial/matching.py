@@ -93,12 +93,13 @@ class Matching:
             return
         self._out_of_step_ns = self._told_ns = self._active_ns
         self._unbelieved = 0
+        doubt = f"fields {suspect[0]} to {suspect[1]} may each show a neighbour, because {why}." if suspect else ""
         fields = f" Fields {suspect[0]} to {suspect[1]} may each show a neighbour." if suspect else ""
         text = (
             f"{why}, and {others} more triggers were under way: which frame is whose cannot be known until the camera has been "
             f"quiet for {self._quiet_ns / 1e9:g} s; no trigger is allowed until then.{fields}"
         )
-        self._tell(SourceNote("over_triggered" if others or suspect else "out_of_step", text, "warning"))
+        self._tell(SourceNote("over_triggered" if others or suspect else "out_of_step", text, "warning", doubt))
 
     def is_quiet(self) -> bool:
         """Whether a line out of step has been quiet for long enough, so that the acquisition may begin anew and be believed."""
@@ -130,7 +131,7 @@ class Matching:
         if self._unconfirmed is not None and self._is_line:  # by software only a stale trigger could have shifted them
             first, last = self._unconfirmed
             text = f"fields {first} to {last} were matched by their order, and the camera was lost before a pause confirmed it."
-            self._tell(SourceNote("unconfirmed_fields", text, "warning"))
+            self._tell(SourceNote("unconfirmed_fields", text, "warning", text))
         self._active_ns = self._clock()
         self._unconfirmed, self._unbelieved = None, 0
         self._out_of_step_ns = self._told_ns = self._active_ns

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import numpy as np
 import pytest
 
 from edge.contracts.errors import ConfigError
@@ -15,7 +16,8 @@ pytestmark = pytest.mark.timeout(110)
 ORDERS = ("snake", "rows", "random")
 STAGES_UM = ((0.0, 0.0), (0.8, 0.4), (1.6, 0.8))
 """Repeatability and backlash: positions are off by 0, 1 and 2 um at most."""
-LOSSES = ("dropped=3%", "damaged=2%")
+LOSSES = {"dropped": 0.03, "damaged": 0.02}
+"""Shares of the fields. Never the first: it alone shows where the camera's counter stands; nobody could know that it is missing."""
 
 
 def proof(number: int, target: int) -> Scanned:
@@ -30,7 +32,9 @@ def proof(number: int, target: int) -> Scanned:
             "first_frame_id": 65500 if number % 4 == 0 else 1,
         }
     )
-    faults = parse_faults(LOSSES, number)
+    draw = np.random.default_rng(number)
+    lost = [f"{name}@{at}" for name, share in LOSSES.items() for at in range(1, 400) if draw.random() < share]
+    faults = parse_faults(lost, number)
     return perform_scan(slide_of(f"seed:{number},wbc=3,variants=2"), options, 0.05 * (number % 7), faults, "truth", {})
 
 
@@ -126,11 +130,11 @@ def test_the_count_is_that_of_the_slide_whatever_fails(faults: list[str]) -> Non
     assert is_proven(scanned), said(42, scanned.compared)
 
 
-@pytest.mark.soak
 def test_a_lost_pulse_shifts_pictures_and_both_edge_and_table_say_so() -> None:
     scanned = scan_with("pulse-lost@3", target=20)
     check_shown(scanned, "pulse-lost")
     assert scanned.compared.misplaced and min(scanned.compared.misplaced) == 3
+    assert any("may each show a neighbour" in doubt for doubt in scanned.compared.doubts), "run_stop doubts its result"
 
 
 def test_every_fault_has_its_row_here() -> None:
