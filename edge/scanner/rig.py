@@ -3,6 +3,7 @@
 from typing import Literal, Protocol
 
 from edge.contracts.records import Record, StagePosition
+from edge.contracts.run_order import RunOrder
 
 Mishap = Literal["disconnect", "stall", "restart"]
 """What goes wrong with a scanner itself."""
@@ -10,6 +11,10 @@ Mishap = Literal["disconnect", "stall", "restart"]
 
 class Rig(Protocol):
     """A scanner asks it for every field, in the order of their indices; a field may be asked for again after a reconnection."""
+
+    def order(self) -> RunOrder | None:
+        """What RUN_START orders, for a run that begins now."""
+        ...
 
     def stage_of(self, field_index: int) -> StagePosition:
         """Move there; the position as the stage says it. The same for a field each time."""
@@ -40,6 +45,9 @@ class StraightLine:
 
     def __init__(self, step_um: float) -> None:
         self._step_nm = round(step_um * 1000)
+
+    def order(self) -> RunOrder | None:
+        return None
 
     def stage_of(self, field_index: int) -> StagePosition:
         return StagePosition(x_nm=field_index * self._step_nm, y_nm=0)

@@ -213,7 +213,7 @@ class Scanner:
             self._command(run, trigger)
 
     def _start(self, controller: Controller, run: ScannedRun) -> None:
-        command = RunStartCommand(cmd_id=run.cmd_id, run_id=run.run_id, continues_run_id=run.continues)
+        command = RunStartCommand(cmd_id=run.cmd_id, run_id=run.run_id, continues_run_id=run.continues, order=self._rig.order())
         answer = controller.command(command, self._plan.patience_s)
         if not isinstance(answer, Accepted) and not (isinstance(answer, Rejected) and answer.code == "duplicate_run"):
             raise StreamError(refusal(answer))

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from edge.contracts.records import Advice, FieldRecord, Record, RunStop, StagePosition
+from edge.contracts.run_order import RunOrder
 from edge.scanner.fault_plan import FaultPlan
 from edge.scanner.pulse_line import Pulse, PulseSender
 from edge.scanner.rig import Mishap
@@ -35,7 +36,8 @@ class Exposures:
 class VirtualRig:
     """Implements `Rig`: visits `places_um` by index, exposes for `exposure_ms`, and fails as `faults` says.
 
-    It stops when `target` leukocytes are final, or the edge advises to; `kill_edge` is called for the fault of that name.
+    It orders `target` leukocytes and stops once the edge's advice to do so is final. `kill_edge` is called for the fault of that
+    name.
     """
 
     def __init__(
@@ -69,6 +71,10 @@ class VirtualRig:
     @property
     def is_done(self) -> bool:
         return self._is_done
+
+    def order(self) -> RunOrder | None:
+        """The target, less what the runs before have found: their cells are in this one's carried sums."""
+        return RunOrder(target_leukocytes=max(1, self._target - self._in_runs_before))
 
     def stage_of(self, field_index: int) -> StagePosition:
         """The stage says that it is where it was told to be: its errors are what nobody knows."""
@@ -109,14 +115,12 @@ class VirtualRig:
         return self._mishaps.popleft() if self._mishaps else None
 
     def has_enough(self, record: Record) -> bool:
-        if isinstance(record, Advice) and record.advice == "stop":
-            self._is_done = True
+        if isinstance(record, Advice) and record.advice == "stop" and record.final:
+            self._is_done, self.target_reached_at = True, record.field_index
         if isinstance(record, RunStop):
             self._in_runs_before += self._in_this_run
             self._in_this_run = 0
-        if isinstance(record, FieldRecord) and not self._is_done:
-            slide, raw = record.running.slide, record.running.wbc_total
-            self._in_this_run = slide.final_wbc + slide.provisional_wbc if slide else raw
-            if self._in_runs_before + (slide.final_wbc if slide else raw) >= self._target:
-                self._is_done, self.target_reached_at = True, record.field_index
+        if isinstance(record, FieldRecord):
+            slide = record.running.slide
+            self._in_this_run = slide.final_wbc + slide.provisional_wbc if slide else record.running.wbc_total
         return self._is_done

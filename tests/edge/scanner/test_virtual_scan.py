@@ -17,7 +17,7 @@ ORDERS = ("snake", "rows", "random")
 STAGES_UM = ((0.0, 0.0), (0.8, 0.4), (1.6, 0.8))
 """Repeatability and backlash: positions are off by 0, 1 and 2 um at most."""
 LOSSES = {"dropped": 0.03, "damaged": 0.02}
-"""Shares of the fields. Never the first: it alone shows where the camera's counter stands; nobody could know that it is missing."""
+"""Shares of the fields. Never the first: it alone shows where the camera's counter stands, and its loss cannot be known."""
 
 
 def proof(number: int, target: int) -> Scanned:
