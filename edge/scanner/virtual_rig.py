@@ -36,8 +36,7 @@ class Exposures:
 class VirtualRig:
     """Implements `Rig`: visits `places_um` by index, exposes for `exposure_ms`, and fails as `faults` says.
 
-    It orders `target` leukocytes and stops once the edge's advice to do so is final. `kill_edge` is called for the fault of that
-    name.
+    It orders `target` leukocytes and stops once the edge's advice to do so is final. `kill_edge` is called for that fault.
     """
 
     def __init__(
