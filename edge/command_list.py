@@ -19,6 +19,7 @@ COMMANDS = {
     "simulate": "Play a scanner that triggers, and to which things happen.",
     "count": "Count images, a folder or a video here and now, into tables and pictures.",
     "scan": "Scan a drawn slide with an emulated scanner through a real edge; truth against count.",
+    "score": "Score an archive: many slides into Parquet tables, in shards, resumed where it was killed.",
     "demo": "Run edge and controller in one, over a drawn (synthetic) slide.",
     "bench": "Measure graph, engine, loop and whole edge; `bench compare` holds two measurements against each other.",
     "bench-stream": "Measure the way to the controller: records through a journal on disk and a socket.",

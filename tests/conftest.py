@@ -36,6 +36,7 @@ ROOMS = {
     "tests/edge/virtual/": "camera",
     "tests/edge/commands/": "commands",
     "tests/edge/bench/": "commands",
+    "tests/edge/scoring/": "commands",
     "tests/edge/doctor/": "commands",
     "tests/edge/watch/": "commands",
     "tests/edge/scanner/": "commands",

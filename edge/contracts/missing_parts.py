@@ -16,6 +16,8 @@ _BASE = frozenset(
 """What every installation has, unless it was taken out."""
 _DISTRIBUTIONS = {"cv2": "opencv-python", "yaml": "pyyaml", "zmq": "pyzmq", "PIL": "pillow", "sklearn": "scikit-learn"}
 """Where they are called otherwise than their modules."""
+_EXTRAS = {"pyarrow": "score", "ray": "cluster", "tritonclient": "remote", "grpc": "remote"}
+"""What one command or setting alone needs, whichever room it is of."""
 _LACKS = re.compile(r"(\S+\.so\S*): cannot open shared object file")
 
 
@@ -30,6 +32,7 @@ def not_installed(problem: Exception, extra: str) -> str:
     if not name:
         return ""
     called = _DISTRIBUTIONS.get(name, name)
+    extra = _EXTRAS.get(name, extra)
     part = f"'leukostream[{extra}]'" if extra and name not in _BASE else "leukostream"
     again = f"pip install {part}"
     if isinstance(problem, ModuleNotFoundError) and (problem.name or "").partition(".")[0] == name:

@@ -55,15 +55,23 @@ class Parts:
 def engine_for(
     info: SourceInfo, bundle: Bundle, settings: EdgeSettings, correction: Correction | None = None
 ) -> tuple[Engine, FitPlan]:
-    """The engine for frames of this source, corrected on their way. A batch holds whole fields: at least one, at most
-    `max_batch` frames."""
+    """The engine for frames of this source, corrected on their way, and how they are fitted."""
     plan = plan_for(info, bundle, correction)
-    fields = max(1, settings.max_batch // plan.n_tiles)
-    engine = open_engine(
+    return open_for(plan, bundle, settings), plan
+
+
+def batch_for(plan: FitPlan, settings: EdgeSettings) -> int:
+    """Frames of a batch: it holds whole fields, at least one, at most `max_batch` frames."""
+    return max(1, settings.max_batch // plan.n_tiles) * plan.n_tiles
+
+
+def open_for(plan: FitPlan, bundle: Bundle, settings: EdgeSettings) -> Engine:
+    """The engine for what `plan` makes of fields. Raises as `open_engine`."""
+    return open_engine(
         bundle,
         plan.engine_width_px,
         plan.engine_height_px,
-        max_batch=fields * plan.n_tiles,
+        max_batch=batch_for(plan, settings),
         engine=settings.engine,
         engine_dir=settings.engine_dir,
         allow_ungated=settings.allow_ungated_engine,
@@ -71,7 +79,6 @@ def engine_for(
         threads=settings.threads,
         signers=signers_in(settings.signers),
     )
-    return engine, plan
 
 
 @contextmanager
