@@ -72,7 +72,7 @@ class SlideScorer:
 
     def order(self) -> dict[str, Any]:
         """What all slides are scored with, as `score.json` says it."""
-        settings = self._settings.model_dump(mode="json", include=_ORDERED)
+        settings = self._settings.model_dump(mode="json", include=set(_ORDERED))
         thresholds = self._settings.thresholds.model_dump() if self._settings.thresholds else {}
         # A profile's, or the bundle's own, are said by what says who they are.
         stated = {key for key, origin in self._origins.items() if origin.kind in {"option", "file"}}
