@@ -33,7 +33,7 @@ def count(
 
     The same run as a camera's, in this process: what it cannot use is a field with a reason, and never zero cells.
 
-    In --out: cells.csv and fields.csv, summary.json with the differential and its limits,
+    In --out: report.html, cells.csv and fields.csv, summary.json with the differential and its limits,
     every field with boxes and labels (pictures), every cell cut out (crops), and the run's records (journal.sqlite).
 
     Exit code: 0 every field was counted; 4 one or more were not, or nothing could be read;

@@ -31,6 +31,8 @@ class CountResult:
     not_counted: list[FieldRecord] = field(default_factory=list)
     files: list[str] = field(default_factory=list)
     labels: set[str] = field(default_factory=set)
+    flags: tuple[str, ...] = ()
+    """what the differential gives to think about, in sentences"""
 
     def add(self, record: FieldRecord) -> None:
         """A field has ended."""
@@ -78,6 +80,7 @@ class CountResult:
             "cells": stop.slide.cells if stop.slide else stop.cells,
             "differential": self.differential.model_dump(mode="json"),
             "cells_of_all_fields": stop.cells,
+            "flags": list(self.flags),
             "doubts": list(stop.doubts),
             "marks": record_text.marks(start) if start else [],
             "notes": [note.message for note in self.notes],
@@ -117,6 +120,8 @@ def tell(result: CountResult, *, as_json: bool) -> None:
         table.add_row(*row)
     console.print(table, Text(f"per 100 WBC: {record_text.non_wbc(result.differential)}"))
     console.print(Text(record_text.legend(result.labels | record_text.differential_labels(result.differential))))
+    for flag in result.flags:
+        console.print(Text(f"FLAG     {flag}"))
     console.print(Text(f"files    {', '.join(sorted(each.name for each in result.out.iterdir()))} in {result.out}"))
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from edge.contracts.records import Detection, FieldRecord
 from edge.counting import NON_WBC_LABELS, WBC_LABELS
+from edge.reports.cells_once import cell_id
 
 LABELS = (*WBC_LABELS, *NON_WBC_LABELS)
 CELL_COLUMNS = (
@@ -56,17 +57,12 @@ def count_tables(folder: Path) -> Iterator[CountTables]:
             part.replace(folder / name)
 
 
-def cell_id(field_index: int, number: int) -> str:
-    """How a cell is called in all files of a count: its field's index and its place among that field's detections."""
-    return f"{field_index}-{number}"
-
-
 def _cell_row(record: FieldRecord, number: int, cell: Detection) -> list[object]:
     slide = record.running.slide
     same = [one for one in slide.same_cells if one.detection == number] if slide else []
     stage = cell.centre_stage
     return [
-        cell_id(record.field_index, number),
+        cell_id((record.field_index, number)),
         record.field_index,
         _text(record.source_name),
         cell.label,
@@ -81,7 +77,7 @@ def _cell_row(record: FieldRecord, number: int, cell: Detection) -> list[object]
         *(f"{side:.2f}" for side in cell.size_um),
         int(cell.touches_border),
         *((stage.x_nm, stage.y_nm) if stage else ("", "")),
-        " ".join(cell_id(one.field_index, one.of_detection) for one in same),
+        " ".join(cell_id((one.field_index, one.of_detection)) for one in same),
     ]
 
 

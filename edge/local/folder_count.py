@@ -19,6 +19,8 @@ from edge.local.count_tables import count_tables
 from edge.local.overlay import FramesAtHand, write_overlay
 from edge.pipeline import Run, StopSwitch, opened, records_of
 from edge.pipeline.parts import Parts
+from edge.reports.opened_run import opened_run
+from edge.reports.report_text import write_page
 from edge.service.process import stop_on_signals
 from edge.settings import Setup
 from edge.settings.resolution import resolve
@@ -28,6 +30,7 @@ Pictures = Literal["all", "cells", "none"]
 JOURNAL = "journal.sqlite"
 PICTURES = "pictures"
 CROPS = "crops"
+PAGE = "report.html"
 _log = logging.getLogger(__name__)
 
 
@@ -57,6 +60,7 @@ def count_paths(given: Mapping[str, Any], config: Path | None, paths: Sequence[s
     source = FramesAtHand(open_paths(paths, setup.settings.um_per_px))
     with _new_folder(wanted.out), stop_on_signals(stop), opened(setup, source) as parts:
         result = _count(setup, parts, source, stop, wanted)
+    _make_report(result, wanted)
     for beside in (reserve_of(wanted.out / JOURNAL), lock_of(wanted.out / JOURNAL)):
         beside.unlink(missing_ok=True)  # whoever writes a journal needs these, and this one is done
     tell(result, as_json=as_json)
@@ -93,8 +97,17 @@ def _count(setup: Setup, parts: Parts, source: FramesAtHand, stop: StopSwitch, w
                     result.stop = record
         journal.settle()
         journal.acknowledge(order.run_id, journal.next_seq(order.run_id) - 1)  # nobody else will ask for them
-    result.write()
     return result
+
+
+def _make_report(result: CountResult, wanted: Wanted) -> None:
+    """The page and the summary, from the records as the journal holds them."""
+    opened = opened_run(wanted.out / JOURNAL, result.ends.run_id)
+    result.flags = opened.report.flags
+    crops = wanted.out / CROPS
+    for said in write_page(opened.report, wanted.out / PAGE, crops if crops.is_dir() else None):
+        _log.warning("%s", said)
+    result.write()
 
 
 def _is_wanted(record: FieldRecord, pictures: Pictures) -> bool:

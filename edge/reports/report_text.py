@@ -26,7 +26,7 @@ def tell_report(journal: Path, run_id: str, html: Path | None, crops: Path | Non
     opened = opened_run(journal, run_id)
     report = opened.report
     if html is not None:
-        notes = _write_page(report, expanded(html), crops)
+        notes = write_page(report, expanded(html), crops)
         notes += [opened.note(f"html {html}")]
         for note in filter(None, notes):
             Console(stderr=True, highlight=False, soft_wrap=True, markup=False).print(note)
@@ -48,7 +48,11 @@ def refuse_broken(opened: OpenedRun) -> None:
         )
 
 
-def _write_page(report: Report, path: Path, crops: Path | None) -> list[str]:
+def write_page(report: Report, path: Path, crops: Path | None) -> list[str]:
+    """Write the page with pictures of cells, from `crops` or where the run kept them; what could not be shown, in sentences.
+
+    Raises `ConfigError` when it cannot be written.
+    """
     pictures = pictures_of_cells(report, crops, _CROPS)
     try:
         write_whole(path, html_of(report, pictures.by_label))

@@ -25,7 +25,8 @@ WIDTH_PX, HEIGHT_PX = 732, 574
 _LAST_ID = 65535
 """GigE Vision's block ids count from 1 to this and begin again."""
 _GONE_S = 1.0
-_QUIET_S = 0.3
+_QUIET_S = 1.0
+"""As long as any line is to be quiet: a scanner that is slow gives its pulse late."""
 _DAMAGE = "a part of its lines is missing"
 
 

@@ -63,14 +63,21 @@ def compare(
 ) -> Compared:
     """Hold every run against the exposures of the camera's life in which it was scanned."""
     found = Compared()
+    shown: dict[int, int] = {}
     for at, run in enumerate(runs):
-        _add_run(found, run, lives[min(at, len(lives) - 1)], injected, slide)
+        shown |= _add_run(found, run, lives[min(at, len(lives) - 1)], injected, slide)
+        if any(run.run_id in ((later.records[-1].get("slide") or {}).get("run_ids") or ()) for later in runs[at + 1 :]):
+            continue  # its cells are in the result of the run that continues it
+        found.truth.update(NAMES[label] for label in shown.values())
+        found.counted.update(_result_of(run))
+        shown = {}
     return found
 
 
 def _add_run(
     found: Compared, run: ScannedRun, life: Exposures, injected: dict[int, tuple[str, ...]], slide: VirtualSlide
-) -> None:
+) -> dict[int, int]:
+    """All but truth and count; returns the cells that its processed fields showed, label by key."""
     cells: dict[int, int] = {}
     for record in run.records:
         if record["type"] == "event":
@@ -88,12 +95,11 @@ def _add_run(
         if pulse is None or pulse.field_index != record["field_index"]:
             found.misplaced.append(record["field_index"])
         if pulse is not None:
-            shown = slide.render(pulse.x_um, pulse.y_um, WIDTH_PX, HEIGHT_PX)
-            judged = shown.judged
-            cells |= dict(zip(shown.keys[judged].tolist(), shown.labels[judged].tolist(), strict=True))
+            seen = slide.render(pulse.x_um, pulse.y_um, WIDTH_PX, HEIGHT_PX)
+            judged = seen.judged
+            cells |= dict(zip(seen.keys[judged].tolist(), seen.labels[judged].tolist(), strict=True))
     found.doubts += run.records[-1].get("doubts", [])
-    found.truth.update(NAMES[label] for label in cells.values())
-    found.counted.update(_result_of(run))
+    return cells
 
 
 def _pulse_of(record: dict[str, Any], life: Exposures) -> Pulse | None:

@@ -74,9 +74,9 @@ def test_a_folder_becomes_tables_pictures_and_a_journal(images: Path, count: Cou
         ("c.png", "ok", "2", "3"),
     ]
     assert [(each["cell"], each["label"], each["is_wbc"]) for each in cells if each["field_index"] == "2"] == [
-        ("2-0", cells[1]["label"], cells[1]["is_wbc"]),
-        ("2-1", cells[2]["label"], cells[2]["is_wbc"]),
-        ("2-2", cells[3]["label"], cells[3]["is_wbc"]),
+        ("f2c0", cells[1]["label"], cells[1]["is_wbc"]),
+        ("f2c1", cells[2]["label"], cells[2]["is_wbc"]),
+        ("f2c2", cells[3]["label"], cells[3]["is_wbc"]),
     ]
     assert float(cells[0]["x2_px"]) - float(cells[0]["x1_px"]) == BLOB_PX and float(cells[0]["width_um"]) == BLOB_PX * 0.13
     for field in fields:
@@ -85,6 +85,8 @@ def test_a_folder_becomes_tables_pictures_and_a_journal(images: Path, count: Cou
         differs = np.abs(picture.astype(int) - plain.astype(int)).max() > 40  # JPEG alone changes less
         assert differs == (field["cells"] != "0"), "cells are drawn on the fields that have some"
     assert len(list((out / "crops").glob("*/*.tif"))) == 4
+    page = (out / "report.html").read_text(encoding="utf-8")
+    assert result["run_id"] in page and page.count("<img") >= 4, "with the cells that were cut out"
     with sqlite3.connect(out / "journal.sqlite") as journal:
         (records,) = journal.execute("SELECT count(*) FROM records").fetchone()
     journal.close()
