@@ -79,10 +79,12 @@ class BareGraph:
         return request
 
 
-def bare_contestants(bundle: Bundle, images: Sequence[Image], precision: str, threads: int | None) -> list[Contestant]:
-    """Both hints, each with the resize inside the graph and outside. Raises `EngineError`."""
+def bare_contestants(
+    bundle: Bundle, images: Sequence[Image], precision: str, threads: int | None, *, outside: bool = True
+) -> list[Contestant]:
+    """Both hints, each with the resize inside the graph and, unless not `outside`, on the host. Raises `EngineError`."""
     found = []
-    for resize_outside in (False, True):
+    for resize_outside in (False, True) if outside else (False,):
         for hint, word in (("THROUGHPUT", "throughput"), ("LATENCY", "latency")):
             graph = BareGraph(bundle, images, precision, threads, hint, resize_outside=resize_outside)  # type: ignore[arg-type]
             where = "resize on the host" if resize_outside else "whole"

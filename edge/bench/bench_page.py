@@ -23,13 +23,20 @@ def page_of(result: Mapping[str, Any]) -> str:
         parts.append(f'<p class="beware">Beware: {escape(result["doubt"])}</p>')
     for case in result["cases"]:
         parts += _case(case)
-    for title, content in result.get("sections", {}).items():
-        parts.append(f"<h2>{escape(title)}</h2><pre>{escape(content)}</pre>")
     parts.append(f"<h2>Figures</h2><pre>{escape(text_of(result))}</pre>")
     parts.append(f"<h2>Conditions</h2>{_conditions(result['conditions'])}")
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>leuko-edge bench</title><style>{_STYLE}</style>'
         f"</head><body>{''.join(parts)}</body></html>\n"
+    )
+
+
+def plain_page_of(title: str, text: str, conditions: Mapping[str, Any], drawn: str = "") -> str:
+    """A page of a measurement that is told as text, with a plot where there is one."""
+    return (
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title><style>{_STYLE}</style>'
+        f"</head><body><h1>{escape(title)}</h1>{drawn}<pre>{escape(text)}</pre><h2>Conditions</h2>{_conditions(conditions)}"
+        "</body></html>\n"
     )
 
 

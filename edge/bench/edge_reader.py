@@ -13,6 +13,7 @@ from types import TracebackType
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.bench.watchers import looking_on
 from edge.contracts.entry_point import run_command_line
 from edge.contracts.errors import StreamError
 from edge.contracts.records import FieldRecord, StageTimes
@@ -35,12 +36,15 @@ class Received:
 
 
 class EdgeReader:
-    """The process, for the run of the edge that will be at `endpoint`; none is left behind. `file` is where it saves."""
+    """The process, for the run of the edge that will be at `endpoint`; none is left behind. `file` is where it saves.
 
-    def __init__(self, endpoint: str, file: Path) -> None:
+    `lookers` are its telemetry's endpoint, and how many observers and dashboards look on.
+    """
+
+    def __init__(self, endpoint: str, file: Path, lookers: tuple[str, int, int] = ("-", 0, 0)) -> None:
         self._file = file
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "edge.bench.edge_reader", endpoint, str(file)],
+            [sys.executable, "-m", "edge.bench.edge_reader", endpoint, str(file), *map(str, lookers)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
@@ -75,10 +79,13 @@ class EdgeReader:
 
 
 def main() -> None:
-    """Arguments: endpoint, and the file for what was received (NumPy's npz)."""
-    endpoint, file = sys.argv[1], sys.argv[2]
+    """Arguments: endpoint, file for what was received (NumPy's npz), the telemetry's endpoint, observers and dashboards."""
+    endpoint, file, telemetry, observers, dashboards = sys.argv[1:6]
     host_ns, arrived_ns, stages_ms = list[int](), list[int](), list[list[float]]()
-    with Controller(endpoint, client_id="bench") as controller:
+    with (
+        looking_on(endpoint, telemetry, int(observers), int(dashboards)),
+        Controller(endpoint, client_id="bench") as controller,
+    ):
         controller.connect(_CONNECT_S)
         controller.start_run(slide_id="bench")
         began_s = time.process_time()

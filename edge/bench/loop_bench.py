@@ -31,7 +31,7 @@ def loop_contestants(setup: Setup, parts: Parts, images: Sequence[Image]) -> lis
     replay = replace(parts, engine=ReplayEngine(parts.engine, [_found(parts, image) for image in images]))
     found = [
         Contestant("engine", "the engine, its slots written once", lambda n: _engine(parts, images, n, copies=False)),
-        Contestant("engine_with_copies", "the engine, every field fitted into a slot", lambda n: _engine(parts, images, n)),
+        engine_contestant(parts, images),
         Contestant("pipeline", "the whole pipeline, journal in memory", lambda n: _pipeline(setup, parts, images, n)),
         Contestant(
             "without_inference",
@@ -44,6 +44,11 @@ def loop_contestants(setup: Setup, parts: Parts, images: Sequence[Image]) -> lis
     if isinstance(engine, PipelinedEngine):
         found.append(Contestant("inference_alone", "the GPU's inference without copies", lambda _: _alone(parts, engine)))
     return found
+
+
+def engine_contestant(parts: Parts, images: Sequence[Image]) -> Contestant:
+    """The open engine at its best, with the copies that every field needs."""
+    return Contestant("engine_with_copies", "the engine, every field fitted into a slot", lambda n: _engine(parts, images, n))
 
 
 def fit_contestants(parts: Parts, images: Sequence[Image]) -> list[Contestant]:

@@ -76,17 +76,21 @@ def served(
     durability: Durability,
     rate_per_s: float | None,
     folder: Path | None,
+    observers: int = 0,
+    dashboards: int = 0,
 ) -> tuple[NDArray[np.int64], Received]:
-    """Serve one run over the open engine; when each field was due, and what the controller received. Raises `StreamError` and
-    what serving raises."""
+    """Serve one run over the open engine; when each field was due, and what the controller received. `observers` and
+    `dashboards` look on from the run's first field on. Raises `StreamError` and what serving raises."""
     stop = StopSwitch()
     with tempfile.TemporaryDirectory(prefix="leuko-bench-", dir=folder) as place:
         endpoint = f"tcp://127.0.0.1:{_free_port()}"
         asked = {"bind": endpoint, "journal": Path(place) / "journal.sqlite", "journal_durability": durability, "keys": None}
-        without: dict[str, Any] = {"telemetry": None, "metrics": None, "max_fields": None}
+        telemetry = f"tcp://127.0.0.1:{_free_port()}" if dashboards else None
+        without: dict[str, Any] = {"telemetry": telemetry, "metrics": None, "max_fields": None}
         own = replace(setup, settings=setup.settings.model_copy(update=asked | without))
         source = MemorySource(images, parts.source.info, n_fields, rate_per_s)
-        with EdgeReader(endpoint, Path(place) / "received.npz") as reader:
+        lookers = (telemetry or "-", observers, dashboards)
+        with EdgeReader(endpoint, Path(place) / "received.npz", lookers) as reader:
             watch = threading.Thread(target=_stop_without, args=(reader, stop), name="bench-watch", daemon=True)
             watch.start()
             outcome = serve_one_run(own, Parts(source, parts.engine, parts.plan), stop)

@@ -13,6 +13,7 @@ from edge.contracts.detections import Image
 from edge.contracts.errors import SourceError
 
 _READ_S = 10.0
+_COLUMNS = 100
 _LEAD_NS = 20_000_000
 """Between the first read and the first intended trigger: whoever reads is awake by then."""
 
@@ -22,14 +23,22 @@ class MemorySource(SourceBase):
 
     With `rate_per_s` field k is due k / rate after the first, however late it is asked for: `intended_ns[k]` is then, and the
     frame's trigger time, too, so that whoever stalls has to answer for the fields that came meanwhile. Without a rate a field
-    is due when it is read.
+    is due when it is read. With `step_um` fields lie side by side in rows, as on a stage that is moved by so much.
     """
 
-    def __init__(self, images: Sequence[Image], info: SourceInfo, n_fields: int, rate_per_s: float | None = None) -> None:
+    def __init__(
+        self,
+        images: Sequence[Image],
+        info: SourceInfo,
+        n_fields: int,
+        rate_per_s: float | None = None,
+        step_um: float | None = None,
+    ) -> None:
         super().__init__()
         self._images = images
         self._n_fields = n_fields
         self._every_ns = int(1e9 / rate_per_s) if rate_per_s else 0
+        self._step_nm = int(1e3 * step_um) if step_um else 0
         self._first_ns = 0
         self._next = 0
         self.info = replace(info, n_fields=n_fields, self_paced=True, is_live=False)
@@ -51,7 +60,10 @@ class MemorySource(SourceBase):
         index, self._next = self._next, self._next + 1
         self.intended_ns[index] = due_ns
         image = self._images[index % len(self._images)]
-        return self._count(Frame(str(index), index, "ok", image, self.info.um_per_px, due_ns, now_ns))
+        row, column = divmod(index, _COLUMNS)
+        stage_nm = (column * self._step_nm, row * self._step_nm) if self._step_nm else None
+        frame = Frame(str(index), index, "ok", image, self.info.um_per_px, due_ns, now_ns, stage_nm=stage_nm)
+        return self._count(frame)
 
     def close(self) -> None:
         self._images = ()

@@ -9,6 +9,7 @@ import typer
 from edge.settings import EdgeSettings
 from edge.settings.command_line import ENGINE_SETTINGS, Given, takes
 
+_INSTEAD = "Other measurements"
 _BUT_BATCH = tuple(name for name in ENGINE_SETTINGS if name != "max_batch")
 
 
@@ -29,6 +30,25 @@ def bench(
         Path | None, typer.Option("--json", help="write all figures and conditions to this file; - for standard output")
     ] = None,
     html_file: Annotated[Path | None, typer.Option("--html", help="write a page with plots, complete in one file")] = None,
+    table2: Annotated[
+        bool, typer.Option("--table2", help="instead: the reference's seven systems", rich_help_panel=_INSTEAD)
+    ] = False,
+    systems: Annotated[
+        Path | None,
+        typer.Option(help="folder of their bundles, by recipe; what is missing is exported", rich_help_panel=_INSTEAD),
+    ] = None,
+    peers: Annotated[
+        bool, typer.Option("--peers", help="instead: what people run instead, in turn", rich_help_panel=_INSTEAD)
+    ] = False,
+    peers_dir: Annotated[
+        Path | None, typer.Option(help="the repository's examples/peers, outside a checkout", rich_help_panel=_INSTEAD)
+    ] = None,
+    scaling: Annotated[
+        bool, typer.Option("--scaling", help="instead: what a field costs as a slide grows", rich_help_panel=_INSTEAD)
+    ] = False,
+    up_to: Annotated[
+        int, typer.Option(min=1000, max=10_000_000, help="fields of the longest run", rich_help_panel=_INSTEAD)
+    ] = 100_000,
 ) -> None:
     """Measure the bare graph at its best, the engine, the pipeline and the whole edge, each in turn; only ratios are claims.
 
@@ -38,9 +58,11 @@ def bench(
     leuko-edge bench --batch 1,2,4 --json before.json --html before.html
 
     leuko-edge bench compare before.json after.json
+
+    leuko-edge bench --table2 --json table2.json
     """
     from edge.bench.bench_files import check_writable, write_text
-    from edge.bench.bench_page import page_of
+    from edge.bench.bench_page import page_of, plain_page_of
     from edge.bench.bench_table import text_of
     from edge.bench.edge_bench import Plan, bench_edge
     from edge.contracts.errors import ConfigError
@@ -53,21 +75,48 @@ def bench(
     check_writable(html_file)
     if folder is not None and not folder.is_dir():
         raise ConfigError(f"there is no folder {folder}; make it, or give another with --dir.")
+    if table2 + peers + scaling > 1:
+        raise ConfigError("--table2, --peers and --scaling are measurements of their own; give one of them.")
+    if (table2 or peers or scaling) and len(bundles or ()) > (0 if table2 else 1):
+        raise ConfigError("--table2 measures the bundles of --systems, --peers and --scaling one bundle; give no more.")
+    numbers = tuple(int(each) for each in _numbers("--batch", batch, whole=True))
     plan = Plan(
         fields=fields,
         rounds=rounds,
-        batches=tuple(int(each) for each in _numbers("--batch", batch, whole=True)),
+        batches=numbers,
         deadlines_ms=_numbers("--deadline-ms", deadline_ms, least=0.0),
         rates_per_s=() if rate == "none" else _numbers("--rate", rate),
         idle_s=idle_s,
         folder=folder,
     )
-    result = bench_edge(resolve(given), bundles or (), plan)
+    if (table2 or peers or scaling) and bundles:
+        given["bundle"] = bundles[0]
+    setup = resolve({**given, "max_batch": numbers[0]})
+    if table2:
+        from edge.bench.table2 import bench_table2, table2_text
+
+        result = bench_table2(setup, systems, fields, rounds)
+        text = table2_text(result)
+    elif peers:
+        from edge.bench.peers import bench_peers, peers_text
+
+        result = bench_peers(setup, peers_dir, fields, rounds)
+        text = peers_text(result)
+    elif scaling:
+        from edge.bench.scaling import bench_scaling, scaling_text
+
+        result = bench_scaling(setup, up_to)
+        text = scaling_text(result)
+    else:
+        result = bench_edge(setup, bundles or (), plan)
+        text = text_of(result)
     if json_file is not None and not as_text:
         write_text(json_file, json.dumps(result, indent=1) + "\n")
     if html_file is not None:
-        write_text(html_file, page_of(result))
-    typer.echo(json.dumps(result) if as_text else text_of(result))
+        of_its_own = table2 or peers or scaling
+        page = plain_page_of("leuko-edge bench", text, result["conditions"]) if of_its_own else page_of(result)
+        write_text(html_file, page)
+    typer.echo(json.dumps(result) if as_text else text)
 
 
 def bench_compare(
