@@ -26,6 +26,7 @@ from edge.settings import Setup
 from edge.watch.work_progress import field_bar
 
 SCHEMA = "leukostream-table2-1"
+_EXPORT = "from trainer.cli import main; main()"
 _REPEATS = 20
 _IMAGES = 4
 _ON_A_GPU = "GTX 1080 Ti (a GPU)"
@@ -176,7 +177,7 @@ def _bundles(folder: Path | None) -> Iterator[tuple[Callable[[str], Path], str]]
 def _export(recipe: str, out: Path) -> None:
     """By the trainer, in a process of its own: an edge has no torch. Raises `ConfigError`."""
     words = ["export", "--random-weights", "--recipe", recipe, "--out", str(out)]
-    command = [sys.executable, "-c", "from trainer.cli import main; main()", *words]
+    command = [sys.executable, "-c", _EXPORT, *words]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]

@@ -23,8 +23,13 @@ print(json.dumps({"name": "stand-in"}), flush=True)
 for line in sys.stdin:
     print(json.dumps({"ms": [2.0] * int(line)}), flush=True)
 """
-LEFT_OUT = "print('{\\"skipped\\": \\"it is not installed\\"}')"
-FAILS = "import sys; print('{\\"name\\": \\"a\\"}', flush=True); sys.stdin.readline(); print('{\\"failed\\": \\"no luck\\"}')"
+LEFT_OUT = """print('{"skipped": "it is not installed"}')"""
+FAILS = """
+import sys
+print('{"name": "a"}', flush=True)
+sys.stdin.readline()
+print('{"failed": "no luck"}')
+"""
 ENDS = "import sys; sys.exit('it has no such module')"
 CUTS = "import pathlib, sys; pathlib.Path(sys.argv[2]).write_text('plain')"
 
