@@ -69,7 +69,7 @@ def test_all_systems_are_measured_and_told(tmp_path: Path, monkeypatch: pytest.M
 def test_a_system_that_is_nowhere_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(table2, "SYSTEMS", (System("no-such-recipe", 1),))
     monkeypatch.setattr(table2, "_EXPORT", "raise SystemExit('there is no trainer here')")
-    with pytest.raises(ConfigError, match="there is no trainer here.*name a folder with all seven bundles with --systems"):
+    with pytest.raises(ConfigError, match=r"there is no trainer here.*name a folder with all seven bundles with --systems"):
         bench_table2(resolve({"source": "virtual:seed=1"}), tmp_path, 1, 1)
 
 
