@@ -104,6 +104,7 @@ class SourceNote:
     severity: Literal["info", "warning"] = "info"
     doubt: str = ""
     """what of it speaks against the result of the run, for `run_stop`"""
+    field_index: int | None = None
 
 
 class FrameSource(Protocol):

@@ -122,6 +122,7 @@ class SlideSums(Wire):
     provisional: dict[str, Count] = Field(description="cells per label of other fields that have ended, as far as is known")
     provisional_wbc: Count
     same_cells: tuple[SameCell, ...] = Field((), description="what this field shows of cells that were seen before")
+    left_out: Count = Field(0, description="fields that came out badly so far and whose cells are in none of these sums")
     stop: StopState | None = Field(None, description="of the order's stop rule; null where RUN_START gave none")
 
 
@@ -163,6 +164,7 @@ class SlideResult(Wire):
     same_cells: Count = Field(description="pairs of detections that were found to be one cell")
     tolerance_um: float = Field(gt=0, description="how far two views of one cell may have been apart")
     run_ids: tuple[str, ...] = Field((), description="runs that this one continues and whose fields are in it, oldest first")
+    left_out: Count = Field(0, description="fields that came out badly and whose cells are not in it")
     stop: StopResult | None = Field(None, description="of the order's stop rule; null where RUN_START gave none")
 
 
@@ -259,6 +261,21 @@ class FieldQuality(Wire):
         description="largest distance of empty slide or red cells from the profile's colours, in optical density; null where "
         "nobody looked, or where not enough of both is seen",
     )
+    focus: float | None = Field(
+        None,
+        ge=0,
+        description="sharpness, some 0.3 to 4 in focus and 0.1 far out of it; null where nothing is to be seen",
+    )
+    brightness: float | None = Field(None, ge=0, le=255, description="of the empty slide, grey levels of green")
+    saturated: Fraction | None = Field(None, description="share of overexposed pixels in the worst channel")
+    covered: Fraction | None = Field(None, description="share that cells cover; null where they cannot be told from the slide")
+    crowding: float | None = Field(
+        None,
+        ge=0,
+        description="mean way through what covers the slide over that through a single red cell, about 1 where all lie alone",
+    )
+    bad: tuple[str, ...] = Field((), description="what is wrong with the field, in words of the protocol page; empty: nothing")
+    left_out: bool = Field(False, description="its cells are in no `slide`, as the order's quality policy says")
 
 
 class FieldRecord(_Record):

@@ -41,6 +41,8 @@ class FieldEnd:
     """0 where nobody knows"""
     replaces_index: int | None = None
     """the field whose place this one has taken"""
+    left_out: bool = False
+    """it came out so badly that its cells do not count"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +92,7 @@ class SlideAccount:
         """key of field 0 of the run whose fields come; its keys are field index and this together"""
         self._announced_until = -1
         self._has_places = False
-        self._n_same = self._n_fields = 0
+        self._n_same = self._n_fields = self._n_left_out = 0
         self._clock = _FieldClock()
         self._elapsed_s: dict[int, float] = {}
         self._provisional: StopReached | None = None
@@ -122,8 +124,9 @@ class SlideAccount:
             self._elapsed_s[key] = self._clock.elapsed_s(end.t_host_ns)
         views = [
             View(key, number, self._seen(one, end.stage_nm, end.size_px), one.label, one.presence)
-            for number, one in enumerate(end.detections)
+            for number, one in enumerate(() if end.left_out else end.detections)
         ]
+        self._n_left_out += end.left_out
         ended = self._count.end(key, views)
         self._n_same += len(ended.merges)
         for one in ended.corrections:
@@ -163,7 +166,8 @@ class SlideAccount:
             differential=differential(cells),
             same_cells=self._n_same,
             tolerance_um=self._geometry.tolerance_um,
-            run_ids=tuple(self._earlier),
+            run_ids=self._earlier,
+            left_out=self._n_left_out,
             stop=self._stop_result(cells),
         )
 
@@ -244,6 +248,7 @@ class SlideAccount:
             provisional=provisional,
             provisional_wbc=wbc_total(provisional),
             same_cells=tuple(map(self._same_cell, ended.merges)),
+            left_out=self._n_left_out,
             stop=StopState(provisional=self._provisional, final=self._rule.final) if self._rule is not None else None,
         )
 

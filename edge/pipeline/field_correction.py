@@ -1,9 +1,10 @@
-"""What profile and bundle make of a run's pixels: the correction on their way in, and the watch on their colours."""
+"""What profile, bundle and order make of a run's pixels: the correction on their way in, and the watch on how they look."""
 
 from edge.camera.colour_transform import balance, colour_table
 from edge.camera.correction import Correction
 from edge.contracts.profile import part_sha256
-from edge.quality import ColourDrift
+from edge.contracts.run_order import QualityPolicy, RunOrder
+from edge.quality import ColourDrift, FieldWatch
 from edge.settings import Setup
 
 
@@ -31,3 +32,9 @@ def correction_for(setup: Setup) -> Correction | None:
 def drift_for(setup: Setup, um_per_px: float) -> ColourDrift | None:
     """None where the profile has no colours to compare with."""
     return ColourDrift(setup.colours, setup.light, um_per_px) if setup.colours is not None else None
+
+
+def watch_for(setup: Setup, order: RunOrder | None, um_per_px: float) -> FieldWatch:
+    """By the order's policy; without an order fields that came out badly are marked."""
+    policy: QualityPolicy = order.quality if order is not None else "mark"
+    return FieldWatch(policy, um_per_px, setup.focus.min_score if setup.focus is not None else None)

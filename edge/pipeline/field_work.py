@@ -17,7 +17,7 @@ from edge.contracts.profile import Knot
 from edge.contracts.records import FieldQuality, FieldStatus, StageTimes
 from edge.pipeline.crops import CropStore
 from edge.postprocess import Findings, OperatingPoint, postprocess
-from edge.quality import ColourDrift, ScaleCheck
+from edge.quality import ColourDrift, FieldWatch, ScaleCheck
 
 _SIZES = 8
 """Sizes of images whose plans are kept; a plan may hold a picture to scale into."""
@@ -73,6 +73,7 @@ class CellWork:
         crops: CropStore | None = None,
         probability: Sequence[Knot] = (),
         drift: ColourDrift | None = None,
+        watch: FieldWatch | None = None,
     ) -> None:
         self._info = info
         self._probability = probability
@@ -82,6 +83,8 @@ class CellWork:
         self._thresholds = thresholds
         self._scale = scale
         self._drift = drift
+        self._watch = watch
+        self._suggestion = ""
         self._point = OperatingPoint.of(thresholds)
         self._others: OrderedDict[tuple[int, int], CellWork] = OrderedDict()
 
@@ -113,7 +116,15 @@ class CellWork:
             except ConfigError as problem:
                 raise FrameError(str(problem)) from problem
             self._others[size] = CellWork(
-                info, plan, self._bundle_um_per_px, self._thresholds, self._scale, self._crops, self._probability, self._drift
+                info,
+                plan,
+                self._bundle_um_per_px,
+                self._thresholds,
+                self._scale,
+                self._crops,
+                self._probability,
+                self._drift,
+                self._watch,
             )
             if len(self._others) > _SIZES:
                 self._others.popitem(last=False)
@@ -142,6 +153,8 @@ class CellWork:
         self._scale.look(trigger_id, bgr)
         if self._drift is not None:
             self._drift.look(trigger_id, bgr)
+        if self._watch is not None:
+            self._watch.look(trigger_id, bgr)
 
     def findings(self, raw: RawDetections) -> Findings:
         info = self._info
@@ -150,14 +163,20 @@ class CellWork:
 
     def quality(self, frame: Frame) -> FieldQuality | None:
         drift = self._drift.of(frame.trigger_id) if self._drift is not None else None
-        return FieldQuality(colour_drift=round(drift, 4)) if drift is not None else None
+        if self._watch is None:
+            return FieldQuality(colour_drift=round(drift, 4)) if drift is not None else None
+        judged = self._watch.judged(frame.trigger_id, frame.field_index, drift)
+        self._suggestion = judged.sentence
+        return judged.quality
 
     def done(self, frame: Frame, findings: Findings) -> tuple[SourceNote, ...]:
         self._scale.counted(frame.trigger_id, findings)
         kept = self._crops.add(frame, findings) if self._crops is not None else None
         drifted = self._drift.sentence() if self._drift is not None else ""
         colours = SourceNote("colour_drift", drifted, "warning") if drifted else None
-        return tuple(note for note in (kept, scale_note(self._scale), colours) if note is not None)
+        suggested, self._suggestion = self._suggestion, ""
+        anew = SourceNote("reimage_suggested", suggested, "warning", field_index=frame.field_index) if suggested else None
+        return tuple(note for note in (kept, scale_note(self._scale), colours, anew) if note is not None)
 
 
 def scale_note(scale: ScaleCheck, *, is_last: bool = False) -> SourceNote | None:

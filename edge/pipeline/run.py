@@ -26,7 +26,7 @@ from edge.counting.slide_account import SlideAccount
 from edge.journal.carried import Carried
 from edge.pipeline.engine_loop import EngineLoop
 from edge.pipeline.exposures import exposures_of
-from edge.pipeline.field_correction import drift_for
+from edge.pipeline.field_correction import drift_for, watch_for
 from edge.pipeline.field_work import Batching, CellWork, FieldJob, scale_note
 from edge.pipeline.intake import Arrival, Ending, FieldQueue, Grabber, Note
 from edge.pipeline.ledger import Ledger
@@ -81,7 +81,9 @@ class Run:
         self._scale = ScaleCheck(parts.source.info.um_per_px)
         um_per_px = setup.bundle.manifest.um_per_px
         drift = drift_for(setup, parts.source.info.um_per_px)
-        looks = (self._scale, parts.crops, setup.probability, drift)
+        self._ordered = order.order or settings.order
+        watch = watch_for(setup, self._ordered, parts.source.info.um_per_px)
+        looks = (self._scale, parts.crops, setup.probability, drift, watch)
         work = CellWork(parts.source.info, parts.plan, um_per_px, thresholds, *looks)
         batching = Batching(parts.engine.info.max_batch // parts.plan.n_tiles, int(settings.max_delay_ms * 1e6))
         # A trigger without a frame ends after its own time, which the source has beside: it is not silent before.
@@ -91,7 +93,7 @@ class Run:
             self._queue.note(note)
         info = parts.source.info
         self._geometry = StageGeometry.of(setup.stage, info.um_per_px)
-        slide = SlideAccount(self._geometry, info.width_px, info.height_px, order.order or settings.order)
+        slide = SlideAccount(self._geometry, info.width_px, info.height_px, self._ordered)
         places = desk.places if desk else None
         self._account = RunAccount(order.run_id, self.ledger, places, before, slide, self._queue.note)
         self._ending: Ending | None = None

@@ -193,6 +193,7 @@ class RunAccount:
                 (record.width_px or 0, record.height_px or 0),
                 record.t_host_ns,
                 replaces_index,
+                left_out=record.quality is not None and record.quality.left_out,
             )
         )
         for said in self._slide.said():
@@ -225,6 +226,7 @@ class RunAccount:
             severity=note.severity,
             code=note.code,
             message=printable(note.message),
+            field_index=note.field_index,
         )
 
     def advice(self, note: AdviceNote) -> Advice:

@@ -2,8 +2,19 @@
 
 from edge.quality.colour_drift import ColourDrift
 from edge.quality.field_colours import FieldColours, colours_of, density
+from edge.quality.field_watch import FieldWatch
 from edge.quality.focus_score import focus_score
 from edge.quality.likeness import alike, look_of
 from edge.quality.scale_check import ScaleCheck
 
-__all__ = ["ColourDrift", "FieldColours", "ScaleCheck", "alike", "colours_of", "density", "focus_score", "look_of"]
+__all__ = [
+    "ColourDrift",
+    "FieldColours",
+    "FieldWatch",
+    "ScaleCheck",
+    "alike",
+    "colours_of",
+    "density",
+    "focus_score",
+    "look_of",
+]

@@ -6,13 +6,15 @@ The energy of its finest structures over that of structures twice as large, as t
 best of the same instrument, as `leuko-calib focus` measures it.
 """
 
+from functools import lru_cache
+
 import cv2
 import numpy as np
 
 from edge.contracts.detections import Image
 
 _SIDE_PX, _PER_SIDE = 96, 3
-"""Nine squares, evenly over the field: a fifth of a millisecond."""
+"""Nine squares, evenly over the field: a sixth of a millisecond."""
 _FINEST_UM = 0.13
 """A finer grid is first averaged: it holds noise, and nothing that a microscope could show."""
 _MIN_ENERGY = 1.0
@@ -30,14 +32,9 @@ def focus_score(image: Image, um_per_px: float) -> float | None:
     if min(height_px, width_px) < size_px:
         return None
     squares = np.empty((_SIDE_PX, _PER_SIDE**2 * _SIDE_PX), np.float32)
-    corners = [
-        (round(y), round(x))
-        for y in np.linspace(0, height_px - size_px, _PER_SIDE)
-        for x in np.linspace(0, width_px - size_px, _PER_SIDE)
-    ]
-    for at, (y, x) in enumerate(corners):
+    for at, (y, x) in enumerate(_corners(height_px, width_px, size_px)):
         # Green: red cells and nuclei show in it, and a Bayer sensor has most of it.
-        green = np.ascontiguousarray(image[y : y + size_px, x : x + size_px, 1])
+        green = cv2.extractChannel(image[y : y + size_px, x : x + size_px], 1)
         here = squares[:, at * _SIDE_PX : (at + 1) * _SIDE_PX]
         here[...] = green if every == 1 else cv2.resize(green, (_SIDE_PX, _SIDE_PX), interpolation=cv2.INTER_AREA)
     half = cv2.pyrDown(squares)
@@ -46,6 +43,13 @@ def focus_score(image: Image, um_per_px: float) -> float | None:
     if _energy(eighth, cv2.pyrDown(eighth)) < _MIN_ENERGY:
         return None
     return _energy(half, quarter) / _energy(quarter, eighth)
+
+
+@lru_cache(maxsize=16)
+def _corners(height_px: int, width_px: int, size_px: int) -> tuple[tuple[int, int], ...]:
+    """Of the squares, as y and x."""
+    down, right = (np.linspace(0, side_px - size_px, _PER_SIDE) for side_px in (height_px, width_px))
+    return tuple((round(y), round(x)) for y in down for x in right)
 
 
 def _energy(level: cv2.typing.MatLike, below: cv2.typing.MatLike) -> float:

@@ -51,7 +51,7 @@ class CellsOnce:
         self._index_of[record.trigger_id] = index
         views = [
             View(index, number, Seen(_NOWHERE, _CUT if one.touches_border else WHOLE), one.label, one.presence)
-            for number, one in enumerate(record.detections if record.counted else ())
+            for number, one in enumerate(record.detections if _counts(record) else ())
         ]
         self._views.update(((index, view.number), view) for view in views)
         for same in slide.same_cells if slide else ():
@@ -103,6 +103,11 @@ class CellsOnce:
         best = found.get(_place(stays), _place(stays))
         found.update((_place(view), best) for view in cell)
         return stays
+
+
+def _counts(record: FieldRecord) -> bool:
+    """Whether its detections are in the count across fields."""
+    return record.counted and not (record.quality is not None and record.quality.left_out)
 
 
 def _place(view: View) -> Place:

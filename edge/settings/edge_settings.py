@@ -18,7 +18,7 @@ from edge.contracts.bundle import Bundle, Thresholds
 from edge.contracts.choices import Correct, Durability, EngineChoice, LogFormat, LogLevel, Policy, Precision
 from edge.contracts.colours import MeasuredColours, MeasuredLight
 from edge.contracts.latency import MeasuredLatency
-from edge.contracts.profile import CameraGeometry, Knot
+from edge.contracts.profile import CameraGeometry, FocusRange, Knot
 from edge.contracts.run_order import OrderSetting
 from edge.contracts.stage_geometry import MeasuredStage
 from edge.contracts.user_paths import UserPath
@@ -213,3 +213,5 @@ class Setup:
     """where each setting comes from that is not the model's own default; parts as `thresholds.detect`"""
     latency: MeasuredLatency | None = None
     """of the profile: batch and deadline by engine; `edge.pipeline.latency_fit` says which are of this one"""
+    focus: FocusRange | None = None
+    """of the profile: how sharp this instrument's fields are"""

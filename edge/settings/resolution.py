@@ -85,6 +85,7 @@ def resolve(
         profile.stage if profile else None,
         all_layers.origins,
         profile.latency if profile else None,
+        profile.focus if profile else None,
     )
 
 
