@@ -3,7 +3,7 @@ pipeline without inference."""
 
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
@@ -18,6 +18,7 @@ from edge.contracts.records import FieldRecord, StageTimes
 from edge.engine.pipelined import PipelinedEngine
 from edge.journal.memory_journal import MemoryJournal
 from edge.pipeline import Parts, Run, StopSwitch, records_of
+from edge.quality import FieldWatch
 from edge.settings import Setup
 
 _ALONE_BATCHES = 100
@@ -64,6 +65,7 @@ def fit_contestants(parts: Parts, images: Sequence[Image]) -> list[Contestant]:
             f"into a slot, {said} light and colours",
             lambda n: _fit(parts, plan.with_correction(corrected), images, n),
         ),
+        Contestant("quality", "a look at how a field came out", lambda n: _quality(parts, images, n)),
     ]
 
 
@@ -84,9 +86,23 @@ def first_after_idle_ms(parts: Parts, images: Sequence[Image], idle_s: float, re
 def _fit(parts: Parts, plan: FitPlan, images: Sequence[Image], n_fields: int) -> Turn:
     views = list(parts.engine.slot(0)[: plan.n_tiles])
     plan.write(images[0], views)  # which makes the map of gains, once for a run
+    return _each(images, n_fields, lambda index, image: plan.write(image, views))
+
+
+def _quality(parts: Parts, images: Sequence[Image], n_fields: int) -> Turn:
+    watch = FieldWatch("mark", parts.source.info.um_per_px)
+
+    def look(index: int, image: Image) -> None:
+        watch.look(str(index), image)
+        watch.judged(str(index), index, None)
+
+    return _each(images, n_fields, look)
+
+
+def _each(images: Sequence[Image], n_fields: int, do: Callable[[int, Image], None]) -> Turn:
     ends_ns = [time.monotonic_ns()]
     for index in range(n_fields):
-        plan.write(images[index % len(images)], views)
+        do(index, images[index % len(images)])
         ends_ns.append(time.monotonic_ns())
     each_ms = [(after - before) / 1e6 for before, after in pairwise(ends_ns)]
     return Turn((ends_ns[-1] - ends_ns[0]) / 1e6 / n_fields, each_ms, [end / 1e6 for end in ends_ns[1:]])

@@ -12,7 +12,7 @@ from edge.contracts.base import Count, Fraction, Int64, Last, Sha256, Wire
 from edge.contracts.choices import Policy
 from edge.contracts.run_order import RunOrder
 from edge.contracts.stage_geometry import StageGeometry
-from edge.contracts.stop_state import StopResult, StopState
+from edge.contracts.stop_state import RaisedFlag, StopResult, StopState
 
 
 class FieldStatus(str, Enum):
@@ -123,6 +123,7 @@ class SlideSums(Wire):
     provisional_wbc: Count
     same_cells: tuple[SameCell, ...] = Field((), description="what this field shows of cells that were seen before")
     left_out: Count = Field(0, description="fields that came out badly so far and whose cells are in none of these sums")
+    flags: tuple[str, ...] = Field((), description="names of flags that are raised with all cells so far, final or not")
     stop: StopState | None = Field(None, description="of the order's stop rule; null where RUN_START gave none")
 
 
@@ -165,6 +166,17 @@ class SlideResult(Wire):
     tolerance_um: float = Field(gt=0, description="how far two views of one cell may have been apart")
     run_ids: tuple[str, ...] = Field((), description="runs that this one continues and whose fields are in it, oldest first")
     left_out: Count = Field(0, description="fields that came out badly and whose cells are not in it")
+    flags: tuple[RaisedFlag, ...] = Field((), description="what a person should look at")
+    nrbc_correction: float | None = Field(
+        None,
+        gt=0,
+        le=1,
+        description="a leukocyte count of an analyser that has nucleated red cells in it, times this, is without them; null "
+        "without any, or without a leukocyte",
+    )
+    by_policy: Differential | None = Field(
+        None, description="the differential by the order's smudge policy; null where smudge cells are apart"
+    )
     stop: StopResult | None = Field(None, description="of the order's stop rule; null where RUN_START gave none")
 
 

@@ -1,4 +1,4 @@
-"""Where the stop rule of a run's order stands: what `running.slide.stop` and the end of a run say of it."""
+"""Where the stop rule of a run's order stands, and what a person should look at: parts of `running.slide` and of `run_stop`."""
 
 from typing import Literal
 
@@ -7,6 +7,19 @@ from pydantic import Field
 from edge.contracts.base import Count, Open, Wire
 
 StopReason = Literal["leukocytes", "limit_width", "fields", "time"]
+
+
+FlagName = Literal["blast", "immature_granulocytes", "left_shift", "nrbc", "smudge", "unidentified", "too_few"]
+
+
+class RaisedFlag(Wire):
+    """Something that a person should look at."""
+
+    flag: Open[FlagName]
+    value: float = Field(ge=0)
+    limit: float = Field(ge=0, description="at least so many raise it; of `too_few`: fewer leukocytes do")
+    unit: Open[Literal["cells", "per_100_leukocytes"]]
+    source: str = Field(description="where the limit was read, or `chosen here`")
 
 
 class StopReached(Wire):

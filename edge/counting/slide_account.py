@@ -14,6 +14,7 @@ from edge.contracts.stage_geometry import Position, StageGeometry
 from edge.contracts.stop_state import StopReached, StopResult, StopState
 from edge.counting.cell_registry import Merge, View
 from edge.counting.counts import differential, wbc_total
+from edge.counting.result_flags import nrbc_correction, raised_flags
 from edge.counting.same_cell import Box, Seen
 from edge.counting.slide_count import Ended, SlideCount
 from edge.counting.stop_rule import StopRule, adjusted, sentence_of
@@ -168,8 +169,15 @@ class SlideAccount:
             tolerance_um=self._geometry.tolerance_um,
             run_ids=self._earlier,
             left_out=self._n_left_out,
+            flags=raised_flags(cells, self._order),
+            nrbc_correction=nrbc_correction(cells, self._order),
+            by_policy=differential(adjusted(cells, self._order)) if self._is_adjusted else None,
             stop=self._stop_result(cells),
         )
+
+    @property
+    def _is_adjusted(self) -> bool:
+        return self._order is not None and self._order.smudges != "apart"
 
     def _replaced(self, field_index: int) -> None:
         """Another field has taken the place of this one, which counts no more."""
@@ -249,6 +257,7 @@ class SlideAccount:
             provisional_wbc=wbc_total(provisional),
             same_cells=tuple(map(self._same_cell, ended.merges)),
             left_out=self._n_left_out,
+            flags=tuple(each.flag for each in raised_flags(_added(final, provisional), self._order)),
             stop=StopState(provisional=self._provisional, final=self._rule.final) if self._rule is not None else None,
         )
 

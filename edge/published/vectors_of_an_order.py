@@ -4,6 +4,7 @@ from edge.contracts.base import Wire
 from edge.contracts.records import (
     Advice,
     Differential,
+    DifferentialRow,
     Event,
     FieldRecord,
     FieldStatus,
@@ -17,7 +18,7 @@ from edge.contracts.records import (
     SlideSums,
 )
 from edge.contracts.stage_geometry import StageGeometry
-from edge.contracts.stop_state import StopReached, StopResult, StopState
+from edge.contracts.stop_state import RaisedFlag, StopReached, StopResult, StopState
 from edge.published.vectors_to_edge import BOOT, EARLIER_RUN, LARGEST_COUNT, LARGEST_INT64, ORDER, RUN
 
 _WALL = "2030-01-02T03:04:05Z"
@@ -77,6 +78,7 @@ OF_AN_ORDER: dict[str, Wire] = {
                 provisional_wbc=0,
                 same_cells=(SameCell(detection=0, field_index=0, of_detection=0, run_id=EARLIER_RUN, distance_um=0.5),),
                 left_out=LARGEST_COUNT,
+                flags=("blast", "a flag of a later version"),
                 stop=StopState(provisional=_REACHED, final=_EARLIER),
             ),
         ),
@@ -140,6 +142,17 @@ OF_AN_ORDER: dict[str, Wire] = {
             tolerance_um=3.0,
             run_ids=(EARLIER_RUN,),
             left_out=1,
+            flags=(RaisedFlag(flag="nrbc", value=0.1 + 0.2, limit=1e-7, unit="per_100_leukocytes", source="chosen here"),),
+            nrbc_correction=100 / 103,
+            by_policy=Differential(
+                wbc_total=LARGEST_COUNT,
+                rows=(
+                    DifferentialRow(
+                        label="lymphocyte", count=LARGEST_COUNT, percent=100.0, low_percent=100.0, high_percent=100.0
+                    ),
+                ),
+                non_wbc_per_100_wbc={"nrbc": 1e-7},
+            ),
             stop=StopResult(final=_EARLIER, wbc=LARGEST_COUNT, overshoot_wbc=LARGEST_COUNT, overshoot_fields=1),
         ),
     ),

@@ -54,6 +54,7 @@ def test_everything_that_was_asked_for_is_measured(measured: dict[str, Any]) -> 
         "without_inference",
         "fit",
         "fit_corrected",
+        "quality",
         "edge_normal",
         "edge_full",
     }
@@ -147,7 +148,7 @@ def rounds(name: str, ms: list[float]) -> Rounds:
 )
 def test_the_ratio_is_the_median_of_the_pairs(bare_ms: list[float], pipeline_ms: list[float], ratio: float, kept: bool) -> None:
     found = {"engine": rounds("engine", bare_ms), "pipeline": rounds("pipeline", pipeline_ms)}
-    rest = {name: rounds(name, [0.5]) for name in ("without_inference", "fit_corrected")}
+    rest = {name: rounds(name, [0.5]) for name in ("without_inference", "fit_corrected", "quality")}
     figures = loop_figures(found | rest, 1, 100.0)
     assert figures["throughput_ratio"] == pytest.approx(ratio)
     assert figures["goals"]["throughput_ratio"] is kept

@@ -4,7 +4,7 @@ import pytest
 from support.served_run import Conveyor, PlainCamera, served
 
 from edge.contracts.errors import StreamError
-from edge.contracts.records import Advice, FieldRecord, RunOutcome, RunStart
+from edge.contracts.records import Advice, Event, FieldRecord, RunOutcome, RunStart
 from edge.contracts.run_order import OrderSetting, RunOrder
 
 pytestmark = pytest.mark.timeout(90)
@@ -46,6 +46,24 @@ def test_stop_is_advised_and_what_comes_beyond_is_told() -> None:
         assert [
             field.running.slide.stop.final is not None for field in fields if field.running.slide and field.running.slide.stop
         ] == [index >= 2 for index in range(6)]
+
+
+def test_a_bad_field_is_left_out_of_the_slide_and_of_no_raw_number() -> None:
+    """The made-up camera's images are black."""
+    with served(PlainCamera()) as edge:
+        run_id = edge.controller.start_run(order=RunOrder(quality="leave_out", field_cap=2))
+        edge.announce(run_id, *range(3))
+        edge.controller.stop_run(run_id)
+        stop, records = edge.to_the_end()
+        fields = [record for record in records if isinstance(record, FieldRecord)]
+        assert [field.quality.bad for field in fields if field.quality and field.quality.left_out] == [("dark",)] * 3
+        assert all(field.counted and field.counts == {"neutrophil_segmented": 1} for field in fields)
+        asked = [record for record in records if isinstance(record, Event) and record.code == "reimage_suggested"]
+        assert [event.field_index for event in asked] == [0, 1, 2]
+        assert "field 1 came out badly: dark (brightness of the empty slide 0, below 50)" in asked[1].message
+        assert stop.cells == {"neutrophil_segmented": 3} and stop.slide is not None
+        assert (stop.slide.cells, stop.slide.left_out) == ({}, 3)
+        assert stop.slide.stop is not None and stop.slide.stop.final is not None and stop.slide.stop.final.reason == "fields"
 
 
 def test_the_advice_of_the_last_field_is_on_record() -> None:
