@@ -2,7 +2,7 @@
 
 from edge.contracts.cells import CELLS, UNIDENTIFIED, UNIDENTIFIED_NON_WBC
 from edge.contracts.records import Advice, Detection, Differential, Event, FieldRecord, FieldStatus, RunStart, RunStop
-from edge.contracts.stop_state import StopResult
+from edge.contracts.stop_state import RaisedFlag, StopResult
 
 SHORT: dict[str, str] = {cell.name: cell.abbreviation for cell in CELLS} | {
     UNIDENTIFIED: "unid.",
@@ -48,6 +48,8 @@ def columns(record: FieldRecord) -> tuple[str, ...]:
         seen += " (OVERFLOW: cells may be missing)"
     if not record.counted:
         seen += " (not counted)"
+    if record.quality is not None and record.quality.bad:
+        seen += f" ({', '.join(record.quality.bad)}{'; left out of the slide' if record.quality.left_out else ''})"
     if record.replaces is not None:
         seen += f" ({'replaces' if record.counted else 'was to replace'} {record.replaces})"
     total = f"{record.times.total_ms:.1f}" if record.times else "-"
@@ -115,6 +117,8 @@ def result(stop: RunStop) -> list[str]:
         same = stop.slide.same_cells
         repeats = f"{same} pair{'' if same == 1 else 's'} of detections in fields that overlap"
         lines.append(f"once     each cell once ({repeats}): {counts(stop.slide.cells)}")
+        if stop.slide.flags:
+            lines.append(f"look at  {', '.join(map(_flag, stop.slide.flags))}")
     if stop.slide is not None and stop.slide.stop is not None:
         lines.append(f"order    {_ordered(stop.slide.stop)}")
     if stop.net is not None:
@@ -137,6 +141,11 @@ def _ordered(stop: StopResult) -> str:
         f"{at.reason.replace('_', ' ')} reached with field {at.field_index}{where}, {at.wbc} leukocytes; beyond it "
         f"{stop.overshoot_wbc} in {stop.overshoot_fields} fields"
     )
+
+
+def _flag(raised: RaisedFlag) -> str:
+    per = " per 100 WBC" if raised.unit == "per_100_leukocytes" else ""
+    return f"{raised.flag.replace('_', ' ')} ({raised.value:.3g}{per}, limit {raised.limit:g})"
 
 
 def is_unusable(record: FieldRecord) -> bool:
