@@ -99,8 +99,28 @@ $(FULL)/.system: $(FULL)/.installed Makefile
 	  || echo "-- they could not be installed ($@.log says why); tests that need them will be skipped"; fi
 	@touch $@
 
+.PHONY: wheelhouse install sbom third-party
+wheelhouse: ## every wheel with its hash, for a machine without network (WHEELHOUSE=dir WITH=calib,builder WHEELS=dir-of-own-wheels)
+	$(check_python)
+	$(call step,wheelhouse,$(PYTHON) deploy/wheelhouse.py collect "$(or $(WHEELHOUSE),wheelhouse)" --with "$(WITH)" $(addprefix --wheels ,$(WHEELS)))
+
+install: ## install this checkout from a wheelhouse alone, its build backend included (WHEELHOUSE=dir INTO=.venv-edge)
+	$(check_python)
+	$(call step,install,$(PYTHON) deploy/wheelhouse.py install "$(or $(WHEELHOUSE),wheelhouse)" --into "$(or $(INTO),$(EDGE))" --source .)
+	@[ "$(or $(INTO),$(EDGE))" != $(EDGE) ] || touch $(EDGE)/.installed
+
+# The tool that writes it has an environment of its own: what it depends on is no part of what it describes.
+sbom: $(EDGE)/.installed ## what is installed on a scanner, as CycloneDX: dist/leukostream.cdx.json
+	@[ -x .venv-sbom/bin/cyclonedx-py ] || { $(PYTHON) -m venv .venv-sbom && \
+	  .venv-sbom/bin/python -m pip install --quiet --disable-pip-version-check --requirement deploy/sbom-tools.txt; }
+	@mkdir -p dist
+	$(call step,sbom,.venv-sbom/bin/cyclonedx-py environment $(EDGE)/bin/python --pyproject pyproject.toml --output-reproducible --of JSON -o dist/leukostream.cdx.json)
+
+third-party: $(FULL)/.installed ## the table of third-party components from constraints.txt: docs/third-party.md
+	$(call step,third-party,$(FULL)/bin/python deploy/third_party.py docs/third-party.md)
+
 clean: ## remove both environments and every cache
-	rm -rf $(EDGE) $(FULL) examples/c/build examples/cpp/build build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(EDGE) $(FULL) .venv-sbom wheelhouse examples/c/build examples/cpp/build build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find edge builder trainer calib tests examples -name __pycache__ -prune -exec rm -rf {} +
 
 $(EDGE)/.installed: pyproject.toml constraints.txt
