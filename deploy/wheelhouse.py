@@ -23,7 +23,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 ABOUT, REQUIREMENTS, INSTALLER = "wheelhouse.json", "requirements.txt", "install.py"
 OWN = "leukostream"
-_PIP = ("-m", "pip", "--disable-pip-version-check", "--no-input", "--quiet")
+_PIP = ("-I", "-m", "pip", "--disable-pip-version-check", "--no-input", "--quiet")
 
 
 class WheelhouseError(Exception):
@@ -70,7 +70,8 @@ def install(house: Path, into: Path, source: Path | None = None) -> None:
         wanted = Path(made) / REQUIREMENTS
         lines = (house / REQUIREMENTS).read_text().splitlines()
         wanted.write_text("\n".join(line for line in lines if source is None or not line.startswith(f"{OWN}==")) + "\n")
-        env = {name: value for name, value in os.environ.items() if not name.startswith("PIP_")}
+        # What else could be taken for installed already, or lead elsewhere.
+        env = {name: value for name, value in os.environ.items() if not name.startswith(("PIP_", "PYTHON"))}
         _run([python, *_PIP, "install", *alone, "--require-hashes", "--requirement", wanted], env)
         if source is not None:
             _run([python, *_PIP, "install", *alone, "--no-deps", "--force-reinstall", source], env)
