@@ -14,8 +14,10 @@ from pathlib import Path
 
 from packaging.requirements import Requirement
 
+from edge.contracts.errors import ConfigError
+from edge.files import parse_toml
+
 ROOT = Path(__file__).resolve().parents[1]
-EXTRAS = ("trainer", "builder", "calib", "pylon", "genicam", "dev")
 UNKNOWN = "not stated"
 _BSD3 = "BSD-3-Clause"
 _SAID_ELSEWHERE = {
@@ -81,8 +83,10 @@ def licence_of(installed: Distribution) -> str:
 def _parts() -> dict[str, list[str]]:
     """Which parts of leukostream bring each component, itself or by what they need."""
     found: dict[str, list[str]] = {}
-    for part in ("base", *EXTRAS):
-        for name in _brought_by(_wanted("leukostream", {"" if part == "base" else part}, only_extra=part != "base")):
+    project = parse_toml((ROOT / "pyproject.toml").read_text(), "pyproject.toml", ConfigError)["project"]
+    for part, texts in {"base": project["dependencies"], **project["optional-dependencies"]}.items():
+        wanted = [each for each in map(Requirement, texts) if each.marker is None or each.marker.evaluate()]
+        for name in _brought_by(wanted):
             found.setdefault(name, []).append(part)
     only_on_3_10 = {"exceptiongroup": ["dev"], "tomli": ["base"]}
     return only_on_3_10 | {name: ["base"] if "base" in parts else parts for name, parts in found.items()}
@@ -100,14 +104,11 @@ def _brought_by(requirements: Iterable[Requirement]) -> set[str]:
     return {name for name, _ in seen}
 
 
-def _wanted(name: str, extras: set[str], *, only_extra: bool = False) -> list[Requirement]:
+def _wanted(name: str, extras: set[str]) -> list[Requirement]:
     try:
-        texts = distribution(name).requires or []
+        wanted = [Requirement(text) for text in distribution(name).requires or []]
     except PackageNotFoundError:
         return []
-    wanted = [Requirement(text) for text in texts]
-    if only_extra:
-        wanted = [each for each in wanted if each.marker is not None and "extra" in str(each.marker)]
     return [each for each in wanted if each.marker is None or any(each.marker.evaluate({"extra": extra}) for extra in extras)]
 
 
