@@ -3,7 +3,7 @@
 import json
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -104,7 +104,7 @@ def score_archive(archive: Archive, *, as_json: bool = False) -> int:
     with closing(SlideScorer(archive.given, archive.config)) as scorer:
         pending = pending_of(archive, scorer)
         place = ScorePlace(archive.out, pending.order)
-        _say_notes(pending.summary)
+        say_notes(pending.summary)
         with _bars(pending) as advance:
             for entry in pending.entries:
                 row = scorer.score(entry, place, advance.field)
@@ -148,7 +148,8 @@ def _slides(number: int) -> str:
     return f"{number} slide{'' if number == 1 else 's'}"
 
 
-def _say_notes(summary: ScoreSummary) -> None:
+def say_notes(summary: ScoreSummary) -> None:
+    """What of the list or the settings is not used, into the log."""
     for note in summary.notes:
         _log.warning("%s", note)
 
@@ -182,8 +183,3 @@ def _bars(pending: Pending) -> Iterator[_Advance]:
             _log.info("%d of %d: slide %s %s: %s", done, of, row["slide_id"], row["status"], said)
 
         yield _Advance(on_field, on_slide)
-
-
-def parts_of(entries: Sequence[SlideEntry]) -> list[dict[str, Any]]:
-    """Slides as plain values, for another process."""
-    return [{name: getattr(entry, name) for name in SlideEntry.__dataclass_fields__} for entry in entries]

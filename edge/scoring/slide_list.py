@@ -3,8 +3,9 @@
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from edge.camera.image_listing import natural_key
 from edge.contracts.errors import ConfigError
@@ -26,6 +27,10 @@ class SlideEntry:
     um_per_px: float | None = None
     profile: str | None = None
     problem: str = ""
+
+    def plain(self) -> dict[str, Any]:
+        """Its values by name, for another process."""
+        return asdict(self)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import logging
+import platform
 import uuid
 from collections.abc import Callable, Mapping
 from contextlib import closing
@@ -108,8 +109,8 @@ class SlideScorer:
         place.commit(score.row, score.cells, score.fields)
         if self._unopened >= IN_A_ROW:
             raise EngineError(
-                f"no engine opened for {IN_A_ROW} slides in a row, the last time because {score.row['detail']} What is done is "
-                "kept, and the next call scores these slides, too."
+                f"no engine opened on {platform.node()} for {IN_A_ROW} slides in a row; the last time: {score.row['detail']} "
+                "What is done is kept, and the next call scores these slides, too."
             )
         return score.row
 

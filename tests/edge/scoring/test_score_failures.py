@@ -130,7 +130,7 @@ def test_a_machine_on_which_no_engine_opens_does_not_use_up_the_archive(
     with monkeypatch.context() as patch:
         patch.setattr(shelf, "open_for", refuse)
         code, said, error = score(archive)
-    assert code == 5 and said == {} and f"no engine opened for {IN_A_ROW} slides in a row" in error and "no GPU here" in error
+    assert code == 5 and said == {} and f"for {IN_A_ROW} slides in a row" in error and "no GPU here" in error
     assert len(tables()["slides"]) == IN_A_ROW
     code, said, _ = score(archive)
     assert (code, said["kept"], said["scored"]) == (0, 0, 6)
