@@ -35,7 +35,8 @@ _FEWEST = 20
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to measure. `rates_per_s` empty: no fixed rates; `folder`: where journals are written while they are measured."""
+    """What to measure. `rates_per_s` empty: no fixed rates; `folder`: where journals are written while they are measured;
+    without `whole_edge` no controller is started."""
 
     fields: int
     rounds: int
@@ -44,6 +45,7 @@ class Plan:
     rates_per_s: tuple[float, ...]
     idle_s: float
     folder: Path | None = None
+    whole_edge: bool = True
 
 
 def bench_edge(setup: Setup, bundles: Sequence[Path], plan: Plan) -> dict[str, Any]:
@@ -67,8 +69,10 @@ def _case(setup: Setup, batch: int, plan: Plan, progress: Progress) -> dict[str,
         if info.runtime == "OpenVINO":
             frames = _as_the_engine_gets_them(parts, images)
             contestants = [*bare_contestants(setup.bundle, frames, info.precision, settings.threads), *contestants]
-        contestants += edge_contestants(setup, parts, images, plan.folder)
-        runs = list(product(plan.deadlines_ms, (None, *plan.rates_per_s) if plan.rates_per_s else ()))
+        if plan.whole_edge:
+            contestants += edge_contestants(setup, parts, images, plan.folder)
+        rates = (None, *plan.rates_per_s) if plan.rates_per_s and plan.whole_edge else ()
+        runs = list(product(plan.deadlines_ms, rates))
         task = progress.add_task(
             f"{setup.bundle.manifest.name}, batch {batch}", total=(plan.rounds + 1) * len(contestants) + len(runs)
         )

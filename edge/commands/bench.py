@@ -24,6 +24,9 @@ def bench(
     ] = "5,10,25,50,100",
     fields: Annotated[int, typer.Option(min=1, help="fields of one round")] = 60,
     rounds: Annotated[int, typer.Option(min=1, help="rounds of each contestant; they take turns")] = 5,
+    loop_only: Annotated[
+        bool, typer.Option("--loop-only", help="leave the whole edge with its controller out, and the fixed rates")
+    ] = False,
     idle_s: Annotated[float, typer.Option(min=0, max=3600, help="rest before the first field after a rest")] = 2.0,
     folder: Annotated[Path | None, typer.Option("--dir", help="folder on the disk that journals are measured on")] = None,
     json_file: Annotated[
@@ -88,6 +91,7 @@ def bench(
         rates_per_s=() if rate == "none" else _numbers("--rate", rate),
         idle_s=idle_s,
         folder=folder,
+        whole_edge=not loop_only,
     )
     if (table2 or peers or scaling) and bundles:
         given["bundle"] = bundles[0]

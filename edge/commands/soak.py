@@ -43,13 +43,14 @@ def soak(
     """
     from edge.bench.camera_soak import soak_camera
     from edge.bench.camera_soak_report import table
+    from edge.pipeline.latency_fit import with_latency
     from edge.service.process import set_up_logging
     from edge.settings.resolution import resolve
 
     set_up_logging(log_level, None)
     if strict and not rounds:
         raise ConfigError("--strict judges what --rounds measures and there are none; give --rounds, or leave --strict out.")
-    result = soak_camera(resolve(given, config), fields, rounds, round_fields, stand_in=stand_in)
+    result = soak_camera(with_latency(resolve(given, config)), fields, rounds, round_fields, stand_in=stand_in)
     typer.echo(json.dumps(result) if as_json else table(result))
     well = result["complete"] and result["delivered"] and not (strict and False in result["goals"].values())
     raise typer.Exit(0 if well else 1)

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from edge.contracts.secrets_hidden import without_secrets
+from edge.pipeline.latency_fit import with_latency
 from edge.settings import SHIPPED_BUNDLE, Setup
 from edge.settings.edge_settings import PARTED
 from edge.settings.resolution import resolve
@@ -21,7 +22,7 @@ _COLUMNS = (Column("setting"), Column("value", least=20), Column("from"), Column
 
 def tell_settings(given: Mapping[str, Any], file: Path | None, environment: Mapping[str, str], as_json: bool) -> None:
     """Print them, warnings last. Raises as a run would, but for a source that is not stated."""
-    setup = resolve(given, file, environment, instead_of_none=NO_SOURCE)
+    setup = with_latency(resolve(given, file, environment, instead_of_none=NO_SOURCE))
     rows = list(effective(setup))
     if as_json:
         print(json.dumps(rows))

@@ -9,12 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support import made_profiles as made
+from support.made_up_engine import machine, write_engine
 from support.tiny_bundle import blob_field, write_tiny_bundle
 
 from calib.cli import main
 from calib.latency_choice import Cell, choose, held, within
 from edge.contracts.errors import DataError
-from edge.contracts.latency import LatencyBudget
+from edge.contracts.latency import LatencyBudget, MeasuredLatency
 from edge.contracts.profile import CameraGeometry, Profile, load_profile, write_profile
 from edge.pipeline.latency_fit import latency_here, with_latency
 from edge.settings.resolution import resolve
@@ -136,6 +137,30 @@ def test_a_pair_is_used_where_it_was_measured_and_else_that_is_said_once(
         assert (setup.settings.max_batch == 4 and setup.settings.max_delay_ms == 20) is used
     said = [warning for warning in setup.warnings if says and says in warning]
     assert len(said) == (1 if says else 0) and (says or not setup.warnings or used is None)
+
+
+@pytest.mark.parametrize(
+    ("given", "gate", "fits"),
+    [
+        pytest.param({}, "passed", True, id="the engine that a run would open"),
+        pytest.param({"engine": "tensorrt"}, "passed", True, id="asked for by name"),
+        pytest.param({}, "failed", False, id="it would not be opened"),
+        pytest.param({"engine": "openvino"}, "passed", False, id="another one was asked for"),
+        pytest.param({"precision": "f32"}, "passed", False, id="a precision is OpenVINO's"),
+    ],
+)
+def test_a_compiled_engine_is_known_by_its_key(
+    scanner: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: dict[str, object], gate: str, fits: bool
+) -> None:
+    monkeypatch.setattr("edge.pipeline.latency_fit.look_at_machine", machine)
+    setup = resolve({"source": "virtual:seed=1", "bundle": scanner / "bundle", "engine_dir": tmp_path / "engines", **given})
+    files = write_engine(setup.bundle, tmp_path / "engines", gate)
+    (one,) = made.latency(setup.bundle.bundle_id, version="10").engines.values()
+    engine = one.engine.model_copy(update={"runtime": "TensorRT", "threads": None, "engine_key": files.manifest.key})
+    setting = one.model_copy(update={"engine": engine})
+    fit = latency_here(MeasuredLatency(engines={engine.key: setting}), setup.bundle, setup.settings)
+    assert engine.key == files.manifest.key
+    assert (fit.setting == setting) is fits and ("measured on TensorRT" in fit.sentence) is not fits
 
 
 def test_several_engines_are_kept_side_by_side(scanner: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

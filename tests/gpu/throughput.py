@@ -115,7 +115,7 @@ def _bundle(folder: Path, system: str) -> Path:
 
 def _bench(bundle: Path, runtime: str, engines: Path, batch: int, fields: int) -> dict[str, Any]:
     command = ["bench", "--bundle", str(bundle), "--engine", runtime, "--batch", str(batch), "--fields", str(fields)]
-    command += ["--rate", "none"]
+    command += ["--loop-only", "--idle-s", "0"]
     if runtime != "openvino":
         command += ["--engine-dir", str(engines), "--allow-ungated-engine"]  # random weights find no cells to compare
     done = subprocess.run(

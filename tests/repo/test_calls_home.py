@@ -16,7 +16,7 @@ LOOPBACK = 'inet_addr("127.0.0.1")'
 CASES = [
     pytest.param(["edge.cli", "doctor", "--json"], id="everything that can be installed is looked at"),
     pytest.param(
-        ["edge.cli", "bench", "--fields", "1", "--rounds", "1", "--rate", "none", "--json", "-"],
+        ["edge.cli", "bench", "--fields", "1", "--rounds", "1", "--loop-only", "--json", "-"],
         id="a model is loaded and computes",
     ),
     pytest.param(["builder.cli", "inspect", "edge/bundles/yolov3-tiny-416"], id="a graph is read"),

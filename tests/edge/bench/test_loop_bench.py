@@ -114,6 +114,15 @@ def test_a_measurement_against_itself_shows_no_difference(
     assert {row["verdict"] for row in rows} == {"no difference seen"}
 
 
+def test_the_loop_alone_starts_no_controller(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert bench(monkeypatch, tmp_path, "--loop-only", "--json", "-") == 0
+    (case,) = json.loads(capsys.readouterr().out)["cases"]
+    assert not [name for name in case["contestants"] if name.startswith("edge")] and case["paced"] == []
+    assert "share_of_best_bare" in case["ratios"]
+
+
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
