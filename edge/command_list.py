@@ -18,6 +18,7 @@ COMMANDS = {
     "watch": "Start a run on an edge and show it: the reference controller.",
     "simulate": "Play a scanner that triggers, and to which things happen.",
     "count": "Count images, a folder or a video here and now, into tables and pictures.",
+    "replay": "Count a run once more from its records, and prove its result.",
     "scan": "Scan a drawn slide with an emulated scanner through a real edge; truth against count.",
     "score": "Score an archive: many slides into Parquet tables, in shards, resumed where it was killed.",
     "demo": "Run edge and controller in one, over a drawn (synthetic) slide.",

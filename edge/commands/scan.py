@@ -26,6 +26,7 @@ def scan(
         typer.Option(help="The bundle's model, or a perfect detector, which proves the counting alone."),
     ] = "model",
     bundle: Annotated[Path | None, typer.Option(help="Directory with the model (default: the shipped one).")] = None,
+    journal: Annotated[Path | None, typer.Option(help="Keep the runs' records in this file, as `leuko-edge run` does.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
 ) -> None:
     """Scan a drawn slide until the target is counted, and hold the count against what is really there.
@@ -41,5 +42,6 @@ def scan(
     if faults:
         list_faults()
         return
-    well = scan_slide(given, slide, overlap, fault or [], detector, {"bundle": str(bundle)} if bundle else {}, as_json=as_json)
+    settings = {name: str(path) for name, path in (("bundle", bundle), ("journal", journal)) if path is not None}
+    well = scan_slide(given, slide, overlap, fault or [], detector, settings, as_json=as_json)
     raise typer.Exit(0 if well else 1)

@@ -7,7 +7,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from edge.contracts.base import parse_json
 from edge.contracts.errors import JournalError, first_line
+from edge.contracts.messages import TriggerCommand
 from edge.journal.journal_file import has_log, lacking, lacks_log, log_of, trouble_of
 from edge.journal.stale_log import stale_log
 from edge.journal.sums_check import wrong_sums
@@ -118,6 +120,14 @@ class Archive:
         """JSON bytes of every record, in order of seq."""
         for (content,) in self._select("SELECT CAST(content AS BLOB) FROM records WHERE run = ? ORDER BY seq", run.number):
             yield content
+
+    def commands(self, run: StoredRun) -> list[TriggerCommand]:
+        """Every TRIGGER that was accepted, in the order of announcement; none of a source that paces itself.
+
+        Raises `JournalError` for one that cannot be read.
+        """
+        rows = self._select("SELECT CAST(command AS BLOB) FROM triggers WHERE run = ? ORDER BY place", run.number)
+        return [parse_json(TriggerCommand, each, f"a trigger of run {run.run_id}", JournalError) for (each,) in rows]
 
     def first_and_last(self, run: StoredRun) -> tuple[bytes, bytes]:
         """JSON bytes of the run's first record and of its last one so far."""

@@ -85,6 +85,8 @@ def perform_scan(
 ) -> Scanned:
     """Scan `slide` through an edge process of its own with these `settings`. `passed` is told of fields that have ended.
 
+    Its journal goes with it, unless the settings name one.
+
     Raises `ConfigError` for what cannot be, and `StreamError` when the edge process ends or stays away.
     """
     if overlap > 0.9:
@@ -102,7 +104,7 @@ def perform_scan(
     with ExitStack() as held:
         folder = Path(held.enter_context(tempfile.TemporaryDirectory(prefix="leuko-scan-")))
         told = RigEdge(
-            settings={**settings, "bind": endpoint, "journal": str(folder / "journal.sqlite")},
+            settings={"journal": str(folder / "journal.sqlite"), **settings, "bind": endpoint},
             slide=slide,
             name=f"virtual-scanner:seed={slide.seed},overlap={overlap:g},order={options.order}",
             port=port,

@@ -39,6 +39,7 @@ LINES = [
     "leuko-edge watch tcp://127.0.0.1:9 --timeout-s 0.1 --slide-id {}",
     "leuko-edge watch tcp://127.0.0.1:9 --timeout-s 0.1 --key {}",
     "leuko-edge simulate tcp://127.0.0.1:9 --patience-s 0.1 --notebook {}",
+    "leuko-edge replay r --journal {}",
     "leuko-edge scan --target 1 --bundle {}",
     "leuko-edge cameras {}",
     "leuko-edge doctor {}",
