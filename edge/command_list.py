@@ -11,6 +11,7 @@ COMMANDS = {
     "run": "Serve one run to a controller.",
     "runs": "Look into a journal: list, show, export, verify and review its runs.",
     "report": "Say what a run has found: on the terminal, as JSON, as a page to keep.",
+    "export": "Write a run's result for other programs: tables, QuPath, training data, HL7, LIS2.",
     "logs": "Pack what a run left behind into one archive to send: records, log, configuration, versions.",
     "config": "Write, check and show the configuration: one commented file.",
     "keys": "Say who may connect: make keys, let clients in, shut them out.",

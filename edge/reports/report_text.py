@@ -66,7 +66,8 @@ def show(report: Report, console: Console) -> None:
     for line in _head(report):
         console.print(Text(line))
     result = report.result.differential
-    table = Table(title=f"differential over {result.wbc_total} WBC, {BASES[report.result.basis]}", title_justify="left")
+    console.print(Text(f"differential over {result.wbc_total} WBC, {BASES[report.result.basis]}"))
+    table = Table()
     for name in ("class", "count", "%", "95 % limits"):
         table.add_column(name, justify="left" if name == "class" else "right")
     for row in differential_rows(result):
