@@ -70,8 +70,7 @@ def notes_of(report: Report) -> list[str]:
     """What has to stand before the numbers."""
     notes = [f"state {report.state}" + (f": {report.why}" if report.why else "")]
     notes += report.marks
-    people = sorted({cell.judgement.who for cell in report.cells if cell.judgement})
-    notes += [f"reviewed by {', '.join(people)}"] if people else []
+    notes += [f"reviewed: {report.reviewed}"] if report.reviewed else []
     notes += [f"doubt: {remark.message}" for remark in report.remarks if remark.kind == "doubt"]
     return [*notes, "leukostream is a demonstration and no medical device"]
 

@@ -15,7 +15,7 @@ _CELL_COLUMNS = (
     *("x1_px", "y1_px", "x2_px", "y2_px", "width_um", "height_um", "stage_x_um", "stage_y_um"),
 )
 _FIELD_COLUMNS = (
-    *("field_index", "trigger_id", "source_name", "status", "detail", "counted", "replaced", "overflow"),
+    *("field_index", "trigger_id", "source_name", "status", "detail", "counted", "replaced", "overflow", "bad", "left_out"),
     *("cells", "leukocytes", "stage_x_um", "stage_y_um", "width_px", "height_px", "um_per_px", "wall_time"),
 )
 _SHEET_COLUMNS = ("cell", "field_index", "source_name", "called", "score", "label", "who", "why")
@@ -65,7 +65,7 @@ def _cell(cell: ReportedCell, names: dict[int, str]) -> Sequence[object]:
 def _field(one: ReportedField) -> Sequence[object]:
     return (
         *(one.field_index, one.trigger_id, one.source_name, one.status.value, one.detail, one.counted, one.replaced),
-        *(one.overflow, one.n_cells, one.n_wbc, *(one.stage_um or (None, None))),
+        *(one.overflow, " ".join(one.bad), one.left_out, one.n_cells, one.n_wbc, *(one.stage_um or (None, None))),
         *(one.width_px, one.height_px, one.um_per_px, one.wall_time),
     )
 

@@ -31,6 +31,8 @@ class CellsOnce:
 
     replaced: set[int] = field(default_factory=set)
     """field indices whose place another field has taken before they were final"""
+    _of_earlier_runs: set[Place] = field(default_factory=set)
+    """views of cells that a run which this one continues has shown"""
     _index_of: dict[str, int] = field(default_factory=dict)
     _views: dict[Place, View] = field(default_factory=dict)
     _open: dict[int, list[View]] = field(default_factory=dict)
@@ -56,7 +58,8 @@ class CellsOnce:
         self._views.update(((index, view.number), view) for view in views)
         for same in slide.same_cells if slide else ():
             if same.run_id is not None:
-                continue  # a field of a run before this one, whose records are not among these
+                self._of_earlier_runs.add((index, same.detection))
+                continue
             a, b = self._views.get((index, same.detection)), self._views.get((same.field_index, same.of_detection))
             # A field that was lost with the edge repeats the sums of the one before it, which has these already.
             if a is not None and b is not None:
@@ -68,7 +71,17 @@ class CellsOnce:
             self._settle(self._open.pop(heapq.heappop(self._not_final)))
 
     def stands_for(self) -> dict[Place, Place]:
-        """For each detection that is in the count, directly or as a further view: the one that stands for its cell."""
+        """For each detection that is in this run's count, directly or as a further view: the one that stands for its cell."""
+        found, elsewhere = self._all(), self.of_earlier_runs()
+        return {place: best for place, best in found.items() if place not in elsewhere}
+
+    def of_earlier_runs(self) -> set[Place]:
+        """Detections of cells that a run before this one, which it continues, has shown and counted."""
+        found = self._all()
+        cells = {found[place] for place in self._of_earlier_runs if place in found}
+        return {place for place, best in found.items() if best in cells}
+
+    def _all(self) -> dict[Place, Place]:
         found = dict(self._stands_for)
         for views in self._open.values():
             for view in views:

@@ -64,16 +64,15 @@ def _warnings(report: Report) -> Iterable[str]:
 
 
 def _about(report: Report) -> list[tuple[str, str]]:
-    judged = [cell for cell in report.cells if cell.judgement is not None]
-    people = sorted({cell.judgement.who for cell in judged if cell.judgement})
     rows = [
         ("slide", report.slide_id or "not named"),
         ("sample", report.sample_id or "not named"),
         ("began", report.began),
         ("ended", f"{report.ended}, {report.outcome}" if report.ended else "not ended"),
         ("detail", report.detail),
+        ("stop", report.stop),
         ("continues run", report.continues_run_id or ""),
-        ("reviewed", f"{len(judged)} detections, by {', '.join(people)}" if judged else ""),
+        ("reviewed", report.reviewed),
         ("records", f"{report.chain.records}, chain {report.chain.verdict}"),
     ]
     return [(name, value) for name, value in rows if value]

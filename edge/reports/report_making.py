@@ -18,6 +18,7 @@ from edge.contracts.records import (
     RunStop,
     StagePosition,
 )
+from edge.contracts.stop_state import StopResult
 from edge.counting import differential
 from edge.reports.cells_once import CellsOnce, Place, cell_id
 from edge.reports.run_report import (
@@ -95,12 +96,15 @@ class _Taken:
         cells = tuple(self._cells(judgements))
         sums = self._sums()
         listed = dict(Counter(cell.label for cell in cells if cell.counts))
-        if sums[0].basis != "carried" and listed != {label: n for label, n in sums[0].cells.items() if n}:
+        earlier = self.stop.slide.run_ids if self.stop is not None and self.stop.slide is not None else ()
+        if earlier:
+            what = f"the result is over {', '.join(earlier)} and this run; the cells that are listed one by one are this run's"
+            self.remarks.append(_remark("report", "info", "continued", what, ""))
+        elif listed != {label: n for label, n in sums[0].cells.items() if n}:
             what = f"the run says {sums[0].cells}, and its cells one by one are {listed}: what the run says stands"
             self.remarks.append(_remark("report", "warning", "cells_disagree", what, ""))
         if any(cell.judgement is not None for cell in cells):
-            now = [cell.label_now for cell in cells if cell.counts]
-            sums.insert(0, _counted("reviewed", Counter(label for label in now if label is not None)))
+            sums.insert(0, _counted("reviewed", _reviewed(sums[0].cells, cells)))
         why = self._why_provisional(chain)
         is_judged = sums[0].basis == "reviewed"
         state: State = "provisional" if why else "reviewed" if is_judged else "final"
@@ -121,6 +125,7 @@ class _Taken:
             beside=tuple(sums[1:]),
             triggers=stop.triggers if stop else len(self.fields),
             field_ends=_counted_ends(stop.fields if stop else self.last.running.fields if self.last else {}),
+            stop=_stop_of(stop.slide.stop if stop is not None and stop.slide is not None else None),
             flags=self.flags,
             remarks=tuple(self.remarks),
             fields=tuple(
@@ -168,7 +173,7 @@ class _Taken:
         return found
 
     def _cells(self, judgements: Mapping[str, Judgement]) -> Iterable[ReportedCell]:
-        stands_for = self._once.stands_for()
+        stands_for, earlier = self._once.stands_for(), self._once.of_earlier_runs()
         said: dict[Place, Judgement] = {}
         for place, best in stands_for.items():  # of several views the one that was judged last
             heard = judgements.get(cell_id(place))
@@ -185,6 +190,7 @@ class _Taken:
                     stage_um=_um(found.centre_stage),
                     counts=stands == place,
                     same_as=None if stands is None or stands == place else cell_id(stands),
+                    of_earlier_run=place in earlier,
                     judgement=judgements.get(cell_id(place)) if stands is None else said.get(stands),
                 )
 
@@ -199,6 +205,8 @@ def _reported(record: FieldRecord) -> ReportedField:
         counted=record.counted,
         replaced=False,
         overflow=record.overflow,
+        bad=tuple(getattr(record.quality, "bad", ())),
+        left_out=bool(getattr(record.quality, "left_out", False)),
         stage_um=_um(record.stage),
         width_px=record.width_px,
         height_px=record.height_px,
@@ -211,6 +219,17 @@ def _reported(record: FieldRecord) -> ReportedField:
 
 def _counted(basis: Basis, cells: Mapping[str, int]) -> ReportedSums:
     return ReportedSums(basis=basis, cells={label: n for label, n in cells.items() if n}, differential=differential(cells))
+
+
+def _reviewed(sent: Mapping[str, int], cells: Iterable[ReportedCell]) -> Counter[str]:
+    """What was sent, with every cell that a person has judged called as they say."""
+    now = Counter(sent)
+    for cell in cells:
+        if cell.counts and cell.label_now != cell.label:
+            now[cell.label] -= 1
+            if cell.label_now is not None:
+                now[cell.label_now] += 1
+    return +now
 
 
 def _counted_ends(fields: Mapping[FieldStatus, int]) -> dict[FieldStatus, int]:
@@ -226,6 +245,16 @@ def _noted(record: Event | Advice) -> Remark:
 
 def _remark(kind: Any, severity: Any, code: str, message: str, wall_time: str, field_index: int | None = None) -> Remark:  # noqa: ANN401
     return Remark(kind=kind, severity=severity, code=code, message=message, wall_time=wall_time, field_index=field_index)
+
+
+def _stop_of(stop: StopResult | None) -> str:
+    if stop is None:
+        return ""
+    if stop.final is None:
+        return f"no limit of the order was reached, with {stop.wbc} leukocytes"
+    beyond = f"{stop.overshoot_wbc} leukocytes and {stop.overshoot_fields} fields were counted beyond it"
+    reached = f"with field {stop.final.field_index}, at {stop.final.wbc} leukocytes"
+    return f"the order's limit ({stop.final.reason}) held {reached}; {beyond}"
 
 
 def _flags(sums: object) -> tuple[str, ...]:

@@ -98,9 +98,12 @@ def _head(report: Report) -> Iterable[str]:
         yield f"detail   {report.detail}"
     ends = ", ".join(f"{n} {status.value}" for status, n in report.field_ends.items()) or "none"
     yield f"fields   {report.triggers}: {ends}"
-    judged = [cell.judgement for cell in report.cells if cell.judgement is not None and cell.counts]
-    if judged:
-        yield f"reviewed {len(judged)} cells, by {', '.join(sorted({one.who for one in judged}))}"
+    if bad := [one for one in report.fields if one.bad]:
+        yield f"quality  {len(bad)} fields came out badly, {sum(one.left_out for one in bad)} of them are left out of the count"
+    if report.stop:
+        yield f"stop     {report.stop}"
+    if report.reviewed:
+        yield f"reviewed {report.reviewed}"
     yield f"model    {what.bundle_name} (bundle {what.bundle_id[:12]}), profile {report.profile or 'none'}"
     yield f"engine   {what.engine}, on {what.host}, leukostream {what.leukostream_version}"
     reviews = f", {chain.reviews} reviews with last link {chain.last_review_link}" if chain.reviews else ""

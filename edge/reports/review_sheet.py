@@ -94,6 +94,10 @@ def _checked(path: Path, row: Mapping[str, str], cells: Mapping[str, ReportedCel
             f"{where} judges cell {row['cell'][:40]!r}, which the run does not have; `leuko-edge export RUN --as csv` "
             "lists its cells."
         )
+    if cells[cell].of_earlier_run:
+        raise DataError(
+            f"{where} judges cell {cell}, which a run that this one continues has counted; review that run's cells."
+        )
     if not row["who"] or not said:
         lacks = "who says so" if said else f"a label, {REJECT} or {CONFIRM}"
         raise DataError(f"{where} does not say {lacks}; fill the column, or leave both empty.")

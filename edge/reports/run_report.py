@@ -60,6 +60,7 @@ class ReportedCell(Strict):
     stage_um: tuple[float, float] | None = Field(description="centre of the box on the stage; null where nobody said")
     counts: bool = Field(description="whether it stands for its cell; false for a further view of it, and for a replaced field")
     same_as: str | None = Field(description="the view that stands for the same cell; null for that view itself")
+    of_earlier_run: bool = Field(False, description="whether its cell was counted by a run that this one continues")
     judgement: Judgement | None = None
 
     @property
@@ -79,6 +80,8 @@ class ReportedField(Strict):
     counted: bool
     replaced: bool = Field(description="whether another field has taken its place, so that its cells are in no count")
     overflow: bool
+    bad: tuple[str, ...] = Field((), description="what is wrong with its picture, in the words of the record")
+    left_out: bool = Field(False, description="whether its cells are in no count of the slide for that")
     stage_um: tuple[float, float] | None = Field(description="of the image's centre")
     width_px: int | None
     height_px: int | None
@@ -133,6 +136,7 @@ class Report(Strict):
     beside: tuple[ReportedSums, ...] = Field(description="the same cells, counted in the other ways")
     triggers: int
     field_ends: dict[FieldStatus, int]
+    stop: str = Field("", description="what became of the order's stop rule; empty where none was given")
     flags: tuple[str, ...]
     remarks: tuple[Remark, ...]
     fields: tuple[ReportedField, ...]
@@ -142,6 +146,14 @@ class Report(Strict):
     kept_frames: str | None = Field(description="where the run was told to keep its frames")
     kept_crops: str | None
     chain: Chain
+
+    @property
+    def reviewed(self) -> str:
+        """How many of the cells people have judged, and who; empty when nobody has."""
+        counted = self.counted_cells
+        judged = [cell.judgement for cell in counted if cell.judgement is not None]
+        people = ", ".join(sorted({one.who for one in judged}))
+        return f"{len(judged)} of {len(counted)} cells, by {people}" if judged else ""
 
     @property
     def counted_cells(self) -> tuple[ReportedCell, ...]:

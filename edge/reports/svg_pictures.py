@@ -110,4 +110,5 @@ def _fill(one: ReportedField) -> str:
 def _said(one: ReportedField) -> str:
     name = f" {one.source_name}" if one.source_name else ""
     detail = f": {one.detail}" if one.detail else ""
-    return f"field {one.field_index}{name}, {one.status.value}, {one.n_wbc} leukocytes of {one.n_cells} cells{detail}"
+    bad = f", {', '.join(one.bad)}" if one.bad else ""
+    return f"field {one.field_index}{name}, {one.status.value}{bad}, {one.n_wbc} leukocytes of {one.n_cells} cells{detail}"

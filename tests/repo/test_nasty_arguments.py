@@ -18,6 +18,7 @@ LINES = [
     "leuko-edge runs export r --journal journal.sqlite --out {}",
     "leuko-edge runs review r --csv {} --journal journal.sqlite",
     "leuko-edge report r --journal {}",
+    "leuko-edge export r --as csv --journal journal.sqlite --out {}",
     "leuko-edge report r --journal journal.sqlite --html {}",
     "leuko-edge keys new {} --out keys",
     "leuko-edge keys new x --out {}",

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.overlapping_run import Layout, overlapping_run
 
-from edge.contracts.records import FieldRecord, RunStop
+from edge.contracts.records import FieldRecord, RunStop, SameCell
 from edge.reports import report_of
 
 pytestmark = pytest.mark.timeout(120)
@@ -52,3 +52,18 @@ def test_crowded_fields_imaged_in_any_order_and_anew_are_counted(layout: Layout)
     assert last.running.slide.provisional == {}, "every field is final"
     assert stop.slide.cells == last.running.slide.final
     assert report_of(records).remarks[-1:] == () or report_of(records).remarks[-1].code != "cells_disagree"
+
+
+def test_a_cell_that_an_earlier_run_has_shown_is_counted_there() -> None:
+    records = overlapping_run(Layout(seed=5, columns=3, rows=2, cells=25))
+    at, field = next((at, one) for at, one in enumerate(records) if isinstance(one, FieldRecord) and one.detections)
+    stop = records[-1]
+    assert isinstance(stop, RunStop) and stop.slide is not None and field.running.slide is not None
+    seen = SameCell(detection=0, field_index=3, of_detection=1, run_id="before", distance_um=0.4)
+    slide = field.running.slide.model_copy(update={"same_cells": (seen, *field.running.slide.same_cells)})
+    records[at] = field.model_copy(update={"running": field.running.model_copy(update={"slide": slide})})
+    records[-1] = stop.model_copy(update={"slide": stop.slide.model_copy(update={"run_ids": ("before",)})})
+    report = report_of(records)
+    there = [cell for cell in report.cells if cell.of_earlier_run]
+    assert there[0].id == f"f{field.field_index}c0" and not any(cell.counts for cell in there)
+    assert [one.code for one in report.remarks] == ["continued"] and report.result.cells == stop.slide.cells

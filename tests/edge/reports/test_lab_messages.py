@@ -163,7 +163,7 @@ def test_a_reviewed_result_is_another_message_and_names_who_has_looked() -> None
     start, *rest = [run_start("r", "S-1", is_synthetic=False), *(field_record("r", seq) for seq in (1, 2, 3)), run_stop("r", 4)]
     reviewed = report_of([start, *rest], {"f0c0": JUDGED})
     assert reviewed.state == "reviewed" and control_id(reviewed) != control_id(result())
-    assert "reviewed by Dr. A\\F\\B" in hl7_of(reviewed, "unknown", NOW)
+    assert "reviewed: 1 of 3 cells, by Dr. A\\F\\B" in hl7_of(reviewed, "unknown", NOW)
     assert {line[10] for line in segments(lis2_of(reviewed, "unknown", NOW)) if line[0] == "R"} == {"Dr. A&F&B"}
 
 
