@@ -25,7 +25,8 @@ class Checkpoint:
     """State of a training after `step` optimiser steps. `ema` are the weights that are exported.
 
     `seconds` is the time the training took so far, over all its runs; `scaler` is the state of the loss scale in float16.
-    `bundle` says which bundle the weights were taken from, if any; it is not kept.
+    `bundle` says which bundle the weights were taken from, if any; it is not kept. `look` is the second look that came with
+    it, as `Look.as_kept` has it, and goes with the detector untouched.
     """
 
     recipe: Recipe
@@ -37,6 +38,7 @@ class Checkpoint:
     scaler: dict[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
     bundle: dict[str, Any] = field(default_factory=dict)
+    look: dict[str, Any] = field(default_factory=dict)
 
     @property
     def finished(self) -> bool:
@@ -71,7 +73,7 @@ def load_weights(detector: Detector, weights: dict[str, Any], whose: str) -> Non
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     """Write atomically. Raises `DataError` when the disk is full or not writable; an older checkpoint stays as it was."""
     part = path.with_suffix(".part")
-    names = ("step", "model", "ema", "optimiser", "data", "scaler", "seconds")
+    names = ("step", "model", "ema", "optimiser", "data", "scaler", "seconds", "look")
     content = {
         "schema": SCHEMA,
         "recipe": checkpoint.recipe.model_dump(mode="json"),
@@ -112,8 +114,8 @@ def load_checkpoint(path: Path) -> Checkpoint:
         if content["schema"] != SCHEMA:
             raise DataError(f"checkpoint {path} has schema {content['schema']}, this version reads {SCHEMA}; train anew.")
         recipe = Recipe.model_validate(content["recipe"])
-        # The first checkpoints kept neither time nor loss scale.
-        optional = {name: content[name] for name in ("scaler", "seconds") if name in content}
+        # The first checkpoints kept neither time nor loss scale, and none before the second look had one.
+        optional = {name: content[name] for name in ("scaler", "seconds", "look") if name in content}
         required = {name: content[name] for name in ("step", "model", "ema", "optimiser", "data")}
         return Checkpoint(recipe, **required, **optional)
     except DataError:

@@ -21,6 +21,9 @@ MANIFEST = "bundle.json"
 MODEL = "model.onnx"
 CARD = "CARD.md"
 
+NO_CELL = "no_cell"
+"""The second look's name for what is no cell of the table."""
+
 Pixels = Annotated[int, Field(ge=32, le=16384)]
 
 
@@ -63,6 +66,39 @@ class Training(Strict):
     metrics: dict[str, Any] = Field(default_factory=dict, description="measured on held-back images, with the split named")
 
 
+class SecondLook(Strict):
+    """The second network of a graph, which looks again at what the detector found: a note on what the graph does by itself.
+
+    A frame's `looks` cells of highest presence are looked at, one crop each; any further ones keep the detector's word alone.
+    The shares weigh both networks' opinions in the exponent: 0 is the detector's alone, 1 the second look's.
+    """
+
+    looks: int = Field(ge=1, le=64)
+    crop_side_px: int = Field(ge=32, le=512)
+    crop_um: float = Field(gt=0, le=100, description="side of the square that a crop shows")
+    same_cell_iou: Fraction = Field(0.45, description="priors that overlap more are looked at once")
+    temperature: float = Field(1.0, gt=0, description="divides the second network's logits")
+    presence_share: Fraction = 0.5
+    type_share: Fraction = 0.7
+    class_weights: dict[str, float] = Field(
+        default_factory=dict, description="factors of its probabilities by class, `no_cell` included; 1 where none is given"
+    )
+    taught: tuple[str, ...] = Field((), description="classes of which it saw photographs; it calls nothing else")
+    recipe: dict[str, Any] = Field(default_factory=dict)
+    data: dict[str, Any] = Field(default_factory=dict, description="as in `Training`")
+
+    @staticmethod
+    def outputs() -> tuple[str, ...]:
+        """Names of its outputs, in order."""
+        return (*INDEX, NO_CELL)
+
+    @model_validator(mode="after")
+    def _known_classes(self) -> "SecondLook":
+        if unknown := sorted((set(self.class_weights) | set(self.taught)) - set(self.outputs())):
+            raise ValueError(f"unknown classes {unknown}; the classes are {list(self.outputs())}")
+        return self
+
+
 class BundleManifest(Strict):
     """The content of `bundle.json`."""
 
@@ -85,6 +121,7 @@ class BundleManifest(Strict):
     moved_thresholds: Thresholds | None = Field(
         None, description="default operating point of fields whose colours were moved; null: the same"
     )
+    second_look: SecondLook | None = Field(None, description="null: the graph is the detector alone")
     training: Training
     files: dict[str, Sha256]
 

@@ -19,6 +19,7 @@ _SCRIPT = Path(__file__).parents[1] / "helpers" / "support" / "export_random.py"
 _FIXTURE = "untrained_bundle"
 _IN_TURN = (
     "yolov3-tiny-416",
+    "yolov3-tiny-416+look",
     "ssd300-smin0.1",
     "ssd300-smin0.2",
     "ssd512-smin0.2",

@@ -23,6 +23,7 @@ SAME_NETWORK = pytest.mark.soak
 
 ARCHITECTURES = [
     pytest.param("yolov3-tiny-416", 13),
+    pytest.param("yolov3-tiny-416+look", 20),
     pytest.param("yolov3-320", 75),
     pytest.param("yolov3-416", 75, marks=SAME_NETWORK),
     pytest.param("yolov3-608", 75, marks=SAME_NETWORK),
@@ -30,7 +31,8 @@ ARCHITECTURES = [
     pytest.param("ssd300-smin0.2", 35, marks=SAME_NETWORK),
     pytest.param("ssd512-smin0.2", 39),
 ]
-"""Recipe and its convolutions: Redmon's yolov3-tiny.cfg and yolov3.cfg, and Liu et al. 2016 with one head per feature map."""
+"""Recipe and its convolutions: Redmon's yolov3-tiny.cfg and yolov3.cfg, and Liu et al. 2016 with one head per feature map; a
+second look has seven more."""
 
 
 @pytest.fixture(scope="module")

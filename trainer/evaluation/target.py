@@ -15,6 +15,7 @@ from trainer.checkpoint import Checkpoint, load_checkpoint
 from trainer.data.provenance import image_key, keys_of
 from trainer.evaluation.summary import MeasuredModel
 from trainer.evaluation.torch_engine import TorchEngine
+from trainer.second_look.carried_look import Look
 
 OF_NO_USE = "such figures say nothing about new slides."
 
@@ -41,6 +42,8 @@ class Target:
     data: Mapping[str, Any]
     reference_colours: ReferenceColours | None = None
     """those that the model knows, where it says so"""
+    look_images: str = ""
+    """keys of the images that its second look was trained on, where it has one"""
     engine_options: tuple[str, ...] = ()
     """how the command line asked for its engine"""
 
@@ -52,7 +55,9 @@ class Target:
     def caution(self, images: Sequence[Path], split_by: str, splits: Collection[str]) -> str:
         """Why figures on `images`, of `splits` as `split_by` divides them, may be of images it was trained on; empty when its
         training, and those whose weights it started from, held them back."""
-        keys = {image_key(path) for path in images} if "train_images" in self.data else set()
+        keys = {image_key(path) for path in images} if "train_images" in self.data or self.look_images else set()
+        if seen := len(keys & keys_of(self.look_images)):
+            return f"Its second look was trained on {seen} of these {len(images)} images; {OF_NO_USE}"
         data = self.data
         while data:
             plan, trained = division_of(data), sorted(set(splits) & set(data.get("splits", ("train",))))
@@ -98,8 +103,9 @@ def bundle_target(
     scale = (manifest.um_per_px, manifest.field_width_px, manifest.field_height_px)
     options: tuple[str, ...] = ("--engine", engine) if engine != "auto" else ()
     options += ("--engine-dir", "ENGINES") if engine_dir is not None else ()
-    known = manifest.reference_colours
-    return Target(model, *scale, manifest.thresholds, opened, training.recipe, training.data, known, options)
+    known, look = manifest.reference_colours, manifest.second_look
+    of_look = str(look.data.get("train_images", "")) if look else ""
+    return Target(model, *scale, manifest.thresholds, opened, training.recipe, training.data, known, of_look, options)
 
 
 def checkpoint_target(checkpoint: Checkpoint, thresholds: Thresholds | None = None, device: str = "auto") -> Target:
@@ -107,10 +113,10 @@ def checkpoint_target(checkpoint: Checkpoint, thresholds: Thresholds | None = No
 
     `device` is where torch computes them: `auto`, `cpu` or `cuda`.
     """
-    detector, recipe = checkpoint.detector(), checkpoint.recipe
+    detector, recipe, look = checkpoint.detector(), checkpoint.recipe, Look.of_kept(checkpoint.look)
 
     def opened(width_px: int, height_px: int) -> Engine:
-        return TorchEngine(detector, recipe.top_k, width_px, height_px, device=device)
+        return TorchEngine(detector, recipe.top_k, width_px, height_px, device=device, look=look)
 
     # Checkpoints of the first version do not know how long they took.
     seconds = checkpoint.seconds or None
@@ -124,7 +130,9 @@ def checkpoint_target(checkpoint: Checkpoint, thresholds: Thresholds | None = No
         training_on=checkpoint.data.get("hardware"),
     )
     scale = (recipe.scale.um_per_px, recipe.scale.width_px, recipe.scale.height_px)
-    return Target(model, *scale, thresholds or Thresholds(), opened, recipe.model_dump(mode="json"), checkpoint.history)
+    of_look = str(look.settings.data.get("train_images", "")) if look else ""
+    stated = recipe.model_dump(mode="json")
+    return Target(model, *scale, thresholds or Thresholds(), opened, stated, checkpoint.history, look_images=of_look)
 
 
 def target_of(

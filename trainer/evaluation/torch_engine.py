@@ -7,9 +7,9 @@ from torch import Tensor
 from edge.contracts.detections import Image, RawDetections
 from edge.contracts.errors import EngineError
 from edge.engine.base import EngineInfo, SlotBook, check_values
-from trainer.export.graph import FrameGraph
 from trainer.loop.ranks import choose_device
 from trainer.models.detector import Detector
+from trainer.second_look.carried_look import Look, graph_with
 
 
 class TorchEngine:
@@ -29,9 +29,10 @@ class TorchEngine:
         max_batch: int = 1,
         slots: int = 1,
         device: str = "auto",
+        look: Look | None = None,
     ) -> None:
         self._device = choose_device(device)
-        self._graph = FrameGraph(detector, top_k).to(self._device)
+        self._graph = graph_with(detector, top_k, look).to(self._device)
         self._slots: list[Image] = [np.zeros((max_batch, frame_height_px, frame_width_px, 3), np.uint8) for _ in range(slots)]
         self._found: dict[int, tuple[Tensor, ...]] = {}
         self._info = EngineInfo(

@@ -28,6 +28,7 @@ def card(manifest: dict[str, Any]) -> str:
         "## What it must not be used for\n\n" + NOT_FOR,
         "## Training\n\n" + _training(training),
         "## Data\n\n" + _data(training["data"], training["recipe"].get("compose", {})),
+        *(["## Second look\n\n" + _look(look)] if (look := manifest.get("second_look")) else []),
         "## Measured\n\n" + _metrics(training["metrics"]),
     ]
     return "\n".join(parts)
@@ -83,6 +84,16 @@ def _data(data: dict[str, Any], compose: dict[str, Any]) -> str:
     if virtual > 0:
         lines += ["", "Fields of the virtual slide, with drawn cells of all classes, were among those it was trained on."]
     return "\n".join(lines) + "\n"
+
+
+def _look(look: dict[str, Any]) -> str:
+    """`look` holds the fields of `SecondLook`."""
+    sources = ", ".join(f"{name} ({row['images']} images)" for name, row in look["data"].get("sources", {}).items())
+    return (
+        f"A second network looks at the {look['looks']} likeliest cells of a field, {look['crop_um']:.3g} um around each, in "
+        f"the same graph. It was taught on photographs of {', '.join(look['taught'])}, from {sources}. Licences and origins "
+        "are in `bundle.json` under `second_look.data`.\n"
+    )
 
 
 def _metrics(metrics: dict[str, Any]) -> str:

@@ -10,9 +10,10 @@ from edge.contracts.colours import ReferenceColours
 from trainer.checkpoint import Checkpoint
 from trainer.data.provenance import code_version
 from trainer.export.card import card
-from trainer.export.graph import store_weights_as_half, to_onnx
+from trainer.export.graph import graph_to_onnx, store_weights_as_half
 from trainer.models.detector import Detector
 from trainer.recipe import Recipe
+from trainer.second_look.carried_look import Look, graph_with
 
 Measure = Callable[[Bundle], dict[str, Any]]
 
@@ -38,7 +39,8 @@ def export_checkpoint(
         "metrics": {},
     }
     parent = parent_id(checkpoint.data)
-    return _export(checkpoint.detector(), checkpoint.recipe, folder, name, thresholds, training, measure, colours, parent)
+    look = Look.of_kept(checkpoint.look)
+    return _export(checkpoint.detector(), checkpoint.recipe, folder, name, thresholds, training, measure, colours, parent, look)
 
 
 def parent_id(data: Mapping[str, Any]) -> str | None:
@@ -50,7 +52,7 @@ def parent_id(data: Mapping[str, Any]) -> str | None:
     return None
 
 
-def export_random(recipe: Recipe, folder: Path) -> Bundle:
+def export_random(recipe: Recipe, folder: Path, look: Look | None = None) -> Bundle:
     """An untrained model for tests and benchmarks; marked as such, and the edge says so in every run."""
     detector = recipe.detector().eval()
     training = {
@@ -61,7 +63,7 @@ def export_random(recipe: Recipe, folder: Path) -> Bundle:
         "data": {},
         "metrics": {},
     }
-    return _export(detector, recipe, folder, f"{recipe.architecture}-random", Thresholds(), training, None)
+    return _export(detector, recipe, folder, f"{recipe.architecture}-random", Thresholds(), training, None, look=look)
 
 
 def _export(
@@ -74,9 +76,11 @@ def _export(
     measure: Measure | None,
     colours: ReferenceColours | None = None,
     parent_bundle_id: str | None = None,
+    look: Look | None = None,
 ) -> Bundle:
     scale = recipe.scale
-    model = store_weights_as_half(to_onnx(detector, recipe.top_k, scale.width_px, scale.height_px)).SerializeToString()
+    graph = graph_with(detector, recipe.top_k, look)
+    model = store_weights_as_half(graph_to_onnx(graph, scale.width_px, scale.height_px)).SerializeToString()
     manifest: dict[str, Any] = {
         "name": name,
         "architecture": recipe.architecture,
@@ -90,6 +94,7 @@ def _export(
         "classes": class_table(),
         "thresholds": thresholds,
         "reference_colours": colours,
+        "second_look": look.settings.model_dump(mode="json") if look else None,
         "training": training,
     }
     if measure:

@@ -43,21 +43,38 @@ class FrameGraph(nn.Module):
     def forward(self, frames: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """See the module's docstring."""
         boxes, scores = self.detector.decode(self.detector(self.images(frames)))
+        # Scaled after the choice: of the chosen boxes only.
+        chosen, values, labels = self.rows(boxes, scores)
+        return chosen * self.scale_of(frames, chosen), values, labels
+
+    def rows(self, boxes: Tensor, scores: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The best pairs of a prior and a class, of boxes [N, P, 4] and scores [N, P, C], as K rows each: see the outputs."""
         top = torch.topk(scores.flatten(1), self.top_k, dim=1)
         n_classes = self.detector.n_classes
         prior = torch.div(top.indices, n_classes, rounding_mode="floor")
         chosen = torch.gather(boxes, 1, prior.unsqueeze(-1).expand(-1, -1, 4))
+        return chosen, top.values, (top.indices - prior * n_classes).to(torch.int32)
+
+    def scale_of(self, frames: Tensor, like: Tensor) -> Tensor:
+        """What turns x1 y1 x2 y2 in network pixels into pixels of the frame: [4]."""
         scale_x = frames.shape[2] / self.detector.network_width_px
         scale_y = frames.shape[1] / self.detector.network_height_px
-        scale = torch.stack([_as_tensor(s, chosen) for s in (scale_x, scale_y, scale_x, scale_y)])
-        return chosen * scale, top.values, (top.indices - prior * n_classes).to(torch.int32)
+        return torch.stack([_as_tensor(s, like) for s in (scale_x, scale_y, scale_x, scale_y)])
 
     def images(self, frames: Tensor) -> Tensor:
         """Frames, uint8 BGR [N, H, W, 3], stretched to what the detector takes: float32 RGB in 0..1 [N, 3, h, w]."""
-        # Cast before permuting: TensorRT refuses to transpose uint8.
-        images = frames.to(torch.float32).permute(0, 3, 1, 2).flip(1) / 255.0
+        return self.stretched(pixels_of(frames))
+
+    def stretched(self, pixels: Tensor) -> Tensor:
+        """RGB in 0..1 [N, 3, H, W] at the detector's size."""
         size = (self.detector.network_height_px, self.detector.network_width_px)
-        return functional.interpolate(images, size=size, mode="bilinear", align_corners=False)
+        return functional.interpolate(pixels, size=size, mode="bilinear", align_corners=False)
+
+
+def pixels_of(frames: Tensor) -> Tensor:
+    """Frames, uint8 BGR [N, H, W, 3], as float32 RGB in 0..1 [N, 3, H, W]."""
+    # Cast before permuting: TensorRT refuses to transpose uint8.
+    return frames.to(torch.float32).permute(0, 3, 1, 2).flip(1) / 255.0
 
 
 def _as_tensor(value: float, like: Tensor) -> Tensor:
@@ -80,8 +97,12 @@ def _its_own_affairs() -> Iterator[None]:
 
 
 def to_onnx(detector: Detector, top_k: int, frame_width_px: int, frame_height_px: int) -> onnx.ModelProto:
+    """Export a detector alone."""
+    return graph_to_onnx(FrameGraph(detector, top_k), frame_width_px, frame_height_px)
+
+
+def graph_to_onnx(graph: FrameGraph, frame_width_px: int, frame_height_px: int) -> onnx.ModelProto:
     """Export with N, H and W symbolic. The frame size only sizes the tracing example."""
-    graph = FrameGraph(detector, top_k)
     # A batch of two: with one, the exporter would freeze the batch dimension.
     example = torch.zeros((2, frame_height_px, frame_width_px, 3), dtype=torch.uint8)
     dims = {0: torch.export.Dim("N", min=1, max=64), 1: torch.export.Dim("H", min=32), 2: torch.export.Dim("W", min=32)}

@@ -54,6 +54,7 @@ class TrainingState:
         elif pretrain and not resume:
             self.data["pretrained"] = pretrain(model)
         source = resume or start_from
+        self.look = dict(source.look) if source else {}
         if source and source.bundle and recipe.statistics == "batch" and normalisations(model):
             raise ConfigError(
                 "a bundle's graph has its normalisations folded, and statistics of its batches would undo its weights; set "
@@ -103,4 +104,5 @@ class TrainingState:
             self.data,
             self.stepper.scaler.state_dict(),
             self.seconds_before + seconds,
+            look=self.look,
         )

@@ -21,6 +21,7 @@ from trainer.models.detector import Detector
 from trainer.models.layers import ConvBlock, fuse
 from trainer.overrides import complaint
 from trainer.recipe import Recipe
+from trainer.second_look.carried_look import Look
 
 PREFIX, HALF = "detector.", "_fp16"
 """How `trainer.export.graph` names the detector's weights, and those stored in half precision."""
@@ -36,6 +37,20 @@ def started_from_bundle(bundle: Bundle) -> Checkpoint:
     Raises `DataError` for random weights, a recipe of another version, and a graph that is not this architecture's as
     `leuko-train export` writes it: quantised, of another program, or one that computes something else than its weights say.
     """
+    training = bundle.manifest.training
+    recipe, detector, look = parts_of(bundle)
+    weights = detector.state_dict()
+    about = {
+        "bundle_id": bundle.bundle_id,
+        "bundle": bundle.manifest.name,
+        "thresholds": bundle.manifest.thresholds.model_dump(mode="json"),
+    }
+    kept = look.as_kept() if look else {}
+    return Checkpoint(recipe, recipe.total_steps, weights, weights, {}, training.data, bundle=about, look=kept)
+
+
+def parts_of(bundle: Bundle) -> tuple[Recipe, Detector, Look | None]:
+    """A bundle's recipe, detector in inference mode and second look. Raises `DataError` as `started_from_bundle` does."""
     training, where = bundle.manifest.training, bundle.path
     if not training.trained:
         raise DataError(f"bundle {where} holds random weights; there is nothing to start from: give a trained one.")
@@ -45,15 +60,10 @@ def started_from_bundle(bundle: Bundle) -> Checkpoint:
         what = complaint(problem, Recipe, training.recipe)
         raise DataError(f"the recipe in bundle {where} is not one of this version ({what}); train anew.") from problem
     detector = recipe.detector().eval()
-    weights = weights_of(bundle, detector)
-    detector.load_state_dict(weights)
-    _require_same_function(bundle, detector, recipe.top_k)
-    about = {
-        "bundle_id": bundle.bundle_id,
-        "bundle": bundle.manifest.name,
-        "thresholds": bundle.manifest.thresholds.model_dump(mode="json"),
-    }
-    return Checkpoint(recipe, recipe.total_steps, weights, weights, {}, training.data, bundle=about)
+    detector.load_state_dict(weights_of(bundle, detector))
+    look = Look.of_bundle(bundle)
+    _require_same_function(bundle, detector, recipe.top_k, look)
+    return recipe, detector, look
 
 
 def weights_of(bundle: Bundle, detector: Detector) -> dict[str, Tensor]:
@@ -135,7 +145,7 @@ def _unfused(detector: Detector, values: dict[str, Tensor]) -> dict[str, Tensor]
     }
 
 
-def _require_same_function(bundle: Bundle, detector: Detector, top_k: int) -> None:
+def _require_same_function(bundle: Bundle, detector: Detector, top_k: int, look: Look | None) -> None:
     """Raises `DataError` when torch computes something else of these weights than the bundle's graph does."""
     manifest = bundle.manifest
     size = (manifest.field_width_px, manifest.field_height_px)
@@ -143,7 +153,7 @@ def _require_same_function(bundle: Bundle, detector: Detector, top_k: int) -> No
     coarse = rng.integers(60, 255, (size[1] // 24 + 1, size[0] // 24 + 1, 3), dtype=np.uint8)
     frame = coarse.repeat(24, axis=0).repeat(24, axis=1)[: size[1], : size[0]]
     found = []
-    ours = TorchEngine(detector, top_k, *size, device="cpu")
+    ours = TorchEngine(detector, top_k, *size, device="cpu", look=look)
     theirs = open_engine(bundle, *size, slots=1, engine="openvino", precision="f32")
     for engine in (theirs, ours):
         engine.slot(0)[0][...] = frame
