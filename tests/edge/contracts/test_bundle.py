@@ -114,3 +114,29 @@ def test_a_bundle_is_never_overwritten(bundle: Bundle) -> None:
     with pytest.raises(BundleError, match="immutable"):
         write_bundle(bundle.path, FIELDS, {MODEL: b"other weights"})
     assert load_bundle(bundle.path) == bundle
+
+
+LOOK: dict[str, Any] = {"looks": 8, "crop_side_px": 64, "crop_um": 16.64}
+
+
+def test_a_second_look_is_stated_where_there_is_one(bundle: Bundle, tmp_path: Path) -> None:
+    assert bundle.manifest.second_look is None, "bundles from before it have none"
+    stated = {**LOOK, "taught": ["monocyte", "no_cell"], "class_weights": {"no_cell": 0.5}}
+    with_look = write_bundle(tmp_path / "with", {**FIELDS, "second_look": stated}, {MODEL: b"graph"})
+    look = load_bundle(with_look.path).manifest.second_look
+    assert look is not None and look.class_weights == {"no_cell": 0.5} and look.outputs()[-1] == "no_cell"
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        pytest.param("taught", ["macrophage"], id="a-class-that-there-is-not"),
+        pytest.param("class_weights", {"macrophage": 1.0}, id="a-weight-of-none"),
+        pytest.param("looks", 0, id="no-look-at-all"),
+        pytest.param("temperature", 0.0, id="a-division-by-nothing"),
+    ],
+)
+def test_what_a_second_look_cannot_be_is_refused(bundle: Bundle, key: str, value: object) -> None:
+    _change(bundle, lambda content: content.update(second_look={**LOOK, key: value}))
+    with pytest.raises(BundleError, match="second_look"):
+        load_bundle(bundle.path)
