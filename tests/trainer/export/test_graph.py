@@ -84,7 +84,7 @@ def test_a_weight_beyond_half_range_is_refused_by_name(exported: onnx.ModelProto
 def test_the_random_bundle_says_that_it_is_untrained(
     exported: onnx.ModelProto, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("trainer.export.export_bundle.to_onnx", lambda *_: exported)  # one export is enough
+    monkeypatch.setattr("trainer.export.export_bundle.graph_to_onnx", lambda *_: exported)  # one export is enough
     scale = {"network_width_px": 96, "network_height_px": 96}
     recipe = load_recipe("yolov3-tiny-416", {"scale": scale})
     bundle = export_random(recipe, tmp_path / "random")
