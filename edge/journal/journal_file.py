@@ -22,6 +22,7 @@ _VERSION_AT = 60
 RESERVE_BYTES = 4 * 2**20
 """Given up when the disk is full, so that the run can still be ended and say why."""
 
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _PROBE_BYTES = 64 * 1024
 
 Trouble = Literal["held", "full", "other"]
@@ -45,7 +46,7 @@ def _has_room(path: Path) -> bool:
     try:
         probe.write_bytes(bytes(_PROBE_BYTES))
     except OSError as problem:
-        return problem.errno not in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+        return problem.errno not in _NO_ROOM
     finally:
         with contextlib.suppress(OSError):
             probe.unlink(missing_ok=True)
@@ -94,6 +95,15 @@ def make_reserve(path: Path) -> None:
     if not reserve.exists():
         with reserve.open("wb") as stream:
             os.posix_fallocate(stream.fileno(), 0, RESERVE_BYTES)
+
+
+def has_room_again(path: Path) -> bool:
+    """Whether there can be a reserve beside the journal `path`, as far as room is what that needs."""
+    try:
+        make_reserve(path)
+    except OSError as problem:
+        return problem.errno not in _NO_ROOM
+    return True
 
 
 def log_of(path: Path) -> Path:

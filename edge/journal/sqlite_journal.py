@@ -43,6 +43,7 @@ from edge.journal.tables import (
     WaitingTrigger,
     connect,
     first_link,
+    is_foreign,
     load,
     next_link,
     write,
@@ -103,6 +104,11 @@ class SqliteJournal(JournalBase[RunOnDisk]):
         self._thread.start()
 
     def _open(self, durability: Durability, retention: Retention | None, *, lacks: bool) -> None:
+        if is_foreign(self._writer):
+            raise JournalError(
+                f"{self._path} is the database of another program and no journal; nothing was changed in it: give another file "
+                "with --journal."
+            )
         self._writer.executescript(SCHEMA + BESIDE)
         self._writer.execute(f"PRAGMA synchronous={durability}")
         self._runs = load(self._writer)

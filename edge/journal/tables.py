@@ -107,6 +107,12 @@ def connect(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(path, check_same_thread=False, timeout=_OPENING_S)
 
 
+def is_foreign(connection: sqlite3.Connection) -> bool:
+    """Whether the file is another program's database: it has tables and not those of a journal. Raises `sqlite3.Error`."""
+    names = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    return bool(names) and not names >= {"runs", "records"}
+
+
 def load(connection: sqlite3.Connection) -> dict[str, RunOnDisk]:
     """Every run in the file by its name, oldest first. Raises `sqlite3.Error`."""
     rows = connection.execute(

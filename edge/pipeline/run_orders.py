@@ -99,7 +99,16 @@ class RunOrders:
             self._standing = standing
 
     def start(self, command: RunStartCommand) -> Accepted | Rejected:
+        with self._lock:
+            self._forget_unrecorded()
         return self._once(command, self._start)
+
+    def _forget_unrecorded(self) -> None:
+        """A run that was accepted and broken off before anything of it was on record may be ordered again, as it was."""
+        run = self._current
+        if run is not None and run.finished and not self._journal.absent and not self._journal.holds(run.run_id):
+            self._commands.pop(run.order.cmd_id, None)
+            self._current = None
 
     def _start(self, command: RunStartCommand) -> Accepted | Rejected:
         current = self._current

@@ -155,6 +155,10 @@ class TriggerDesk:
                 self._pending and not self._journal.failure
             ):  # a journal in trouble still confirms; one that failed never will
                 self._changed.wait(_POLL_S)
+            for command in self._pending.values():  # the journal has failed before it had them
+                refusal = Rejected(cmd_id=command.cmd_id, code="state", reason=self._journal.failure)
+                self._answers.append(refusal)
+            self._pending.clear()
             left, self._due = list(self._due), deque()
             return left
 

@@ -79,6 +79,9 @@ def perform_run(
         journal.append(record)  # on disk first; from there the stream's thread sends it
         orders.waiting(order.run_id, record.seq - journal.acknowledged(order.run_id))
         front.record(record)
+        look_for_trouble()
+
+    def look_for_trouble() -> None:
         if journal.trouble:
             stop.stop(journal.trouble, RunOutcome.FAILED)
         if not front.server.alive:
@@ -89,6 +92,8 @@ def perform_run(
     with run:
         while run.goes_on:
             taken = run.take()
+            if taken is None:  # a journal that has failed refuses triggers, and no field would ever come
+                look_for_trouble()
             for ended in run.compute(taken):
                 put_on_record(run.count(ended))
     # Account for every trigger that has no end by now.

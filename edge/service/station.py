@@ -15,7 +15,7 @@ from typing import Protocol, runtime_checkable
 from edge.camera.industrial.camera_device import CameraLost
 from edge.contracts.errors import ConfigError, EngineError, JournalError, LeukoError, sentence_of
 from edge.contracts.user_paths import expanded
-from edge.journal.journal_file import make_reserve
+from edge.journal.journal_file import has_room_again
 from edge.journal.journal_slot import JournalSlot
 from edge.pipeline import Parts, opened
 from edge.service.fitness import Marks, check_age, check_clock, check_room, marks_of
@@ -141,11 +141,8 @@ class Station:
             with suppress(JournalError):  # which `trouble` says from then on
                 journal.settle()
             if mend and journal.trouble and path is not None:
-                if not journal.failure:
-                    try:
-                        make_reserve(path)
-                    except OSError as problem:
-                        raise JournalError(journal.trouble) from problem
+                if not has_room_again(path):  # until then it can be read
+                    raise JournalError(journal.trouble)
                 self._close_journal(journal.trouble)
             elif journal.trouble:
                 raise JournalError(journal.trouble)

@@ -21,15 +21,19 @@ class RunOverview:
         self._control = control
 
     def known(self, run_id: str) -> bool:
-        """Also true for a run that was accepted and has no record yet."""
-        return run_id == self._control.state().run_id or self._journal.holds(run_id)
+        """Also true for a run that was accepted and has no record yet; not for one that was broken off before it had any."""
+        return run_id == self._current() or self._journal.holds(run_id)
+
+    def _current(self) -> str | None:
+        state = self._control.state()
+        return None if state.phase == "finished" else state.run_id
 
     def held(self) -> int:
         """How many runs there are to be asked for."""
         return len(self._all())
 
     def _all(self) -> list[str]:
-        current, ids = self._control.state().run_id, self._journal.runs()
+        current, ids = self._current(), self._journal.runs()
         return ids if current is None or current in ids else [*ids, current]
 
     def infos(self) -> tuple[RunInfo, ...]:

@@ -5,7 +5,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -56,11 +56,10 @@ class Bench:
     wrong: LeukoError | None = None
     """what opening camera and engine fails with"""
     opened: int = 0
-    config_wrong: LeukoError | None = None
+    engine_wrong: bool = False
+    """whether the open engine fails between runs"""
 
     def resolve(self) -> Setup:
-        if self.config_wrong is not None:
-            raise self.config_wrong
         return Setup(EdgeSettings.model_validate(self.settings), BUNDLE)
 
     def reach(self) -> EdgeSettings:
@@ -73,7 +72,19 @@ class Bench:
         if getattr(self.camera, "unplugged", False):
             raise SourceError("camera plain: is not there; check its cable and power.")
         self.opened += 1
-        yield Parts(self.camera, MadeUpEngine(1), plan_for(self.camera.info, BUNDLE))
+        yield Parts(self.camera, FailingEngine(self), plan_for(self.camera.info, BUNDLE))
+
+
+class FailingEngine(MadeUpEngine):
+    """Fails between runs when its bench says so."""
+
+    def __init__(self, bench: Bench) -> None:
+        super().__init__(1)
+        self._bench = bench
+
+    def keep_warm(self) -> None:
+        if self._bench.engine_wrong and self._bench.wrong is not None:
+            raise self._bench.wrong
 
 
 class ServiceHere:
@@ -111,15 +122,25 @@ class ServiceHere:
         return list(self.controller.records(run_id))
 
 
+Real = Callable[[dict[str, object]], tuple[Callable[[], Setup], Callable[[], EdgeSettings]]]
+"""From what is stated on the command line: how all settings are read, and as many as can be had."""
+
+
 @contextmanager
 def service(
-    monkeypatch: pytest.MonkeyPatch, bench: Bench | None = None, journal: Path | str = "memory", **more: object
+    monkeypatch: pytest.MonkeyPatch,
+    bench: Bench | None = None,
+    journal: Path | str = "memory",
+    real: Real | None = None,
+    **more: object,
 ) -> Iterator[ServiceHere]:
-    """A service whose controller is connected; ended at the end, and nothing of it is left."""
+    """A service whose controller is connected; ended at the end, and nothing of it is left. With `real` its settings, camera
+    and engine are."""
     monkeypatch.setattr(station, "FIRST_WAIT_S", 0.05)
     monkeypatch.setattr(station, "LONGEST_WAIT_S", 0.2)
     monkeypatch.setattr(station, "LOOK_S", 0.05)
-    monkeypatch.setattr(station, "marks_of", lambda setup: ())
+    if real is None:
+        monkeypatch.setattr(station, "marks_of", lambda setup: ())
     bench = bench or Bench({})
     known: dict[str, object] = {
         "source": "made-up:",
@@ -134,7 +155,10 @@ def service(
 
     def serve() -> None:
         try:
-            serve_runs(bench.resolve, bench.reach, stop, opened_parts=bench.parts)
+            if real is None:
+                serve_runs(bench.resolve, bench.reach, stop, opened_parts=bench.parts)
+            else:
+                serve_runs(*real({name: bench.settings[name] for name in ("bind", "metrics")}), stop)
         except BaseException as problem:  # noqa: BLE001 the test is told below
             ended.append(problem)
 
