@@ -106,7 +106,9 @@ class RunOrders:
     def _forget_unrecorded(self) -> None:
         """A run that was accepted and broken off before anything of it was on record may be ordered again, as it was."""
         run = self._current
-        if run is not None and run.finished and not self._journal.absent and not self._journal.holds(run.run_id):
+        if run is None or not run.finished or self._one_run or self._journal.absent:
+            return
+        if not self._journal.holds(run.run_id):
             self._commands.pop(run.order.cmd_id, None)
             self._current = None
 
