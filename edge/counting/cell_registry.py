@@ -60,10 +60,13 @@ class CellRegistry:
 
     def add(self, views: Sequence[View]) -> list[Merge]:
         """All detections of one field, once; which of them are cells that were seen before."""
-        near = {one: self._near(one) for one in views}
+        near: dict[int, list[tuple[View, View]]] = defaultdict(list)
+        for one in views:
+            for other in self._near(one):
+                near[other.field_index].append((one, other))
         merges = []
-        for field_index in sorted({other.field_index for others in near.values() for other in others}):
-            for mine, other, distance_um in self._pairs(near, field_index):
+        for _, pairs in sorted(near.items()):
+            for mine, other, distance_um in self._mutual(pairs):
                 mine.links[other] = other.links[mine] = distance_um
                 merges.append(Merge(mine.field_index, mine.number, other.field_index, other.number, distance_um))
         for one in views:
@@ -89,28 +92,40 @@ class CellRegistry:
             view.links.clear()
         stays.is_settled = True
 
-    def _pairs(self, near: dict[View, list[View]], field_index: int) -> list[tuple[View, View, float]]:
-        """Of the new field's detections and those of `field_index`: which are each other's nearest."""
+    def _mutual(self, pairs: Sequence[tuple[View, View]]) -> list[tuple[View, View, float]]:
+        """Of pairs of the new field's detections and those of another field: which are each other's nearest."""
         mine_best: dict[View, tuple[float, int, View]] = {}
         other_best: dict[View, tuple[float, int, View]] = {}
-        for mine, others in near.items():
-            for other in others:
-                if other.field_index != field_index:
-                    continue
-                distance_um = apart_um(mine.seen, other.seen, self._tolerance_um)
-                if distance_um is None:
-                    continue
-                if mine not in mine_best or (distance_um, other.number) < mine_best[mine][:2]:
-                    mine_best[mine] = (distance_um, other.number, other)
-                if other not in other_best or (distance_um, mine.number) < other_best[other][:2]:
-                    other_best[other] = (distance_um, mine.number, mine)
+        for mine, other in pairs:
+            distance_um = apart_um(mine.seen, other.seen, self._tolerance_um)
+            if distance_um is None:
+                continue
+            if mine not in mine_best or (distance_um, other.number) < mine_best[mine][:2]:
+                mine_best[mine] = (distance_um, other.number, other)
+            if other not in other_best or (distance_um, mine.number) < other_best[other][:2]:
+                other_best[other] = (distance_um, mine.number, mine)
         best = ((mine, other, distance_um) for mine, (distance_um, _, other) in mine_best.items())
         return [pair for pair in best if other_best[pair[1]][2] is pair[0]]
 
     def _near(self, one: View) -> list[View]:
+        """Those that `apart_um` may find to be the same: boxes further from each other than the tolerance are none of them, and
+        where cells lie dense these are nearly all."""
         column, row = _square(one)
+        x1, y1, x2, y2 = one.seen.box_um
+        left, top, right, bottom = (
+            x1 - self._tolerance_um,
+            y1 - self._tolerance_um,
+            x2 + self._tolerance_um,
+            y2 + self._tolerance_um,
+        )
         around = ((column + dx, row + dy) for dx in (-1, 0, 1) for dy in (-1, 0, 1))
-        return [other for square in around for other in self._squares.get(square, ()) if other.field_index != one.field_index]
+        found = []
+        for square in around:
+            for other in self._squares.get(square, ()):
+                a1, b1, a2, b2 = other.seen.box_um
+                if a1 <= right and a2 >= left and b1 <= bottom and b2 >= top and other.field_index != one.field_index:
+                    found.append(other)
+        return found
 
 
 def cell_of(one: View) -> list[View]:

@@ -170,7 +170,7 @@ class SlideCount:
 
     def _is_held(self, view: View) -> bool:
         ended = self._ended.get(view.field_index)
-        return ended is not None and any(view is one for one in ended[1])
+        return ended is not None and view in ended[1]
 
     def _correction(self, view: View) -> Correction | None:
         first = cell_of(view)[0] if view.links else view

@@ -230,7 +230,7 @@ def _compared(n_fields: int, monkeypatch: pytest.MonkeyPatch, columns: int = 100
         x, y = column * 85.0, row * 67.0
         views = [
             View(index, at, Seen((cx - 6, cy - 6, cx + 6, cy + 6)), "lymphocyte", 0.9)
-            for at, (cx, cy) in enumerate(rng.uniform((x, y), (x + 95, y + 74), (int(rng.poisson(0.5)), 2)).tolist())
+            for at, (cx, cy) in enumerate(rng.uniform((x, y), (x + 95, y + 74), (int(rng.poisson(2)), 2)).tolist())
         ]
         count.announce(index, (x, y, x + 95, y + 74))
         count.end(index, views)
