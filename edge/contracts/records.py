@@ -53,7 +53,7 @@ class RunOutcome(str, Enum):
 
 class StagePosition(Wire):
     """Stage position of the image centre in nanometres: in a TRIGGER where the scanner put the stage, in a record where the
-    field was taken, as the source says."""
+    field was taken, as the source says, or as its TRIGGER said."""
 
     x_nm: Int64
     y_nm: Int64

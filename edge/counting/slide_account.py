@@ -36,6 +36,7 @@ class FieldEnd:
 
     field_index: int
     stage_nm: Position | None = None
+    """where its trigger was announced, when None"""
     detections: Sequence[Detection] = ()
     size_px: Size = (0, 0)
     t_host_ns: int = 0
@@ -98,6 +99,14 @@ class SlideAccount:
         self._elapsed_s: dict[int, float] = {}
         self._provisional: StopReached | None = None
         self._said: list[Said] = []
+        self._put: dict[int, Position] = {}
+        """where the stage is for fields that have not ended"""
+        self._lost: list[int] = []
+        """keys of fields that were lost with their edge, and are about to be repeated or not"""
+
+    @property
+    def pixel_um(self) -> float:
+        return self._geometry.pixel_um
 
     def placed(self, detections: Sequence[Detection], stage_nm: Position, size_px: Size) -> tuple[Detection, ...]:
         """`detections` of an image of `size_px` taken at `stage_nm`, each with where on the stage its centre is."""
@@ -113,18 +122,24 @@ class SlideAccount:
         for field_index, stage_nm in triggers:
             self._count.announce(self._base + field_index, None if stage_nm is None else self._area_um(stage_nm))
             self._announced_until = max(self._announced_until, field_index)
+            if stage_nm is not None:
+                self._put[self._base + field_index] = stage_nm
             self._has_places = self._has_places or stage_nm is not None
 
     def ended(self, end: FieldEnd) -> SlideSums | None:
         """The sums with this field; None as long as no field has said where it lies, and nothing was ordered."""
+        if self._lost and self._base > self._lost[-1]:
+            self._end_lost()
         key = self._base + end.field_index
+        stage_nm = self._put.pop(key, None)
+        stage_nm = end.stage_nm or stage_nm
         if end.replaces_index is not None:
             self._replaced(end.replaces_index)
         self._n_fields += 1
         if self._rule is not None:
             self._elapsed_s[key] = self._clock.elapsed_s(end.t_host_ns)
         views = [
-            View(key, number, self._seen(one, end.stage_nm, end.size_px), one.label, one.presence)
+            View(key, number, self._seen(one, stage_nm, end.size_px), one.label, one.presence)
             for number, one in enumerate(() if end.left_out else end.detections)
         ]
         self._n_left_out += end.left_out
@@ -133,8 +148,23 @@ class SlideAccount:
         for one in ended.corrections:
             where = self._named(one.field_index)
             self._said.append(Said("corrected", _correction(where, one.label, one.would_be)))
-        self._decide(key, ended)
+        self._decide(ended)
+        self._look_ahead(end.field_index)
         return self._sums(ended) if self._has_places or self._order is not None else None
+
+    def lost_with_its_edge(self, field_index: int) -> None:
+        """A field of an earlier run that its edge has not lived to see. The fields around it wait until the next run's first
+        field has ended: by then it has announced those that it repeats, and the count goes on as if nothing had happened."""
+        self._lost.append(self._base + field_index)
+
+    def _end_lost(self) -> None:
+        lost, self._lost = self._lost, []
+        for key in lost:
+            self._n_fields += 1
+            self._put.pop(key, None)
+            if self._rule is not None:
+                self._elapsed_s[key] = self._clock.last_s
+            self._decide(self._count.end(key))
 
     def said(self) -> list[Said]:
         """What is to be told, each once."""
@@ -159,6 +189,7 @@ class SlideAccount:
 
     def result(self) -> SlideResult | None:
         """The final result; None where `ended` gave none."""
+        self._end_lost()
         if not self._has_places and self._order is None:
             return None
         cells = _added(self._count.final, self._count.provisional)
@@ -188,7 +219,8 @@ class SlideAccount:
             )
             self._said.append(Said("kept", said))
 
-    def _decide(self, key: int, ended: Ended) -> None:
+    def _decide(self, ended: Ended) -> None:
+        """For good, by what has become final."""
         rule, order = self._rule, self._order
         if rule is None or order is None:
             return
@@ -196,11 +228,15 @@ class SlideAccount:
             run_id, index = self._run_of(each.field_index)
             if rule.settled(index, each.labels, self._elapsed_s.pop(each.field_index, 0.0), run_id) and rule.final is not None:
                 self._said.append(Said("stop", sentence_of(rule.final, order, is_final=True), rule.final, is_final=True))
-        if rule.final is not None:
+
+    def _look_ahead(self, field_index: int) -> None:
+        """Provisionally, by all that is known."""
+        rule, order = self._rule, self._order
+        if rule is None or order is None or rule.final is not None:
             return
         cells = _added(self._count.final, self._count.provisional)
         before, elapsed_s = self._provisional, self._clock.last_s
-        self._provisional = rule.reached(key - self._base, cells, self._n_fields, elapsed_s)
+        self._provisional = rule.reached(field_index, cells, self._n_fields, elapsed_s)
         if self._provisional is not None and before is not None:
             self._provisional = before  # the first place stands while a limit holds
         elif self._provisional is not None:

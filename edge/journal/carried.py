@@ -8,7 +8,9 @@ from edge.contracts.base import parse_json
 from edge.contracts.errors import JournalError, StreamError
 from edge.contracts.records import CarriedResult, FieldStatus, RunStart, RunStop
 from edge.counting import differential
+from edge.counting.slide_account import SlideAccount
 from edge.journal.base import Journal
+from edge.journal.earlier_runs import feed_runs, held_by
 
 
 @dataclass(slots=True)
@@ -19,6 +21,14 @@ class Carried:
     missing_run_id: str | None = None
     fields: Counter[FieldStatus] = field(default_factory=Counter)
     cells: Counter[str] = field(default_factory=Counter)
+    journal: Journal | None = None
+    """where their records are"""
+    _not_fed: tuple[str, ...] = ()
+
+    def feed(self, account: SlideAccount) -> None:
+        """Let the count across fields go on with the fields of these runs."""
+        if self.journal is not None:
+            self._not_fed = feed_runs(held_by(self.journal), self.run_ids, account)
 
     def with_run(self, run_id: str, fields: Mapping[FieldStatus, int], cells: Mapping[str, int]) -> CarriedResult:
         """These sums and those of the run that continues them."""
@@ -33,12 +43,18 @@ class Carried:
 
     def doubts(self) -> tuple[str, ...]:
         """What speaks against the sums carried over, for `run_stop`."""
-        if self.missing_run_id is None:
-            return ()
-        return (
-            f"the sums carried over lack run {self.missing_run_id!r}, which is continued and whose end is not held here; "
-            "add those of its run_stop by hand.",
-        )
+        found = []
+        if self.missing_run_id is not None:
+            found.append(
+                f"the sums carried over lack run {self.missing_run_id!r}, which is continued and whose end is not held here; "
+                "add those of its run_stop by hand."
+            )
+        if self._not_fed:
+            found.append(
+                f"the count of each cell once lacks run {', '.join(map(repr, self._not_fed))}, which is continued: its fields "
+                "are not held here any more, or their pixels have another size; add its cells by hand."
+            )
+        return tuple(found)
 
 
 def carried_into(journal: Journal, run_id: str, continues_run_id: str | None) -> Carried | None:
@@ -49,7 +65,7 @@ def carried_into(journal: Journal, run_id: str, continues_run_id: str | None) ->
     if continues_run_id is None:
         return None
     journal.settle()  # the end of a run that was only just ended can be read then
-    found, seen = Carried(), {run_id}
+    found, seen = Carried(journal=journal), {run_id}
     before: str | None = continues_run_id
     while before is not None:
         ends = None if before in seen else _ends(journal, before)

@@ -18,6 +18,7 @@ from edge.contracts.records import (
 from edge.counting import differential
 from edge.journal.base import Journal
 from edge.journal.carried import carried_into
+from edge.journal.earlier_runs import held_by, slide_result
 
 _STEP = 64
 _FIELD = b'{"type":"field"'
@@ -64,6 +65,7 @@ def end_interrupted(journal: Journal, wall_time: str) -> list[str]:
                 differential=differential(cells),
                 net=net,
                 carried=before and before.with_run(run_id, sums.fields, sums.cells),
+                slide=slide_result(held_by(journal), start, before.run_ids if before else ()),
                 doubts=before.doubts() if before else (),
                 duration_s=_seconds_between(start.wall_time, last_wall_time or start.wall_time),
             )
@@ -103,7 +105,8 @@ def _with_lost(running: Running, trigger: TriggerCommand) -> Running:
         net = net or NetSums(replaced=0, fields=running.fields, cells=running.cells, wbc_total=running.wbc_total)
     elif net is not None:
         net = net.model_copy(update={"fields": _one_more(net.fields)})
-    return running.model_copy(update={"fields": _one_more(running.fields), "net": net})
+    slide = running.slide and running.slide.model_copy(update={"same_cells": ()})
+    return running.model_copy(update={"fields": _one_more(running.fields), "net": net, "slide": slide})
 
 
 def _one_more(fields: dict[FieldStatus, int]) -> dict[FieldStatus, int]:

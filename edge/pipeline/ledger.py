@@ -77,6 +77,11 @@ class Ledger:
         with self._lock:
             return len(self._open)
 
+    def stage_nm(self, trigger_id: str) -> tuple[int, int] | None:
+        """Where the stage is for an open trigger; None where nobody has said, and for one that is not open."""
+        with self._lock:
+            return self._open.get(trigger_id, (0, None))[1]
+
     def is_open(self, trigger_id: str) -> bool:
         with self._lock:
             return trigger_id in self._open

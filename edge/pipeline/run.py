@@ -94,6 +94,8 @@ class Run:
         info = parts.source.info
         self._geometry = StageGeometry.of(setup.stage, info.um_per_px)
         slide = SlideAccount(self._geometry, info.width_px, info.height_px, self._ordered)
+        if before is not None:
+            before.feed(slide)
         places = desk.places if desk else None
         self._account = RunAccount(order.run_id, self.ledger, places, before, slide, self._queue.note)
         self._ending: Ending | None = None

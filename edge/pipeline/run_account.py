@@ -4,6 +4,7 @@ import logging
 import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timezone
 
 from edge.camera.correction import Correction
@@ -120,8 +121,10 @@ class RunAccount:
         frame, status, findings = job.frame, job.status, job.findings
         if status is None:
             raise ValueError(f"field {frame.field_index} is still being processed")
+        if frame.stage_nm is None:  # the source does not know: where the scanner put the stage
+            frame = replace(frame, stage_nm=self._ledger.stage_nm(frame.trigger_id))
         counts = findings.counts if findings is not None else None
-        detections = self._detections(job)
+        detections = self._detections(job, frame.stage_nm)
         running = self._running_after(status, counts)
         record = FieldRecord(
             run_id=self._run_id,
@@ -170,11 +173,11 @@ class RunAccount:
         self._last_running = running
         return record
 
-    def _detections(self, job: FieldJob) -> tuple[Detection, ...]:
+    def _detections(self, job: FieldJob, stage_nm: tuple[int, int] | None) -> tuple[Detection, ...]:
         found = job.findings.detections if job.findings else ()
-        if self._slide is None or job.frame.stage_nm is None or job.width_px is None or job.height_px is None:
+        if self._slide is None or stage_nm is None or job.width_px is None or job.height_px is None:
             return found
-        return self._slide.placed(found, job.frame.stage_nm, (job.width_px, job.height_px))
+        return self._slide.placed(found, stage_nm, (job.width_px, job.height_px))
 
     def _slide_with(self, record: FieldRecord) -> SlideSums | None:
         if self._slide is None:

@@ -145,3 +145,12 @@ def test_a_measured_stage_turns_the_fields_and_sets_the_tolerance() -> None:
 def test_the_tolerance_follows_the_stage() -> None:
     assert StageGeometry.upright(UM).tolerance_um == 3.0
     assert StageGeometry(um_per_px=((UM, 0), (0, UM)), sigma_um=1.0).tolerance_um == pytest.approx(4.243, abs=0.001)
+
+
+def test_a_field_without_a_position_of_its_own_lies_where_it_was_announced() -> None:
+    """Else all such fields would lie over each other, and their cells be one."""
+    scan = Scan(StageGeometry.upright(UM))
+    scan.news = [(index, (index * 200_000, 0)) for index in range(3)]
+    for index in range(3):
+        sums = scan.ended(index, None, [cell(366, 287)])
+    assert sums is not None and sums.final == {"lymphocyte": 3}

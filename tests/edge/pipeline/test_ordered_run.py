@@ -1,5 +1,7 @@
 """An order through a whole edge: refused in one sentence, echoed, advised upon, and its overshoot told at the end."""
 
+from pathlib import Path
+
 import pytest
 from support.served_run import Conveyor, PlainCamera, served
 
@@ -64,6 +66,34 @@ def test_a_bad_field_is_left_out_of_the_slide_and_of_no_raw_number() -> None:
         assert stop.cells == {"neutrophil_segmented": 3} and stop.slide is not None
         assert (stop.slide.cells, stop.slide.left_out) == ({}, 3)
         assert stop.slide.stop is not None and stop.slide.stop.final is not None and stop.slide.stop.final.reason == "fields"
+
+
+def test_a_run_goes_on_with_the_slide_of_the_one_before(tmp_path: Path) -> None:
+    """Two edges, one journal: the second field of either shows the same places, and its cells are counted once."""
+    journal, ends = tmp_path / "journal.sqlite", []
+    for run_id, before in (("one", None), ("two", "one")):
+        with served(PlainCamera(), journal) as edge:
+            edge.controller.start_run(run_id=run_id, continues_run_id=before, order=RunOrder(target_leukocytes=3))
+            for index in range(2):
+                place_nm = (index + (run_id == "two")) * 40_000, 0
+                edge.controller.trigger(run_id, f"t{index}", index, place_nm, timeout_s=20)
+            edge.controller.stop_run(run_id)
+            stop, records = edge.to_the_end()
+            ends.append(stop)
+    first, second = (end.slide for end in ends)
+    assert first is not None and second is not None and second.stop is not None
+    assert (first.cells, first.run_ids) == ({"neutrophil_segmented": 2}, ())
+    assert (second.cells, second.run_ids, second.same_cells) == ({"neutrophil_segmented": 3}, ("one",), 1)
+    assert second.stop.final is not None and (second.stop.final.run_id, second.stop.final.field_index) == (None, 1)
+    (repeated,) = [
+        same
+        for record in records
+        if isinstance(record, FieldRecord) and record.running.slide
+        for same in record.running.slide.same_cells
+    ]
+    assert (repeated.run_id, repeated.field_index) == ("one", 1)
+    assert ends[1].cells == {"neutrophil_segmented": 2} and ends[1].carried is not None
+    assert ends[1].carried.cells == {"neutrophil_segmented": 4}, "raw sums stay raw"
 
 
 def test_the_advice_of_the_last_field_is_on_record() -> None:
