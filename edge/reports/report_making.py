@@ -1,7 +1,7 @@
 """A run's records and what people have said of its cells, made into a report."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from edge.contracts.cells import CELLS, UNIDENTIFIED
@@ -18,8 +18,10 @@ from edge.contracts.records import (
     RunStop,
     StagePosition,
 )
-from edge.contracts.stop_state import StopResult
+from edge.contracts.run_order import RunOrder
 from edge.counting import differential
+from edge.counting.result_flags import nrbc_correction, raised_flags
+from edge.counting.stop_rule import adjusted
 from edge.reports.cells_once import CellsOnce, Place, cell_id
 from edge.reports.run_report import (
     NOT_FROM_A_JOURNAL,
@@ -33,7 +35,7 @@ from edge.reports.run_report import (
     ReportedSums,
     State,
 )
-from edge.watch.record_text import marks
+from edge.watch.record_text import flag_text, marks, order_text
 
 _WBC = frozenset({*(cell.name for cell in CELLS if cell.is_wbc), UNIDENTIFIED})
 _CORRECTED = "count_corrected"
@@ -67,7 +69,6 @@ class _Taken:
         self.found: list[tuple[int, tuple[Detection, ...]]] = []
         """what was counted in each field, by field index"""
         self.remarks: list[Remark] = []
-        self.flags: tuple[str, ...] = ()
         self.n_records = 0
         self._once = CellsOnce()
 
@@ -81,11 +82,9 @@ class _Taken:
             self.fields.append(_reported(record))
             self.found.append((record.field_index, record.detections if record.counted else ()))
             self._once.add(record)
-            self.flags = _flags(record.running.slide) or self.flags
             self.last = record
         elif isinstance(record, RunStop):
             self.stop = record
-            self.flags = _flags(record.slide) or _flags(record) or self.flags
             self.remarks += [_remark("doubt", "warning", "doubt", doubt, record.wall_time) for doubt in record.doubts]
         else:
             self.remarks.append(_noted(record))
@@ -105,6 +104,8 @@ class _Taken:
             self.remarks.append(_remark("report", "warning", "cells_disagree", what, ""))
         if any(cell.judgement is not None for cell in cells):
             sums.insert(0, _counted("reviewed", _reviewed(sums[0].cells, cells)))
+        if start.order is not None and start.order.smudges != "apart":
+            sums.insert(1, _counted("policy", adjusted(sums[0].cells, start.order)))
         why = self._why_provisional(chain)
         is_judged = sums[0].basis == "reviewed"
         state: State = "provisional" if why else "reviewed" if is_judged else "final"
@@ -125,8 +126,8 @@ class _Taken:
             beside=tuple(sums[1:]),
             triggers=stop.triggers if stop else len(self.fields),
             field_ends=_counted_ends(stop.fields if stop else self.last.running.fields if self.last else {}),
-            stop=_stop_of(stop.slide.stop if stop is not None and stop.slide is not None else None),
-            flags=self.flags,
+            stop=order_text(stop.slide.stop) if stop is not None and stop.slide is not None and stop.slide.stop else "",
+            flags=tuple(_flags(sums[0].cells, start.order)),
             remarks=tuple(self.remarks),
             fields=tuple(
                 one.model_copy(update={"replaced": True}) if one.field_index in self._once.replaced else one
@@ -205,8 +206,8 @@ def _reported(record: FieldRecord) -> ReportedField:
         counted=record.counted,
         replaced=False,
         overflow=record.overflow,
-        bad=tuple(getattr(record.quality, "bad", ())),
-        left_out=bool(getattr(record.quality, "left_out", False)),
+        bad=record.quality.bad if record.quality else (),
+        left_out=record.quality is not None and record.quality.left_out,
         stage_um=_um(record.stage),
         width_px=record.width_px,
         height_px=record.height_px,
@@ -247,20 +248,12 @@ def _remark(kind: Any, severity: Any, code: str, message: str, wall_time: str, f
     return Remark(kind=kind, severity=severity, code=code, message=message, wall_time=wall_time, field_index=field_index)
 
 
-def _stop_of(stop: StopResult | None) -> str:
-    if stop is None:
-        return ""
-    if stop.final is None:
-        return f"no limit of the order was reached, with {stop.wbc} leukocytes"
-    beyond = f"{stop.overshoot_wbc} leukocytes and {stop.overshoot_fields} fields were counted beyond it"
-    reached = f"with field {stop.final.field_index}, at {stop.final.wbc} leukocytes"
-    return f"the order's limit ({stop.final.reason}) held {reached}; {beyond}"
-
-
-def _flags(sums: object) -> tuple[str, ...]:
-    """What an edge flags in its sums, as sentences: of an older one nothing."""
-    found: Sequence[object] = getattr(sums, "flags", ()) or ()
-    return tuple(str(getattr(flag, "message", flag)) for flag in found)
+def _flags(cells: Mapping[str, int], order: RunOrder | None) -> Iterable[str]:
+    """What a person should look at in these sums, by the limits of this version."""
+    for raised in raised_flags(cells, order):
+        yield f"{flag_text(raised)}, {raised.source}"
+    if (factor := nrbc_correction(cells, order)) is not None:
+        yield f"nucleated red cells: an analyser's leukocyte count that has them in it, times {factor:.3f}, is without them"
 
 
 def _um(stage: StagePosition | None) -> tuple[float, float] | None:

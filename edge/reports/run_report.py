@@ -10,9 +10,10 @@ from edge.contracts.records import Differential, FieldStatus, Provenance
 State = Literal["provisional", "final", "reviewed"]
 """Provisional: the run has not ended, or not as it should, or its records are not whole. Reviewed: people have judged cells."""
 
-Basis = Literal["reviewed", "slide", "net", "raw", "carried"]
+Basis = Literal["reviewed", "policy", "slide", "net", "raw", "carried"]
 BASES: dict[Basis, str] = {
     "reviewed": "as reviewed by a person",
+    "policy": "the same, smudge cells taken for lymphocytes, as the order says",
     "slide": "each cell once, although fields overlap",
     "net": "without fields that were imaged anew",
     "raw": "each field as it was counted",
@@ -137,7 +138,9 @@ class Report(Strict):
     triggers: int
     field_ends: dict[FieldStatus, int]
     stop: str = Field("", description="what became of the order's stop rule; empty where none was given")
-    flags: tuple[str, ...]
+    flags: tuple[str, ...] = Field(
+        description="what a person should look at in `result`, with its limit and where that is from"
+    )
     remarks: tuple[Remark, ...]
     fields: tuple[ReportedField, ...]
     cells: tuple[ReportedCell, ...]

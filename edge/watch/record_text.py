@@ -118,9 +118,9 @@ def result(stop: RunStop) -> list[str]:
         repeats = f"{same} pair{'' if same == 1 else 's'} of detections in fields that overlap"
         lines.append(f"once     each cell once ({repeats}): {counts(stop.slide.cells)}")
         if stop.slide.flags:
-            lines.append(f"look at  {', '.join(map(_flag, stop.slide.flags))}")
+            lines.append(f"look at  {', '.join(map(flag_text, stop.slide.flags))}")
     if stop.slide is not None and stop.slide.stop is not None:
-        lines.append(f"order    {_ordered(stop.slide.stop)}")
+        lines.append(f"order    {order_text(stop.slide.stop)}")
     if stop.net is not None:
         lines.append(f"net      {stop.net.replaced} replaced by a field imaged anew; without them: {counts(stop.net.cells)}")
     if stop.carried is not None:
@@ -131,7 +131,7 @@ def result(stop: RunStop) -> list[str]:
     return lines
 
 
-def _ordered(stop: StopResult) -> str:
+def order_text(stop: StopResult) -> str:
     """What became of the order's stop rule."""
     if stop.final is None:
         return f"no limit was reached with {stop.wbc} leukocytes"
@@ -143,7 +143,8 @@ def _ordered(stop: StopResult) -> str:
     )
 
 
-def _flag(raised: RaisedFlag) -> str:
+def flag_text(raised: RaisedFlag) -> str:
+    """What a person should look at, and why."""
     per = " per 100 WBC" if raised.unit == "per_100_leukocytes" else ""
     return f"{raised.flag.replace('_', ' ')} ({raised.value:.3g}{per}, limit {raised.limit:g})"
 

@@ -69,6 +69,7 @@ LIS2_VECTOR = [
     "R|3|34992-8^Smudge cells/100 leukocytes in Blood^LN^smudge|2.0|/100{{WBCs}}||||F|||20300102030405|20300102030405|"
     "scanner-7",
     "C|1|I|0 cells|G",
+    "R|4|^^^flag|too few (3, limit 100), chosen here|||||F|||20300102030405|20300102030405|scanner-7",
     "L|1|N",
 ]
 

@@ -10,7 +10,19 @@ from support.overlapping_run import Layout, overlapping_run
 from support.scripted_run import field_record, run_start, run_stop
 
 from edge.contracts.errors import JournalError
-from edge.contracts.records import Advice, Event, FieldStatus, Record, RunOutcome
+from edge.contracts.records import (
+    Advice,
+    Event,
+    FieldQuality,
+    FieldRecord,
+    FieldStatus,
+    Record,
+    RunOutcome,
+    RunStart,
+    RunStop,
+)
+from edge.contracts.run_order import RunOrder
+from edge.contracts.stop_state import StopReached, StopResult
 from edge.reports import html_of, report_of
 from edge.reports.run_report import Chain, Judgement
 
@@ -92,6 +104,41 @@ def test_what_a_person_says_of_one_view_is_said_of_the_cell() -> None:
     assert after.beside[0] == before.result, "what was sent stays as it was"
     gone = report_of(records, {stands.id: judged("reject", None)})
     assert sum(gone.result.cells.values()) == sum(before.result.cells.values()) - 1
+
+
+def test_what_a_person_should_look_at_follows_what_people_have_said() -> None:
+    records = plain(3)
+    before, after = report_of(records), report_of(records, {"f0c0": judged("label", "blast"), "f1c0": judged("label", "nrbc")})
+    assert [flag.partition(" (")[0] for flag in before.flags] == ["too few"]
+    assert [flag.partition(" (")[0] for flag in after.flags][:2] == ["blast", "nrbc"]
+    assert any("times 0.667" in flag for flag in after.flags), "one nucleated red cell among two leukocytes"
+    assert all(flag.partition(":")[0] in html_of(after).replace("&#x27;", "'") for flag in after.flags)
+
+
+def test_the_order_s_smudge_policy_is_a_way_of_counting_beside_the_others() -> None:
+    records = overlapping_run(Layout(seed=5, cells=60))
+    start = records[0]
+    assert isinstance(start, RunStart)
+    report = report_of([start.model_copy(update={"order": RunOrder(smudges="lymphocytes")}), *records[1:]])
+    (policy,) = (sums for sums in report.beside if sums.basis == "policy")
+    smudges = report.result.cells["smudge"]
+    assert policy.cells["lymphocyte"] == report.result.cells.get("lymphocyte", 0) + smudges
+    assert policy.differential.wbc_total == report.result.differential.wbc_total + smudges
+
+
+def test_what_became_of_the_stop_rule_and_of_bad_fields_is_said() -> None:
+    records = overlapping_run(Layout(seed=5, cells=30))
+    stop, at = records[-1], next(at for at, one in enumerate(records) if isinstance(one, FieldRecord))
+    field = records[at]
+    assert isinstance(stop, RunStop) and stop.slide is not None and isinstance(field, FieldRecord)
+    reached = StopResult(
+        final=StopReached(reason="leukocytes", field_index=4, wbc=20), wbc=23, overshoot_wbc=3, overshoot_fields=2
+    )
+    records[-1] = stop.model_copy(update={"slide": stop.slide.model_copy(update={"stop": reached})})
+    records[at] = field.model_copy(update={"quality": FieldQuality(bad=("blurred",), left_out=False)})
+    report = report_of(records)
+    assert "leukocytes reached with field 4" in report.stop and report.stop in html_of(report)
+    assert report.fields[0].bad == ("blurred",) and "blurred" in html_of(report)
 
 
 class Balanced(HTMLParser):
