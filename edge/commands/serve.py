@@ -17,19 +17,25 @@ def serve(given: Given, config: ConfigOption = None) -> None:
     The settings are those of `leuko-edge run`. A configuration that cannot be used is a fault, too, and is read again until it
     can. What is kept of frames and cells lies in a directory for each run. SIGINT and SIGTERM finish the run in progress.
 
+    Where a supervisor started it (systemd with Type=notify, any that sets NOTIFY_SOCKET), it hears when the service is ready,
+    how it stands, and a heartbeat that comes with progress. A process that is stuck for `watchdog_s` ends as a whole, with exit
+    code 1 and the traceback of every thread on standard error, and is to be started again.
+
     Exit code: 0 it was stopped; 6 an address cannot be bound, or records that are only in memory were not acknowledged; 8 the
     journal failed and the process was stopped before it was mended.
     """
     from edge.doctor.diagnosis_text import findings, question_of
     from edge.pipeline import StopSwitch
+    from edge.service.heartbeat import HEARTBEAT
     from edge.service.process import log_as_can_be, stop_on_signals
     from edge.service.serve_runs import serve_runs
     from edge.settings.reachable import reachable
     from edge.settings.resolution import resolve
 
-    log_as_can_be(reachable(given, config, os.environ))
+    reached_by = reachable(given, config, os.environ)
+    log_as_can_be(reached_by)
     stop = StopSwitch()
-    with stop_on_signals(stop):
+    with stop_on_signals(stop), HEARTBEAT.during(reached_by.watchdog_s, os.environ):
         serve_runs(
             lambda: resolve(given, config, os.environ),
             lambda: reachable(given, config, os.environ),

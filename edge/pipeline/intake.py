@@ -163,6 +163,11 @@ class Grabber:
     def start(self) -> None:
         self._thread.start()
 
+    @property
+    def hangs(self) -> bool:
+        """Whether the thread goes on, be it only because a driver does not return; any thread may ask."""
+        return self._thread.is_alive()
+
     def join(self, timeout_s: float) -> bool:
         """Wait for the thread, if there is one; False, and a warning, when the source does not let go of it."""
         if self._thread.ident is None:

@@ -110,6 +110,10 @@ class Run:
         """Whether a driver has not returned from its last call: nobody else may read the source."""
         return not self._source_returned
 
+    def source_hangs(self) -> bool:
+        """Whether that driver has still not returned; after the run, and any thread may ask."""
+        return self._grabber.hangs
+
     def note(self, note: Note) -> None:
         """Put an `advice` or an `event` among the records. For any thread."""
         self._queue.note(note)

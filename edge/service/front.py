@@ -13,6 +13,7 @@ from edge.journal.base import Journal
 from edge.pipeline import Parts
 from edge.pipeline.intake import Note
 from edge.pipeline.run_control import RunControl
+from edge.service.heartbeat import HEARTBEAT
 from edge.service.self_report import Doctor, HealthWatch, edge_info
 from edge.settings import EdgeSettings, Setup
 from edge.stream.inquiries import SelfReport
@@ -101,6 +102,12 @@ class Front:
         """Raises `StreamError` when nobody is served any more."""
         if not self.server.alive:
             raise StreamError("the stream ended by a defect and the run cannot be delivered; report it with the log.")
+
+    def beat(self, *, opening: bool = False) -> None:
+        """A heartbeat, unless the stream's thread is stuck."""
+        if self.server.silent_s > self._settings.ping_every_s + self._settings.watchdog_s:
+            HEARTBEAT.stuck(f"the stream's thread has not come round for {self.server.silent_s:.0f} s")
+        HEARTBEAT.beat(opening=opening)
 
     def say_where(self) -> None:
         """Tell whoever reads the log how to get here."""

@@ -14,8 +14,8 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 
 OPENING_S = 300.0
 """Camera and engine may take so long to open: an engine may be compiled for this GPU then."""
@@ -35,12 +35,24 @@ class Heartbeat:
         self._is_opening = True
         self._is_ready = False
         self._stuck = ""
+        self._abandoned: list[tuple[Callable[[], bool], str, float]] = []
 
     def begin(self, watchdog_s: float, environment: Mapping[str, str] = os.environ) -> None:
         """From now on the process ends when no heartbeat is given for `watchdog_s`, or `OPENING_S` while it opens things."""
         self._limit_s = watchdog_s
         self._address = environment.get("NOTIFY_SOCKET")
         self.beat(opening=True)
+
+    @contextmanager
+    def during(self, watchdog_s: float, environment: Mapping[str, str]) -> Iterator[None]:
+        """From `begin` to `end`; a supervisor that gives up and sends SIGABRT gets every thread's traceback, too."""
+        with suppress(RuntimeError, AttributeError, ValueError, OSError):
+            faulthandler.enable(sys.__stderr__ or sys.stderr)
+        self.begin(watchdog_s, environment)
+        try:
+            yield
+        finally:
+            self.end()
 
     def beat(self, *, opening: bool = False) -> None:
         """All is well, or is being opened."""
@@ -50,6 +62,13 @@ class Heartbeat:
         limit_s = OPENING_S if opening else self._limit_s
         if not changed and now_s - self._given_s < self._limit_s / _SHARE:
             return
+        for each in list(self._abandoned):
+            hangs, what, since_s = each
+            if not hangs():
+                self._abandoned.remove(each)
+            elif now_s - since_s > self._limit_s:
+                self.stuck(f"{what} has not returned for {now_s - since_s:.0f} s")
+                return
         self._is_opening, self._given_s = opening, now_s
         # systemd is a little slower, so that it finds the tracebacks of a process that has ended itself.
         self._notify("WATCHDOG=1", *([f"WATCHDOG_USEC={int(limit_s * 1.5e6)}"] if changed or not self._is_ready else []))
@@ -62,6 +81,11 @@ class Heartbeat:
             self._is_ready = True
             self._notify("READY=1")
         self._notify(f"STATUS={state}{f': {reason}' if reason else ''}".replace("\n", " "))
+
+    def abandoned(self, hangs: Callable[[], bool], what: str) -> None:
+        """A thread was left to itself: if it still hangs when a heartbeat would be missed, there is none any more."""
+        if self._limit_s:
+            self._abandoned.append((hangs, what, self._clock()))
 
     def stuck(self, why: str) -> None:
         """No heartbeat from now on: the process is to be ended as a whole."""

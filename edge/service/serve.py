@@ -14,11 +14,14 @@ from edge.pipeline.run_control import Backlog, Standing
 from edge.pipeline.run_orders import AcceptedRun, RunOrders
 from edge.pipeline.trigger_desk import TriggerDesk
 from edge.service.front import Front
+from edge.service.heartbeat import HEARTBEAT, Progress
 from edge.service.journals import opened_journal
 from edge.service.self_report import Doctor
 from edge.settings import IN_MEMORY, EdgeSettings, Setup
 
 WAIT_S = 0.1
+_GRACE_S = 10.0
+"""Beyond the time after which a run itself gives up on a source or a trigger: who has not recorded that is stuck."""
 _log = logging.getLogger(__name__)
 
 
@@ -75,8 +78,13 @@ def perform_run(
     front.run_begins(run.note)
     _log.info("run %s begins", order.run_id, extra=of_run(order.run_id))
 
+    settings = setup.settings
+    progress = Progress(settings.source_timeout_s + settings.trigger_timeout_s + _GRACE_S, lambda: run.ledger.open > 0)
+
     def put_on_record(record: Record) -> None:
         journal.append(record)  # on disk first; from there the stream's thread sends it
+        progress.made()
+        front.beat()
         orders.waiting(order.run_id, record.seq - journal.acknowledged(order.run_id))
         front.record(record)
         look_for_trouble()
@@ -96,11 +104,16 @@ def perform_run(
                 look_for_trouble()
             for ended in run.compute(taken):
                 put_on_record(run.count(ended))
+            if lacking := progress.lacking():
+                HEARTBEAT.stuck(lacking)
+            front.beat()
     # Account for every trigger that has no end by now.
     with run.settling() as unended:
         for ended in unended:
             put_on_record(run.count(ended))
     last = run.end()
+    if run.source_is_held:
+        HEARTBEAT.abandoned(run.source_hangs, "the source")
     if last.outcome is RunOutcome.FAILED or run.source_is_held:
         # No run begins over what may be broken, also if its order comes the moment that this one's end is heard of.
         why = f"run {last.run_id} has failed ({last.detail.rstrip('.')}); its camera and engine are opened anew."

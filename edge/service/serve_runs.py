@@ -65,7 +65,9 @@ def _serve_at(
 
         while not stop.requested:
             # Look after what a run needs. Nothing is closed while an order could come.
-            states.found(station.look() if states.now.state == "READY" else station.mend())
+            is_ready = states.now.state == "READY"
+            front.beat(opening=not is_ready)
+            states.found(station.look() if is_ready else station.mend())
             front.shows(station.setup, station.parts)
 
             # Take an order: none comes but to a service that was ready.

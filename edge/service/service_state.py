@@ -8,6 +8,7 @@ import logging
 from collections.abc import Callable
 
 from edge.pipeline.run_control import ServiceState, Standing
+from edge.service.heartbeat import HEARTBEAT
 
 _MAY_FOLLOW: dict[ServiceState, tuple[ServiceState, ...]] = {
     "BOOT": ("READY", "FAULT", "DRAINING"),
@@ -25,6 +26,7 @@ class ServiceStates:
         self._tell = tell
         self.now = Standing("BOOT", "camera, engine and journal are being opened.")
         tell(self.now)
+        HEARTBEAT.tells(self.now.state, self.now.reason)
 
     def found(self, trouble: str) -> None:
         """What a look at everything that a run needs has found: READY when it is nothing."""
@@ -45,3 +47,4 @@ class ServiceStates:
         elif after.state != before.state:
             _log.info("%s%s", after.state, f": {after.reason}" if after.reason else "")
         self._tell(after)
+        HEARTBEAT.tells(after.state, after.reason)

@@ -148,6 +148,9 @@ class EdgeSettings(Strict):
     sample_id: Annotated[str | None, _CELLS] = Field(
         None, min_length=1, max_length=128, description="used when the controller names none"
     )
+    watchdog_s: float = Field(
+        60.0, ge=1, le=86400, description="a service that is stuck for so long ends, to be started again by its supervisor"
+    )
     log_level: Annotated[LogLevel, _LOG] = Field("info", description="what is told on standard error, and in the file")
     log_format: Annotated[LogFormat, _LOG] = Field("text", description="of standard error: text for people, or JSON lines")
     log_file: Annotated[UserPath | None, _LOG] = Field(

@@ -70,6 +70,7 @@ class EdgeServer:
         self._drain_ns = 0
         self._stop_at_ns: int | None = None
         self._progress = 0
+        self._turned_s = time.monotonic()
 
     def start(self) -> "EdgeServer":
         """Bind and serve. Raises `StreamError` when the endpoint cannot be bound."""
@@ -84,8 +85,14 @@ class EdgeServer:
             self._release()
             raise
         self._journal.on_append(self._waker.wake)
+        self._turned_s = time.monotonic()
         self._thread.start()
         return self
+
+    @property
+    def silent_s(self) -> float:
+        """How long ago the thread last came round; it does at least every half of `ping_every_s`, or is stuck."""
+        return time.monotonic() - self._turned_s
 
     @property
     def alive(self) -> bool:
@@ -142,6 +149,7 @@ class EdgeServer:
         wait_ms = 0
         while not self._finished():
             ready = dict(poller.poll(wait_ms))
+            self._turned_s = time.monotonic()
             if self._waker.fileno() in ready:
                 self._waker.drain()
             self._guard.log_refusals()

@@ -25,6 +25,7 @@ FOR_THE_FILE_ALONE = {
     "journal_keep_mb",
     "journal_keep_unreported",
     "keep_acknowledged",
+    "watchdog_s",
     "log_file_mb",
     "log_files",
 }
