@@ -16,6 +16,7 @@ from edge.contracts.messages import TriggerCommand
 from edge.contracts.records import Advice, Event, FieldRecord, FieldStatus, Record, RunOutcome, RunStart, RunStop
 from edge.counting.places import Places
 from edge.counting.slide_account import SlideAccount
+from edge.journal.earlier_runs import RecordsOf, feed_runs
 from edge.local.differences import Difference, differences
 from edge.pipeline.field_work import FieldJob
 from edge.pipeline.intake import AdviceNote, Note
@@ -79,7 +80,16 @@ class Recounted:
 class Recount:
     """Feed every record of one run, in order, as (stored bytes, record); then `ends`."""
 
-    def __init__(self, start: RunStart, announced: Sequence[Announced], *, is_triggered: bool, is_interrupted: bool) -> None:
+    def __init__(
+        self,
+        start: RunStart,
+        announced: Sequence[Announced],
+        *,
+        is_triggered: bool,
+        is_interrupted: bool,
+        earlier: Sequence[str] = (),
+        records_of: RecordsOf | None = None,
+    ) -> None:
         about = start.provenance
         self._ledger = Ledger()
         self._places = Places() if is_triggered else None
@@ -88,13 +98,18 @@ class Recount:
         self._knows_stage = start.stage is not None
         if start.stage is not None:
             slide = SlideAccount(start.stage, about.frame_width_px, about.frame_height_px, start.order)
+            self._knows_stage = not (feed_runs(records_of, earlier, slide) if records_of is not None else earlier)
         self._notes: list[tuple[str, str, int]] = []
         self._recorded_notes: list[tuple[str, str]] = []
         self._account = RunAccount(start.run_id, self._ledger, self._places, None, slide, self._note)
         self._waiting = deque(announced)
         self._now = 0
         self.found = Recounted()
-        if not self._knows_stage:
+        if start.stage is not None and not self._knows_stage:
+            self.found.remarks.append(
+                "the run goes on with the fields of another one that is not held whole: cells of overlapping fields stay."
+            )
+        elif not self._knows_stage:
             self.found.remarks.append(
                 "this run does not say how its images lie on the stage: cells of overlapping fields stay."
             )
@@ -192,9 +207,15 @@ def _job_of(record: FieldRecord) -> FieldJob:
 
 
 def recount(
-    contents: Iterator[bytes], last: bytes, run_id: str, commands: Sequence[TriggerCommand], fields: Sequence[Announced]
+    contents: Iterator[bytes],
+    last: bytes,
+    run_id: str,
+    commands: Sequence[TriggerCommand],
+    fields: Sequence[Announced],
+    records_of: RecordsOf | None = None,
 ) -> Recounted:
     """Count a whole run anew; `last` is its last record. `fields`: of a source that paces itself, in place of `commands`.
+    `records_of` gives the records of runs that this one continues.
 
     Raises `JournalError` for what are no records.
     """
@@ -205,7 +226,15 @@ def recount(
     end = record_of(last, f"the last record of run {run_id}")
     is_interrupted = isinstance(end, RunStop) and end.outcome is RunOutcome.INTERRUPTED
     announced = announced_by(commands) or list(fields)
-    again = Recount(start, announced, is_triggered=bool(commands), is_interrupted=is_interrupted)
+    earlier = end.slide.run_ids if isinstance(end, RunStop) and end.slide is not None else ()
+    again = Recount(
+        start,
+        announced,
+        is_triggered=bool(commands),
+        is_interrupted=is_interrupted,
+        earlier=earlier,
+        records_of=records_of,
+    )
     for seq, content in enumerate(contents, 1):
         again.add(content, record_of(content, f"record {seq} of run {run_id}"))
     return again.ends()

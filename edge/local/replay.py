@@ -41,7 +41,7 @@ def recounted(archive: Archive, run: StoredRun) -> Recounted:
     commands = archive.commands(run)
     fields = [] if commands else list(fields_of(archive, run))
     _, last = archive.first_and_last(run)
-    return recount(archive.records(run), last, run.run_id, commands, fields)
+    return recount(archive.records(run), last, run.run_id, commands, fields, lambda each: archive.records(archive.run(each)))
 
 
 def fields_of(archive: Archive, run: StoredRun) -> Iterator[Announced]:

@@ -1,5 +1,6 @@
 """An order through a whole edge: refused in one sentence, echoed, advised upon, and its overshoot told at the end."""
 
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,8 @@ from support.served_run import Conveyor, PlainCamera, served
 from edge.contracts.errors import StreamError
 from edge.contracts.records import Advice, Event, FieldRecord, RunOutcome, RunStart
 from edge.contracts.run_order import OrderSetting, RunOrder
+from edge.journal.archive import Archive
+from edge.local.replay import recounted
 
 pytestmark = pytest.mark.timeout(90)
 
@@ -94,6 +97,11 @@ def test_a_run_goes_on_with_the_slide_of_the_one_before(tmp_path: Path) -> None:
     assert (repeated.run_id, repeated.field_index) == ("one", 1)
     assert ends[1].cells == {"neutrophil_segmented": 2} and ends[1].carried is not None
     assert ends[1].carried.cells == {"neutrophil_segmented": 4}, "raw sums stay raw"
+    with closing(Archive(journal)) as archive:
+        for run_id in ("one", "two"):
+            found = recounted(archive, archive.run(run_id))
+            assert found.differences == [], "counted anew, it is the same"
+            assert not any("overlapping" in remark for remark in found.remarks)
 
 
 def test_the_advice_of_the_last_field_is_on_record() -> None:
