@@ -25,6 +25,7 @@ _SAID_ELSEWHERE = {
     "genicam": "GenICam licence",
     "exceptiongroup": "MIT",
     "tomli": "MIT",
+    "pytz": "MIT",
 }
 """Where the metadata say nothing, or not all, and of what is for Python 3.10 alone."""
 _HEAD = """# Third-party components

@@ -21,6 +21,9 @@ def verify(
     ] = None,
     engine_dir: Annotated[Path | None, typer.Option(help="where its engines are; beside the bundle, else the user's")] = None,
     engine: Annotated[str | None, typer.Option(help="key of the only engine to verify")] = None,
+    server: Annotated[
+        str | None, typer.Option(help="HOST:PORT of an inference server: verify what it serves, and no engine")
+    ] = None,
     limit: Annotated[int, typer.Option(min=1, help="at most so many images")] = DEFAULT_LIMIT,
     emulation_only: Annotated[
         bool, typer.Option("--emulation-only", help="judge the FP16 graph alone, on the CPU, without any engine")
@@ -42,7 +45,12 @@ def verify(
     leuko-build verify bundles/tiny --images fields --um-per-px 0.073 --emulation-only --json
 
     leuko-build verify bundles/tiny --images fields --profile profile.json
+
+    leuko-build verify bundles/tiny --images fields --um-per-px 0.13 --server 10.0.0.5:8001
     """
+    if server is not None:
+        _verify_server(bundle, images, um_per_px, profile, engine_dir, server, limit, as_json)
+        return
     from builder.gate_display import print_gate
     from builder.parity_gate import run_gate
     from builder.progress_bars import gate_bars
@@ -65,5 +73,40 @@ def verify(
         print(json.dumps(outcome.as_json()))
     else:
         print_gate(outcome)
+    if outcome.problem is not None:
+        raise outcome.problem
+
+
+def _verify_server(
+    bundle: Path,
+    images: Path | None,
+    um_per_px: float | None,
+    profile: Path | None,
+    engine_dir: Path | None,
+    server: str,
+    limit: int,
+    as_json: bool,
+) -> None:
+    from builder.progress_bars import gate_bars
+    from builder.served_gate_run import verify_server
+    from edge.contracts.bundle import load_bundle
+
+    with gate_bars(quiet=as_json) as progress:
+        outcome = verify_server(
+            load_bundle(bundle),
+            images,
+            server,
+            limit=limit,
+            um_per_px=um_per_px,
+            profile=profile,
+            engine_dir=engine_dir,
+            progress=progress,
+        )
+    if as_json:
+        print(json.dumps(outcome.as_json()))
+    else:
+        result = outcome.report.engine
+        cells = f"{result.matched} of {outcome.report.reference_cells} cells found again" if result else "it did not run"
+        print(f"{server}: {cells}, on {outcome.report.images} images; report in {outcome.folder}")
     if outcome.problem is not None:
         raise outcome.problem

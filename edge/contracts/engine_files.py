@@ -191,15 +191,7 @@ class EngineFiles:
     @property
     def gate(self) -> Gate:
         """What the parity gate said of this very plan, on whatever GPU it ran."""
-        report, manifest = self.parity, self.manifest
-        of_this = (manifest.plan_sha256, manifest.request.bundle_id)
-        if report is None or (report.plan_sha256, report.bundle_id) != of_this:
-            return "none"
-        if report.undecided:
-            return "undecided"
-        if not report.agrees:
-            return "failed"
-        return "passed" if report.passed else "drawn"
+        return gate_of(self.parity, self.manifest.plan_sha256, self.manifest.request.bundle_id)
 
     def gate_on(self, gpu: GpuIdentity) -> Gate:
         """The same on one GPU: what a plan for several generations does on another says nothing about this one."""
@@ -217,6 +209,17 @@ class EngineFiles:
                 "delete this directory and build it again with `leuko-build engine`."
             )
         return content
+
+
+def gate_of(report: ParityReport | None, plan_sha256: str, bundle_id: str) -> Gate:
+    """What a report says of one engine, by the hash of what computes and the bundle that it was made from."""
+    if report is None or (report.plan_sha256, report.bundle_id) != (plan_sha256, bundle_id):
+        return "none"
+    if report.undecided:
+        return "undecided"
+    if not report.agrees:
+        return "failed"
+    return "passed" if report.passed else "drawn"
 
 
 def engine_folders(engines: Path) -> list[Path]:

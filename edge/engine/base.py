@@ -72,6 +72,14 @@ class Engine(Protocol):
     def close(self) -> None: ...
 
 
+class ChangingEngine(Protocol):
+    """An engine that another one may stand in for."""
+
+    def notes(self) -> list[str]:
+        """What has changed since it was asked last, a sentence each: a run puts it on record."""
+        ...
+
+
 class SlotBook:
     """Which slots are in flight, and with how many frames.
 

@@ -4,14 +4,16 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from typing import cast
 
 import numpy as np
 
+from edge.camera.frame import SourceNote
 from edge.contracts.detections import Image, RawDetections
 from edge.contracts.errors import FrameError, sentence_of
 from edge.contracts.log_context import of_field
 from edge.contracts.records import FieldStatus, RunOutcome
-from edge.engine.base import Engine
+from edge.engine.base import ChangingEngine, Engine
 from edge.pipeline.field_work import Batch, Batching, FieldJob, FieldWork, rows_of
 from edge.pipeline.intake import Arrival, Ending, FieldQueue, Note
 
@@ -211,6 +213,7 @@ class EngineLoop:
                 view[...] = tile
             self._engine.submit(slot, len(part))
             raw = rows_of(self._engine.collect(slot), 0, len(part))
+            self._note_changes()
             found.append(tuple(rows.copy() for rows in (raw.boxes, raw.scores, raw.labels)))
         job.marks.collected = job.marks.analysed_from = self._clock()
         boxes, scores, labels = (np.concatenate(rows) for rows in zip(*found, strict=True))
@@ -239,12 +242,19 @@ class EngineLoop:
     def _collect(self) -> None:
         batch = self._in_flight.popleft()
         raw = self._engine.collect(batch.slot)
+        self._note_changes()
         collected_ns = self._clock()
         self._free.append(batch.slot)
         for job, first in batch.jobs:
             job.marks.collected = collected_ns
             job.marks.analysed_from = self._clock()
             self._analyse(job, self._work, rows_of(raw, first, self._work.n_tiles))
+
+    def _note_changes(self) -> None:
+        """An engine may be another one from now on; what computes a field is part of what its result rests on."""
+        if hasattr(self._engine, "notes"):
+            for said in cast(ChangingEngine, self._engine).notes():
+                self._queue.note(SourceNote("engine_changed", said, "warning"))
 
     def _analyse(self, job: FieldJob, work: FieldWork, raw: RawDetections) -> None:
         try:

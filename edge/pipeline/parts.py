@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import quote
@@ -66,7 +67,26 @@ def batch_for(plan: FitPlan, settings: EdgeSettings) -> int:
 
 
 def open_for(plan: FitPlan, bundle: Bundle, settings: EdgeSettings) -> Engine:
-    """The engine for what `plan` makes of fields. Raises as `open_engine`."""
+    """The engine for what `plan` makes of fields, here or on a server. Raises as `open_engine` and `open_remote`."""
+    if settings.server is not None:
+        if settings.signers is not None:
+            raise ConfigError("what a server computes with cannot be signed; leave out --server, or --signers.")
+        from edge.engine.remote import ServerWanted, open_remote  # noqa: PLC0415 its client is an extra
+
+        return open_remote(
+            bundle,
+            plan.engine_width_px,
+            plan.engine_height_px,
+            ServerWanted(settings.server, settings.server_deadline_ms, settings.server_fallback),
+            partial(_open_here, plan, bundle, settings),
+            max_batch=batch_for(plan, settings),
+            engine_dir=settings.engine_dir,
+            allow_ungated=settings.allow_ungated_engine,
+        )
+    return _open_here(plan, bundle, settings)
+
+
+def _open_here(plan: FitPlan, bundle: Bundle, settings: EdgeSettings) -> Engine:
     return open_engine(
         bundle,
         plan.engine_width_px,

@@ -118,6 +118,7 @@ def _cluster(workers: RayWorkers) -> Iterator[None]:
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     os.environ.setdefault("RAY_DEDUP_LOGS", "0")  # what it holds back it says at the very end
     import ray  # noqa: PLC0415 an extra
+    from ray.exceptions import RayError  # noqa: PLC0415
 
     room: dict[str, Any] = {"object_store_memory": _STORE_BYTES, "include_dashboard": False}
     if workers.address == LOCAL and workers.at_most is not None:
@@ -125,7 +126,7 @@ def _cluster(workers: RayWorkers) -> Iterator[None]:
     address, own = (LOCAL, room) if workers.address == LOCAL else (workers.address, {})
     try:
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **own)
-    except (ConnectionError, RuntimeError, ValueError, TimeoutError) as problem:
+    except (RayError, ConnectionError, RuntimeError, ValueError, TimeoutError) as problem:
         raise ConfigError(
             f"there is no Ray cluster at {workers.address!r} ({first_line(problem)}); start one with `ray start --head`, or "
             "use --ray local."

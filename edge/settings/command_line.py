@@ -28,7 +28,17 @@ Given = dict[str, Any]
 REQUIRED = inspect.Parameter.empty
 """As the default of a setting: a command cannot do without it, where a run may have it from a file."""
 
-ENGINE_SETTINGS = ("bundle", "engine", "engine_dir", "allow_ungated_engine", "precision", "threads", "max_batch")
+SERVER_SETTINGS = ("server", "server_deadline_ms", "server_fallback")
+ENGINE_SETTINGS = (
+    "bundle",
+    "engine",
+    "engine_dir",
+    "allow_ungated_engine",
+    "precision",
+    "threads",
+    "max_batch",
+    *SERVER_SETTINGS,
+)
 """Those of a command that opens an engine and needs no controller."""
 
 ConfigOption = Annotated[

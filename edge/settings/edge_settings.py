@@ -100,6 +100,15 @@ class EdgeSettings(Strict):
     allow_ungated_engine: Annotated[bool, _MODEL] = Field(
         False, description="start an engine without a passed parity gate; never diagnostic"
     )
+    server: Annotated[str | None, _MODEL] = Field(
+        None, min_length=1, description="HOST:PORT of an inference server (KServe v2, gRPC) that computes, instead of `engine`"
+    )
+    server_deadline_ms: Annotated[float, _MODEL] = Field(
+        1000.0, gt=0, le=60000, description="the server answers a batch within this time, or it has failed"
+    )
+    server_fallback: Annotated[bool, _MODEL] = Field(
+        False, description="when the server fails, `engine` computes on, and the run's records say from where"
+    )
     precision: Annotated[Precision, _MODEL] = Field(
         "auto", description="of OpenVINO; auto: bf16 where the CPU has it, else f32"
     )

@@ -1,0 +1,100 @@
+"""The parity gate of an inference server: what it serves as a bundle against the bundle's graph, on the same images."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from builder.executors import CpuExecutor, EngineExecutor
+from builder.gate_outcome import Baseline
+from builder.images import FieldImages, read_images
+from builder.inspection import read_graph
+from builder.parity import compare, find_cells
+from builder.parity_gate import thresholds_for
+from builder.profile_correction import seen_by
+from builder.progress_bars import GateProgress, no_progress
+from edge.contracts.bundle import Bundle
+from edge.contracts.engine_files import ParityReport
+from edge.contracts.errors import EngineError, UndecidedError
+from edge.engine.remote import RemoteEngine, ServerWanted
+from edge.engine.remote.served_gate import keep_gate
+
+_PATIENT_MS = 60_000.0
+
+
+@dataclass(frozen=True, slots=True)
+class ServedOutcome:
+    """How a server did. `problem` is None when it has passed."""
+
+    server: str
+    folder: Path
+    report: ParityReport
+    problem: EngineError | None
+
+    def as_json(self) -> dict[str, object]:
+        """As `--json` prints it."""
+        return {
+            "server": self.server,
+            "folder": str(self.folder),
+            "passed": self.report.passed,
+            "verdict": "passed" if self.problem is None else "not decided" if self.problem.code == "undecided" else "failed",
+            "report": self.report.model_dump(mode="json"),
+        }
+
+
+def verify_server(
+    bundle: Bundle,
+    images: Path | None,
+    address: str,
+    *,
+    limit: int,
+    um_per_px: float | None = None,
+    profile: Path | None = None,
+    engine_dir: Path | None = None,
+    progress: GateProgress = no_progress,
+) -> ServedOutcome:
+    """Verify a server on frames of the bundle's field; report, and one field with its answer, lie among the bundle's engines.
+
+    Raises `SourceError` for images that cannot be used, and `EngineError` when the server, or the reference, cannot be run.
+    """
+    asked = bundle.manifest
+    size = (asked.field_width_px, asked.field_height_px)
+    engine = RemoteEngine(bundle, *size, ServerWanted(address, _PATIENT_MS))
+    try:
+        seen = seen_by(profile, bundle) if profile is not None else None
+        frames = read_images(images, bundle, *size, limit, um_per_px, seen)
+        baseline = _baseline(bundle, frames, progress)
+        executor = EngineExecutor(engine)
+        advance = progress(address, len(frames.frames))
+        cells = find_cells(executor, frames.frames, frames.names, thresholds_for(bundle, frames), advance)
+        result = compare(baseline.cells, cells, executor.name, is_emulation=False)
+        report = baseline.report(engine.identity.sha256(), result)
+        fullest = max(range(len(baseline.cells)), key=lambda at: len(baseline.cells[at]))
+        folder = keep_gate(engine, bundle, engine_dir, report, frames.frames[fullest])
+    finally:
+        engine.close()
+    return ServedOutcome(address, folder, report, _problem(baseline, report, address))
+
+
+def _baseline(bundle: Bundle, frames: FieldImages, progress: GateProgress) -> Baseline:
+    """The reference alone: how FP16 rounds says nothing about a server, whose precision is its own. Its place in the report is
+    taken by the reference held against itself."""
+    reference = CpuExecutor(read_graph(bundle.model_path), is_emulation=False)
+    thresholds = thresholds_for(bundle, frames)
+    cells = find_cells(reference, frames.frames, frames.names, thresholds, progress("reference", len(frames.frames)))
+    itself = compare(cells, cells, f"{reference.name}, against itself", is_emulation=True)
+    return Baseline(bundle, frames, reference.name, cells, itself)
+
+
+def _problem(baseline: Baseline, report: ParityReport, address: str) -> EngineError | None:
+    about = f"what inference server {address} serves"
+    result = report.engine
+    if result is None or result.failures:
+        why = result.failures[0] if result else "it did not run"
+        return EngineError(f"{about} did not pass the parity gate: {why}; give it another precision, or compute at the edge.")
+    if result.undecided:
+        return UndecidedError(f"{about} is not decided: {result.undecided}; {baseline.how_to_decide()}.")
+    if not report.passed:
+        return UndecidedError(
+            f"{about} agrees on drawn fields, which show nothing about photographed ones; give --images DIR --um-per-px SCALE "
+            "to pass the gate."
+        )
+    return None

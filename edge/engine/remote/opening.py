@@ -1,0 +1,56 @@
+"""Opens a bundle on a server by the rules of every engine: none that has not passed its parity gate, and none in silence."""
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from shlex import quote
+
+from edge.contracts.bundle import Bundle
+from edge.contracts.errors import EngineError
+from edge.engine.base import Engine
+from edge.engine.choice import UNGATED
+from edge.engine.remote.fallback_engine import FallbackEngine
+from edge.engine.remote.remote_engine import RemoteEngine, ServerWanted
+from edge.engine.remote.served_gate import gate_of_served
+
+_log = logging.getLogger(__name__)
+
+
+def open_remote(
+    bundle: Bundle,
+    frame_width_px: int,
+    frame_height_px: int,
+    server: ServerWanted,
+    open_local: Callable[[], Engine],
+    *,
+    max_batch: int = 1,
+    engine_dir: Path | None = None,
+    allow_ungated: bool = False,
+) -> Engine:
+    """The engine on a server, warm; with its fallback asked for, `open_local` opens what computes where the server fails.
+
+    Where it cannot be opened at all that one is opened instead, after a warning; the run's provenance names it. Raises
+    `EngineError` without a fallback, and in any case for a server that has not passed the parity gate (unless `allow_ungated`)
+    or is not what it was when it did: to fall back from that would hide it.
+    """
+    try:
+        remote = RemoteEngine(bundle, frame_width_px, frame_height_px, server, max_batch=max_batch)
+    except EngineError as problem:
+        if not server.fallback:
+            raise
+        local = open_local()
+        _log.warning("%s Meanwhile %s computes, as --server-fallback asks.", problem, local.info)
+        return local
+    try:
+        gate = gate_of_served(remote, bundle, engine_dir)
+        if gate != "passed" and not allow_ungated:
+            raise EngineError(
+                f"inference server {server.address} {UNGATED[gate]}; run `leuko-build verify {quote(str(bundle.path))} "
+                f"--server {server.address} --images DIR --um-per-px SCALE`, or start with --allow-ungated-engine, which the "
+                "run records and which makes it non-diagnostic."
+            )
+        remote.accept("passed" if gate == "passed" else "failed" if gate == "failed" else "waived")
+    except BaseException:
+        remote.close()
+        raise
+    return FallbackEngine(remote, open_local) if server.fallback else remote
