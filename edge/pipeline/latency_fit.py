@@ -58,7 +58,7 @@ def with_latency(setup: Setup) -> Setup:
 
     Both belong together: where the command line or a file states one of them, the profile's are not used.
     """
-    if setup.latency is None:
+    if setup.latency is None or setup.settings.server is not None:  # measured on an engine of this machine
         return setup
     stated = [name for name in _PAIR if name in setup.origins]
     if len(stated) == len(_PAIR):
