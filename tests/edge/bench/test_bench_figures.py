@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -114,4 +115,6 @@ def test_what_is_no_measurement_is_refused(tmp_path: Path, content: str) -> None
 
 def test_names_in_a_drawing_are_text_and_nothing_else() -> None:
     assert "<b>" not in bars([("<b>", 1.0, 2.0)], "ms") + lines([("<b>", [(1.0, 2.0), (10.0, 0.0)])], "x", "y")
+    for drawn in (bars([("<b>&", 1.0, 2.0), ("b", 0.0, 0.0)], "ms"), lines([('"', [(1.0, 2.0), (10.0, 0.0)])], "<x>", "y")):
+        assert ElementTree.fromstring(drawn).tag == "svg"
     assert lines([], "x", "y") == "" and "<svg" in bars([], "ms")

@@ -27,7 +27,7 @@ def bench(monkeypatch: pytest.MonkeyPatch, folder: Path, *more: str) -> int:
     bundle = write_tiny_bundle(folder / "bundle")
     (folder / "fields").mkdir()
     cv2.imwrite(str(folder / "fields" / "a.png"), blob_field([("lymphocyte", 40, 40)]))
-    source = ["--source", str(folder / "fields"), "--um-per-px", "0.13", "--idle-s", "0", "--rate", "50"]
+    source = ["--source", str(folder / "fields"), "--um-per-px", "0.13", "--idle-s", "0", "--rate", "25"]
     return run(monkeypatch, "bench", str(bundle.path), "--fields", "7", "--rounds", "3", *source, *more)
 
 
@@ -67,7 +67,7 @@ def test_everything_that_was_asked_for_is_measured(measured: dict[str, Any]) -> 
     assert {"queue_ms", "fit_ms", "infer_ms", "postprocess_ms", "to_controller_ms"} <= set(stages)
     assert case["first_after_idle_ms"]["p50"] > 0
     runs = [(each["rate_per_s"], each["deadline_ms"]) for each in case["paced"]]
-    assert runs == [(None, 0.0), (50.0, 0.0), (None, 5.0), (50.0, 5.0)]
+    assert runs == [(None, 0.0), (25.0, 0.0), (None, 5.0), (25.0, 5.0)]
     assert all(0 <= each["overshoot_fields"]["mean"] <= each["overshoot_fields"]["max"] < 7 for each in case["paced"])
 
 
@@ -94,6 +94,7 @@ def test_conditions_say_what_the_numbers_are_of(measured: dict[str, Any]) -> Non
 def test_the_text_names_every_goal_and_everything_measured(measured: dict[str, Any]) -> None:
     (case,) = measured["cases"]
     assert all(name in measured["text"] for name in (*GOALS, *case["contestants"], *case["ratios"]))
+    assert measured["text"].count("p99/p50 at 25 per second") == 2
 
 
 def test_the_page_is_complete_in_itself(measured: dict[str, Any]) -> None:
