@@ -155,7 +155,7 @@ def _engine(parts: Parts, images: Sequence[Image], n_fields: int, *, copies: boo
 def _pipeline(setup: Setup, parts: Parts, images: Sequence[Image], n_fields: int) -> Turn:
     source = MemorySource(images, parts.source.info, n_fields)
     order = RunStartCommand(cmd_id="bench", run_id=str(uuid.uuid4()))
-    run = Run(setup, Parts(source, parts.engine, parts.plan), order, StopSwitch())
+    run = Run(setup, replace(parts, source=source, frames=None, crops=None), order, StopSwitch())
     journal, times, ends_ms = MemoryJournal(), list[StageTimes](), list[float]()
     start_ns = time.monotonic_ns()
     for record in records_of(run):

@@ -8,6 +8,7 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -195,7 +196,7 @@ def _over_video(setup: Setup, parts: Parts, video: Path, n_fields: int) -> Turn:
     with closing(open_source(f"video:{video}", parts.source.info.um_per_px)) as source:
         order = RunStartCommand(cmd_id="peers", run_id=str(uuid.uuid4()), max_fields=n_fields)
         journal, began_ns = MemoryJournal(), time.monotonic_ns()
-        for record in records_of(Run(setup, Parts(source, parts.engine, parts.plan), order, StopSwitch())):
+        for record in records_of(Run(setup, replace(parts, source=source, frames=None, crops=None), order, StopSwitch())):
             journal.append(record)
             if isinstance(record, FieldRecord):
                 if record.times is None:

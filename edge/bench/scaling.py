@@ -109,7 +109,7 @@ def _run(setup: Setup, parts: Parts, n_fields: int, n_cells: int, passed: Any) -
     source = MemorySource(images_of(parts.source, 1), parts.source.info, n_fields, step_um=_STEP_UM)
     order = RunStartCommand(cmd_id="scaling", run_id=str(uuid.uuid4()))
     journal, ends_ns, seen = MemoryJournal(), [time.monotonic_ns()], 0
-    for record in records_of(Run(setup, Parts(source, stand_in.engine, parts.plan), order, StopSwitch())):
+    for record in records_of(Run(setup, replace(stand_in, source=source, frames=None, crops=None), order, StopSwitch())):
         journal.append(record)
         if record.seq % _ACKNOWLEDGE_EVERY == 0:
             journal.acknowledge(order.run_id, record.seq)

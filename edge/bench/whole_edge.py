@@ -93,7 +93,7 @@ def served(
         with EdgeReader(endpoint, Path(place) / "received.npz", lookers) as reader:
             watch = threading.Thread(target=_stop_without, args=(reader, stop), name="bench-watch", daemon=True)
             watch.start()
-            outcome = serve_one_run(own, Parts(source, parts.engine, parts.plan), stop)
+            outcome = serve_one_run(own, replace(parts, source=source, frames=None, crops=None), stop)
             received = reader.result()
     if outcome is not RunOutcome.COMPLETED or len(received.arrived_ns) != n_fields:
         raise StreamError(

@@ -3,7 +3,7 @@
 import time
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,7 +64,7 @@ def run_paced(setup: Setup, parts: Parts, images: Sequence[Image], n_fields: int
     source = MemorySource(images, parts.source.info, n_fields, rate_per_s)
     order = RunStartCommand(cmd_id="paced", run_id=str(uuid.uuid4()))
     journal, done_ns = MemoryJournal(), np.zeros(n_fields, np.int64)
-    for record in records_of(Run(setup, Parts(source, parts.engine, parts.plan), order, StopSwitch())):
+    for record in records_of(Run(setup, replace(parts, source=source, frames=None, crops=None), order, StopSwitch())):
         journal.append(record)
         if isinstance(record, FieldRecord):
             if record.times is None:
