@@ -1,5 +1,6 @@
 """Each cell once, whatever the overlap, the stage's error and the order; what is final stays so."""
 
+import random
 import tracemalloc
 from collections import Counter
 
@@ -106,6 +107,34 @@ def test_cells_of_a_hundred_slides_are_counted_once() -> None:
     n_true, n_counted, _, worst = _errors(layouts)
     assert abs(n_counted - n_true) <= 0.005 * n_true
     assert max(worst) == 0
+
+
+LAYOUT = st.builds(
+    Layout,
+    seed=st.integers(0, 10**6),
+    overlap=st.floats(0, 0.3),
+    stage_error_um=st.floats(0, 2),
+    columns=st.integers(1, 5),
+    rows=st.integers(1, 4),
+    cells_per_field=st.floats(0, 5),
+    lost=st.floats(0, 0.3),
+    order=st.sampled_from(["snake", "random"]),
+    revisits=st.integers(0, 5),
+)
+
+
+@settings(max_examples=25, deadline=None, derandomize=True)
+@given(LAYOUT, st.sampled_from([None, 1, 4, 16]), st.randoms(use_true_random=False))
+def test_any_layout_is_counted_once(layout: Layout, credit: int | None, chance: random.Random) -> None:
+    """With every field announced ahead, the order in which fields end changes nothing; with credit they end as announced."""
+    scan = scanned(layout)
+    ends = list(range(len(scan.fields)))
+    if credit is None:
+        chance.shuffle(ends)
+    count = counted(scan, tolerance_um(layout.stage_error_um), ends, credit)
+    n_true, n_counted = sum(scan.truth.values()), sum(count.final.values())
+    assert abs(n_counted - n_true) <= 1 + 0.005 * n_true
+    assert count.provisional == {} and count.frontier == len(scan.fields) - 1
 
 
 SMALL: Scan = scanned(Layout(seed=5, overlap=0.25, stage_error_um=1.0, columns=4, rows=3, cells_per_field=4))
