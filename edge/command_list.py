@@ -25,6 +25,7 @@ COMMANDS = {
     "demo": "Run edge and controller in one, over a drawn (synthetic) slide.",
     "bench": "Measure graph, engine, loop and whole edge; `bench compare` holds two measurements against each other.",
     "bench-stream": "Measure the way to the controller: records through a journal on disk and a socket.",
+    "bench-runs": "Measure the way from run to run: how soon a service is at the next one's first field.",
     "cameras": "List cameras as `run --source` takes them, or say what one can do.",
     "record": "Write a camera's frames to disk, losslessly.",
     "soak": "Run a camera through the whole loop, without a controller: what is lost, and how long it takes.",

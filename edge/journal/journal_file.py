@@ -151,9 +151,15 @@ def close_marked(connection: sqlite3.Connection, path: Path) -> None:
             reserve_of(path).unlink(missing_ok=True)
         marked = _marked_closed(connection)
     connection.close()
-    if not marked and not log_of(path).exists():
-        with contextlib.suppress(OSError):
-            log_of(path).write_bytes(b"\0")  # nothing is lacking, and SQLite takes it for an empty log
+    if not marked:
+        lacks_nothing(path)
+
+
+def lacks_nothing(path: Path) -> None:
+    """Say so of a journal that nobody has open and that could not be marked as closed."""
+    with contextlib.suppress(OSError):
+        if lacks_log(path):
+            log_of(path).write_bytes(b"\0")  # SQLite takes it for an empty log
 
 
 def _marked_closed(connection: sqlite3.Connection) -> bool:

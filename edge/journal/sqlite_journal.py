@@ -27,6 +27,7 @@ from edge.journal.journal_file import (
     identity_of,
     lacking,
     lacks_log,
+    lacks_nothing,
     log_of,
     make_reserve,
     mark_open,
@@ -93,6 +94,8 @@ class SqliteJournal(JournalBase[RunOnDisk]):
                 lacks = lacks_log(path)
                 if stale := stale_log(path):
                     raise JournalError(f"{stale}.")
+                if not lacks:
+                    undo.callback(lacks_nothing, path)  # closed by what follows, its log is gone though all is in the file
                 self._writer, self._reader = connect(path), connect(path)
                 undo.callback(self._writer.close)
                 undo.callback(self._reader.close)

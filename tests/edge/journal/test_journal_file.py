@@ -1,5 +1,6 @@
 """A journal's file among other programs, on media that cannot be written, and copied without the half that has the newest."""
 
+import errno
 import json
 import shutil
 import sqlite3
@@ -16,6 +17,7 @@ from support.scripted_run import field_record, run_start
 from support.unwritable import python, why_no_read_only_disk, with_read_only
 
 from edge.contracts.errors import JournalError
+from edge.journal import sqlite_journal
 from edge.journal.archive import Archive
 from edge.journal.journal_file import trouble_of
 from edge.journal.sqlite_journal import SqliteJournal
@@ -211,4 +213,25 @@ def test_a_journal_that_could_not_be_marked_is_still_whole(path: Path, monkeypat
     journal.close()
     again = SqliteJournal(path)
     assert (again.warning, again.next_seq("begun")) == ("", 4)
+    again.close()
+
+
+def test_a_journal_that_could_not_be_opened_for_want_of_room_lacks_nothing_afterwards(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its log goes with the last connection, whether or not the file could be marked as closed."""
+    journal = SqliteJournal(path)
+    fill(journal, 3)
+    journal.close()
+
+    def no_room(_: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as full:
+        full.setattr(sqlite_journal, "make_reserve", no_room)
+        for _ in range(2):
+            with pytest.raises(JournalError, match="No space left"):
+                SqliteJournal(path)
+    again = SqliteJournal(path)
+    assert seqs(again) == [0, 1, 2, 3, 4] and not again.warning
     again.close()

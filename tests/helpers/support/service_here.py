@@ -16,9 +16,9 @@ from chaos.faulty_camera import BUNDLE, MadeUpEngine
 from support.ports import free_endpoint
 from support.served_run import PlainCamera
 
-from edge.contracts.errors import LeukoError, SourceError
+from edge.contracts.errors import LeukoError, SourceError, StreamError
 from edge.contracts.messages import State
-from edge.contracts.records import Record
+from edge.contracts.records import FieldRecord, Record, RunOutcome, RunStop
 from edge.pipeline import Parts, StopSwitch
 from edge.pipeline.field_work import plan_for
 from edge.service import station
@@ -120,6 +120,32 @@ class ServiceHere:
             self.controller.trigger(run_id, f"{run_id}-{index}", index, timeout_s=WITHIN_S)
         self.controller.stop_run(run_id, timeout_s=WITHIN_S)
         return list(self.controller.records(run_id))
+
+
+def refused_with(here: ServiceHere, words: str) -> None:
+    """It stands in FAULT everywhere, and a run is refused with what is said there."""
+    assert words in (here.until("FAULT", words).service_reason or "")
+    status, content = here.page("/healthz")
+    assert (status, content["state"]) == (200, "FAULT") and words in content["reason"]
+    assert here.page("/readyz")[0] == 503
+    with pytest.raises(StreamError, match=r"refused \(state\)") as refused:
+        here.controller.start_run(timeout_s=WITHIN_S)
+    assert words in str(refused.value)
+    assert words in (here.controller.connect(WITHIN_S).service_reason or ""), "and in WELCOME"
+
+
+def whole(here: ServiceHere) -> str:
+    """A run of two fields that ends as it should; its name."""
+    here.until("READY")
+    records = here.run(2)
+    assert isinstance(records[-1], RunStop) and records[-1].outcome is RunOutcome.STOPPED
+    assert [record.status.value for record in records if isinstance(record, FieldRecord)] == ["ok", "ok"]
+    return records[-1].run_id
+
+
+def still_read(here: ServiceHere, run_id: str) -> None:
+    here.controller.connect(WITHIN_S)
+    assert [record.seq for record in here.controller.records(run_id, from_seq=0)] == list(range(4))
 
 
 Real = Callable[[dict[str, object]], tuple[Callable[[], Setup], Callable[[], EdgeSettings]]]
