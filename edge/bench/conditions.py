@@ -2,6 +2,8 @@
 
 import os
 import platform
+import shutil
+import subprocess
 import sys
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
@@ -17,6 +19,7 @@ from edge.engine.machine import usable_cores
 
 _PACKAGES = ("openvino", "opencv-python", "numpy", "pyzmq", "pydantic", "msgpack", "tensorrt", "tensorrt-rtx-cu13", "pycuda")
 _CPU = Path("/sys/devices/system/cpu")
+_ASK_S = 5.0
 _BUSY_SHARE = 0.25
 """Of the cores, that others had to themselves over the last minute: more, and the figures are of a machine that shares."""
 
@@ -83,7 +86,21 @@ def _gpu() -> dict[str, Any] | None:
         "sm_count": here.sm_count,
         "driver": gpu.driver_version,
         "cuda": gpu.cuda_version,
+        "clocks": _gpu_clocks(),
     }
+
+
+def _gpu_clocks() -> str | None:
+    """Of the processors and the memory now, as NVIDIA's own tool says; None where it says nothing."""
+    program = shutil.which("nvidia-smi")
+    if program is None:
+        return None
+    words = [program, "--query-gpu=clocks.sm,clocks.mem", "--format=csv,noheader"]
+    try:
+        said = subprocess.run(words, capture_output=True, text=True, timeout=_ASK_S, check=True).stdout
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return said.strip() or None
 
 
 def _version(name: str) -> str | None:
