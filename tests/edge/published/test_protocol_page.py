@@ -1,7 +1,5 @@
 """The protocol page: its examples are messages of this version, and no type is without one."""
 
-import ast
-import importlib
 import re
 from pathlib import Path
 from typing import get_args
@@ -9,6 +7,7 @@ from unittest.mock import Mock
 
 import pytest
 from pydantic import TypeAdapter
+from support.event_codes import codes_in_the_code
 
 from edge.contracts import messages as m
 from edge.contracts.base import Wire
@@ -55,25 +54,10 @@ def test_every_code_is_explained(model: type[Wire], table: str) -> None:
     assert set(re.findall(r"^\| `(\w+)`", rows, re.MULTILINE)) == set(get_args(model.model_fields["code"].annotation))
 
 
-def _codes_in_the_code() -> set[str]:
-    """Every word that is given to a SourceNote as its code, as a literal or as a constant of the module."""
-    found = set()
-    for path in (ROOT / "edge").rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "SourceNote":
-                codes = {str(each.value) for each in ast.walk(node.args[0]) if isinstance(each, ast.Constant)}
-                if isinstance(node.args[0], ast.Name):
-                    module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
-                    codes.add(getattr(importlib.import_module(module), node.args[0].id))
-                assert codes, f"{path}:{node.lineno}: its code is neither a literal nor a constant: nobody could list it"
-                found |= codes
-    return found
-
-
 def test_every_event_code_is_listed_and_no_other() -> None:
     rows = PAGE.split("\n## Event codes\n")[1].split("\n## ")[0]
     listed = [code for row in re.findall(r"^\| (`.*?) \|", rows, re.MULTILINE) for code in re.findall(r"`(\w+)`", row)]
-    assert sorted(listed) == sorted(_codes_in_the_code())
+    assert sorted(listed) == sorted(codes_in_the_code())
     assert set(listed) >= OF_THE_CAMERA
 
 
