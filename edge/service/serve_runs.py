@@ -72,6 +72,11 @@ def _serve_at(
 
             # Take an order: none comes but to a service that was ready.
             accepted = orders.wait_for_start(WAIT_S)
+            if accepted is None and states.now.state == "READY" and station.wants_tidying():
+                states.reopens("the journal is opened anew, so that it forgets what it may.")
+                accepted = orders.wait_for_start(0.0)  # one that came before this was said
+                if accepted is None:
+                    station.tidy()
             if accepted is None:
                 station.keep_warm()
                 front.check_alive()
@@ -79,6 +84,7 @@ def _serve_at(
 
             # Perform its run. What it has not been acknowledged of stays deliverable, and the next may begin.
             _perform(accepted, station, journal, orders, front)
+            station.used()
 
         # End: stay until a controller holds what this process has recorded.
         states.ends(stop.requested)

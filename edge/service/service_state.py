@@ -12,7 +12,7 @@ from edge.service.heartbeat import HEARTBEAT
 
 _MAY_FOLLOW: dict[ServiceState, tuple[ServiceState, ...]] = {
     "BOOT": ("READY", "FAULT", "DRAINING"),
-    "READY": ("FAULT", "DRAINING"),
+    "READY": ("BOOT", "FAULT", "DRAINING"),
     "FAULT": ("READY", "DRAINING"),
     "DRAINING": (),
 }
@@ -31,6 +31,10 @@ class ServiceStates:
     def found(self, trouble: str) -> None:
         """What a look at everything that a run needs has found: READY when it is nothing."""
         self._become(Standing("FAULT", trouble) if trouble else Standing("READY"))
+
+    def reopens(self, what: str) -> None:
+        """Something that is in order is opened anew; no run is taken meanwhile."""
+        self._become(Standing("BOOT", what))
 
     def ends(self, why: str) -> None:
         """The process takes no further run."""

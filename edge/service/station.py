@@ -40,6 +40,9 @@ OF_THE_PROCESS = (
 )
 """Settings that hold as long as the process: with others of them it begins anew."""
 
+TIDY_EVERY_S, IDLE_S = 86_400.0, 600.0
+"""A journal is opened anew once a day, by which it forgets what it may; no run has ended for so long then."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -76,6 +79,7 @@ class Station:
         self._marks: Marks = ()
         self._spoilt = ""
         """why camera and engine must be opened anew"""
+        self._journal_opened_s = self._used_s = time.monotonic()
         self._trouble = ""
         self._due_s = 0.0
         self._wait_s = FIRST_WAIT_S
@@ -103,6 +107,21 @@ class Station:
     def spoilt(self, why: str) -> None:
         """Camera and engine may be in any state: they are opened anew before the next run."""
         self._spoilt = self._spoilt or why
+
+    def wants_tidying(self) -> bool:
+        """Whether it is time to open the journal anew, which lets it forget old runs."""
+        now_s = time.monotonic()
+        is_due = min(now_s - self._journal_opened_s - TIDY_EVERY_S, now_s - self._used_s - IDLE_S) > 0
+        return is_due and self._reach.journal != IN_MEMORY and not self._journal.absent
+
+    def tidy(self) -> None:
+        """Close the journal; `mend` opens it at once."""
+        self._due_s = 0.0
+        self._close_journal("the journal is being tidied; try again in a moment.")
+
+    def used(self) -> None:
+        """A run has just ended."""
+        self._used_s = time.monotonic()
 
     def keep_warm(self) -> None:
         """Called again and again between runs."""
@@ -159,6 +178,7 @@ class Station:
             self._journal.take(str(problem))
             raise
         self._journal.put(journal)
+        self._journal_opened_s = time.monotonic()
         # What was lost with a journal that failed may be numbered again: its records are told apart by this.
         self._boot_id = str(uuid.uuid4())
 

@@ -1,6 +1,7 @@
 """Run after run in one process: each is whole, the next may follow at once, and nothing is left over."""
 
 import threading
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from support.service_here import WITHIN_S, Bench, ServiceHere, service
 
 from edge.contracts.errors import StreamError
 from edge.contracts.records import FieldRecord, RunOutcome, RunStart, RunStop
+from edge.service import station
 from edge.stream.client import Controller
 
 pytestmark = pytest.mark.timeout(120)
@@ -109,6 +111,23 @@ def test_a_source_that_paces_itself_begins_anew_with_every_run(monkeypatch: pyte
             records = list(here.controller.records(here.controller.start_run(timeout_s=WITHIN_S)))
             assert _last(records).outcome is RunOutcome.COMPLETED
             assert [record.field_index for record in records if isinstance(record, FieldRecord)] == [0, 1]
+
+
+def test_a_journal_forgets_what_it_may_while_the_service_goes_on(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    with service(monkeypatch, journal=tmp_path / "j.sqlite", journal_keep_days=0.0) as here:
+        here.until("READY")
+        for _ in range(2):
+            here.run(1)
+        assert here.until("READY").runs_held == 2
+        monkeypatch.setattr(station, "TIDY_EVERY_S", 0.2)
+        monkeypatch.setattr(station, "IDLE_S", 0.0)
+        until_s = time.monotonic() + WITHIN_S
+        while here.controller.query(timeout_s=WITHIN_S).runs_held and time.monotonic() < until_s:
+            time.sleep(0.02)
+        monkeypatch.setattr(station, "TIDY_EVERY_S", 1000.0)
+        here.until("READY")
+        assert _last(here.run(2)).triggers == 2
+        assert here.bench.opened == 1
 
 
 def _left_over(here: ServiceHere, n_runs: int) -> dict[str, float]:
