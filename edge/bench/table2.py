@@ -40,16 +40,18 @@ class System:
     reference_ms: float
     target_ms: float | None = None
     """for the two systems that a target was set by"""
+    network: tuple[str, int] | None = None
+    """architecture and side in pixels of the network: what a bundle of this name has to be"""
 
 
 SYSTEMS = (
-    System("ssd300-smin0.1", 53, 53),
-    System("ssd300-smin0.2", 53, 53),
-    System("ssd512-smin0.2", 100),
-    System("yolov3-320", 14, 14),
-    System("yolov3-416", 23),
-    System("yolov3-608", 43),
-    System("yolov3-tiny-416", 14),
+    System("ssd300-smin0.1", 53, 53, ("ssd300", 300)),
+    System("ssd300-smin0.2", 53, 53, ("ssd300", 300)),
+    System("ssd512-smin0.2", 100, None, ("ssd512", 512)),
+    System("yolov3-320", 14, 14, ("yolov3", 320)),
+    System("yolov3-416", 23, None, ("yolov3", 416)),
+    System("yolov3-608", 43, None, ("yolov3", 608)),
+    System("yolov3-tiny-416", 14, None, ("yolov3-tiny", 416)),
 )
 """Wang et al., PLoS ONE 14(6): e0218808, 2019, Table 2, on a GTX 1080 Ti."""
 
@@ -86,6 +88,12 @@ def bench_table2(setup: Setup, folder: Path | None, n_fields: int, rounds: int) 
 
 def _measured(setup: Setup, system: System, path: Path, n_fields: int, rounds: int) -> dict[str, Any]:
     bundle = load_bundle(path)
+    here = bundle.manifest.architecture, bundle.manifest.network_width_px
+    if system.network is not None and here != system.network:
+        raise ConfigError(
+            f"{path} is {here[0]} at {here[1]} px and {system.recipe} is {system.network[0]} at {system.network[1]} px; give "
+            "each bundle's folder the name of its own recipe."
+        )
     settings = setup.settings.model_copy(update={"bundle": path, "thresholds": bundle.manifest.thresholds})
     own = replace(setup, settings=settings, bundle=bundle, probability=())
     with opened(own) as parts:

@@ -66,6 +66,21 @@ def test_all_systems_are_measured_and_told(tmp_path: Path, monkeypatch: pytest.M
     assert "GTX 1080 Ti (a GPU)" in said and "random" in said and "trained" in said and "(a CPU beside a GPU's target)" in said
 
 
+def test_a_bundle_under_another_s_name_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(table2, "SYSTEMS", (System("ssd300-smin0.1", 53, 53, ("ssd300", 300)),))
+    write_tiny_bundle(tmp_path / "ssd300-smin0.1")
+    with pytest.raises(ConfigError, match=r"ssd300-smin0\.1 is ssd300 at 300 px; give each"):
+        bench_table2(resolve({"source": "virtual:seed=1"}), tmp_path, 1, 1)
+
+
+def test_every_system_is_its_recipe_s_network() -> None:
+    for system in SYSTEMS:
+        recipe = (ROOT / "trainer" / "recipes" / f"{system.recipe}.yaml").read_text()
+        assert system.network is not None
+        architecture, side_px = system.network
+        assert f"\narchitecture: {architecture}\n" in recipe and f"network_width_px: {side_px}" in recipe
+
+
 def test_a_system_that_is_nowhere_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(table2, "SYSTEMS", (System("no-such-recipe", 1),))
     monkeypatch.setattr(table2, "_EXPORT", "raise SystemExit('there is no trainer here')")
