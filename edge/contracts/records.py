@@ -320,6 +320,11 @@ class FieldRecord(_Record):
     overflow: bool = Field(False, description="more candidates than the graph returns: cells may be missing")
     quality: FieldQuality | None = Field(None, description="null when nothing was looked for")
     times: StageTimes | None = None
+    batch: Count | None = Field(
+        None,
+        description="number of the engine's batch, from 0 within the run: fields with one number were computed together, in "
+        "the order of their records; null when the engine was not given the field",
+    )
 
 
 class Advice(_Record):

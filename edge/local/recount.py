@@ -144,7 +144,7 @@ class Recount:
         except (ValueError, KeyError) as problem:  # the account refuses a trigger that ends twice, or was never announced
             self.found.differences.append(Difference(_name(record), "its end", "recorded", str(problem)))
             return
-        keep: dict[str, Any] = {name: getattr(record, name) for name in (*_HEAD, "times", "source_name", "detail")}
+        keep: dict[str, Any] = {name: getattr(record, name) for name in (*_HEAD, "times", "batch", "source_name", "detail")}
         is_of_the_next_process = self._is_interrupted and record.status is FieldStatus.LOST and record.t_host_ns == 0
         if is_of_the_next_process or not self._knows_stage:
             keep["running"] = again.running.model_copy(update={"slide": slide})

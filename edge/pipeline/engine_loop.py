@@ -3,7 +3,7 @@
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import cast
 
 import numpy as np
@@ -52,6 +52,7 @@ class EngineLoop:
         self._abandoned: list[Batch] = []
         self._taken: deque[FieldJob] = deque()
         self._heard_ns = clock()
+        self._batches = 0
         self._failure = ""
         self.ending: Ending | None = None
 
@@ -206,18 +207,11 @@ class EngineLoop:
             _fail(job, problem)
             return
         job.marks.fitted = job.marks.submitted = self._clock()
-        found = []
-        for first in range(0, len(tiles), len(views)):
-            part = tiles[first : first + len(views)]
-            for view, tile in zip(views, part, strict=False):
-                view[...] = tile
-            self._engine.submit(slot, len(part))
-            raw = rows_of(self._engine.collect(slot), 0, len(part))
-            self._note_changes()
-            found.append(tuple(rows.copy() for rows in (raw.boxes, raw.scores, raw.labels)))
+        job.batch, self._batches = self._batches, self._batches + 1
+        raw = computed_alone(self._engine, slot, views, tiles)
+        self._note_changes()
         job.marks.collected = job.marks.analysed_from = self._clock()
-        boxes, scores, labels = (np.concatenate(rows) for rows in zip(*found, strict=True))
-        self._analyse(job, work, RawDetections(boxes, scores, labels))
+        self._analyse(job, work, raw)
 
     def _advance(self) -> None:
         batch = self._filling
@@ -235,6 +229,8 @@ class EngineLoop:
         now_ns = self._clock()
         for job, _ in batch.jobs:
             job.marks.submitted = now_ns
+            job.batch = self._batches
+        self._batches += 1
         self._engine.submit(batch.slot, batch.rows)
         self._filling = None
         self._in_flight.append(batch)
@@ -284,6 +280,20 @@ class EngineLoop:
         self._heard_ns = self._clock()
         if self.ending is not None:
             self.ending = Ending(RunOutcome.FAILED, self._failure)
+
+
+def computed_alone(engine: Engine, slot: int, views: Sequence[Image], tiles: Sequence[Image]) -> RawDetections:
+    """The outputs of one field's tiles, each uint8 [H, W, 3], in as many batches as they take of the slot's `views`."""
+    found = []
+    for first in range(0, len(tiles), len(views)):
+        part = tiles[first : first + len(views)]
+        for view, tile in zip(views, part, strict=False):
+            view[...] = tile
+        engine.submit(slot, len(part))
+        raw = rows_of(engine.collect(slot), 0, len(part))
+        found.append(tuple(rows.copy() for rows in (raw.boxes, raw.scores, raw.labels)))
+    boxes, scores, labels = (np.concatenate(rows) for rows in zip(*found, strict=True))
+    return RawDetections(boxes, scores, labels)
 
 
 def _fail(job: FieldJob, problem: Exception) -> None:

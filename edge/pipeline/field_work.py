@@ -208,6 +208,8 @@ class FieldJob:
     detail: str = ""
     findings: Findings | None = None
     quality: FieldQuality | None = None
+    batch: int | None = None
+    """number of the engine's batch that it was in"""
     marks: Marks = field(default_factory=Marks)
 
     @classmethod

@@ -152,6 +152,7 @@ class RunAccount:
             overflow=findings is not None and findings.overflow,
             quality=job.quality,
             times=job.times(self._clock()),
+            batch=job.batch,
         )
         if not self._ledger.is_open(frame.trigger_id):
             raise ValueError(f"trigger {frame.trigger_id!r} is not open and cannot end as {status.value}")

@@ -187,6 +187,7 @@ _RECORDS: dict[str, Wire] = {
         counts={"neutrophil_segmented": 1, "unidentified": 1, "smudge": 1},
         overflow=True,
         times=_TIMES,
+        batch=41,
     ),
     "field_empty": _field(3, FieldStatus.EMPTY, _so_far("empty"), **_FRAME, frame_id=2, times=_TIMES),
     "field_lost": _field(4, FieldStatus.LOST, _so_far("lost"), detail="the camera's counter went from 3 to 5."),
