@@ -16,7 +16,7 @@ from edge.contracts.messages import TriggerCommand
 from edge.contracts.records import Advice, Event, FieldRecord, FieldStatus, Record, RunOutcome, RunStart, RunStop
 from edge.counting.places import Places
 from edge.counting.slide_account import SlideAccount
-from edge.journal.earlier_runs import RecordsOf, feed_runs
+from edge.journal.earlier_runs import RecordsOf, feed_runs, slide_result
 from edge.local.differences import Difference, differences
 from edge.pipeline.field_work import FieldJob
 from edge.pipeline.intake import AdviceNote, Note
@@ -94,6 +94,7 @@ class Recount:
         self._ledger = Ledger()
         self._places = Places() if is_triggered else None
         self._is_interrupted = is_interrupted
+        self._start, self._earlier, self._records_of = start, earlier, records_of
         slide = None
         self._knows_stage = start.stage is not None
         if start.stage is not None:
@@ -162,8 +163,11 @@ class Recount:
             self._ledger.issue(one.trigger_id, one.field_index, one.stage_nm)
         again = self._account.stop(record.outcome, record.detail, record.source)
         keep: dict[str, Any] = {name: getattr(record, name) for name in (*_HEAD, "duration_s", "doubts", "carried", "source")}
-        if self._is_interrupted or not self._knows_stage:
+        if not self._knows_stage or (self._is_interrupted and self._records_of is None):
             keep["slide"] = record.slide
+        elif self._is_interrupted and self._records_of is not None:
+            # Ended by the next process, as if the fields that it lost were about to be repeated.
+            keep["slide"] = record.slide and slide_result(self._records_of, self._start, self._earlier)
         if record.carried is not None:
             self.found.remarks.append("sums carried over from other runs are taken as recorded: replay those runs, too.")
         self.found.differences += differences("run_stop", content, again.model_copy(update=keep).model_dump_json().encode())

@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from edge.contracts.records import Advice, FieldRecord, Record, RunStop, StagePosition
+from edge.contracts.records import Advice, Record, StagePosition
 from edge.contracts.run_order import RunOrder
 from edge.scanner.fault_plan import FaultPlan
 from edge.scanner.pulse_line import Pulse, PulseSender
@@ -65,15 +65,14 @@ class VirtualRig:
         self.target_reached_at: int | None = None
         """the field with which the target was final"""
         self._is_done = False
-        self._in_runs_before = self._in_this_run = 0
 
     @property
     def is_done(self) -> bool:
         return self._is_done
 
     def order(self) -> RunOrder | None:
-        """The target, less what the runs before have found: their cells are in this one's carried sums."""
-        return RunOrder(target_leukocytes=max(1, self._target - self._in_runs_before))
+        """The target, over the fields of all runs: one that continues another goes on with its count."""
+        return RunOrder(target_leukocytes=self._target)
 
     def stage_of(self, field_index: int) -> StagePosition:
         """The stage says that it is where it was told to be: its errors are what nobody knows."""
@@ -116,10 +115,4 @@ class VirtualRig:
     def has_enough(self, record: Record) -> bool:
         if isinstance(record, Advice) and record.advice == "stop" and record.final:
             self._is_done, self.target_reached_at = True, record.field_index
-        if isinstance(record, RunStop):
-            self._in_runs_before += self._in_this_run
-            self._in_this_run = 0
-        if isinstance(record, FieldRecord):
-            slide = record.running.slide
-            self._in_this_run = slide.final_wbc + slide.provisional_wbc if slide else record.running.wbc_total
         return self._is_done

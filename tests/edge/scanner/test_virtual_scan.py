@@ -85,11 +85,11 @@ class Shows:
     mishap: str = ""
     restarts: int = 0
     is_exact: bool = True
-    """Whether the count is that of the slide all the same."""
+    """Whether the count is certainly that of the slide all the same."""
 
 
 SHOWS = {
-    "unsettled": Shows(),
+    "unsettled": Shows(is_exact=False),
     "stuck": Shows(is_exact=False),
     "defocus": Shows(),
     "dark": Shows(),
@@ -126,7 +126,7 @@ def check_shown(scanned: Scanned, name: str) -> None:
 @pytest.mark.parametrize(
     "faults",
     [
-        pytest.param(["dropped@3", "duplicated@6", "damaged@9", "frozen@12", "dark@14", "unsettled@16"], id="frames"),
+        pytest.param(["dropped@3", "duplicated@6", "damaged@9", "frozen@12", "dark@14", "defocus@16"], id="frames"),
         pytest.param(["disconnect@3", "stall@6", "restart@9", "edge-killed@12"], id="scanner and edge"),
         pytest.param(["pulse-twice@3", "camera-gone@24"], id="line and cable"),
     ],
@@ -142,8 +142,9 @@ def test_the_count_is_that_of_the_slide_whatever_fails(faults: list[str]) -> Non
 
 
 def test_a_lost_pulse_shifts_pictures_and_both_edge_and_table_say_so() -> None:
-    scanned = scan_with("pulse-lost@3", target=20)
-    check_shown(scanned, "pulse-lost")
+    scanned = scan_with("unsettled@1", "pulse-lost@3", target=20)
+    for name in ("unsettled", "pulse-lost"):
+        check_shown(scanned, name)
     assert scanned.compared.misplaced and min(scanned.compared.misplaced) == 3
     assert is_doubted(scanned.compared), "run_stop names every one of them"
 
@@ -157,8 +158,10 @@ def test_every_fault_has_its_row_here() -> None:
 @pytest.mark.parametrize("name", sorted(FAULTS))
 def test_each_fault_at_a_field_and_by_rate(name: str) -> None:
     check_shown(alone := scan_with(f"{name}@8"), name)
-    assert is_proven(alone) == SHOWS[name].is_exact, said(42, alone.compared)
-    check_shown(scan_with(f"{name}=8%", f"{name}@8"), name)
+    assert is_proven(alone) or not SHOWS[name].is_exact, said(42, alone.compared)
+    often = scan_with(f"{name}=8%", f"{name}@8")
+    assert often.sums.problems == [] and name in often.compared.caught
+    assert is_proven(often) or is_doubted(often.compared) or not SHOWS[name].is_exact, said(42, often.compared)
 
 
 @pytest.mark.parametrize(
