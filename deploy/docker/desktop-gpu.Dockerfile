@@ -1,5 +1,5 @@
 # UNBUILT: nobody has built or run this image yet; it was written on a computer without a GPU and without a Docker daemon.
-# Once it was: put here who built it, on which GPU and driver, and what `leuko-edge doctor` said.
+# The health check needs `metrics = "127.0.0.1:9570"` in edge.toml. Once it was built: put here who built it, on which GPU and driver, and what `leuko-edge doctor` said.
 #
 # An edge on a desktop or server GPU, from a wheelhouse alone. On a computer with the network, Python 3.12 and x86-64:
 #     make wheelhouse WITH=builder WHEELS=wheels      # wheels: PyCUDA's and TensorRT's, see docs/install-gpu.md

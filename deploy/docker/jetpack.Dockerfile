@@ -1,5 +1,5 @@
 # UNBUILT: nobody has built or run this image yet; there was no Jetson and no Docker daemon at hand.
-# Once it was: put here who built it, on which Jetson and JetPack, and what `leuko-edge doctor` said.
+# The health check needs `metrics = "127.0.0.1:9570"` in edge.toml. Once it was built: put here who built it, on which Jetson and JetPack, and what `leuko-edge doctor` said.
 #
 # An edge on a Jetson with JetPack 6 (TensorRT 10.3, CUDA 12.6, Python 3.10). The wheelhouse is collected on a Jetson of this kind,
 # with the system's Python, for its wheels are for 64-bit ARM; PyCUDA's is among them (docs/install-gpu.md):
