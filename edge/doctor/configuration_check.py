@@ -9,14 +9,15 @@ from typing import Any
 
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from edge.camera.uri import SCALE_FREE, scheme_of
+from edge.contracts.base import explain
 from edge.contracts.errors import ConfigError, LeukoError
 from edge.contracts.user_paths import expanded
 from edge.contracts.whole_file import write_whole
 from edge.settings import IN_MEMORY, EdgeSettings, Setup
-from edge.settings.config_file import known, read_config
+from edge.settings.config_file import config_content, known, read_config
 from edge.settings.config_text import commented_configuration
 from edge.settings.resolution import resolve
 from edge.stream.curve_keys import EDGE, read_pair
@@ -74,13 +75,30 @@ def check_configuration(file: Path) -> tuple[list[str], list[str]]:
     except LeukoError as problem:
         problems.append(str(problem))
     if setup is None:
-        return problems, []
+        return list(dict.fromkeys([*problems, *_values_alone(file, problems)])), []
     for look in _looks(setup):
         try:
             look()
         except LeukoError as problem:
             problems.append(str(problem))
     return problems, [*setup.warnings, *_doubts(setup.settings)]
+
+
+def _values_alone(file: Path, said: list[str]) -> Iterator[str]:
+    """Of a file that a run would refuse: what is wrong with each of its values, beside what was said already."""
+    try:
+        content = config_content(file)
+    except LeukoError:
+        return
+    for name, value in content.items():
+        if name not in EdgeSettings.model_fields or any(f"`{name}" in sentence for sentence in said):
+            continue
+        try:
+            EdgeSettings.model_validate({"source": "virtual:", name: value})
+        except ValidationError as problem:
+            yield f"a setting from {file} cannot be used: {explain(problem)}."
+        except LeukoError as problem:
+            yield str(problem)
 
 
 def _looks(setup: Setup) -> Iterator[Callable[[], object]]:

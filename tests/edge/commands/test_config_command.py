@@ -71,6 +71,7 @@ def test_a_file_that_cannot_be_written_is_said(out: str, words: str, tmp_path: P
     [
         pytest.param('source = "virtual:seed=1"\nmax_bach = 2', ["did you mean `max_batch`?"], id="a slip"),
         pytest.param("max_batch = 2", ["no source is set"], id="no source"),
+        pytest.param("bnd = 1\nmax_batch = 0\npolicy = 'x'", ["`bind`", "`max_batch`", "`policy`"], id="slip and values"),
         pytest.param('source = "opencv:0"', ["`um_per_px` is not set"], id="no scale"),
         pytest.param('source = "cam:0"', ["unknown scheme 'cam'"], id="no such source"),
         pytest.param('source = "virtual:seed=1"\nbind = "tcp://0.0.0.0:1"', ["without keys anybody could"], id="open to all"),
