@@ -56,7 +56,8 @@ def table(before: str) -> str:
             if name not in _SAID_ELSEWHERE and name in kept:
                 lines.append(kept[name])
                 continue
-        part = ", ".join(parts.get(_normal(name), ["other"]))
+        known = kept[name].split("|")[4].strip() if name in kept else "other"  # brought by what is not installed here
+        part = ", ".join(parts.get(_normal(name), [known]))
         lines.append(f"| {name} | {version} | {_SAID_ELSEWHERE.get(name, licence)} | {part} |")
     return _HEAD + "\n".join(lines) + "\n"
 
