@@ -8,6 +8,7 @@ import json
 import logging
 import os
 import re
+import socket
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -26,6 +27,7 @@ _TOLD = ("slide_id", "status", "failure", "detail", "fields", "wbc", "doubts")
 _BLOCKS = 4096
 """Slides are handed out one at a time up to so many, several at a time beyond: Ray's own account grows with their number."""
 _STORE_BYTES = 100_000_000
+_REACH_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +125,7 @@ def _cluster(workers: RayWorkers) -> Iterator[None]:
     room: dict[str, Any] = {"object_store_memory": _STORE_BYTES, "include_dashboard": False}
     if workers.address == LOCAL and workers.at_most is not None:
         room["num_cpus"] = max(os.cpu_count() or 1, int(workers.at_most * workers.cpus))
+    _look_for(workers.address)
     address, own = (LOCAL, room) if workers.address == LOCAL else (workers.address, {})
     try:
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **own)
@@ -136,6 +139,22 @@ def _cluster(workers: RayWorkers) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def _look_for(address: str) -> None:
+    """Ray itself asks an address at which nobody is for minutes. Raises `ConfigError`."""
+    found = re.fullmatch(r"(?:ray://)?(\[[^\]]+\]|[^:/]+):(\d{1,5})", address)
+    if found is None:
+        if address not in {LOCAL, "auto"}:
+            raise ConfigError(f"--ray {address!r} is no cluster; write local, auto, HOST:PORT or ray://HOST:PORT.")
+        return
+    try:
+        socket.create_connection((found[1].strip("[]"), int(found[2])), timeout=_REACH_S).close()
+    except (OSError, OverflowError) as problem:
+        raise ConfigError(
+            f"there is no Ray cluster at {address!r} ({first_line(problem)}); start one with `ray start --head`, or use "
+            "--ray local."
+        ) from problem
 
 
 @contextmanager

@@ -48,7 +48,8 @@ class RemoteEngine:
     """`Engine` on an inference server that speaks KServe v2.
 
     Raises `EngineError` when it cannot be reached, does not serve the bundle, or does not answer as its graph does. Whether
-    it has passed the parity gate is the caller's to know (`info.parity` says what `parity` says).
+    it has passed the parity gate is the caller's to know (`info.parity` says what `parity` says). `share`: lay frames into
+    memory that a server on this machine reads in place.
     """
 
     def __init__(
@@ -61,13 +62,14 @@ class RemoteEngine:
         max_batch: int = 1,
         slots: int = SLOTS,
         parity: Parity = "waived",
+        share: bool = True,
     ) -> None:
         self._server, self._top_k = server, bundle.manifest.top_k
         self._client = grpc.InferenceServerClient(server.address)
         try:
             self.identity = ask_identity(self._client, server.address, bundle, ASK_S)
             self._memory = FrameMemory((max_batch, frame_height_px, frame_width_px, 3), slots)
-            if server.address.rpartition(":")[0] in LOCAL_HOSTS:
+            if share and server.address.rpartition(":")[0] in LOCAL_HOSTS:
                 self._memory.share(self._client)
             self._info = self._described(self.identity, frame_width_px, frame_height_px, max_batch, slots, parity)
             self._book = SlotBook(self._info)

@@ -63,15 +63,23 @@ def test_a_cluster_scores_what_one_process_does(
     assert results(tables()) == results(tables("whole"))
 
 
-@pytest.mark.soak
-def test_what_is_done_is_not_done_again_and_a_cluster_that_is_not_there_is_said(
-    archive: Path, score: Score, tmp_path: Path, with_ray: None
-) -> None:
+@pytest.mark.parametrize(
+    ("address", "says"),
+    [
+        pytest.param("127.0.0.1:9", "there is no Ray cluster at '127.0.0.1:9' (Connection refused)", id="nobody there"),
+        pytest.param("ray://127.0.0.1:9", "there is no Ray cluster at", id="nobody there either"),
+        pytest.param("everywhere", "'everywhere' is no cluster", id="no address"),
+    ],
+)
+def test_a_cluster_that_is_not_there_is_said(archive: Path, score: Score, with_ray: None, address: str, says: str) -> None:
+    code, _, error = score(archive, "--ray", address)
+    assert code == 2 and says in error
+
+
+def test_what_is_done_needs_no_cluster(archive: Path, score: Score) -> None:
     score(archive)
     code, said, _ = score(archive, "--ray", "local")
-    assert (code, said["kept"]) == (0, 3), "nothing to do, and no cluster is started for it"
-    code, _, error = score(archive, "--ray", "127.0.0.1:9", out="other")
-    assert code == 2 and "there is no Ray cluster at '127.0.0.1:9'" in error
+    assert (code, said["kept"]) == (0, 3)
 
 
 @pytest.mark.parametrize(("text", "workers"), [(None, (1, None)), ("4", (4, 4)), ("1-16", (1, 16)), (" 2 - 3 ", (2, 3))])
