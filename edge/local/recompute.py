@@ -15,11 +15,14 @@ from edge.local.differences import Difference, differences
 from edge.pipeline import Parts, opened
 from edge.pipeline.engine_loop import computed_alone
 from edge.pipeline.field_work import CellWork, rows_of
+from edge.pipeline.parts import place_of_run
 from edge.postprocess import Findings
 from edge.quality import ScaleCheck
 from edge.settings import Setup
 from edge.settings.resolution import resolve
 
+CAMERAS = ("opencv:", "aravis:", "pylon:", "genicam:")
+"""How sources begin that cannot show a field again."""
 _READ_S = 10.0
 _NOT_NOW = ("keep_frames", "keep_crops", "telemetry", "metrics")
 """Settings of a run that have nothing to do with what it finds, and would write or listen."""
@@ -86,9 +89,9 @@ def _place_of_frames(start: RunStart, pixels: Pixels, *, is_triggered: bool) -> 
         return pixels.frames
     kept = start.settings.get("keep_frames")
     if isinstance(kept, str):
-        return kept
+        return str(place_of_run(Path(kept), start.run_id))
     source = str(start.settings.get("source", ""))
-    if is_triggered or source.startswith(("opencv:", "aravis:", "pylon:", "genicam:")):
+    if is_triggered or source.startswith(CAMERAS):
         raise SourceError(
             f"run {start.run_id} has kept no frames (--keep-frames), and its camera cannot show them again; name a recording "
             "of it with --frames, or leave --pixels out."

@@ -128,7 +128,7 @@ def keeping(parts: Parts, settings: EdgeSettings, run_id: str) -> Iterator[Parts
 
     A run is not given up for what cannot be kept: that is among `notes`.
     """
-    info, name = parts.source.info, f"run-{quote(run_id, safe='')}"[:_LONGEST_NAME]
+    info, name = parts.source.info, _name_of(run_id)
     notes = list[SourceNote]()
     with ExitStack() as held:
         frames, problem = _kept(held, FrameStore, settings.keep_frames, name, info, settings.keep_frames_mb)
@@ -138,6 +138,16 @@ def keeping(parts: Parts, settings: EdgeSettings, run_id: str) -> Iterator[Parts
         if problem:
             notes.append(SourceNote("crops_incomplete", problem, "warning"))
         yield replace(parts, frames=frames, crops=crops, notes=tuple(notes))
+
+
+def place_of_run(folder: Path, run_id: str) -> Path:
+    """Where the frames or cells are that a run kept in `folder`: a service gives each run a directory of its own there."""
+    own = folder / _name_of(run_id)
+    return own if own.is_dir() else folder
+
+
+def _name_of(run_id: str) -> str:
+    return f"run-{quote(run_id, safe='')}"[:_LONGEST_NAME]
 
 
 def _kept(

@@ -19,6 +19,7 @@ from edge.contracts.errors import FrameError, SourceError, first_line
 from edge.contracts.user_paths import expanded
 from edge.contracts.whole_file import read_whole
 from edge.pipeline.crops import INDEX as CROPS_INDEX
+from edge.pipeline.parts import place_of_run
 from edge.reports.run_report import Report, ReportedCell, ReportedField
 
 _QUALITY = 90
@@ -39,7 +40,7 @@ def pictures_of_cells(report: Report, folder: Path | None, most: int) -> Picture
     A crop that is missing, or that is not what was kept, is left out and counted in a sentence.
     """
     found = Pictures()
-    where = expanded(folder) if folder else Path(report.kept_crops) if report.kept_crops else None
+    where = expanded(folder) if folder else place_of_run(Path(report.kept_crops), report.run_id) if report.kept_crops else None
     if where is None:
         return found
     try:
@@ -124,7 +125,9 @@ def frames_of(report: Report, fields: Sequence[ReportedField], folder: Path | No
 
 def _place_of_frames(report: Report, folder: Path | None) -> Path:
     source = report.provenance.source
-    said = report.kept_frames or (source.removeprefix(_FOLDER) if source.startswith(_FOLDER) else None)
+    said = source.removeprefix(_FOLDER) if source.startswith(_FOLDER) else None
+    if report.kept_frames:
+        said = str(place_of_run(Path(report.kept_frames), report.run_id))
     where = expanded(folder) if folder else Path(said) if said else None
     if where is None:
         raise SourceError(
