@@ -9,7 +9,7 @@ from rich.text import Text
 
 from edge.contracts.errors import ConfigError, first_line
 from edge.contracts.whole_file import write_whole
-from edge.rollout.comparison import Comparison, LabelRow, SideFigures
+from edge.rollout.bundle_comparison import Comparison, LabelRow, SideFigures
 
 _WIDTH = 120
 _MOST_CHANGES = 12

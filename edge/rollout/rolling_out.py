@@ -13,8 +13,8 @@ from rich.console import Console
 
 from edge.contracts.errors import ConfigError, EngineError, FrameError, SourceError
 from edge.contracts.user_paths import expanded
+from edge.rollout.bundle_comparison import Comparing, Comparison
 from edge.rollout.bundle_side import BundleSide, opened_side
-from edge.rollout.comparison import Comparing, Comparison
 from edge.rollout.comparison_text import show_comparison, write_comparison_page
 from edge.rollout.fields_to_compare import FieldToCompare, next_fields, of_place, of_run
 from edge.settings import Setup
