@@ -1,4 +1,4 @@
-"""Trainings as real processes: one that is killed, two that share their batches, one that loses the other."""
+"""Trainings as real processes: one that is killed, two that share their batches, one that loses the other, and both of them gone on with."""
 
 import json
 import socket
@@ -38,7 +38,12 @@ def losses(folder: Path) -> list[dict[str, float]]:
 
 
 def launch(
-    lab: Lab, out: Path, ranks: int = 1, killed_at: dict[int, int] | None = None, changes: tuple[str, ...] = ()
+    lab: Lab,
+    out: Path,
+    ranks: int = 1,
+    killed_at: dict[int, int] | None = None,
+    changes: tuple[str, ...] = (),
+    more: tuple[str, ...] = (),
 ) -> list[int]:
     """Run `leuko-train fit` in `ranks` processes as torchrun does; their exit codes. rank k's words are in `out`.k."""
     with socket.socket() as probe:
@@ -49,7 +54,7 @@ def launch(
         for rank in range(ranks):
             world = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": ranks, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
             environment = {name: str(value) for name, value in world.items()} if ranks > 1 else {}
-            arguments = lab.arguments(out, *(word for change in changes for word in ("--set", change)))
+            arguments = lab.arguments(out, *(word for change in changes for word in ("--set", change)), *more)
             said = Path(f"{out}.{rank}")
             started.append(start(processes(), arguments, said, environment, (killed_at or {}).get(rank)))
         deadline = time.monotonic() + PATIENCE_S
@@ -136,9 +141,18 @@ def assert_close(shared: dict[str, Tensor], alone: dict[str, Tensor]) -> None:
             assert torch.allclose(shared[name], value, rtol=1e-4, atol=1e-5), name
 
 
-def test_losing_a_process_ends_the_others_with_a_sentence(lab: Lab, tmp_path: Path) -> None:
+def test_losing_a_process_ends_the_others_with_a_sentence_and_both_go_on(
+    lab: Lab, sets: list[TrainingSet], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     out = tmp_path / "lost"
     assert launch(lab, out, 2, killed_at={1: 10}) == [1, -9]
     said = Path(f"{out}.0").read_text()
     assert "another process of this training ended" in said and "--resume" in said and "Traceback" not in said
     assert load_checkpoint(out / "last.pt").step == 2
+    assert launch(lab, out, 2, more=("--resume",)) == [0, 0], Path(f"{out}.0").read_text()
+    halves = {"phases.0.subdivisions": 2, "phases.1.subdivisions": 2}
+    monkeypatch.setattr(Stepper, "step", with_mean_statistics)
+    alone = train(load_recipe(str(lab.recipe), halves), sets, tmp_path / "alone", {}).checkpoint
+    for row, other in zip(losses(out), losses(tmp_path / "alone"), strict=True):
+        assert row == pytest.approx(other, rel=1e-5, abs=1e-5)
+    assert_close(load_checkpoint(out / "last.pt").ema, alone.ema)
