@@ -1,5 +1,6 @@
 """The parity gate of an inference server: what it serves as a bundle against the bundle's graph, on the same images."""
 
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from builder.parity import compare, find_cells
 from builder.parity_gate import thresholds_for
 from builder.profile_correction import seen_by
 from builder.progress_bars import GateProgress, no_progress
+from edge.camera.resample import plan_fit
+from edge.camera.uri import open_source
 from edge.contracts.bundle import Bundle
 from edge.contracts.engine_files import ParityReport
 from edge.contracts.errors import EngineError, UndecidedError
@@ -51,15 +54,15 @@ def verify_server(
     engine_dir: Path | None = None,
     progress: GateProgress = no_progress,
 ) -> ServedOutcome:
-    """Verify a server on frames of the bundle's field; report, and one field with its answer, lie among the bundle's engines.
+    """Verify a server on frames as a run of these images sends them; the report, and one field with its answer, lie among the
+    bundle's engines.
 
     Raises `SourceError` for images that cannot be used, and `EngineError` when the server, or the reference, cannot be run.
     """
-    asked = bundle.manifest
-    size = (asked.field_width_px, asked.field_height_px)
+    seen = seen_by(profile, bundle) if profile is not None else None
+    size = _frame_size(images, bundle, um_per_px or (seen.um_per_px if seen is not None else None))
     engine = RemoteEngine(bundle, *size, ServerWanted(address, _PATIENT_MS))
     try:
-        seen = seen_by(profile, bundle) if profile is not None else None
         frames = read_images(images, bundle, *size, limit, um_per_px, seen)
         baseline = _baseline(bundle, frames, progress)
         executor = EngineExecutor(engine)
@@ -72,6 +75,18 @@ def verify_server(
     finally:
         engine.close()
     return ServedOutcome(address, folder, report, _problem(baseline, report, address))
+
+
+def _frame_size(images: Path | None, bundle: Bundle, um_per_px: float | None) -> tuple[int, int]:
+    """Width and height, in pixels, of the frames that these images become."""
+    asked = bundle.manifest
+    field = (asked.field_width_px, asked.field_height_px)
+    if images is None or um_per_px is None:  # drawn, or refused where they are read
+        return field
+    with closing(open_source(f"folder:{images}", um_per_px)) as source:
+        info = source.info
+    plan = plan_fit(info.width_px, info.height_px, info.um_per_px, asked.um_per_px, *field)
+    return plan.engine_width_px, plan.engine_height_px
 
 
 def _baseline(bundle: Bundle, frames: FieldImages, progress: GateProgress) -> Baseline:

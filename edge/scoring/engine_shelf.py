@@ -1,13 +1,14 @@
 """Engines that stay open from slide to slide: compiled and warmed once for each size of frames, not once for each slide."""
 
 from collections import OrderedDict
+from typing import cast
 
 from edge.camera.correction import Correction
 from edge.camera.frame import SourceInfo
 from edge.camera.resample import FitPlan
 from edge.contracts.detections import Image, RawDetections
 from edge.contracts.errors import ConfigError, EngineError
-from edge.engine.base import Engine, EngineInfo
+from edge.engine.base import ChangingEngine, Engine, EngineInfo
 from edge.pipeline.field_work import plan_for
 from edge.pipeline.parts import batch_for, open_for
 from edge.settings import Setup
@@ -43,6 +44,10 @@ class WatchedEngine:
         except Exception as problem:
             self.failure = problem
             raise
+
+    def notes(self) -> list[str]:
+        """What another engine, which may change, says of itself."""
+        return cast(ChangingEngine, self._engine).notes() if hasattr(self._engine, "notes") else []
 
     def keep_warm(self) -> None:
         self._engine.keep_warm()

@@ -10,12 +10,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from support.emulated_server import emulated_server
 from support.scoring_archive import SLIDES, Score, Tables, results, write_slide
 from support.tiny_bundle import BLOBS
 
 import edge.scoring.engine_shelf as shelf
 from edge.camera.resample import FitPlan
-from edge.contracts.bundle import Bundle
+from edge.contracts.bundle import Bundle, load_bundle
 from edge.contracts.detections import Image
 from edge.contracts.errors import EngineError
 from edge.engine.base import Engine
@@ -149,3 +150,14 @@ def test_a_defect_is_one_slides_row(archive: Path, score: Score, tables: Tables,
 def test_settings_that_no_engine_can_have_are_no_slides_matter(archive: Path, score: Score) -> None:
     code, _, error = score(archive, "--engine", "tensorrt", "--precision", "f32")
     assert code == 5 and "precision f32 is OpenVINO's" in error
+
+
+def test_a_server_that_fails_in_mid_archive_is_in_the_rows(archive: Path, score: Score, tables: Tables, tmp_path: Path) -> None:
+    with emulated_server(load_bundle(tmp_path / "bundle")) as server:
+        server.does.fails_after = 4  # one at opening and the three fields of the first slide
+        words = ("--server", server.address, "--server-fallback", "--server-deadline-ms", "20000", "--allow-ungated-engine")
+        code, _, _ = score(archive, *words)
+    slides = {row["slide_id"]: row for row in tables()["slides"]}
+    assert code == 0 and [slides[name]["engine_parity"] for name in SLIDES] == ["waived", "waived", "not_needed"]
+    said = {name: [note for note in slides[name]["notes"] if "From here on OpenVINO" in note] for name in SLIDES}
+    assert [len(said[name]) for name in SLIDES] == [0, 1, 0]

@@ -1,4 +1,4 @@
-"""Trainings as real processes: one that is killed, two that share their batches, one that loses the other, and both of them gone on with."""
+"""Trainings as real processes: one that is killed, two that share batches, two that go on after one was lost."""
 
 import json
 import socket

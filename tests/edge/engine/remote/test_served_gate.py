@@ -87,6 +87,21 @@ def test_a_server_that_passed_computes_a_run_and_its_records_name_it(
     assert (json.loads(here)["cells"], code) == (result["cells"], 0)
 
 
+def test_the_gate_is_for_frames_as_the_images_have_them_in_a_run(
+    bundle: Bundle, images: Path, server: EmulatedServer, call: Call, tmp_path: Path
+) -> None:
+    larger = tmp_path / "larger"
+    larger.mkdir()
+    for file in images.iterdir():  # so near to the bundle's field that they are not resampled
+        cv2.imwrite(str(larger / file.name), np.pad(cv2.imread(str(file)), ((0, 1), (0, 2), (0, 0)), constant_values=255))
+    engines = tmp_path / "engines"
+    assert verify(call, bundle, larger, server.address, engines)[0] == 0
+    code, said, _ = count(call, bundle, larger, server.address, engines, tmp_path / "out")
+    assert code == 0 and "162x129" in json.loads(said)["provenance"]["engine_key"]
+    code, _, error = count(call, bundle, images, server.address, engines, tmp_path / "other")
+    assert code == 5 and "has not passed its parity gate" in error, "for frames of another size nobody has asked"
+
+
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
