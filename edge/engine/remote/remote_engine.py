@@ -40,7 +40,8 @@ class ServerWanted:
     fallback: bool = False
 
     def __post_init__(self) -> None:
-        if not _ADDRESS.fullmatch(self.address):
+        found = _ADDRESS.fullmatch(self.address)
+        if found is None or not 0 < int(found[2]) < 65536:
             raise ConfigError(f"--server {self.address!r} is no HOST:PORT; write for example 10.0.0.5:8001, its gRPC port.")
 
 
