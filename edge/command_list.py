@@ -17,6 +17,7 @@ COMMANDS = {
     "config": "Write, check and show the configuration: one commented file.",
     "keys": "Say who may connect: make keys, let clients in, shut them out.",
     "sign": "Say whose models an edge loads: sign bundles, engines and profiles, and check who signed them.",
+    "view": "Show an edge in a browser: state, last field, map, differential, cells, latency, gaps.",
     "watch": "Start a run on an edge and show it: the reference controller.",
     "simulate": "Play a scanner that triggers, and to which things happen.",
     "count": "Count images, a folder or a video here and now, into tables and pictures.",

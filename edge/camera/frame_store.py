@@ -190,7 +190,7 @@ class StoredFrames(SourceBase):
         kept["stage_nm"] = tuple(line["stage_nm"]) if line["stage_nm"] else None
         took_ns = max(0, line["t_host_ns"] - line["t_trigger_ns"])
         frame = Frame(**kept | {"image": None, "t_trigger_ns": now_ns - took_ns, "t_host_ns": now_ns})
-        return self._count(replace(frame, **self._image(line)) if "file" in line else frame)
+        return self._count(replace(frame, **stored_image(self._folder, line)) if "file" in line else frame)
 
     def close(self) -> None:
         """No further frame."""
@@ -206,19 +206,21 @@ class StoredFrames(SourceBase):
         if wait_s > timeout_s:
             raise SourceTimeout(f"no frame is due within {timeout_s:g} s.")
 
-    def _image(self, line: dict[str, Any]) -> dict[str, Any]:
-        import tifffile  # noqa: PLC0415 - as in tiff_store
 
-        file = self._folder / line["file"]
-        try:
-            image = tifffile.imread(file)
-            if line.get("pixel_format", "BGR8") == "BGR8":
-                image = np.ascontiguousarray(image[:, :, ::-1])
-        except (OSError, ValueError, IndexError, tifffile.TiffFileError) as problem:
-            return {"status": "failed", "detail": f"{file} cannot be read ({first_line(problem)}); restore it from a copy."}
-        if sha256_of(image) != line["sha256"]:
-            return {"status": "failed", "detail": f"{file} is not what was recorded; restore it from a copy."}
-        return {"image": image}
+def stored_image(folder: Path, line: dict[str, Any]) -> dict[str, Any]:
+    """The frame's `image` by its line of the index, or `status` and `detail` of one that cannot be used."""
+    import tifffile  # noqa: PLC0415 - as in tiff_store
+
+    file = folder / line["file"]
+    try:
+        image = tifffile.imread(file)
+        if line.get("pixel_format", "BGR8") == "BGR8":
+            image = np.ascontiguousarray(image[:, :, ::-1])
+    except (OSError, ValueError, IndexError, tifffile.TiffFileError) as problem:
+        return {"status": "failed", "detail": f"{file} cannot be read ({first_line(problem)}); restore it from a copy."}
+    if sha256_of(image) != line["sha256"]:
+        return {"status": "failed", "detail": f"{file} is not what was recorded; restore it from a copy."}
+    return {"image": image}
 
 
 def _read(folder: Path) -> tuple[dict[str, Any], list[dict[str, Any]], bool]:

@@ -16,7 +16,14 @@ _BASE = frozenset(
 """What every installation has, unless it was taken out."""
 _DISTRIBUTIONS = {"cv2": "opencv-python", "yaml": "pyyaml", "zmq": "pyzmq", "PIL": "pillow", "sklearn": "scikit-learn"}
 """Where they are called otherwise than their modules."""
-_EXTRAS = {"pyarrow": "score", "ray": "cluster", "tritonclient": "remote", "grpc": "remote"}
+_EXTRAS = {
+    "pyarrow": "score",
+    "ray": "cluster",
+    "tritonclient": "remote",
+    "grpc": "remote",
+    "starlette": "view",
+    "uvicorn": "view",
+}
 """What one command or setting alone needs, whichever room it is of."""
 _LACKS = re.compile(r"(\S+\.so\S*): cannot open shared object file")
 

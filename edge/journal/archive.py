@@ -121,6 +121,22 @@ class Archive:
         for (content,) in self._select("SELECT CAST(content AS BLOB) FROM records WHERE run = ? ORDER BY seq", run.number):
             yield content
 
+    def records_from(self, run_number: int, seq: int, most: int) -> list[bytes]:
+        """JSON bytes of up to `most` records from `seq` on."""
+        query = "SELECT CAST(content AS BLOB) FROM records WHERE run = ? AND seq >= ? ORDER BY seq LIMIT ?"
+        return [content for (content,) in self._select(query, run_number, seq, most)]
+
+    def numbers(self) -> dict[str, int]:
+        """Number of every run by its name, oldest first; cheap, however many records they have."""
+        return {name: int(number) for name, number in self._select("SELECT name, number FROM runs ORDER BY number")}
+
+    def n_reviews(self, run_number: int) -> int:
+        """How many judgements people have made of its cells."""
+        if not self._has("reviews"):
+            return 0
+        ((n_reviews,),) = self._select("SELECT count(*) FROM reviews WHERE run = ?", run_number)
+        return int(n_reviews)
+
     def commands(self, run: StoredRun) -> list[TriggerCommand]:
         """Every TRIGGER that was accepted, in the order of announcement; none of a source that paces itself.
 

@@ -55,7 +55,7 @@ def pictures_of_cells(report: Report, folder: Path | None, most: int) -> Picture
             line = files.get((cell.field_index, tuple(cell.box_px)))
             if line is None:
                 continue
-            picture = _as_jpeg(where, line)
+            picture = jpeg_of_crop(where, line)
             wrong += picture is None
             shown += [picture] if picture is not None else []
             if len(shown) == most:
@@ -91,13 +91,19 @@ def _crop_files(folder: Path) -> dict[tuple[int, tuple[float, ...]], dict[str, A
         ) from problem
 
 
-def _as_jpeg(folder: Path, line: Mapping[str, Any]) -> bytes | None:
+def jpeg_of_crop(folder: Path, line: Mapping[str, Any]) -> bytes | None:
+    """The crop of a line of the index; None when it is missing or not what was kept."""
     try:
         image, _ = read_image(folder / line["file"], line["file"])
     except (FrameError, LookupError, TypeError):
         return None
     if sha256_of(image) != line.get("sha256"):
         return None
+    return as_jpeg(image)
+
+
+def as_jpeg(image: Image) -> bytes | None:
+    """Pixels, uint8 BGR, as a browser shows them; None when they cannot be encoded."""
     done, encoded = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
     return encoded.tobytes() if done else None
 

@@ -91,10 +91,15 @@ def judgements_of(reviews: StoredReviews) -> dict[str, Judgement]:
 
 def _records(archive: Archive, run: StoredRun) -> Iterator[Record]:
     for seq, content in enumerate(archive.records(run)):
-        kind = next((kind for start, kind in _KINDS if content.startswith(start)), None)
-        if kind is None:
-            raise JournalError(f"record {seq} of run {run.run_id} is none; `leuko-edge runs verify` says what was changed.")
-        yield parse_json(kind, content, f"record {seq} of run {run.run_id}", JournalError)
+        yield record_in(content, run.run_id, seq)
+
+
+def record_in(content: bytes, run_id: str, seq: int) -> Record:
+    """A record as it lies in a journal. Raises `JournalError` when it is none."""
+    kind = next((kind for start, kind in _KINDS if content.startswith(start)), None)
+    if kind is None:
+        raise JournalError(f"record {seq} of run {run_id} is none; `leuko-edge runs verify` says what was changed.")
+    return parse_json(kind, content, f"record {seq} of run {run_id}", JournalError)
 
 
 @contextmanager

@@ -79,7 +79,7 @@ class _Taken:
         if isinstance(record, RunStart):
             self.start = self.start or record
         elif isinstance(record, FieldRecord):
-            self.fields.append(_reported(record))
+            self.fields.append(reported_field(record))
             self.found.append((record.field_index, record.detections if record.counted else ()))
             self._once.add(record)
             self.last = record
@@ -87,13 +87,13 @@ class _Taken:
             self.stop = record
             self.remarks += [_remark("doubt", "warning", "doubt", doubt, record.wall_time) for doubt in record.doubts]
         else:
-            self.remarks.append(_noted(record))
+            self.remarks.append(remark_of(record))
 
     def report(self, start: RunStart, judgements: Mapping[str, Judgement], chain: Chain | None) -> Report:
         stop = self.stop
         chain = chain or Chain(is_whole=None, verdict=NOT_FROM_A_JOURNAL, records=self.n_records)
         cells = tuple(self._cells(judgements))
-        sums = self._sums()
+        sums = sums_of(self.stop, self.last)
         listed = dict(Counter(cell.label for cell in cells if cell.counts))
         earlier = self.stop.slide.run_ids if self.stop is not None and self.stop.slide is not None else ()
         if earlier:
@@ -103,9 +103,9 @@ class _Taken:
             what = f"the run says {sums[0].cells}, and its cells one by one are {listed}: what the run says stands"
             self.remarks.append(_remark("report", "warning", "cells_disagree", what, ""))
         if any(cell.judgement is not None for cell in cells):
-            sums.insert(0, _counted("reviewed", _reviewed(sums[0].cells, cells)))
+            sums.insert(0, counted_sums("reviewed", _reviewed(sums[0].cells, cells)))
         if start.order is not None and start.order.smudges != "apart":
-            sums.insert(1, _counted("policy", adjusted(sums[0].cells, start.order)))
+            sums.insert(1, counted_sums("policy", adjusted(sums[0].cells, start.order)))
         why = self._why_provisional(chain)
         is_judged = sums[0].basis == "reviewed"
         state: State = "provisional" if why else "reviewed" if is_judged else "final"
@@ -153,26 +153,6 @@ class _Taken:
             return f"the run ended as {stop.outcome.value}"
         return ""
 
-    def _sums(self) -> list[ReportedSums]:
-        """Of the ways in which the run was counted those that apply, the one that stands for its result first."""
-        stop, running = self.stop, self.last.running if self.last else None
-        found: list[ReportedSums] = []
-        if stop is not None and stop.slide is not None:
-            found.append(ReportedSums(basis="slide", cells=stop.slide.cells, differential=stop.slide.differential))
-        elif running is not None and running.slide is not None:  # a run that has not ended, or whose edge went down
-            found.append(_counted("slide", Counter(running.slide.final) + Counter(running.slide.provisional)))
-        if stop is not None and stop.net is not None:
-            found.append(ReportedSums(basis="net", cells=stop.net.cells, differential=stop.net.differential))
-        elif stop is None and running is not None and running.net is not None:
-            found.append(_counted("net", running.net.cells))
-        if stop is not None:
-            found.append(ReportedSums(basis="raw", cells=stop.cells, differential=stop.differential))
-        else:
-            found.append(_counted("raw", running.cells if running else {}))
-        if stop is not None and stop.carried is not None:
-            found.append(ReportedSums(basis="carried", cells=stop.carried.cells, differential=stop.carried.differential))
-        return found
-
     def _cells(self, judgements: Mapping[str, Judgement]) -> Iterable[ReportedCell]:
         stands_for, earlier = self._once.stands_for(), self._once.of_earlier_runs()
         said: dict[Place, Judgement] = {}
@@ -196,7 +176,32 @@ class _Taken:
                 )
 
 
-def _reported(record: FieldRecord) -> ReportedField:
+def sums_of(stop: RunStop | None, last: FieldRecord | None) -> list[ReportedSums]:
+    """Of the ways in which a run was counted those that apply, the one that stands for its result first.
+
+    `last` is its newest field; `stop` is None while it has not ended.
+    """
+    running = last.running if last else None
+    found: list[ReportedSums] = []
+    if stop is not None and stop.slide is not None:
+        found.append(ReportedSums(basis="slide", cells=stop.slide.cells, differential=stop.slide.differential))
+    elif running is not None and running.slide is not None:  # a run that has not ended, or whose edge went down
+        found.append(counted_sums("slide", Counter(running.slide.final) + Counter(running.slide.provisional)))
+    if stop is not None and stop.net is not None:
+        found.append(ReportedSums(basis="net", cells=stop.net.cells, differential=stop.net.differential))
+    elif stop is None and running is not None and running.net is not None:
+        found.append(counted_sums("net", running.net.cells))
+    if stop is not None:
+        found.append(ReportedSums(basis="raw", cells=stop.cells, differential=stop.differential))
+    else:
+        found.append(counted_sums("raw", running.cells if running else {}))
+    if stop is not None and stop.carried is not None:
+        found.append(ReportedSums(basis="carried", cells=stop.carried.cells, differential=stop.carried.differential))
+    return found
+
+
+def reported_field(record: FieldRecord) -> ReportedField:
+    """The end of one trigger; whether another field has taken its place is not known yet."""
     return ReportedField(
         field_index=record.field_index,
         trigger_id=record.trigger_id,
@@ -218,7 +223,8 @@ def _reported(record: FieldRecord) -> ReportedField:
     )
 
 
-def _counted(basis: Basis, cells: Mapping[str, int]) -> ReportedSums:
+def counted_sums(basis: Basis, cells: Mapping[str, int]) -> ReportedSums:
+    """With the differential of these cells."""
     return ReportedSums(basis=basis, cells={label: n for label, n in cells.items() if n}, differential=differential(cells))
 
 
@@ -237,7 +243,8 @@ def _counted_ends(fields: Mapping[FieldStatus, int]) -> dict[FieldStatus, int]:
     return {status: fields[status] for status in FieldStatus if fields.get(status)}
 
 
-def _noted(record: Event | Advice) -> Remark:
+def remark_of(record: Event | Advice) -> Remark:
+    """What the run has on record beside its fields."""
     if isinstance(record, Advice):
         return _remark("advice", "info", record.advice, record.reason, record.wall_time)
     kind = "correction" if record.code == _CORRECTED else "event"

@@ -16,6 +16,8 @@ COLUMNS = ("cell", "label", "who", "why")
 REJECT, CONFIRM = "reject", "confirm"
 _LABELS = {cell.name: cell.name for cell in CELLS} | {cell.abbreviation.lower(): cell.name for cell in CELLS}
 _LABELS |= {label: label for label in (UNIDENTIFIED, UNIDENTIFIED_NON_WBC)}
+VERDICTS = (*dict.fromkeys(_LABELS.values()), REJECT, CONFIRM)
+"""What may be said of a cell: a class, that it is none, that it is called rightly."""
 _LONGEST = 500
 """Characters of a name or a reason."""
 
@@ -41,7 +43,7 @@ def read_sheet(path: Path, cells: Mapping[str, ReportedCell]) -> list[SheetRow]:
     rows = [row for row in _rows(path) if row["label"] or row["who"]]
     found: dict[str, SheetRow] = {}
     for row in rows:
-        one = _checked(path, row, cells)
+        one = checked_row(f"{path} line {row['line']}", row, cells)
         if (other := found.get(one.cell)) is not None:
             raise DataError(
                 f"{path} line {one.line} judges cell {one.cell}, which line {other.line} has judged; strike one of the two."
@@ -86,9 +88,9 @@ def _check_head(path: Path, names: Sequence[str]) -> None:
         raise DataError(f"{path} has the column {twice[0]!r} twice; strike one of the two.")
 
 
-def _checked(path: Path, row: Mapping[str, str], cells: Mapping[str, ReportedCell]) -> SheetRow:
+def checked_row(where: str, row: Mapping[str, str], cells: Mapping[str, ReportedCell]) -> SheetRow:
+    """A judgement with the keys of `COLUMNS` and its `line`; `where` begins the sentence. Raises `DataError`."""
     line, cell, said = int(row["line"]), row["cell"].lower(), row["label"].lower().replace(" ", "_")
-    where = f"{path} line {line}"
     if cell not in cells:
         raise DataError(
             f"{where} judges cell {row['cell'][:40]!r}, which the run does not have; `leuko-edge export RUN --as csv` "

@@ -1,13 +1,13 @@
 """`leuko-edge runs review`: what people say of a run's cells, checked and put behind its records."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from edge.contracts.errors import JournalError
 from edge.contracts.user_paths import expanded
 from edge.journal.reviews import Review, append_reviews, count_reviews, now
 from edge.reports.opened_run import OpenedRun, opened_run
-from edge.reports.review_sheet import SheetRow, read_sheet
+from edge.reports.review_sheet import SheetRow, checked_row, read_sheet
 from edge.reports.run_report import Report, ReportedCell
 
 _SAID = {"label": "relabelled", "reject": "rejected", "confirm": "confirmed"}
@@ -26,6 +26,20 @@ def review_run(journal: Path, run_id: str, sheet: Path) -> None:
     print(
         f"{len(reviews)} reviews of run {opened.report.run_id} appended: {done}" + (f"; {known} stood already" if known else "")
     )
+
+
+def review_cell(journal: Path, run_id: str, said: Mapping[str, str]) -> int:
+    """Append one judgement with the keys cell, label, who and why; returns how many were, 0 where it stood already.
+
+    Raises `JournalError` and `DataError`, as for a sheet.
+    """
+    opened = opened_run(journal, run_id)
+    refuse_unfit(opened)
+    row = checked_row("this review", {**said, "line": "1"}, {cell.id: cell for cell in opened.report.cells})
+    reviews = new_reviews(opened.report, [row], now())
+    if reviews:
+        append_reviews(opened.journal, opened.stored, opened.reviews, reviews)
+    return len(reviews)
 
 
 def refuse_unfit(opened: OpenedRun) -> None:

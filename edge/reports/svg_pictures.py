@@ -1,6 +1,6 @@
 """The drawings of a report, as SVG text: shares of classes with their limits, and the fields where they lie on the slide."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from html import escape
 
 from edge.contracts.records import Differential, FieldStatus
@@ -20,6 +20,10 @@ _FILL = {
     FieldStatus.SKIPPED: "#9e9e9e",
 }
 """Of a field with leukocytes the more of them the darker; every other end has a colour of its own."""
+_HATCH = (
+    '<defs><pattern id="gap" width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">'
+    '<rect width="6" height="6" fill="#fff"/><rect width="2" height="6" fill="#b8860b"/></pattern></defs>'
+)
 _WBC = ("#9db9f5", "#5b8def", "#2f62c9", "#173a85")
 
 
@@ -47,28 +51,37 @@ def class_bars(differential: Differential) -> str:
     return "".join([*parts, "</svg>"])
 
 
-def field_map(fields: Sequence[ReportedField]) -> str:
-    """Every field where it lies on the stage (as the stage counts, y down); without positions in the order of the fields."""
+def field_map(fields: Sequence[ReportedField], gaps: Collection[int] = ()) -> str:
+    """Every field where it lies on the stage (as the stage counts, y down); without positions in the order of the fields.
+
+    `gaps` are indices of fields of which nothing is known here: hatched, which no field that was seen is.
+    """
     if not fields:
         return "<p>The run has no field on record.</p>"
     placed = [one for one in fields if one.stage_um is not None]
     drawn, what = (placed, "by position of the stage") if placed else (list(fields), "no positions are known: in order")
     left_out = len(fields) - len(drawn) + max(0, len(drawn) - _MOST_FIELDS)
     drawn = drawn[:_MOST_FIELDS]
-    boxes = _on_stage(drawn) if placed else _in_rows(len(drawn))
+    unknown = [] if placed else sorted(gaps)[: _MOST_FIELDS - len(drawn)]
+    shapes = [(one.field_index, _fill(one), 0.35 if one.replaced else 1, _said(one)) for one in drawn]
+    shapes += [(index, "url(#gap)", 1, f"field {index}: not heard here, or not ended") for index in unknown]
+    if unknown:
+        shapes.sort()
+    boxes = _on_stage(drawn) if placed else _in_rows(len(shapes))
     x0, y0 = min(box[0] for box in boxes), min(box[1] for box in boxes)
     width, height = max(box[2] for box in boxes) - x0, max(box[3] for box in boxes) - y0
     scale = min(_MAP_WIDTH / width, _MAP_HEIGHT / height)
-    parts = [_open(round(width * scale) + 2, round(height * scale) + 2, f"fields, {what}")]
-    for one, (x1, y1, x2, y2) in zip(drawn, boxes, strict=True):
+    parts = [_open(round(width * scale) + 2, round(height * scale) + 2, f"fields, {what}"), _HATCH if unknown else ""]
+    for (_, fill, opacity, said), (x1, y1, x2, y2) in zip(shapes, boxes, strict=True):
         x, y = (x1 - x0) * scale + 1, (y1 - y0) * scale + 1
-        opacity = ' opacity="0.35"' if one.replaced else ""
+        pale = f' opacity="{opacity:g}"' if opacity < 1 else ""
         parts.append(
             f'<rect x="{x:.2f}" y="{y:.2f}" width="{(x2 - x1) * scale:.2f}" height="{(y2 - y1) * scale:.2f}" '
-            f'fill="{_fill(one)}" class="field"{opacity}><title>{escape(_said(one))}</title></rect>'
+            f'fill="{fill}" class="field"{pale}><title>{escape(said)}</title></rect>'
         )
     parts.append("</svg>")
     missing = f" {left_out} fields are not drawn." if left_out else ""
+    missing += f" {len(unknown)} hatched: not heard here, or not ended." if unknown else ""
     return "".join([*parts, f"<p>{len(drawn)} fields, {what}; darker blue: more leukocytes; pale: replaced.{missing}</p>"])
 
 

@@ -1,0 +1,232 @@
+// The page: shows what /events says. Every text is set as text; only the two drawings are markup, escaped where they are made.
+"use strict";
+
+const by = (id) => document.getElementById(id);
+const words = (text) => String(text).replaceAll("_", " ");
+const SVG = "http://www.w3.org/2000/svg";
+const MAP_MS = 2000, GALLERY_MS = 3000;
+let now = null, verdicts = [], mapKey = "", galleryKey = "", shownField = "", shownBars = "";
+
+function made(tag, text, name) {
+  const one = document.createElement(tag);
+  if (text !== undefined && text !== null) one.textContent = text;
+  if (name) one.className = name;
+  return one;
+}
+
+function drawn(tag, given) {
+  const one = document.createElementNS(SVG, tag);
+  for (const [name, value] of Object.entries(given)) one.setAttribute(name, value);
+  return one;
+}
+
+function row(...cells) {
+  const line = made("tr");
+  cells.forEach((cell, at) => line.append(made(at ? "td" : "th", cell)));
+  return line;
+}
+
+const ms = (value) => (value === null || value === undefined ? "-" : value.toFixed(1));
+
+function showState(state) {
+  const heard = state.heard, run = state.run;
+  const silent = heard && (!heard.heard || heard.silent_s !== null);
+  const name = heard ? (heard.heard ? heard.state : "NOT HEARD") : run && run.outcome ? run.outcome.toUpperCase() : "JOURNAL";
+  by("state").textContent = silent && heard.heard ? `${name}, ${heard.silent_s} s ago` : name;
+  by("state").className = `state ${silent ? "silent" : name}`;
+  const id = (run && run.run_id) || (heard && heard.run_id);
+  by("what").textContent = id ? `run ${id}${run && run.slide_id ? `, slide ${run.slide_id}` : ""}` : "no run yet";
+  by("alarms").replaceChildren(...state.alarms.map((one) => made("p", one.text, one.severity)));
+  by("gaps").replaceChildren(...(state.gaps.length ? state.gaps : ["None is known."]).map((text) => made("li", text)));
+}
+
+function showSpeed(state) {
+  const pace = state.pace;
+  by("ended").textContent = state.ended;
+  by("wbc").textContent = state.sums.wbc_total;
+  by("rate").textContent = ms(pace.fields_per_s);
+  by("last-ms").textContent = ms(pace.last_ms);
+  by("median-ms").textContent = ms(pace.median_ms);
+  by("infer-ms").textContent = ms(pace.infer_ms);
+  const rows = [["this edge", pace.median_ms, "own"], ...Object.entries(state.goals_ms).map(([name, value]) => [name, value, ""])];
+  const most = Math.max(...rows.map(([, value]) => value || 0));
+  by("goals").replaceChildren(...rows.map(([name, value, kind]) => {
+    const line = made("div", null, `goal ${kind}`), bar = made("i");
+    bar.style.width = `${value ? Math.max(1, (60 * value) / most) : 0}%`;
+    line.append(made("em", name), bar, made("span", ms(value)));
+    return line;
+  }));
+}
+
+function showCounts(state) {
+  const sums = state.sums, source = state.counts_from === "journal" ? "from the records" : "from telemetry";
+  by("basis").textContent = state.counts_from ? `${sums.wbc_total} leukocytes, ${sums.basis}, ${source}` : "";
+  if (sums.bars !== shownBars) { shownBars = sums.bars; by("bars").innerHTML = sums.bars; }
+  const shares = new Map(sums.rows.map((one) => [one.label, one]));
+  const labels = [...shares.keys(), ...Object.keys(sums.cells).filter((label) => !shares.has(label))];
+  by("counts").tBodies[0].replaceChildren(...labels.map((label) => {
+    const share = shares.get(label), line = made("tr");
+    line.dataset.label = label;
+    line.append(made("th", words(label)), made("td", sums.cells[label] || 0, "n"), made("td", share ? share.percent.toFixed(1) : "", "n"),
+      made("td", share ? `${share.low_percent.toFixed(1)} to ${share.high_percent.toFixed(1)}`
+        : label in sums.per_100 ? `${sums.per_100[label].toFixed(1)} per 100 leukocytes` : "", "n"));
+    return line;
+  }));
+  by("ends").textContent = Object.entries(state.fields).map(([status, n]) => `${n} ${status}`).join(", ");
+}
+
+function showField(state) {
+  const field = state.last_field;
+  if (!field) {
+    shownField = "";
+    by("field-name").textContent = "";
+    by("field").replaceChildren();
+    by("field-said").textContent = "No field has ended yet.";
+    return;
+  }
+  const key = JSON.stringify([state.run && state.run.run_id, field, reviewable()]);
+  if (key === shownField) return;
+  shownField = key;
+  by("field-name").textContent = `${field.field_index}${field.source_name ? `, ${field.source_name}` : ""}: ${field.status}`;
+  const found = Object.entries(field.counts).map(([label, n]) => `${n} ${words(label)}`).join(", ");
+  const said = [field.detail, found, field.overflow ? "more candidates than the graph returns: cells may be missing" : "",
+    (field.bad || []).map(words).join(", "), field.cells ? "" : "Boxes and picture need --journal FILE."];
+  by("field-said").textContent = said.filter(Boolean).join("; ");
+  by("field").replaceChildren();
+  if (field.cells && field.width_px) by("field").append(fieldDrawing(state.run.run_id, field));
+}
+
+function fieldDrawing(runId, field) {
+  const svg = drawn("svg", { viewBox: `0 0 ${field.width_px} ${field.height_px}`, role: "img" });
+  const image = drawn("image", { width: field.width_px, height: field.height_px,
+    href: `/field/${field.field_index}?run=${encodeURIComponent(runId)}` });
+  image.addEventListener("error", () => {
+    image.remove();
+    if (by("field").contains(svg)) by("field-said").append(" The frame itself was not kept (--keep-frames DIR).");
+  });
+  svg.append(image);
+  for (const cell of field.cells) {
+    const [x1, y1, x2, y2] = cell.box_px;
+    const box = drawn("rect", { x: x1, y: y1, width: x2 - x1, height: y2 - y1, class: "box" });
+    const label = drawn("text", { x: x1, y: Math.max(12, y1 - 4) });
+    label.textContent = `${words(cell.label)} ${cell.score.toFixed(2)}`;
+    if (reviewable() && cell.id) {
+      box.style.pointerEvents = "all";
+      box.classList.add("reviewable");
+      box.addEventListener("click", () => askReview(runId, cell.id));
+    }
+    svg.append(box, label);
+  }
+  return svg;
+}
+
+function showRest(state) {
+  const heard = state.heard, run = state.run, rows = [];
+  if (run) {
+    by("remarks").tBodies[0].replaceChildren(...run.remarks.map((one) => {
+      const line = row(one.severity, words(one.code), one.message);
+      line.className = one.severity;
+      return line;
+    }));
+    rows.push(["source", run.source], ["records read", `${run.records}, ${run.state}${run.outcome ? `, ${run.outcome}` : ""}`],
+      ["chain", run.chain], ["reviewed", run.reviewed]);
+  } else {
+    by("remarks").tBodies[0].replaceChildren();
+  }
+  if (heard && heard.heard) {
+    rows.push(["engine", heard.engine], ["telemetry", heard.endpoint], ["phase", heard.phase], ["waiting for the engine", heard.queue_fields],
+      ["triggers open", heard.open_triggers], ["not acknowledged", heard.lag ?? "-"], ["sessions", heard.sessions]);
+  }
+  by("about").tBodies[0].replaceChildren(...rows.filter(([, value]) => value !== "").map((one) => row(...one)));
+}
+
+const reviewable = () => Boolean(now && now.may_review && now.run && now.run.outcome);
+
+function show(state) {
+  now = state;
+  showState(state); showSpeed(state); showCounts(state); showField(state); showRest(state);
+  document.body.dataset.ended = state.ended;
+  document.body.dataset.outcome = (state.run && state.run.outcome) || "";
+}
+
+async function refreshMap() {
+  const key = now ? JSON.stringify([now.run && now.run.run_id, now.heard && now.heard.run_id, now.ended, now.heard && now.heard.unseen]) : "";
+  if (key && key !== mapKey) {
+    const answer = await fetch("/map");
+    if (answer.ok) { by("map").innerHTML = await answer.text(); mapKey = key; }
+  }
+}
+
+async function refreshGallery() {
+  const key = now ? JSON.stringify([now.run && [now.run.run_id, now.run.records, now.run.reviewed], reviewable()]) : "";
+  if (!key || key === galleryKey) return;
+  const answer = await fetch("/gallery");
+  if (!answer.ok) return;
+  const gallery = await answer.json();
+  galleryKey = key;
+  verdicts = gallery.verdicts;
+  by("gallery-said").textContent = gallery.said;
+  by("gallery").replaceChildren(...gallery.classes.map((one) => {
+    const part = made("div", null, "class");
+    part.dataset.label = one.label;
+    part.append(made("p", `${words(one.label)}: ${one.kept} kept${one.kept > one.cells.length ? `, the newest ${one.cells.length}` : ""}`));
+    part.append(...one.cells.map((cell) => galleryCell(gallery.run_id, one.label, cell)));
+    return part;
+  }));
+}
+
+function galleryCell(runId, label, cell) {
+  const part = made("div", null, "cell"), image = made("img");
+  image.src = `/crop/${cell.number}?run=${encodeURIComponent(runId)}`;
+  image.alt = words(label);
+  image.title = `field ${cell.field_index}, score ${cell.score}`;
+  image.loading = "lazy";
+  part.append(image, cell.judged ? `${words(cell.judged)}, ${cell.who}` : "");
+  if (reviewable() && cell.cell) {
+    part.classList.add("reviewable");
+    part.addEventListener("click", () => askReview(runId, cell.cell));
+  }
+  return part;
+}
+
+function askReview(runId, cell) {
+  by("review").dataset.run = runId;
+  by("review-cell").textContent = cell;
+  by("review-label").replaceChildren(...verdicts.map((one) => { const option = made("option", words(one)); option.value = one; return option; }));
+  by("review-said").textContent = "";
+  by("review").showModal();
+}
+
+async function giveReview() {
+  const said = { run_id: by("review").dataset.run, cell: by("review-cell").textContent, label: by("review-label").value,
+    who: by("review-who").value, why: by("review-why").value };
+  const answer = await fetch("/reviews", { method: "POST", body: JSON.stringify(said),
+    headers: { "Content-Type": "application/json", Authorization: `Bearer ${by("review-token").value}` } });
+  const told = await answer.json();
+  if (answer.ok) by("review").close();
+  else by("review-said").textContent = told.error;
+}
+
+function again(refresh, every_ms) {
+  const turn = async () => {
+    const began = performance.now();
+    try { await refresh(); } catch { /* the stream of states says when the server is gone */ }
+    setTimeout(turn, Math.max(every_ms, 5 * (performance.now() - began)));
+  };
+  setTimeout(turn, 200);
+}
+
+const states = new EventSource("/events");
+states.onmessage = (message) => {
+  by("page-says").textContent = "live";
+  by("page-says").className = "";
+  show(JSON.parse(message.data));
+};
+states.onerror = () => {
+  by("page-says").textContent = "this page has lost its server: nothing here is new; is `leuko-edge view` still running?";
+  by("page-says").className = "bad";
+};
+by("review-give").addEventListener("click", giveReview);
+by("review-leave").addEventListener("click", () => by("review").close());
+again(refreshMap, MAP_MS);
+again(refreshGallery, GALLERY_MS);
