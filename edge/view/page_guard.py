@@ -28,7 +28,7 @@ _HEADERS = {
 
 
 class PageGuard:
-    """Around the whole application: foreign `Host` and `Origin` are refused, and every answer says what a browser may do with it.
+    """Around the application: foreign `Host` and `Origin` are refused, and every answer says what a browser may do with it.
 
     A site that gives its own name this machine's address (DNS rebinding) is known by that name in `Host`. Where only this
     machine can ask (`loopback`) its names are those of the loopback; else any address, and this machine's own name.

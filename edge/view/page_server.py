@@ -38,9 +38,11 @@ def serve_page(
     """
     host, port = _split(bind, open_to_network=open_to_network)
     secret = read_token(expanded(token)) if token else None
-    edge = WatchedEdge(endpoint, journal, keys=keys, frames=frames, crops=crops, may_review=secret is not None)
     leaving = threading.Event()
-    with _bound(host, port, bind) as listening, edge:
+    with (
+        _bound(host, port, bind) as listening,
+        WatchedEdge(endpoint, journal, keys=keys, frames=frames, crops=crops, may_review=secret is not None) as edge,
+    ):
         app = PageGuard(page_app(edge, secret, leaving), loopback=is_loopback(host))
         config = uvicorn.Config(
             app,

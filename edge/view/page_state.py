@@ -16,6 +16,9 @@ GOALS_MS = {"YOLOv3-320": 14.0, "SSD300": 53.0}
 SILENT_S = 3.0
 """An edge says something every second."""
 _MOST_SAID = 20
+_BEHIND = 5
+"""Fields that the reading of the journal may be behind the socket without a word."""
+_ONCE = frozenset({"sums", "pace", "last_field", "fields"})
 _NO_RESULT = ("lost", "incomplete", "failed", "timeout", "skipped")
 
 
@@ -115,8 +118,8 @@ def _alarms_heard(heard: dict[str, Any] | None) -> Iterator[dict[str, str]]:
     if heard["heard"]:
         if heard["state"] == "FAULT":
             yield _alarm("error", f"FAULT: {heard['reason'] or 'no reason is said'}")
-        elif heard["reason"]:
-            yield _alarm("warning", heard["reason"])
+        elif heard["reason"] and heard["state"] != "RUNNING":
+            yield _alarm("info", heard["reason"])
         if heard["paused"]:
             yield _alarm("info", "The run is paused.")
 
@@ -155,7 +158,7 @@ def gaps_of(heard: dict[str, Any] | None, run: dict[str, Any] | None) -> list[st
                 f"{heard['unseen']} of {heard['ended']} ended fields were not seen here: they are gaps, hatched on the map, "
                 "and in the sums. With --journal FILE they are read from the records."
             )
-        if run is not None and run["run_id"] == heard["run_id"] and run["ended"] < heard["ended"]:
+        if run is not None and run["run_id"] == heard["run_id"] and run["ended"] + _BEHIND < heard["ended"]:
             said.append(f"The journal was read as far as field {run['ended']} of {heard['ended']}.")
     if run is None:
         said.append("No journal is read (--journal FILE): boxes, positions, events and pictures are not known here.")
@@ -197,8 +200,8 @@ def whole_state(heard: dict[str, Any] | None, run: dict[str, Any] | None, *, may
     counts = run if follows else heard if heard is not None and heard["heard"] else None
     pace = heard["pace"] if heard is not None and heard["heard"] and heard["run_id"] else (run or {}).get("pace")
     return {
-        "heard": heard,
-        "run": run if follows else None,
+        "heard": _without_parts(heard),
+        "run": _without_parts(run) if follows else None,
         "counts_from": "journal" if counts is run and run is not None else "telemetry" if counts is not None else None,
         "sums": counts["sums"] if counts else _sums(counted_sums("raw", {})),
         "fields": counts["fields"] if counts else {},
@@ -210,3 +213,8 @@ def whole_state(heard: dict[str, Any] | None, run: dict[str, Any] | None, *, may
         "gaps": gaps_of(heard, run),
         "may_review": may_review,
     }
+
+
+def _without_parts(known: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Without what the page gets once, of whichever of the two it stands for."""
+    return {name: value for name, value in known.items() if name not in _ONCE} if known is not None else None

@@ -8,7 +8,7 @@ from typing import TypeVar
 import zmq
 
 from edge.contracts.base import parse_json
-from edge.contracts.errors import LeukoError, StreamError
+from edge.contracts.errors import LeukoError, StreamError, first_line
 from edge.contracts.messages import Live
 from edge.stream.curve_keys import ClientKeys
 from edge.stream.sockets import Waker, check_endpoint, speak_ipv6
@@ -40,11 +40,11 @@ class TelemetryListener:
             if keys is not None:
                 keys.apply(self._socket)
             self._socket.connect(endpoint)
-        except zmq.ZMQError as problem:
+        except (zmq.ZMQError, ValueError) as problem:
             self._free()
             raise StreamError(
-                f"telemetry cannot be subscribed at {endpoint} ({problem.strerror}); give the address of --telemetry, such as "
-                "tcp://127.0.0.1:5571."
+                f"telemetry cannot be subscribed at {endpoint} ({first_line(problem)}); give the address of --telemetry, "
+                "such as tcp://127.0.0.1:5571."
             ) from problem
 
     def start(self) -> "TelemetryListener":

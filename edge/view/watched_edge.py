@@ -37,8 +37,8 @@ class WatchedEdge:
             raise ConfigError("--token lets people review cells, which are in a journal; give --journal FILE, too.")
         self._may_review = may_review
         self._frames, self._crops = frames, crops
-        self._listener = TelemetryListener(endpoint, keys) if endpoint else None
         self._follower = JournalFollower(journal, self._performed) if journal else None
+        self._listener = TelemetryListener(endpoint, keys) if endpoint else None
         self._pictures: ShownPictures | None = None
 
     def __enter__(self) -> "WatchedEdge":
