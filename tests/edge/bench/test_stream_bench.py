@@ -54,7 +54,7 @@ def test_records_arrive_whole_and_in_order_and_are_not_held(
     assert passed["records"] == found.records == records
     for use in (found.edge_memory, found.client_memory):
         assert use.growth_bytes_per_record < growth_bytes_per_record
-        assert use.peak_mb < 400
+        assert use.peak_mb < use.first_quarter_mb + 50, "whatever this process held before"
     assert found.journal_mb * 1e6 > 900 * records, "a journal keeps what was acknowledged"
     assert list(tmp_path.iterdir()) == []
 
