@@ -18,6 +18,9 @@ def watch(
         str | None, typer.Option(help="Name of the run to start (a new UUID unless given) or, as observer, to read.")
     ] = None,
     slide_id: Annotated[str | None, typer.Option(help="Slide the run belongs to.")] = None,
+    profile: Annotated[
+        str | None, typer.Option(help="Profile of the optics in use, by its name in the edge's `profiles`.")
+    ] = None,
     observer: Annotated[bool, typer.Option("--observer", help="Only read: start and stop nothing.")] = False,
     timeout_s: Annotated[float, typer.Option(min=0.1, help="How long to wait for the edge to answer.")] = 10.0,
     key: Annotated[Path | None, typer.Option(help="Own secret key (NAME.key_secret), for an edge with keys.")] = None,
@@ -37,6 +40,14 @@ def watch(
     keys = keys_given(key, edge_key)
     order = given.get("order", {}) | widths_given(limit_width or [])
     code = watch_run(
-        endpoint, run_id, slide_id, observer=observer, timeout_s=timeout_s, keys=keys, as_json=as_json, order=order
+        endpoint,
+        run_id,
+        slide_id,
+        observer=observer,
+        timeout_s=timeout_s,
+        keys=keys,
+        as_json=as_json,
+        order=order,
+        profile=profile,
     )
     raise typer.Exit(code)

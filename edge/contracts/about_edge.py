@@ -39,7 +39,7 @@ class EdgeInfo(Wire):
     engine_precision: str
     source: str
     paced_by: Literal["itself", "triggers"] = Field(description="whether each exposure is announced by TRIGGER")
-    um_per_px: float = Field(gt=0, description="of the source's frames")
+    um_per_px: float = Field(gt=0, description="of the source's frames, in runs that name no profile")
     frame_width_px: Count
     frame_height_px: Count
     is_synthetic: bool = Field(description="true when the fields are drawn, not photographed")
@@ -51,6 +51,7 @@ class EdgeInfo(Wire):
         description="message types that this edge takes, `query:` and a word that QUERY may ask for, and `camera:` abilities",
     )
     limits: EdgeLimits
+    profiles: tuple[str, ...] = Field((), description="names that RUN_START may give as its `profile`")
 
 
 class Health(Wire):

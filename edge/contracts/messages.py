@@ -138,6 +138,10 @@ class RunStartCommand(Wire):
     continues_run_id: Name | None = None
     max_fields: Count | None = None
     order: RunOrder | None = Field(None, description="when to advise the end, what becomes of bad fields, and of smudge cells")
+    profile: Name | None = Field(
+        None,
+        description="that goes with the optics in use, by its name in the edge's settings; null: the edge's own",
+    )
 
 
 class TriggerCommand(Wire):

@@ -218,6 +218,7 @@ class Provenance(Wire):
     )
     profile_sha256: Sha256 | None
     profile_signer: str | None = Field(None, description="who signed the profile; null without one, and when none was asked")
+    profile_name: str | None = Field(None, description="as RUN_START named it; null: the edge's own profile, or none")
     colour_transform: str | None = Field(
         None, description="how colours were moved to the bundle's, and the hash of the curves; null: they were not"
     )

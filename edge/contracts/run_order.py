@@ -58,7 +58,7 @@ class OrderSetting(RunOrder, extra="forbid"):
 class OrderFault(Wire):
     """Why an order cannot be kept: the code of the REJECTED, and a sentence."""
 
-    code: Literal["invalid", "unsupported"]
+    code: Literal["invalid", "unsupported", "state"]
     reason: str
 
 

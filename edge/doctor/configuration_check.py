@@ -19,6 +19,7 @@ from edge.contracts.whole_file import write_whole
 from edge.settings import IN_MEMORY, EdgeSettings, Setup
 from edge.settings.config_file import config_content, known, read_config
 from edge.settings.config_text import commented_configuration
+from edge.settings.named_profiles import profiles_of, with_profile
 from edge.settings.resolution import resolve
 from edge.stream.curve_keys import EDGE, read_pair
 from edge.stream.sockets import check_endpoint, check_guarded
@@ -81,7 +82,13 @@ def check_configuration(file: Path) -> tuple[list[str], list[str]]:
             look()
         except LeukoError as problem:
             problems.append(str(problem))
-    return problems, [*setup.warnings, *_doubts(setup.settings)]
+    warnings = [*setup.warnings, *_doubts(setup.settings)]
+    for name in profiles_of(setup):
+        try:
+            warnings += [f"profile {name!r}: {said}" for said in with_profile(setup, name).warnings]
+        except LeukoError as problem:
+            problems.append(f"no run can have profile {name!r}: {problem}")
+    return problems, warnings
 
 
 def _values_alone(file: Path, said: list[str]) -> Iterator[str]:

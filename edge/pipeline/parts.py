@@ -41,6 +41,8 @@ class Parts:
     crops: CropStore | None = None
     notes: tuple[SourceNote, ...] = ()
     """what is to be said among the run's records of what could not be opened"""
+    most_fields: int | None = None
+    """of a batch, where the engine was opened for larger ones; None: as many as it takes"""
 
     def __post_init__(self) -> None:
         info, plan = self.engine.info, self.plan
@@ -51,6 +53,12 @@ class Parts:
             raise ConfigError(
                 f"one field takes {plan.n_tiles} engine frames but a batch holds {info.max_batch}; raise `max_batch`."
             )
+
+    @property
+    def fields_per_batch(self) -> int:
+        """At most."""
+        capacity = self.engine.info.max_batch // self.plan.n_tiles
+        return capacity if self.most_fields is None else min(capacity, self.most_fields)
 
 
 def engine_for(

@@ -85,7 +85,7 @@ class Run:
         watch = watch_for(setup, self._ordered, parts.source.info.um_per_px)
         looks = (self._scale, parts.crops, setup.probability, drift, watch)
         work = CellWork(parts.source.info, parts.plan, um_per_px, thresholds, *looks)
-        batching = Batching(parts.engine.info.max_batch // parts.plan.n_tiles, int(settings.max_delay_ms * 1e6))
+        batching = Batching(parts.fields_per_batch, int(settings.max_delay_ms * 1e6))
         # A trigger without a frame ends after its own time, which the source has beside: it is not silent before.
         silence_s = settings.source_timeout_s + (settings.trigger_timeout_s if desk else 0.0)
         self._loop = EngineLoop(parts.engine, work, self._queue, batching, silence_s)

@@ -325,6 +325,7 @@ def provenance_of(setup: Setup, engine: EngineInfo, source: SourceInfo, correcti
         engine_parity=engine.parity,
         profile_sha256=setup.profile_sha256,
         profile_signer=setup.profile_signer,
+        profile_name=setup.profile_name,
         colour_transform=correction.colour_name if correction else None,
         illumination_sha256=correction.light_sha256 if correction else None,
         configuration_sha256=setup.settings.sha256(),

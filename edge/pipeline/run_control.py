@@ -109,7 +109,7 @@ class RunControl(Protocol):
 
     def start(self, command: RunStartCommand) -> Accepted | Rejected:
         """Begin the named run; `run_start` follows through the journal. Rejects `duplicate_run`, `busy`, `state`,
-        and an order that cannot be kept as `invalid` or `unsupported`.
+        and an order that cannot be kept, or a profile that there is not, as `invalid` or `unsupported`.
 
         The next one may follow as soon as the journal has the former one's `run_stop`.
         """

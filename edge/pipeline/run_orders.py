@@ -20,9 +20,10 @@ from edge.contracts.messages import (
     TriggerCommand,
 )
 from edge.contracts.records import CarriedResult, NetSums
-from edge.contracts.run_order import order_fault
+from edge.contracts.run_order import OrderFault, order_fault
 from edge.journal.base import Journal
 from edge.pipeline.ledger import Ledger
+from edge.pipeline.named_optics import unknown_profile
 from edge.pipeline.pause import Pause
 from edge.pipeline.run_control import READY, Backlog, ControlState, Phase, Standing, StopSwitch
 from edge.pipeline.trigger_desk import TriggerDesk
@@ -64,7 +65,8 @@ class RunOrders:
     """Implements `RunControl`; the pipeline waits in `wait_for_start`, then reports with `running` and `finished`.
 
     Each run gets a trigger desk of its own from `new_desk`. Runs of former processes are known from `journal`. With `one_run`
-    there is no other run after the first. While `stands` says that the process is not ready, no run begins.
+    there is no other run after the first. While `stands` says that the process is not ready, no run begins. `profile_fault`
+    says why a run cannot have the profile that it names.
     """
 
     def __init__(
@@ -72,13 +74,14 @@ class RunOrders:
         stop: StopSwitch,
         journal: Journal,
         new_desk: Callable[[], TriggerDesk | None] = lambda: None,
+        profile_fault: Callable[[str], OrderFault | None] = lambda name: unknown_profile(name, ()),
         *,
         one_run: bool = False,
         standing: Standing = READY,
     ) -> None:
         self._stop = stop
         self._journal = journal
-        self._new_desk = new_desk
+        self._new_desk, self._profile_fault = new_desk, profile_fault
         self._one_run = one_run
         self._standing = standing
         self._lock = threading.Lock()
@@ -144,11 +147,15 @@ class RunOrders:
             reason = f"no run can begin ({self._standing.state}): {self._standing.reason}"
         elif command.max_fields == 0:
             code, reason = "invalid", "`max_fields` is 0 and a run has fields; give 1 or more, or leave it out."
-        elif command.order is not None and (fault := order_fault(command.order)) is not None:
+        elif (fault := self._order_fault(command)) is not None:
             code, reason = fault.code, fault.reason
         else:
             return None
         return _reject(command.cmd_id, code, reason)
+
+    def _order_fault(self, command: RunStartCommand) -> OrderFault | None:
+        fault = order_fault(command.order) if command.order is not None else None
+        return fault or (self._profile_fault(command.profile) if command.profile is not None else None)
 
     def _has_ended(self, run: AcceptedRun) -> bool:
         """The controller may have its `run_stop` before the loop has looked up."""

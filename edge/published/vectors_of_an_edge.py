@@ -40,6 +40,7 @@ _CALIBRATED = Provenance(
     engine="OpenVINO 2026.4.1 on CPU, bf16",
     engine_precision="bf16",
     profile_sha256="d" * 64,
+    profile_name="Ölimmersion 100x",
     colour_transform="stain curves " + "e" * 64,
     illumination_sha256="f" * 64,
     configuration_sha256="b" * 64,
@@ -89,6 +90,7 @@ _EDGE = EdgeInfo(
         pause_after_records=10000,
         ack_timeout_s=10.0,
     ),
+    profiles=("locate", "Ölimmersion 100x"),
 )
 _HELD = RunInfo(
     run_id=RUN,

@@ -67,6 +67,7 @@ TO_EDGE_VECTORS: dict[str, Wire] = {
     ),
     "run_start_order": RunStartCommand(cmd_id="1", run_id=RUN, order=ORDER),
     "run_start_order_least": RunStartCommand(cmd_id="1", run_id=RUN, order=RunOrder()),
+    "run_start_profile": RunStartCommand(cmd_id="1", run_id=RUN, profile="Ölimmersion 100x"),
     "trigger": TriggerCommand(
         cmd_id="2", run_id=RUN, trigger_id="t-0", field_index=0, stage=StagePosition(x_nm=12_500_000, y_nm=-3_000_000)
     ),
@@ -181,6 +182,8 @@ REFUSED: dict[str, Refused] = {
     "order_target_is_text": _document(
         "malformed", "`target_leukocytes` is text", _run_start(order={"target_leukocytes": "200"})
     ),
+    "profile_is_empty": _document("malformed", "a name has at least one character", _run_start(profile="")),
+    "profile_is_an_object": _document("malformed", "`profile` is an object", _run_start(profile={"name": "low"})),
     "order_is_a_list": _document("malformed", "`order` is a list", _run_start(order=[])),
     "attempt_as_a_number": _document("malformed", "64-bit integers are decimal strings", _hello(attempt=7)),
     "another_version_with_other_keys": _document(

@@ -9,6 +9,7 @@ from types import TracebackType
 from edge.camera.frame import SourceNote
 from edge.contracts.errors import StreamError
 from edge.contracts.records import Record
+from edge.engine.base import EngineInfo
 from edge.journal.base import Journal
 from edge.pipeline import Parts
 from edge.pipeline.intake import Note
@@ -89,9 +90,10 @@ class Front:
         self.server.tells(SelfReport(info, self.health.look, self._doctor))
         self.telemetry.engine, self.health.engine = parts.engine.info, str(parts.engine.info)
 
-    def run_begins(self, note: Callable[[Note], None]) -> None:
-        """What the journal says of itself goes among the records of this run."""
+    def run_begins(self, note: Callable[[Note], None], engine: EngineInfo) -> None:
+        """What the journal says of itself goes among the records of this run, and `engine` is what computes."""
         self._note = note
+        self.telemetry.engine, self.health.engine = engine, str(engine)
 
     def record(self, record: Record) -> None:
         """After `record` was journalled."""

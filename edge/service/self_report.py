@@ -16,6 +16,7 @@ from edge.pipeline import Parts
 from edge.pipeline.run_account import provenance_of
 from edge.pipeline.run_control import RunControl
 from edge.settings import IN_MEMORY, Setup
+from edge.settings.named_profiles import profiles_of
 from edge.stream.codec import MAX_TO_EDGE_BYTES
 from edge.stream.run_overview import RunOverview
 from edge.stream.settings import StreamSettings
@@ -66,6 +67,7 @@ def edge_info(setup: Setup, parts: Parts, pace: StreamSettings, words: tuple[str
             pause_after_records=settings.pause_after_records,
             ack_timeout_s=settings.ack_timeout_s,
         ),
+        profiles=tuple(profiles_of(setup)),
     )
 
 

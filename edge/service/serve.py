@@ -2,7 +2,7 @@
 
 import logging
 import uuid
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 
 from edge.contracts.errors import StreamError
 from edge.contracts.log_context import of_run
@@ -10,9 +10,11 @@ from edge.contracts.records import Record, RunOutcome, RunStop
 from edge.journal.base import Journal
 from edge.journal.carried import carried_into
 from edge.pipeline import Parts, Run, StopSwitch
+from edge.pipeline.named_optics import NamedOptics
 from edge.pipeline.run_control import Backlog, Standing
 from edge.pipeline.run_orders import AcceptedRun, RunOrders
 from edge.pipeline.trigger_desk import TriggerDesk
+from edge.service.fitness import check_age
 from edge.service.front import Front
 from edge.service.heartbeat import HEARTBEAT, Progress
 from edge.service.journals import opened_journal
@@ -36,7 +38,9 @@ def serve_one_run(setup: Setup, parts: Parts, stop: StopSwitch, doctor: Doctor |
     with ExitStack() as held:
         # Open what a run needs beside camera and engine: the journal first, from which all others answer.
         journal = held.enter_context(opened_journal(settings, boot_id := str(uuid.uuid4())))
-        orders = RunOrders(stop, journal, lambda: desk_for(parts, journal, settings), one_run=True)
+        optics = held.enter_context(closing(NamedOptics(check_age)))
+        optics.open(setup, parts)
+        orders = RunOrders(stop, journal, lambda: desk_for(parts, journal, settings), optics.refusal, one_run=True)
         front = held.enter_context(Front(settings, journal, orders, boot_id, doctor))
         front.shows(setup, parts)
         _log.info("%s reads %s", parts.engine.info, parts.source.info.uri)
@@ -49,9 +53,10 @@ def serve_one_run(setup: Setup, parts: Parts, stop: StopSwitch, doctor: Doctor |
                 front.server.close(0.0)
                 return RunOutcome.STOPPED
             parts.engine.keep_warm()
+            optics.keep_warm()
             front.check_alive()
 
-        last = perform_run(accepted, setup, parts, journal, orders, front)
+        last = perform_run(accepted, *optics.of(accepted.order.profile), journal, orders, front)
 
         # End: stay until the controller holds every record.
         front.check_alive()
@@ -75,7 +80,7 @@ def perform_run(
     run = Run(setup, parts, order, stop, desk, accepted.hold, carried)
     backlog = Backlog(setup.settings.pause_after_records, run.note, desk.hold if desk else None)
     orders.running(accepted, run.ledger, backlog, lambda: run.waiting, run.sums)
-    front.run_begins(run.note)
+    front.run_begins(run.note, parts.engine.info)
     _log.info("run %s begins", order.run_id, extra=of_run(order.run_id))
 
     settings = setup.settings

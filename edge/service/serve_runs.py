@@ -57,7 +57,7 @@ def _serve_at(
     station = Station(resolve, settings, journal, boot_id, opened_parts)
     with ExitStack() as held:
         # Be reachable first, so that whatever is wrong can be told.
-        orders = RunOrders(stop, journal, lambda: _desk(station, journal))
+        orders = RunOrders(stop, journal, lambda: _desk(station, journal), station.optics.refusal)
         states = ServiceStates(orders.stands)
         front = held.enter_context(Front(settings, journal, orders, boot_id, _doctor(station, doctor), runs=MANY))
         held.enter_context(closing(station))
@@ -72,11 +72,12 @@ def _serve_at(
 
             # Take an order: none comes but to a service that was ready.
             accepted = orders.wait_for_start(WAIT_S)
-            if accepted is None and states.now.state == "READY" and station.wants_tidying():
-                states.reopens("the journal is opened anew, so that it forgets what it may.")
+            if accepted is None and states.now.state == "READY" and (due := station.due()) is not None:
+                states.reopens(due.what)
+                front.beat(opening=True)
                 accepted = orders.wait_for_start(0.0)  # one that came before this was said
                 if accepted is None:
-                    station.tidy()
+                    due.act()
             if accepted is None:
                 station.keep_warm()
                 front.check_alive()
@@ -97,9 +98,7 @@ def _serve_at(
 
 
 def _perform(accepted: AcceptedRun, station: Station, journal: JournalSlot, orders: RunOrders, front: Front) -> None:
-    setup, parts, desk = station.setup, station.parts, accepted.desk
-    if setup is None or parts is None:
-        raise RuntimeError("a run was accepted without camera and engine; report this defect")
+    desk, (setup, parts) = accepted.desk, station.optics.of(accepted.order.profile)
     try:
         with keeping(parts, setup.settings, accepted.run_id) as parts_of_run:
             perform_run(accepted, setup, parts_of_run, journal, orders, front)

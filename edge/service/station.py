@@ -9,7 +9,7 @@ import time
 import uuid
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
 from edge.camera.industrial.camera_device import CameraLost
@@ -18,6 +18,7 @@ from edge.contracts.user_paths import expanded
 from edge.journal.journal_file import has_room_again
 from edge.journal.journal_slot import JournalSlot
 from edge.pipeline import Parts, opened
+from edge.pipeline.named_optics import NamedOptics
 from edge.service.fitness import Marks, check_age, check_clock, check_room, marks_of
 from edge.service.journals import opened_journal
 from edge.settings import IN_MEMORY, EdgeSettings, Setup
@@ -50,6 +51,14 @@ class Readdressed(Exception):
     """The configuration was mended, and has other addresses, keys or another journal than those that are served."""
 
 
+@dataclass(frozen=True, slots=True)
+class Due:
+    """Something to be opened anew while no run can begin: in words, and how."""
+
+    what: str
+    act: Callable[[], None]
+
+
 @runtime_checkable
 class LookedAfter(Protocol):
     """A source that can tell between runs whether it is still there, and looks for what it has lost."""
@@ -73,6 +82,7 @@ class Station:
     ) -> None:
         self.setup: Setup | None = None
         self.parts: Parts | None = None
+        self.optics = NamedOptics(check_age)
         self._resolve, self._reach, self._journal, self._boot_id = resolve, reach, journal, boot_id
         self._opened_parts = opened_parts
         self._journal_held, self._parts_held = ExitStack(), ExitStack()
@@ -108,13 +118,17 @@ class Station:
         """Camera and engine may be in any state: they are opened anew before the next run."""
         self._spoilt = self._spoilt or why
 
-    def wants_tidying(self) -> bool:
-        """Whether it is time to open the journal anew, which lets it forget old runs."""
+    def due(self) -> Due | None:
+        """What is to be opened anew although nothing is wrong, if it is time for anything."""
         now_s = time.monotonic()
-        is_due = min(now_s - self._journal_opened_s - TIDY_EVERY_S, now_s - self._used_s - IDLE_S) > 0
-        return is_due and self._reach.journal != IN_MEMORY and not self._journal.absent
+        is_idle = min(now_s - self._journal_opened_s - TIDY_EVERY_S, now_s - self._used_s - IDLE_S) > 0
+        if is_idle and self._reach.journal != IN_MEMORY and not self._journal.absent:
+            return Due("the journal is opened anew, so that it forgets what it may.", self._tidy)
+        if self.optics.wants_renewal():
+            return Due("profiles that runs may name are read anew.", self.optics.renew)
+        return None
 
-    def tidy(self) -> None:
+    def _tidy(self) -> None:
         """Close the journal; `mend` opens it at once."""
         self._due_s = 0.0
         self._close_journal("the journal is being tidied; try again in a moment.")
@@ -129,6 +143,7 @@ class Station:
             return
         try:
             self.parts.engine.keep_warm()
+            self.optics.keep_warm()
         except Exception as problem:  # noqa: BLE001 whatever it is, it is opened anew
             self.spoilt(sentence_of(problem, "the engine failed between runs"))
 
@@ -218,6 +233,7 @@ class Station:
             settings = self.setup.settings.model_copy(update={"keep_frames": None, "keep_crops": None})
             self.parts = self._parts_held.enter_context(self._opened_parts(replace(self.setup, settings=settings)))
             _log.info("%s reads %s", self.parts.engine.info, self.parts.source.info.uri)
+            self.optics.open(self.setup, self.parts)
         source = self.parts.source
         if isinstance(source, LookedAfter):
             try:
@@ -231,4 +247,5 @@ class Station:
 
     def _close_parts(self) -> None:
         self.parts, self._spoilt = None, ""
+        self.optics.close()
         self._parts_held.close()

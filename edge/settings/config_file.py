@@ -8,7 +8,7 @@ from edge.contracts.errors import ConfigError
 from edge.contracts.version import VERSION
 from edge.contracts.whole_file import SMALL_BYTES, read_whole
 from edge.files import parse_toml, parse_yaml
-from edge.settings.edge_settings import PARTED, EdgeSettings
+from edge.settings.edge_settings import NAMED, PARTED, EdgeSettings
 from edge.settings.known_names import refuse_unknown
 
 WRITTEN_FOR = "written_for"
@@ -57,6 +57,11 @@ def known(layer: dict[str, Any], where: str) -> dict[str, Any]:
             refuse_unknown(parts, model.model_fields, f"`{name}` of {where}")
             if not parts:  # a heading with nothing below it states nothing
                 del layer[name]
+    for name in NAMED:
+        if isinstance(names := layer.get(name), dict):
+            _refuse_settings_as_names(name, names, where)
+            if not names:
+                del layer[name]
     return layer
 
 
@@ -82,6 +87,16 @@ def _refuse_below_a_heading(name: str, parts: dict[Any, Any], where: str) -> Non
         if key in EdgeSettings.model_fields and key not in PARTED[name].model_fields:
             raise ConfigError(
                 f"`{key}` in {where} stands within `{name}` and is none of them; move it above the line [{name}]."
+            )
+
+
+def _refuse_settings_as_names(name: str, names: dict[Any, Any], where: str) -> None:
+    """The same where the user gives the names: one that is a setting's was in all probability meant as that."""
+    for key in names:
+        if key in EdgeSettings.model_fields:
+            raise ConfigError(
+                f"`{key}` in {where} stands within `{name}` and is the name of a setting; move it above the line [{name}], or "
+                "choose another name."
             )
 
 

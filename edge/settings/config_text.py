@@ -23,6 +23,7 @@ _EXAMPLES: dict[str, object] = {
     "source": "opencv:0",
     "um_per_px": 0.13,
     "profile": "profile.json",
+    "profiles": {"locate": "profile-10x.json", "revisit": "profile-100x.json"},
     "objective": "50x/0.95",
     "signers": "signers",
     "keys": "keys",

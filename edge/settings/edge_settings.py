@@ -50,6 +50,7 @@ _CELLS = Panel("Cells and labels")
 _LOG = Panel("The log")
 _ORDER = Panel("The order", ("target_leukocytes", "field_cap", "time_cap_s", "quality", "smudges"))
 
+ProfileName = Annotated[str, Field(min_length=1, max_length=128)]
 Seconds = Annotated[float, Field(gt=0, le=86400)]
 
 
@@ -67,7 +68,13 @@ class EdgeSettings(Strict):
     bundle: Annotated[UserPath, _MODEL] = Field(SHIPPED_BUNDLE, description="directory with the model")
     profile: Annotated[UserPath | None, RUN] = Field(None, description="calibration of this instrument")
     objective: Annotated[str | None, RUN] = Field(
-        None, min_length=1, max_length=64, description="in use, such as 50x/0.95: a profile of another one is refused"
+        None,
+        min_length=1,
+        max_length=64,
+        description="in use, such as 50x/0.95: `profile` is refused if it is of another one",
+    )
+    profiles: dict[ProfileName, UserPath] | None = Field(
+        None, description="calibrations for other optics of this instrument, each by the name that RUN_START calls it"
     )
     signers: Annotated[UserPath | None, RUN] = Field(
         None, description="directory of public keys (*.pub); only what one of them signed is loaded: bundle, profile, engine"
@@ -201,6 +208,9 @@ class Origin:
 PARTED: Mapping[str, type[BaseModel]] = {"order": OrderSetting, "thresholds": Thresholds}
 """Settings that hold values by name, which are merged name by name."""
 
+NAMED = ("profiles",)
+"""The same, where the user gives the names."""
+
 
 @dataclass(frozen=True, slots=True)
 class Setup:
@@ -227,3 +237,5 @@ class Setup:
     """of the profile: batch and deadline by engine; `edge.pipeline.latency_fit` says which are of this one"""
     focus: FocusRange | None = None
     """of the profile: how sharp this instrument's fields are"""
+    profile_name: str | None = None
+    """that of `profiles` by which a run has asked for these; None: no run need ask"""

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from edge.contracts.errors import ConfigError
-from edge.settings.edge_settings import PARTED, EdgeSettings
+from edge.settings.edge_settings import NAMED, PARTED, EdgeSettings
 from edge.settings.known_names import refuse_unknown
 
 PREFIX = "LEUKO_EDGE_"
@@ -28,12 +28,13 @@ def from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
         setting, parted, part = words[name].partition("__")
         if not value:
             raise ConfigError(f"{name} in {where} is empty; give it a value, or unset it.")
-        if bool(parted) != (setting in PARTED):
+        if bool(part) != (setting in PARTED or setting in NAMED):
             raise ConfigError(f"{name} in {where} states {_how(setting)}.")
         if not parted:
             found[setting] = value
             continue
-        refuse_unknown([part], PARTED[setting].model_fields, where, partial(variable_of, setting))
+        if setting in PARTED:
+            refuse_unknown([part], PARTED[setting].model_fields, where, partial(variable_of, setting))
         found.setdefault(setting, {})[part] = value
     return found
 
@@ -46,4 +47,6 @@ def variable_of(setting: str, part: str | None = None) -> str:
 def _how(setting: str) -> str:
     if setting in PARTED:
         return f"no single value; state its parts, as {variable_of(setting, next(iter(PARTED[setting].model_fields)))}"
+    if setting in NAMED:
+        return f"no single value; state each by its name, as {variable_of(setting, 'name')}"
     return f"a part of what is a single value; write {variable_of(setting)}"

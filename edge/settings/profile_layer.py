@@ -9,6 +9,8 @@ from edge.contracts.choices import Correct
 from edge.contracts.colours import COLOUR_TRANSFORM, Dated, MeasuredColours, MeasuredLight
 from edge.contracts.errors import ProfileError
 from edge.contracts.profile import Knot, Profile, part_sha256
+from edge.settings.edge_settings import Origin
+from edge.settings.setting_layers import Layers
 
 
 @dataclass(slots=True)
@@ -22,6 +24,14 @@ class ProfileLayer:
     probability: tuple[Knot, ...] = ()
     thresholds_are_measured: bool = False
     """on this instrument; else they are the bundle's"""
+
+    def under(self, stated: Layers, profile: str, bundle: str) -> Layers:
+        """All settings that are stated, by people or by files: this below `stated`. `profile` and `bundle` are their places."""
+        measured, below = Origin("profile", profile), Layers()
+        thresholds = {"thresholds": self.values["thresholds"]}
+        below.put(measured if self.thresholds_are_measured else Origin("bundle", bundle), thresholds)
+        below.put(measured, {name: value for name, value in self.values.items() if name != "thresholds"})
+        return below.under(stated)
 
 
 def layer_of(profile: Profile | None, bundle: Bundle, path: Path | str, correct: Correct) -> ProfileLayer:

@@ -58,12 +58,7 @@ def resolve(
         if instead_of_none is None:
             raise ConfigError("no source is set; give --source, for example --source folder:PATH or --source virtual:seed=42.")
         given["source"] = instead_of_none
-    measured = Origin("profile", str(chosen_profile))
-    thresholds = {"thresholds": layer.values.pop("thresholds")}
-    below = Layers()
-    below.put(measured if layer.thresholds_are_measured else Origin("bundle", str(chosen_bundle)), thresholds)
-    below.put(measured, layer.values)
-    all_layers = below.under(stated)
+    all_layers = layer.under(stated, str(chosen_profile), str(chosen_bundle))
     try:
         settings = EdgeSettings.model_validate(all_layers.values)
     except ValidationError as problem:

@@ -119,6 +119,7 @@ class Controller:
         continues_run_id: str | None = None,
         max_fields: int | None = None,
         order: RunOrder | None = None,
+        profile: str | None = None,
         timeout_s: float = 5.0,
     ) -> str:
         """Start a run and return its id (a new UUID unless given). Raises `StreamError` with the edge's reason."""
@@ -130,6 +131,7 @@ class Controller:
             continues_run_id=None if continues_run_id is None else checked_name("run id", continues_run_id),
             max_fields=max_fields,
             order=order,
+            profile=None if profile is None else checked_name("profile", profile),
         )
         self._accepted(command, timeout_s)
         self.follow(command.run_id, 0)

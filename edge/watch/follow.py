@@ -15,7 +15,7 @@ from edge.contracts.base import complaint_of, explain
 from edge.contracts.errors import ConfigError, StreamError
 from edge.contracts.interruption import FurtherSignals
 from edge.contracts.names import checked_name
-from edge.contracts.records import Advice, RunOutcome, RunStop
+from edge.contracts.records import Advice, RunOutcome, RunStart, RunStop
 from edge.contracts.run_order import OrderSetting, RunOrder
 from edge.service.process import hang_up
 from edge.stream.client import Controller
@@ -35,16 +35,20 @@ def watch_run(
     keys: ClientKeys | None,
     as_json: bool,
     order: Mapping[str, Any] | None = None,
+    profile: str | None = None,
 ) -> int:
     """Start a run at `endpoint`, or as observer find one, and show it to its end.
 
-    With an `order` the run is stopped once its end is advised for good. Returns the exit code of its outcome; 0 for an observer
+    With an `order` the run is stopped once its end is advised for good, and at once when it has another profile than `profile`
+    (an edge that is older than profiles by name passes over them). Returns the exit code of its outcome; 0 for an observer
     that was told to stop. Raises `StreamError`, and `ConfigError` for a name or an order that cannot be one.
     """
     ordered = _order_of(order) if order else None
     if ordered is not None and observer:
         raise ConfigError("an observer orders nothing; leave the order away, or watch as the controller.")
-    for what, name in (("--run-id", run_id), ("--slide-id", slide_id)):
+    if profile is not None and observer:
+        raise ConfigError("an observer chooses no profile; leave --profile away, or watch as the controller.")
+    for what, name in (("--run-id", run_id), ("--slide-id", slide_id), ("--profile", profile)):
         if name is not None:
             checked_name(what, name)  # before there is a session
     with Controller(endpoint, role="observer" if observer else "controller", keys=keys) as controller:
@@ -52,20 +56,29 @@ def watch_run(
         if observer:
             run_id = run_id or (welcome.runs[-1].run_id if welcome.runs else _await_run(controller, timeout_s))
         else:
-            run_id = controller.start_run(run_id=run_id, slide_id=slide_id, order=ordered, timeout_s=timeout_s)
-        outcome = follow(controller, choose_view(Console(), as_json), run_id, heed_stop=ordered is not None)
+            run_id = controller.start_run(run_id=run_id, slide_id=slide_id, order=ordered, profile=profile, timeout_s=timeout_s)
+        view = choose_view(Console(), as_json)
+        outcome = follow(controller, view, run_id, heed_stop=ordered is not None, profile=profile)
     return outcome.exit_code if outcome else 0
 
 
-def follow(controller: Controller, view: View, run_id: str, *, heed_stop: bool = False) -> RunOutcome | None:
+def follow(
+    controller: Controller, view: View, run_id: str, *, heed_stop: bool = False, profile: str | None = None
+) -> RunOutcome | None:
     """Show every record of a run; returns its outcome, or None when an observer was told to stop. Raises `StreamError`.
 
-    `heed_stop`: ask for the end of the run once `stop` is advised for good.
+    `heed_stop`: ask for the end of the run once `stop` is advised for good. `profile`: abort a run that has begun without it.
     """
     outcome = None
     with _stop_on_signal(controller), view:
         for record in controller.records(run_id):
             view.show(record)
+            if isinstance(record, RunStart) and profile is not None and record.provenance.profile_name != profile:
+                controller.abort_run(run_id)
+                raise StreamError(
+                    f"the edge knows no profiles by name and has begun run {run_id} without {profile!r}, which is aborted: its "
+                    "um/px may be another one; leave --profile away, or install a newer leukostream on the edge."
+                )
             if isinstance(record, RunStop):
                 outcome = record.outcome
             elif heed_stop and isinstance(record, Advice) and record.advice == "stop" and record.final:

@@ -11,7 +11,7 @@ from rich.text import Text
 from edge.contracts.secrets_hidden import without_secrets
 from edge.pipeline.latency_fit import with_latency
 from edge.settings import SHIPPED_BUNDLE, Setup
-from edge.settings.edge_settings import PARTED
+from edge.settings.edge_settings import NAMED, PARTED
 from edge.settings.resolution import resolve
 from edge.settings.setting_layers import DEFAULT
 from edge.watch.fitting_table import Column, fitting_table
@@ -39,7 +39,7 @@ def effective(setup: Setup) -> Iterator[dict[str, Any]]:
     """Every setting as a row: `setting`, its `value` as JSON has it, which layer it is `from`, and `where` that is."""
     values = setup.settings.model_dump(mode="json")
     for name, value in values.items():
-        parts = value.items() if isinstance(value, dict) and name in PARTED else [(None, value)]
+        parts = value.items() if isinstance(value, dict) and name in (*PARTED, *NAMED) else [(None, value)]
         for part, inner in parts:
             path = name if part is None else f"{name}.{part}"
             origin = setup.origins.get(path) or setup.origins.get(name) or DEFAULT
