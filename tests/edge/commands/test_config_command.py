@@ -5,10 +5,13 @@ import re
 from pathlib import Path
 
 import pytest
+from support.made_profiles import pixel_size, stage
+from support.signed import some_profile
 from typer.testing import CliRunner, Result
 
 from edge.command_list import app
 from edge.contracts.errors import ConfigError
+from edge.contracts.profile import CameraGeometry, Profile, write_profile
 from edge.settings import EdgeSettings
 from edge.settings.config_file import read_config
 from edge.settings.edge_settings import PARTED
@@ -123,3 +126,20 @@ def test_show_names_value_and_origin_and_hides_secrets(tmp_path: Path) -> None:
 def test_show_needs_no_source() -> None:
     done = config("show")
     assert done.exit_code == 0 and "it must be set" in done.stdout
+
+
+def test_profiles_that_runs_may_name_are_looked_through_and_shown(tmp_path: Path) -> None:
+    file, good, old = tmp_path / "edge.toml", some_profile(tmp_path / "good.json"), tmp_path / "old.json"
+    camera = CameraGeometry(width_px=732, height_px=574)
+    write_profile(old, Profile(instrument="b", camera=camera, pixel_size=pixel_size(), stage=stage(days=-1)))
+    head = 'source = "virtual:seed=1"\njournal = "memory"\n[profiles]\n'
+    file.write_text(f'{head}good = "{good}"\nold = "{old}"\n')
+    done = config("check", file)
+    assert done.exit_code == 0, done.output
+    assert "warning  profile 'old': the stage of profile" in done.stdout
+    rows = {row["setting"]: row["value"] for row in json.loads(config("show", "--config", file, "--json").stdout)}
+    assert (rows["profiles.good"], rows["profiles.old"]) == (str(good), str(old))
+    file.write_text(f'{head}good = "{good}"\ngone = "{tmp_path}/gone.json"\n')
+    done = config("check", file)
+    assert isinstance(done.exception, ConfigError)
+    assert "error  no run can have profile 'gone': profile" in done.stdout and "'good'" not in done.stdout

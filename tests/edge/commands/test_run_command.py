@@ -11,12 +11,14 @@ from pathlib import Path
 import cv2
 import pytest
 from support.bare_run import connected
+from support.made_profiles import pixel_size
 from support.ports import free_endpoint
 from support.tiny_bundle import blob_field, write_tiny_bundle
 
 from edge.cli import main
 from edge.contracts.bundle import Bundle
 from edge.contracts.errors import StreamError
+from edge.contracts.profile import CameraGeometry, Profile, write_profile
 from edge.contracts.records import FieldRecord, FieldStatus, RunOutcome, RunStart, RunStop
 from edge.service.front import watch_command
 
@@ -75,6 +77,25 @@ def test_one_run_for_the_controller_that_connects(start_run: Start, tmp_path: Pa
     assert start.slide_id == "s7"
     assert stop.fields == {FieldStatus.OK: 1, FieldStatus.EMPTY: 1, FieldStatus.FAILED: 1}
     assert process.wait(10) == 0
+
+
+def test_one_run_may_name_its_profile(start_run: Start, tmp_path: Path) -> None:
+    (tmp_path / "fields").mkdir()
+    cv2.imwrite(str(tmp_path / "fields" / "a.png"), blob_field([("lymphocyte", 40, 40)]))
+    camera = CameraGeometry(width_px=160, height_px=128)
+    sha256 = write_profile(tmp_path / "low.json", Profile(instrument="b", camera=camera, pixel_size=pixel_size()))
+    (tmp_path / "edge.toml").write_text(f'[profiles]\nlow = "{tmp_path}/low.json"\ngone = "{tmp_path}/gone.json"\n')
+    process, endpoint = start_run(tmp_path / "fields", "--config", str(tmp_path / "edge.toml"), "--journal", "memory")
+    with connected(endpoint, process) as controller:
+        with pytest.raises(StreamError, match=r"unsupported.*this edge knows `gone`, `low`"):
+            controller.start_run(profile="high")
+        with pytest.raises(StreamError, match=r"state.*profile 'gone' cannot be used"):
+            controller.start_run(profile="gone")
+        start, *_, stop = controller.records(controller.start_run(profile="low"))
+    assert isinstance(start, RunStart) and isinstance(stop, RunStop)
+    assert (start.provenance.profile_name, start.provenance.profile_sha256) == ("low", sha256)
+    assert stop.outcome is RunOutcome.COMPLETED
+    assert process.wait(20) == 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])

@@ -17,6 +17,7 @@ FOR_THE_FILE_ALONE = {
     "source_timeout_s",
     "ack_timeout_s",
     "keep_frames_mb",
+    "profiles",
     "pause_after_records",
     "ping_every_s",
     "silent_after_s",

@@ -6,7 +6,7 @@ import pytest
 
 from edge.contracts.errors import ConfigError
 from edge.settings import EdgeSettings, Setup
-from edge.settings.edge_settings import PARTED
+from edge.settings.edge_settings import NAMED, PARTED
 from edge.settings.environment import from_environment
 from edge.settings.resolution import resolve
 
@@ -61,6 +61,8 @@ def test_every_setting_has_its_variable(name: str) -> None:
     variable = f"LEUKO_EDGE_{name.upper()}"
     if name in PARTED:
         variable += f"__{next(iter(PARTED[name].model_fields)).upper()}"
+    if name in NAMED:
+        variable += "__A_NAME"
     assert name in from_environment({variable: "x"})
 
 
@@ -70,6 +72,8 @@ def test_every_setting_has_its_variable(name: str) -> None:
         pytest.param({"LEUKO_EDGE_MAX_BACH": "2"}, ["`LEUKO_EDGE_MAX_BACH`", "mean `LEUKO_EDGE_MAX_BATCH`?"], id="a slip"),
         pytest.param({"LEUKO_EDGE_THRESHOLDS__DETCT": "1"}, ["mean `LEUKO_EDGE_THRESHOLDS__DETECT`?"], id="a slip in a part"),
         pytest.param({"LEUKO_EDGE_THRESHOLDS": "1"}, ["state its parts, as LEUKO_EDGE_THRESHOLDS__DETECT"], id="no part"),
+        pytest.param({"LEUKO_EDGE_PROFILES": "x"}, ["by its name, as LEUKO_EDGE_PROFILES__NAME"], id="no name"),
+        pytest.param({"LEUKO_EDGE_PROFILES__": "x"}, ["by its name, as LEUKO_EDGE_PROFILES__NAME"], id="an empty name"),
         pytest.param({"LEUKO_EDGE_BIND__PORT": "1"}, ["write LEUKO_EDGE_BIND"], id="a part of what has none"),
         pytest.param({"LEUKO_EDGE_PROFILE": ""}, ["LEUKO_EDGE_PROFILE", "is empty"], id="a variable that is empty"),
         pytest.param({"LEUKO_EDGE_MAX_BATCH": "two"}, ["environment (LEUKO_EDGE_MAX_BATCH)", "`max_batch`"], id="no number"),
@@ -82,3 +86,38 @@ def test_what_the_environment_cannot_say_is_one_sentence(environment: dict[str, 
     with pytest.raises(ConfigError) as caught:
         resolve({"source": "a"}, None, environment)
     assert all(word in str(caught.value) for word in words), caught.value
+
+
+def test_profiles_have_names_and_each_name_its_origin(tmp_path: Path) -> None:
+    file = tmp_path / "edge.toml"
+    file.write_text('source = "a"\nprofiles = { low = "low.json", high = "high.json" }\n')
+    setup = resolve({}, file, {"LEUKO_EDGE_PROFILES__HIGH": "other.json"})
+    assert setup.settings.profiles == {"low": Path("low.json"), "high": Path("other.json")}
+    assert came_from(setup, "profiles.low") == ("file", str(file))
+    assert came_from(setup, "profiles.high") == ("environment", "LEUKO_EDGE_PROFILES__HIGH")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        pytest.param(
+            '[profiles]\nlow = "low.json"\njournal = "j"', ["`journal`", "move it above the line [profiles]"], id="below"
+        ),
+        pytest.param('profiles = "low.json"', ["`profiles`", "edge.toml"], id="no names"),
+        pytest.param('[profiles]\n"" = "low.json"', ["`profiles", "at least 1 character"], id="an empty name"),
+        pytest.param("[profiles]\nlow = 1", ["`profiles.low`"], id="no path"),
+        pytest.param('profile = "a"\nprofils = "b"', ["did you mean `profiles`?"], id="a slip"),
+    ],
+)
+def test_what_profiles_cannot_be_is_one_sentence(text: str, words: list[str], tmp_path: Path) -> None:
+    file = tmp_path / "edge.toml"
+    file.write_text(f'source = "a"\n{text}\n')
+    with pytest.raises(ConfigError) as caught:
+        resolve({}, file)
+    assert all(word in str(caught.value) for word in words), caught.value
+
+
+def test_a_heading_without_a_profile_states_nothing(tmp_path: Path) -> None:
+    file = tmp_path / "edge.toml"
+    file.write_text('source = "a"\n[profiles]\n')
+    assert resolve({}, file).settings.profiles is None

@@ -54,6 +54,8 @@ def test_json_is_exactly_the_journal_one_record_a_line(start_edge: StartEdge) ->
         pytest.param(["--target-leukocytes", "0"], "this cannot be ordered: `order.target_leukocytes` is 0", id="nothing"),
         pytest.param(["--limit-width", "lymphocyte"], "is not CLASS=POINTS", id="no width"),
         pytest.param(["--limit-width", "lymphozyte=5"], "no leukocyte class", id="no class"),
+        pytest.param(["--profile", "low", "--observer"], "an observer chooses no profile", id="a profile as an observer"),
+        pytest.param(["--profile", ""], "--profile", id="a profile without a name"),
         pytest.param(["--field-cap", "3", "--observer"], "an observer orders nothing", id="as an observer"),
     ],
 )
@@ -73,6 +75,20 @@ def test_an_order_stops_the_run_once_that_is_advised_for_good() -> None:
     assert records[0]["order"]["target_leukocytes"] == 3 and records[0]["order"]["limit_width_percent"] == {"blast": 0.5}
     assert [record["advice"] for record in records if record["type"] == "advice" and record["final"]] == ["stop"]
     assert records[-1]["outcome"] in {"stopped", "completed"}, "stopped, unless all 40 fields were faster than the message"
+
+
+def test_a_profile_that_there_is_not_is_refused(start_edge: StartEdge) -> None:
+    edge = start_edge(n_fields=3)
+    code, lines, err = _watch(edge.endpoint, "--profile", "low")
+    assert (code, lines) == (6, []) and "refused (unsupported): `profile` is 'low'" in err
+
+
+def test_an_edge_that_knows_no_profiles_by_name_is_not_believed(start_edge: StartEdge, monkeypatch: pytest.MonkeyPatch) -> None:
+    edge = start_edge(n_fields=10_000, hold=True)
+    monkeypatch.setattr(edge.run.control, "_profile_fault", lambda name: None)  # as an older one, which does not read the key
+    code, _, err = _watch(edge.endpoint, "--profile", "low", "--run-id", "r")
+    assert code == 6 and "has begun run r without 'low', which is aborted" in err
+    assert edge.run.written.wait(30) and json.loads(_journalled(edge)[-1])["outcome"] == "stopped"
 
 
 @pytest.mark.parametrize(
