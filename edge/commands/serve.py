@@ -26,6 +26,7 @@ def serve(given: Given, config: ConfigOption = None) -> None:
     """
     from edge.doctor.diagnosis_text import findings, question_of
     from edge.pipeline import StopSwitch
+    from edge.pipeline.latency_fit import with_latency
     from edge.service.heartbeat import HEARTBEAT
     from edge.service.process import log_as_can_be, stop_on_signals
     from edge.service.serve_runs import serve_runs
@@ -37,7 +38,7 @@ def serve(given: Given, config: ConfigOption = None) -> None:
     stop = StopSwitch()
     with stop_on_signals(stop), HEARTBEAT.during(reached_by.watchdog_s, os.environ):
         serve_runs(
-            lambda: resolve(given, config, os.environ),
+            lambda: with_latency(resolve(given, config, os.environ)),
             lambda: reachable(given, config, os.environ),
             stop,
             lambda setup: findings(question_of(setup)),

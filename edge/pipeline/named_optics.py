@@ -18,6 +18,7 @@ from edge.contracts.run_order import OrderFault
 from edge.engine.base import Engine
 from edge.pipeline.field_correction import correction_for
 from edge.pipeline.field_work import plan_for
+from edge.pipeline.latency_fit import with_latency
 from edge.pipeline.parts import Parts, batch_for, open_for
 from edge.settings import Setup
 from edge.settings.named_profiles import profiles_of, with_profile
@@ -114,7 +115,7 @@ class NamedOptics:
         ready, unfit = dict(self._ready), dict[str, str]()
         for name in (name for name in files if name not in ready):
             try:
-                setups[name] = with_profile(setup, name)
+                setups[name] = with_latency(with_profile(setup, name))
                 ready[name] = setups[name], self._parts_for(setups[name], parts)
             except LeukoError as problem:
                 unfit[name] = str(problem)

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import cv2
 import pytest
-from support.made_profiles import pixel_size, stage
+from support.made_profiles import latency, pixel_size, stage
 from support.service_here import WITHIN_S, Bench, ServiceHere, service
 from support.tiny_bundle import BLOB_PX, blob_field, write_tiny_bundle
+from typer.testing import CliRunner
 
+from edge.command_list import app
 from edge.contracts.bundle import Bundle, Thresholds
 from edge.contracts.colours import Dated
 from edge.contracts.errors import StreamError
@@ -60,6 +62,7 @@ class Instrument:
         width_px: int = WIDTH_PX,
         identify: float | None = None,
         objective: str | None = None,
+        measured_batch: int | None = None,
     ) -> str:
         """Writes a profile; its hash."""
         thresholds = None
@@ -71,6 +74,7 @@ class Instrument:
             pixel_size=pixel_size(um_per_px) if um_per_px is not None else None,
             stage=stage(days=days),
             thresholds=thresholds,
+            latency=latency(self.bundle.bundle_id, max_batch=measured_batch) if measured_batch is not None else None,
         )
         return write_profile(self.file(name), profile)
 
@@ -166,6 +170,30 @@ def _counting(init: Callable[..., None], opened: list[tuple[int, int]]) -> Calla
         init(self, *given, **named)
 
     return counted
+
+
+def test_cells_of_a_named_profile_come_out_again(monkeypatch: pytest.MonkeyPatch, instrument: Instrument) -> None:
+    instrument.measured("low", 0.26)
+    instrument.measured("high", 0.131, identify=0.99999)
+    instrument.configure("low", "high")
+    with instrument.service(monkeypatch) as here:
+        here.until("READY")
+        run_ids = [run_with(here, name)[0].run_id for name in ("low", "high", None)]
+    for run_id in run_ids:
+        done = CliRunner().invoke(app, ["replay", run_id, "--journal", str(instrument.folder / "j.sqlite"), "--pixels"])
+        assert done.exit_code == 0, (run_id, done.output, done.exception)
+
+
+def test_batch_and_deadline_are_those_of_the_profile_that_is_named(
+    monkeypatch: pytest.MonkeyPatch, instrument: Instrument
+) -> None:
+    instrument.measured("fast", 0.131, measured_batch=3)
+    instrument.configure("fast")
+    with instrument.service(monkeypatch) as here:
+        here.until("READY")
+        for name, batch in (("fast", (3, 20.0)), (None, (1, 5.0))):
+            settings = run_with(here, name)[0].settings
+            assert (settings["max_batch"], settings["max_delay_ms"]) == batch
 
 
 def test_a_triggered_camera_is_shared(monkeypatch: pytest.MonkeyPatch, instrument: Instrument) -> None:

@@ -10,10 +10,12 @@ import cv2
 import pytest
 import zmq
 from support.bare_run import connected
+from support.made_profiles import latency, pixel_size
 from support.ports import free_endpoint
 from support.tiny_bundle import blob_field, write_tiny_bundle
 
 from edge.contracts.bundle import Bundle
+from edge.contracts.profile import CameraGeometry, Profile, write_profile
 from edge.contracts.records import RunOutcome, RunStart, RunStop
 from edge.stream.client import Controller
 
@@ -51,6 +53,19 @@ def _ready(controller: Controller) -> None:
     until_s = time.monotonic() + 60
     while controller.query(timeout_s=30).service_state != "READY" and time.monotonic() < until_s:
         time.sleep(0.05)
+
+
+def test_batch_and_deadline_are_the_profiles_as_in_a_single_run(serve: Serve, bundle: Bundle, tmp_path: Path) -> None:
+    profile = tmp_path / "profile.json"
+    camera, measured = CameraGeometry(width_px=160, height_px=128), latency(bundle.bundle_id, max_batch=3)
+    write_profile(profile, Profile(instrument="b", camera=camera, pixel_size=pixel_size(), latency=measured))
+    endpoint = free_endpoint()
+    process = serve("only", 1, "--bind", endpoint, "--profile", str(profile))
+    with connected(endpoint, process) as controller:
+        _ready(controller)
+        start, *_ = controller.records(controller.start_run(timeout_s=30))
+    assert isinstance(start, RunStart)
+    assert (start.settings["max_batch"], start.settings["max_delay_ms"]) == (3, 20.0)
 
 
 def test_two_cameras_on_one_computer_are_two_services(serve: Serve) -> None:
