@@ -11,6 +11,7 @@ import numpy as np
 from edge.bench.bench_table import aligned, conditions_lines
 from edge.bench.conditions import conditions, doubt_of
 from edge.bench.memory import resident_bytes
+from edge.bench.page_watchers import can_be_watched
 from edge.bench.substitutes import ReplayEngine
 from edge.bench.whole_edge import served
 from edge.camera.memory_source import MemorySource, images_of
@@ -25,8 +26,8 @@ from edge.watch.work_progress import field_bar
 
 SCHEMA = "leukostream-scaling-1"
 CELLS = (0, 1, 10, 50, 200)
-WATCHERS = ((0, 0), (1, 0), (4, 0), (0, 4), (4, 4))
-"""Observers that read every record, and dashboards."""
+WATCHERS = ((0, 0, 0), (1, 0, 0), (4, 0, 0), (0, 4, 0), (4, 4, 0), (0, 0, 1), (0, 0, 4))
+"""Observers that read every record, dashboards, and pages of `leuko-edge view` where that is installed."""
 _SHORT = 500
 _CELL_PX = 90.0
 """12 um across."""
@@ -42,15 +43,16 @@ def bench_scaling(setup: Setup, largest: int) -> dict[str, Any]:
     """Runs of 10^3 fields up to `largest`; then of `_SHORT` fields with each of `CELLS` and of `WATCHERS`."""
     begun = conditions()
     sizes = sizes_up_to(largest)
+    watching = [each for each in WATCHERS if not each[2] or can_be_watched()]
     with opened(setup) as parts, field_bar() as progress:
-        task = progress.add_task("scaling", total=sum(sizes) + _SHORT * (len(CELLS) + len(WATCHERS)))
+        task = progress.add_task("scaling", total=sum(sizes) + _SHORT * (len(CELLS) + len(watching)))
 
         def passed(n: int) -> None:
             progress.advance(task, n)
 
         runs = [_run(setup, parts, size, 1, passed) for size in sizes]
         cells = [_run(setup, parts, _SHORT, n, passed) for n in CELLS]
-        watched = [_watched(setup, parts, *watchers, passed) for watchers in WATCHERS]
+        watched = [_watched(setup, parts, *watchers, passed) for watchers in watching]
     return {
         "schema": SCHEMA,
         "conditions": begun,
@@ -131,16 +133,26 @@ def _run(setup: Setup, parts: Parts, n_fields: int, n_cells: int, passed: Any) -
     }
 
 
-def _watched(setup: Setup, parts: Parts, observers: int, dashboards: int, passed: Any) -> dict[str, Any]:  # noqa: ANN401
+def _watched(
+    setup: Setup,
+    parts: Parts,
+    observers: int,
+    dashboards: int,
+    pages: int,
+    passed: Any,  # noqa: ANN401
+) -> dict[str, Any]:
     """CPU time of the edge's process for a field: what watching costs it, whatever the watchers do beside."""
     worked_s = time.process_time()
     images = images_of(parts.source, 1)
-    intended_ns, received = served(setup, _stand_in(parts, 1), images, _SHORT, "normal", None, None, observers, dashboards)
+    intended_ns, received = served(
+        setup, _stand_in(parts, 1), images, _SHORT, "normal", None, None, observers, dashboards, pages
+    )
     worked_s = time.process_time() - worked_s
     passed(_SHORT)
     return {
         "observers": observers,
         "dashboards": dashboards,
+        "pages": pages,
         "cpu_us_per_field": 1e6 * worked_s / _SHORT,
         "us_per_field": float(received.arrived_ns[-1] - intended_ns[0]) / 1e3 / _SHORT,
     }
@@ -167,8 +179,8 @@ def _lines(result: dict[str, Any]) -> Iterator[str]:
     rows += [(str(run["cells_per_field"]), f"{run['us_per_field']:.0f}") for run in result["cells"]]
     yield from aligned(rows)
     yield f"  slope: {result['cells_slope_us']:.1f} us for each cell"
-    rows = [("observers", "dashboards", "CPU us/field of the edge", "us/field")]
+    rows = [("observers", "dashboards", "pages", "CPU us/field of the edge", "us/field")]
     for run in result["watched"]:
         cells = (f"{run['cpu_us_per_field']:.0f}", f"{run['us_per_field']:.0f}")
-        rows.append((str(run["observers"]), str(run["dashboards"]), *cells))
+        rows.append((str(run["observers"]), str(run["dashboards"]), str(run["pages"]), *cells))
     yield from aligned(rows)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from edge.bench.edge_reader import STAGES, EdgeReader, Received
 from edge.bench.figures import jitter_ms, spread
+from edge.bench.page_watchers import pages_open
 from edge.bench.rounds import Contestant, Turn
 from edge.camera.memory_source import MemorySource
 from edge.contracts.choices import Durability
@@ -78,19 +79,27 @@ def served(
     folder: Path | None,
     observers: int = 0,
     dashboards: int = 0,
+    pages: int = 0,
 ) -> tuple[NDArray[np.int64], Received]:
-    """Serve one run over the open engine; when each field was due, and what the controller received. `observers` and
-    `dashboards` look on from the run's first field on. Raises `StreamError` and what serving raises."""
+    """Serve one run over the open engine; when each field was due, and what the controller received.
+
+    `observers`, `dashboards` and `pages` of a `leuko-edge view` look on from the run's first field on. Raises `StreamError` and
+    what serving raises.
+    """
     stop = StopSwitch()
     with tempfile.TemporaryDirectory(prefix="leuko-bench-", dir=folder) as place:
         endpoint = f"tcp://127.0.0.1:{_free_port()}"
-        asked = {"bind": endpoint, "journal": Path(place) / "journal.sqlite", "journal_durability": durability, "keys": None}
-        telemetry = f"tcp://127.0.0.1:{_free_port()}" if dashboards else None
+        journal = Path(place) / "journal.sqlite"
+        asked = {"bind": endpoint, "journal": journal, "journal_durability": durability, "keys": None}
+        telemetry = f"tcp://127.0.0.1:{_free_port()}" if dashboards or pages else None
         without: dict[str, Any] = {"telemetry": telemetry, "metrics": None, "max_fields": None}
         own = replace(setup, settings=setup.settings.model_copy(update=asked | without))
         source = MemorySource(images, parts.source.info, n_fields, rate_per_s)
         lookers = (telemetry or "-", observers, dashboards)
-        with EdgeReader(endpoint, Path(place) / "received.npz", lookers) as reader:
+        with (
+            pages_open(telemetry or "-", journal, pages),
+            EdgeReader(endpoint, Path(place) / "received.npz", lookers) as reader,
+        ):
             watch = threading.Thread(target=_stop_without, args=(reader, stop), name="bench-watch", daemon=True)
             watch.start()
             outcome = serve_one_run(own, replace(parts, source=source, frames=None, crops=None), stop)

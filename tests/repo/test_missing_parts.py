@@ -28,6 +28,7 @@ importlib.import_module(f"{room}.cli").main()
 """
 FIT = ("trainer", "fit", "--data", "x", "--root", "/", "--out", "x")
 WATCH = ("edge", "watch", "tcp://127.0.0.1:1", "--timeout-s", "0.1")
+VIEW = ("edge", "view", "--bind", "127.0.0.1:0")
 SCORE = ("edge", "score", "/", "--um-per-px", "0.13", "--out", "x")
 PIXELS = ("calib", "pixel-size", "x.png", "--line-spacing-um", "10", "--out", "x.json")
 
@@ -54,6 +55,7 @@ def without(absent: str, command: tuple[str, ...], folder: Path) -> "subprocess.
         pytest.param(
             "pyarrow", SCORE, "needs pyarrow, which is not installed here; pip install 'leukostream[score]'", id="extra"
         ),
+        pytest.param("uvicorn", VIEW, "needs uvicorn, which is not installed here; pip install 'leukostream[view]'", id="page"),
         pytest.param("zmq", WATCH, "needs pyzmq, which is not installed here; pip install leukostream\n", id="of the base"),
         pytest.param("numpy", PIXELS, "needs numpy, which is not installed here; pip install leukostream\n", id="in a room"),
     ],

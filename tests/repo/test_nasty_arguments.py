@@ -35,6 +35,8 @@ LINES = [
     "leuko-edge count {} --um-per-px 0.13 --out out",
     "leuko-edge count virtual:seed=1,fields=1 --out {}",
     "leuko-edge score {} --um-per-px 0.13 --out out",
+    "leuko-edge view {}",
+    "leuko-edge view --bind {}",
     "leuko-edge watch {} --timeout-s 0.1",
     "leuko-edge watch tcp://127.0.0.1:9 --timeout-s 0.1 --slide-id {}",
     "leuko-edge watch tcp://127.0.0.1:9 --timeout-s 0.1 --key {}",

@@ -58,7 +58,7 @@ def test_cells_lie_inside_the_field_and_apart(n_cells: int) -> None:
 def test_a_measurement_has_every_size_and_every_watcher(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scaling, "_SHORT", 12)
     monkeypatch.setattr(scaling, "CELLS", (0, 2))
-    monkeypatch.setattr(scaling, "WATCHERS", ((0, 0), (1, 1)))
+    monkeypatch.setattr(scaling, "WATCHERS", ((0, 0, 0), (1, 1, 0), (0, 0, 2)))
     monkeypatch.setattr(scaling, "sizes_up_to", lambda largest: [20, largest])
     bundle = write_tiny_bundle(tmp_path / "bundle")
     setup = resolve({"source": "virtual:seed=1,width=160,height=128", "bundle": bundle.path})
@@ -66,7 +66,8 @@ def test_a_measurement_has_every_size_and_every_watcher(tmp_path: Path, monkeypa
     assert [run["fields"] for run in found["fields"]] == [20, 80]
     assert len(found["fields"][1]["window_us_per_field"]) == 40
     assert [run["cells_per_field"] for run in found["cells"]] == [0, 2]
-    assert [(run["observers"], run["dashboards"]) for run in found["watched"]] == [(0, 0), (1, 1)]
+    lookers = [[run[who] for who in ("observers", "dashboards", "pages")] for run in found["watched"]]
+    assert lookers == [[0, 0, 0], [1, 1, 0], [0, 0, 2]]
     assert all(run["us_per_field"] > 0 and run["cpu_us_per_field"] > 0 for run in found["watched"])
     said = scaling_text(found)
     assert "us for each cell" in said and "dashboards" in said
