@@ -1,13 +1,16 @@
 """What `leuko-build inspect` and `engine` show people: rows of a name and a text."""
 
+import json
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from builder.inspection import Inspection
+from builder.quantised_gate_run import QuantisedOutcome
 from builder.training_figures import data_lines, metric_lines
 from edge.contracts.bundle import Bundle, Training
 from edge.contracts.engine_files import RUNTIME_NAMES, EngineFiles, EngineManifest
@@ -100,3 +103,35 @@ def built_rows(built: EngineFiles, bundle: Bundle, engine_dir: Path | None, *, r
         "gate": GATES[built.gate] + ("" if built.gate == "passed" else f"; next: {next_step}"),
     }
     return list(rows.items())
+
+
+def print_quantised(outcome: QuantisedOutcome, *, as_json: bool) -> None:
+    """What `quantize`, and `verify` of an int8 bundle, tell on standard output; raises what stands against the bundle."""
+    if as_json:
+        print(json.dumps(outcome.as_json()))
+    else:
+        Console(highlight=False, soft_wrap=True).print(grid(_quantised_rows(outcome)))
+    if outcome.problem is not None:
+        raise outcome.problem
+
+
+def _quantised_rows(outcome: QuantisedOutcome) -> list[Row]:
+    report, about, result = outcome.report, outcome.bundle.manifest.quantisation, outcome.report.engine
+    rows = [("bundle", f"{outcome.bundle.path}, {outcome.bundle.bundle_id}")]
+    if about is not None:
+        kept = f"; in floating point: {', '.join(about.float_convolutions)}" if about.float_convolutions else ""
+        rows += [
+            ("parent", f"{about.parent_bundle_id}, the reference"),
+            ("int8", f"{about.convolutions} convolutions, by {about.method}{kept}"),
+            ("scales from", about.images_from),
+        ]
+    rows.append(("judged on", f"{report.frames} frames, {report.images_from}"))
+    if result is not None:
+        changes = f"{result.missed} missed, {result.added} added, {result.label_flips} under another label"
+        rows += [
+            ("by", result.executor),
+            ("cells", f"{report.reference_cells} of the reference, {result.cells} here: {changes}"),
+            ("scores, boxes", f"99 % within {result.p99_score_difference:.4f}; IoU {result.median_iou:.4f} in the median"),
+            ("gate", f"{result.verdict}" + "".join(f"\n{failure}" for failure in result.failures)),
+        ]
+    return [*rows, ("report in", str(outcome.folder))]

@@ -78,6 +78,11 @@ def prepare(bundle: Bundle, options: BuildOptions) -> Prepared:
     Raises `BundleError` when the bundle's graph breaks the contract, `ConfigError` for targets the runtime does not know, and
     `EngineError` when runtime or GPU are missing, or a weight does not fit FP16.
     """
+    if bundle.manifest.quantisation is not None:
+        raise EngineError(
+            f"bundle {bundle.path} is an int8 one for CPUs; a GPU's engine is built from its parent, bundle "
+            f"{bundle.manifest.quantisation.parent_bundle_id[:12]}: give that one."
+        )
     model = read_graph(bundle.model_path)
     if problems := check_graph(model, bundle.manifest.top_k):
         raise BundleError(

@@ -59,12 +59,17 @@ def verify_server(
 
     Raises `SourceError` for images that cannot be used, and `EngineError` when the server, or the reference, cannot be run.
     """
+    if bundle.manifest.quantisation is not None:
+        raise EngineError(
+            f"bundle {bundle.path} is an int8 one, whose graph is no reference; verify a server on its parent, bundle "
+            f"{bundle.manifest.quantisation.parent_bundle_id[:12]}."
+        )
     seen = seen_by(profile, bundle) if profile is not None else None
-    size = _frame_size(images, bundle, um_per_px or (seen.um_per_px if seen is not None else None))
+    size = frame_size_for(images, bundle, um_per_px or (seen.um_per_px if seen is not None else None))
     engine = RemoteEngine(bundle, *size, ServerWanted(address, _PATIENT_MS))
     try:
         frames = read_images(images, bundle, *size, limit, um_per_px, seen)
-        baseline = _baseline(bundle, frames, progress)
+        baseline = reference_baseline(bundle, frames, progress)
         executor = EngineExecutor(engine)
         advance = progress(address, len(frames.frames))
         cells = find_cells(executor, frames.frames, frames.names, thresholds_for(bundle, frames), advance)
@@ -77,7 +82,7 @@ def verify_server(
     return ServedOutcome(address, folder, report, _problem(baseline, report, address))
 
 
-def _frame_size(images: Path | None, bundle: Bundle, um_per_px: float | None) -> tuple[int, int]:
+def frame_size_for(images: Path | None, bundle: Bundle, um_per_px: float | None) -> tuple[int, int]:
     """Width and height, in pixels, of the frames that these images become."""
     asked = bundle.manifest
     field = (asked.field_width_px, asked.field_height_px)
@@ -89,9 +94,9 @@ def _frame_size(images: Path | None, bundle: Bundle, um_per_px: float | None) ->
     return plan.engine_width_px, plan.engine_height_px
 
 
-def _baseline(bundle: Bundle, frames: FieldImages, progress: GateProgress) -> Baseline:
-    """The reference alone: how FP16 rounds says nothing about a server, whose precision is its own. Its place in the report is
-    taken by the reference held against itself."""
+def reference_baseline(bundle: Bundle, frames: FieldImages, progress: GateProgress) -> Baseline:
+    """The reference alone: how FP16 rounds says nothing about a server, whose precision is its own, nor about int8.
+    Its place in the report is taken by the reference held against itself."""
     reference = CpuExecutor(read_graph(bundle.model_path), is_emulation=False)
     thresholds = thresholds_for(bundle, frames)
     cells = find_cells(reference, frames.frames, frames.names, thresholds, progress("reference", len(frames.frames)))

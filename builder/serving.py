@@ -36,8 +36,13 @@ class Repository:
 def write_repository(bundle: Bundle, out: Path, *, max_batch: int, queue_delay_us: int, gpu: bool) -> Repository:
     """Write both; models of other bundles that are there stay. `out` is what the servers see, so that it is on their machine.
 
-    Raises `ConfigError` when this bundle is there already, OSError when it cannot be written.
+    Raises `ConfigError` when this bundle is there already, or an int8 one, OSError when it cannot be written.
     """
+    if bundle.manifest.quantisation is not None:
+        raise ConfigError(
+            f"bundle {bundle.path} is an int8 one, whose gate is passed on the CPU that runs it; serve its parent, bundle "
+            f"{bundle.manifest.quantisation.parent_bundle_id[:12]}."
+        )
     name, version = model_name(bundle.bundle_id), model_version(bundle.bundle_id)
     triton, ovms = out / "triton", out / "ovms"
     for place in (triton, ovms):

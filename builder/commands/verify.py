@@ -28,6 +28,9 @@ def verify(
     emulation_only: Annotated[
         bool, typer.Option("--emulation-only", help="judge the FP16 graph alone, on the CPU, without any engine")
     ] = False,
+    parent: Annotated[
+        Path | None, typer.Option(help="of an int8 bundle: its parent's directory; looked for beside it when not given")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
 ) -> None:
     """Hold every engine of a bundle against its graph, on the same images; a report is written beside each engine.
@@ -39,6 +42,8 @@ def verify(
     emulation that passed does not change that. Exit code 10: nothing speaks against them, and the images do not decide it: too
     few cells, or drawn fields. An engine that cannot be run here keeps the report it has. With --emulation-only, for a machine
     without a GPU, exit code 0 says that the emulation passed and nothing about any engine.
+
+    Of an int8 bundle (leuko-build quantize) the reference is its parent's graph, and what is run is that bundle on this CPU.
 
     leuko-build verify bundles/tiny --images fields --um-per-px 0.13
 
@@ -57,6 +62,23 @@ def verify(
     from edge.contracts.bundle import load_bundle
 
     opened = load_bundle(bundle)
+    if opened.manifest.quantisation is not None:
+        from builder.display import print_quantised
+        from builder.quantised_gate_run import find_parent, verify_quantised
+
+        with gate_bars(quiet=as_json) as progress:
+            judged = verify_quantised(
+                opened,
+                find_parent(opened, parent),
+                images,
+                limit=limit,
+                um_per_px=um_per_px,
+                profile=profile,
+                engine_dir=engine_dir,
+                progress=progress,
+            )
+        print_quantised(judged, as_json=as_json)
+        return
     with gate_bars(quiet=as_json) as progress:
         outcome = run_gate(
             opened,

@@ -16,7 +16,7 @@ from edge.contracts.bundle import Bundle
 from edge.contracts.detections import Image
 from edge.contracts.errors import EngineError
 from edge.engine.base import INPUT
-from edge.engine.openvino import loaded_openvino, use_thread_stack_for_signals
+from edge.engine.openvino import hint_of, loaded_openvino, use_thread_stack_for_signals
 
 Hint = Literal["THROUGHPUT", "LATENCY"]
 
@@ -31,7 +31,7 @@ class BareGraph:
         self._images = images
         self._size = (asked.network_width_px, asked.network_height_px) if resize_outside else None
         height_px, width_px = (self._size[1], self._size[0]) if self._size else images[0].shape[:2]
-        settings: dict[str, Any] = {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": hint}
+        settings: dict[str, Any] = {"INFERENCE_PRECISION_HINT": hint_of(precision), "PERFORMANCE_HINT": hint}
         if threads is not None:
             settings["INFERENCE_NUM_THREADS"] = threads
         try:

@@ -21,6 +21,7 @@ from edge.bench.rounds import take_turns
 from edge.camera.memory_source import images_of
 from edge.contracts.bundle import MANIFEST, load_bundle
 from edge.contracts.errors import ConfigError
+from edge.engine.openvino import hint_of
 from edge.pipeline import opened
 from edge.settings import Setup
 from edge.watch.work_progress import field_bar
@@ -70,7 +71,7 @@ def bench_table2(setup: Setup, folder: Path | None, n_fields: int, rounds: int) 
             found.append(_measured(setup, system, bundle_of(system.recipe), n_fields, rounds))
             progress.advance(task, 1)
     on_cpu = found[0]["runtime"] == "OpenVINO"
-    threads, precision = setup.settings.threads, str(found[0]["precision"])
+    threads, precision = setup.settings.threads, hint_of(str(found[0]["precision"]))
     limit = machine_limit(precision, threads, _REPEATS) if on_cpu else {}
     best = max(limit.values(), default=None)
     for row in found:

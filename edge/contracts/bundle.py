@@ -99,6 +99,22 @@ class SecondLook(Strict):
         return self
 
 
+class Quantisation(Strict):
+    """How the graph of an int8 bundle came out of another bundle's FP32 graph, which stays what it is held against.
+
+    8 bits hold the weights and the inputs of convolutions; all else of the graph computes in floating point.
+    """
+
+    parent_bundle_id: Sha256
+    parent_onnx_sha256: Sha256 = Field(description="of the parent's model.onnx: the reference of the parity gate")
+    method: str = Field(description="tool, version and kind")
+    images: int = Field(ge=1, description="frames whose value ranges set the scales")
+    images_sha256: Sha256 = Field(description="over these frames' pixels, in order")
+    images_from: str
+    convolutions: int = Field(ge=1, description="that compute in int8")
+    float_convolutions: tuple[str, ...] = Field((), description="those that do not, by the name of their layer")
+
+
 class BundleManifest(Strict):
     """The content of `bundle.json`."""
 
@@ -122,6 +138,7 @@ class BundleManifest(Strict):
         None, description="default operating point of fields whose colours were moved; null: the same"
     )
     second_look: SecondLook | None = Field(None, description="null: the graph is the detector alone")
+    quantisation: Quantisation | None = Field(None, description="null: the graph is the FP32 one; else an int8 one for CPUs")
     training: Training
     files: dict[str, Sha256]
 

@@ -10,6 +10,7 @@ from edge.doctor.facts import OPENVINO, Fact, find_facts
 from edge.engine.choice import Choice, weigh_engines
 from edge.engine.engine_places import engine_places
 from edge.engine.machine import Machine
+from edge.engine.quantised_gate import parity_of
 from edge.engine.survey import Verdict, Wanted, survey
 from edge.signing import signers_in
 
@@ -71,7 +72,10 @@ def diagnose(question: Question, machine: Machine) -> Diagnosis:
     choice = Choice()
     try:
         engines = survey(bundle, machine, judged_by, question.engine_dir, signers)
-        choice = weigh_engines(bundle, machine, wanted, engine_dir=question.engine_dir, signers=signers)
+        if bundle.manifest.quantisation is None:
+            choice = weigh_engines(bundle, machine, wanted, engine_dir=question.engine_dir, signers=signers)
+        else:
+            parity_of(bundle, question.engine_dir, signers=signers)
         if choice.files is not None:
             choice.files.read_plan()
     except Exception as problem:  # noqa: BLE001 see above

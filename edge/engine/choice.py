@@ -14,6 +14,7 @@ from edge.engine.gpu.cuda import CudaDevice
 from edge.engine.gpu.nvidia_driver import find_gpu
 from edge.engine.machine import Machine, look_at_machine
 from edge.engine.pipelined import PipelinedEngine
+from edge.engine.quantised_gate import parity_of
 from edge.engine.survey import Verdict, Wanted, build_command, survey, verify_command
 from edge.engine.trt.network import TrtNetwork
 from edge.signing import Signers
@@ -60,7 +61,8 @@ def open_engine(
 ) -> Engine:
     """Open this machine's engine for frames of one size; warm when it returns.
 
-    "auto" is an engine that was built for this machine's GPU when there is one, else OpenVINO on the CPU. `precision` and
+    "auto" is an engine that was built for this machine's GPU when there is one, else OpenVINO on the CPU, which an int8 bundle
+    always is. `precision` and
     `threads` are OpenVINO's, so that asking for a precision asks for OpenVINO. `engine_dir` holds the bundle's engines; when
     None they are where `engine_places` says. Two slots on the CPU, three on a GPU, unless given. With `signers` a compiled
     engine that none of them signed is one that does not fit; the bundle is the caller's to check.
@@ -72,7 +74,13 @@ def open_engine(
         raise ConfigError(
             f"precision {precision} is OpenVINO's; an engine built by {engine} computes in f16: leave it at auto."
         )
-    if engine != "openvino" and precision == "auto":
+    quantised = bundle.manifest.quantisation
+    if quantised is not None and engine in {"tensorrt", "tensorrt_rtx"}:
+        raise EngineError(
+            f"bundle {bundle.path} is an int8 one for CPUs, which no GPU engine is built from; give its parent, bundle "
+            f"{quantised.parent_bundle_id[:12]}, or leave --engine at auto."
+        )
+    if engine != "openvino" and precision == "auto" and quantised is None:
         files = choose_engine(
             bundle,
             look_at_machine(),
@@ -84,10 +92,18 @@ def open_engine(
         )
         if files is not None:
             return open_gpu_engine(files, max_batch, slots or SLOTS)
+    parity = parity_of(bundle, engine_dir, allow_ungated=allow_ungated, signers=signers)
     from edge.engine.openvino import OpenVinoEngine  # noqa: PLC0415 - OpenVINO is loaded where it is chosen
 
     return OpenVinoEngine(
-        bundle, frame_width_px, frame_height_px, max_batch=max_batch, slots=slots or 2, precision=precision, threads=threads
+        bundle,
+        frame_width_px,
+        frame_height_px,
+        max_batch=max_batch,
+        slots=slots or 2,
+        precision=precision,
+        threads=threads,
+        parity=parity,
     )
 
 

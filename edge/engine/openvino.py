@@ -15,7 +15,8 @@ from edge.contracts.bundle import Bundle
 from edge.contracts.choices import Precision
 from edge.contracts.detections import Image, RawDetections
 from edge.contracts.errors import EngineError
-from edge.engine.base import INPUT, EngineInfo, SlotBook, check_outputs, check_values, expected_outputs
+from edge.engine.base import INPUT, EngineInfo, Parity, SlotBook, check_outputs, check_values, expected_outputs
+from edge.engine.quantised_gate import INT8
 
 # Imported as it comes, OpenVINO asks a public analytics server at every start, writes an id into the home directory, and waits
 # seconds for an answer where packets are dropped. Without this package it takes a stand-in of its own that does nothing.
@@ -33,7 +34,8 @@ class OpenVinoEngine:
     """`Engine` on OpenVINO. Slots are preallocated and the requests read them in place, without a copy.
 
     Raises `EngineError` when the graph does not load or compile, breaks the contract, or `precision` is not to be had: "bf16"
-    needs a CPU that computes it natively, "auto" takes bf16 there and f32 elsewhere.
+    needs a CPU that computes it natively, "auto" takes bf16 there and f32 elsewhere. An int8 bundle computes in int8, and in
+    f32 what is not quantised: its gate was passed with these. `parity` is what that gate said, for the caller to judge.
     """
 
     def __init__(
@@ -46,10 +48,11 @@ class OpenVinoEngine:
         slots: int = 2,
         precision: Precision = "auto",
         threads: int | None = None,
+        parity: Parity = "not_needed",
     ) -> None:
         name, top_k = bundle.manifest.name, bundle.manifest.top_k
         core = ov.Core()
-        wanted = _choose(precision, core)
+        wanted = _precision_of(bundle, precision, core)
         compiled = _compile(core, bundle, (1, frame_height_px, frame_width_px, 3), wanted, threads)
         check_outputs(_outputs_of(compiled), top_k, name)
         self._slots: list[Image] = [np.zeros((max_batch, frame_height_px, frame_width_px, 3), np.uint8) for _ in range(slots)]
@@ -64,6 +67,7 @@ class OpenVinoEngine:
             max_batch=max_batch,
             slots=slots,
             top_k=top_k,
+            parity=parity,
         )
         self._book = SlotBook(self._info)
         # The first inference allocates and packs weights; a run must not begin with it.
@@ -147,10 +151,26 @@ def _choose(precision: Precision, core: ov.Core) -> str:
     return precision
 
 
+def hint_of(precision: str) -> str:
+    """OpenVINO's hint for an `EngineInfo.precision`: beside its int8 layers an int8 graph computes in f32."""
+    return "f32" if precision == INT8 else precision
+
+
+def _precision_of(bundle: Bundle, asked: Precision, core: ov.Core) -> str:
+    if bundle.manifest.quantisation is None:
+        return _choose(asked, core)
+    if asked != "auto":
+        raise EngineError(
+            f"bundle {bundle.manifest.name} is an int8 one and precision {asked} was asked for; leave it at auto, or run "
+            "its parent."
+        )
+    return INT8
+
+
 def _compile(
     core: ov.Core, bundle: Bundle, shape: tuple[int, int, int, int], precision: str, threads: int | None
 ) -> ov.CompiledModel:
-    settings = {_HINT: precision, "PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": 1}
+    settings = {_HINT: hint_of(precision), "PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": 1}
     if threads is not None:
         settings["INFERENCE_NUM_THREADS"] = threads
     try:
@@ -169,7 +189,7 @@ def _compile(
             f"({_reason(problem)}); export it again or give frames of another size."
         ) from problem
     got = compiled.get_property(_HINT)
-    if got != _TYPES[precision]:
+    if got != _TYPES[hint_of(precision)]:
         raise EngineError(
             f"OpenVINO computes in {got.to_string()} although {precision} was asked for; choose another precision."
         )

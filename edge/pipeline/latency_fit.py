@@ -10,6 +10,7 @@ from edge.engine.base import EngineInfo
 from edge.engine.choice import weigh_engines
 from edge.engine.engine_places import engine_places
 from edge.engine.machine import Machine, look_at_machine, usable_cores
+from edge.engine.quantised_gate import INT8
 from edge.engine.survey import Wanted
 from edge.settings import EdgeSettings, Setup
 from edge.settings.edge_settings import Origin
@@ -117,7 +118,7 @@ def _openvino_here(bundle: Bundle, settings: EdgeSettings) -> EngineIdentity:
         bundle_id=bundle.bundle_id,
         runtime="OpenVINO",
         version=version,
-        precision=auto if settings.precision == "auto" else settings.precision,
+        precision=INT8 if bundle.manifest.quantisation else auto if settings.precision == "auto" else settings.precision,
         threads=settings.threads or usable_cores(),
         processor=processor,
     )

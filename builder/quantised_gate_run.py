@@ -1,0 +1,211 @@
+"""From a bundle to its int8 child and that one's verdict: reference is the parent's FP32 graph, the child runs on this CPU."""
+
+import hashlib
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+import edge
+from builder.executors import EngineExecutor
+from builder.gate_outcome import Baseline
+from builder.graph_contract import check_graph
+from builder.images import FieldImages, read_images
+from builder.inspection import read_graph
+from builder.parity import compare, find_cells
+from builder.parity_gate import thresholds_for
+from builder.profile_correction import seen_by
+from builder.progress_bars import GateProgress, no_progress
+from builder.quantised_graph import quantise
+from builder.served_gate_run import frame_size_for, reference_baseline
+from edge.contracts.bundle import CARD, MANIFEST, MODEL, Bundle, Quantisation, load_bundle, require_new, write_bundle
+from edge.contracts.engine_files import ParityReport
+from edge.contracts.errors import BundleError, ConfigError, EngineError, LeukoError, UndecidedError
+from edge.engine.openvino import OpenVinoEngine
+from edge.engine.quantised_gate import keep_report
+
+CALIBRATION_FRAMES = 100
+"""So many set the scales, at most a third of what is given; the others judge."""
+
+
+@dataclass(frozen=True, slots=True)
+class QuantisedOutcome:
+    """An int8 bundle and its verdict on this CPU. `problem` is None when it has passed."""
+
+    bundle: Bundle
+    folder: Path
+    report: ParityReport
+    problem: EngineError | None
+
+    def as_json(self) -> dict[str, object]:
+        """As `--json` prints it."""
+        about = self.bundle.manifest.quantisation
+        return {
+            "bundle": str(self.bundle.path),
+            "bundle_id": self.bundle.bundle_id,
+            "quantisation": about.model_dump(mode="json") if about else None,
+            "folder": str(self.folder),
+            "passed": self.report.passed,
+            "verdict": "passed" if self.problem is None else "not decided" if self.problem.code == "undecided" else "failed",
+            "report": self.report.model_dump(mode="json"),
+        }
+
+
+def quantise_bundle(
+    parent: Bundle,
+    images: Path,
+    out: Path,
+    *,
+    limit: int,
+    um_per_px: float | None = None,
+    profile: Path | None = None,
+    keep_float: tuple[str, ...] = (),
+    engine_dir: Path | None = None,
+    progress: GateProgress = no_progress,
+) -> QuantisedOutcome:
+    """Write the int8 child of `parent` into `out`, new, and judge it on those images that did not set its scales.
+
+    Raises `BundleError` for a bundle that is int8 already or an `out` that holds something, `SourceError` for images that
+    cannot be used, `ConfigError` for too few, and `EngineError` when the graph cannot be quantised or run.
+    """
+    if parent.manifest.quantisation is not None:
+        raise BundleError(f"bundle {parent.path} is an int8 one already; give its parent, whose graph is in FP32.")
+    require_new(out)
+    found = _images(parent, images, limit, um_per_px, profile)
+    sets_scales = _calibrating(found)
+    model = read_graph(parent.model_path)
+    if problems := check_graph(model, parent.manifest.top_k):
+        raise BundleError(
+            f"the graph of bundle {parent.path} breaks the contract: {'; '.join(problems)}; export it again with "
+            "`leuko-train export`."
+        )
+    chosen = found.frames[sets_scales]
+    made = quantise(model, chosen, keep_float, progress("ranges", len(chosen)))
+    about = Quantisation(
+        parent_bundle_id=parent.bundle_id,
+        parent_onnx_sha256=parent.manifest.files[MODEL],
+        method=made.method,
+        images=len(chosen),
+        images_sha256=hashlib.sha256(chosen.tobytes()).hexdigest(),
+        images_from=f"{len(chosen)} frames of {found.origin}",
+        convolutions=made.convolutions,
+        float_convolutions=made.float_convolutions,
+    )
+    manifest = parent.manifest.model_dump(mode="json", exclude={"files"})
+    manifest |= {
+        "name": f"{parent.manifest.name}-int8",
+        "parent_bundle_id": parent.bundle_id,
+        "quantisation": about.model_dump(),
+    }
+    files = {MODEL: made.content}
+    if CARD in parent.manifest.files:
+        files[CARD] = _card(parent, about)
+    child = write_bundle(out, manifest, files)
+    judges = ~sets_scales
+    rest = replace(
+        found,
+        frames=found.frames[judges],
+        names=tuple(name for name, judge in zip(found.names, judges, strict=True) if judge),
+        images=max(1, found.images - found.images * int(sets_scales.sum()) // len(sets_scales)),
+        origin=f"{found.origin} Without the {len(chosen)} frames that set the scales.",
+    )
+    return _judged(child, parent, rest, engine_dir, progress)
+
+
+def verify_quantised(
+    child: Bundle,
+    parent: Bundle,
+    images: Path | None,
+    *,
+    limit: int,
+    um_per_px: float | None = None,
+    profile: Path | None = None,
+    engine_dir: Path | None = None,
+    progress: GateProgress = no_progress,
+) -> QuantisedOutcome:
+    """Judge an int8 bundle on this CPU. Raises as `read_images`, and `EngineError` when one of both cannot be run."""
+    return _judged(child, parent, _images(child, images, limit, um_per_px, profile), engine_dir, progress)
+
+
+def find_parent(child: Bundle, given: Path | None) -> Bundle:
+    """The bundle with the graph that an int8 one came from: `given`, one beside it, or a shipped one. Raises `BundleError`."""
+    about = child.manifest.quantisation
+    if about is None:
+        raise BundleError(f"bundle {child.path} is no int8 one, so that it has no parent to be held against.")
+    shipped = Path(edge.__file__).parent / "bundles"
+    places = [given] if given is not None else [p for f in (child.path.resolve().parent, shipped) for p in sorted(f.iterdir())]
+    for place in places:
+        if not (place / MANIFEST).is_file():
+            continue
+        try:
+            found = load_bundle(place)
+        except LeukoError:
+            continue
+        if found.manifest.files[MODEL] == about.parent_onnx_sha256:
+            return found
+    wanted = f"bundle {about.parent_bundle_id[:12]}, from which {child.path} was quantised"
+    if given is not None:
+        raise BundleError(f"{given} is not {wanted}; give that one with --parent.")
+    raise BundleError(f"{wanted}, does not lie beside it; give its directory with --parent.")
+
+
+def _images(bundle: Bundle, images: Path | None, limit: int, um_per_px: float | None, profile: Path | None) -> FieldImages:
+    seen = seen_by(profile, bundle) if profile is not None else None
+    size = frame_size_for(images, bundle, um_per_px or (seen.um_per_px if seen is not None else None))
+    return read_images(images, bundle, *size, limit, um_per_px, seen)
+
+
+def _calibrating(found: FieldImages) -> "np.ndarray[tuple[int], np.dtype[np.bool_]]":
+    """Which frames set the scales: those of whole images, evenly spread, so that no tile of a judging image is among them."""
+    tiles = len(found.frames) // found.images
+    step = max(3, -(-found.images * tiles // CALIBRATION_FRAMES))
+    if found.images < step:
+        raise ConfigError(f"{found.images} images are too few to set scales by some and judge by others; give at least 3.")
+    which = np.zeros(len(found.frames), np.bool_)
+    for image in range(0, found.images, step):
+        which[image * tiles : (image + 1) * tiles] = True
+    return which
+
+
+def _judged(
+    child: Bundle, parent: Bundle, images: FieldImages, engine_dir: Path | None, progress: GateProgress
+) -> QuantisedOutcome:
+    baseline = replace(reference_baseline(parent, images, progress), bundle=child)
+    height_px, width_px = images.frames.shape[1:3]
+    engine = OpenVinoEngine(child, width_px, height_px, slots=1)
+    try:
+        executor = EngineExecutor(engine)
+        advance = progress("int8", len(images.frames))
+        cells = find_cells(executor, images.frames, images.names, thresholds_for(child, images), advance)
+    finally:
+        engine.close()
+    result = compare(baseline.cells, cells, executor.name, is_emulation=False)
+    report = baseline.report(child.manifest.files[MODEL], result)
+    folder = keep_report(child, engine_dir, report)
+    return QuantisedOutcome(child, folder, report, _problem(baseline, report, child))
+
+
+def _problem(baseline: Baseline, report: ParityReport, child: Bundle) -> EngineError | None:
+    about, result = f"int8 bundle {child.path}", report.engine
+    if result is None or result.failures:
+        why = result.failures[0] if result else "it did not run"
+        return EngineError(
+            f"{about} did not pass the parity gate: {why}; keep layers in floating point with --float, or run its "
+            "parent in bf16 or f32."
+        )
+    if result.undecided:
+        return UndecidedError(f"{about} is not decided: {result.undecided}; {baseline.how_to_decide()}.")
+    if not report.passed:
+        return UndecidedError(
+            f"{about} agrees on drawn fields, which show nothing about photographed ones; give --images DIR --um-per-px SCALE "
+            "to pass the gate."
+        )
+    return None
+
+
+def _card(parent: Bundle, about: Quantisation) -> bytes:
+    said = (
+        f"\n## int8\n\nThis bundle is {parent.manifest.name} ({about.parent_bundle_id}) in int8: {about.method}.\n"
+        "What this card says was measured on that one.\n"
+    )
+    return (parent.path / CARD).read_bytes() + said.encode()
