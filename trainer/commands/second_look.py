@@ -25,7 +25,10 @@ def second_look(
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="change a key of the recipe: steps=2000; repeat")
     ] = None,
     detect: Annotated[
-        float | None, typer.Option(min=0, max=1, help="presence threshold; these three are the parent's when not given")
+        float | None,
+        typer.Option(
+            min=0, max=1, help="presence threshold; these three are the parent's when not given, with --remove first ones"
+        ),
     ] = None,
     identify: Annotated[
         float | None, typer.Option(min=0, max=1, help="class threshold; below it a cell is `unidentified`")
@@ -47,15 +50,16 @@ def second_look(
 
     leuko-train second-look bundles/ours-2 --remove --out bundles/detector
     """
-    from edge.contracts.bundle import load_bundle  # noqa: PLC0415
+    from edge.contracts.bundle import Thresholds, load_bundle  # noqa: PLC0415
     from trainer.second_look.look_run import remove_second_look, run_second_look  # noqa: PLC0415 - loads torch
 
     given = {"detect": detect, "identify": identify, "margin": margin}
     over = {key: value for key, value in given.items() if value is not None}
-    thresholds = load_bundle(bundle).manifest.thresholds.model_copy(update=over)
     if remove:
-        remove_second_look(bundle, out, thresholds)
+        # A detector's own presence is on another scale than what both say together.
+        remove_second_look(bundle, out, Thresholds().model_copy(update=over))
         return
+    thresholds = load_bundle(bundle).manifest.thresholds.model_copy(update=over)
     if data is None or root is None:
         raise ConfigError("a second look is taught on images: give --data and --root, or take one out with --remove.")
     run_second_look(

@@ -38,6 +38,11 @@ def model_of_fold(
     Raises `DataError` when it was trained otherwise or does not count at the default thresholds, and what `target_of` raises.
     """
     target = target_of(path, device=device)
+    if target.look_images:
+        raise DataError(
+            f"{path} has a second look, which the trained folds have not; give its detector alone, as `leuko-train second-look "
+            "--remove` writes it."
+        )
     if other := _differing(target.thresholds):
         # Recall and counts of all folds are pooled: they mean something at one operating point only.
         raise DataError(

@@ -14,6 +14,7 @@ from trainer.data.annotation import IGNORE, NEUTROPHILS, UNTYPED_NEUTROPHIL, UNT
 from trainer.data.compose.augment import augment
 from trainer.data.compose.field import Field
 from trainer.data.image_store import ImageStore
+from trainer.second_look.drawn_crops import DrawnFields
 from trainer.second_look.look_network import N_OUTPUTS, NO_CELL
 from trainer.second_look.look_recipe import LookRecipe
 
@@ -71,6 +72,7 @@ class CropSource:
     def __init__(self, places: Sequence[Place], recipe: LookRecipe, store: ImageStore | None = None) -> None:
         self._recipe = recipe
         self._store = store or ImageStore(recipe.um_per_px)
+        self._drawn = DrawnFields(recipe.seed, recipe.um_per_px, recipe.drawn_fields)
         strata: dict[tuple[int, str], list[Place]] = {}
         for place in places:
             strata.setdefault((place.label, place.row.source), []).append(place)
@@ -95,7 +97,8 @@ class CropSource:
 
     def draw_group(self, rng: np.random.Generator) -> list[tuple[Image, int]]:
         """`GROUP` crops, uint8 [S, S, 3] BGR, with their labels, all under the same drawn stain, lamp and optics."""
-        drawn = [self._cut(rng) for _ in range(GROUP)]
+        of_drawn = rng.random() < self._recipe.drawn_share
+        drawn = [self._cut_drawn(rng) if of_drawn else self._cut(rng) for _ in range(GROUP)]
         field = Field(np.hstack([crop for crop, _ in drawn]), np.zeros((0, 4), np.float32), np.zeros(0, np.int32))
         seen = augment(field, rng, self._recipe.augment, self._recipe.um_per_px).image
         return [(crop, label) for crop, (_, label) in zip(np.hsplit(seen, GROUP), drawn, strict=True)]
@@ -118,8 +121,14 @@ class CropSource:
             if not _on_a_cell(beside, boxes):
                 centre, label = beside, NO_CELL
         centre = centre + rng.normal(0, recipe.centre_jitter, 2) * side
-        scale = float(np.exp(rng.uniform(np.log(recipe.scale_min), np.log(recipe.scale_max))))
-        return cut_crop(image, (float(centre[0]), float(centre[1])), recipe.crop_side_px, scale, rng), label
+        return cut_crop(image, (float(centre[0]), float(centre[1])), recipe.crop_side_px, self._scale(rng), rng), label
+
+    def _cut_drawn(self, rng: np.random.Generator) -> tuple[Image, int]:
+        image, centre, label = self._drawn.place(rng, self._recipe.no_cell_share)
+        return cut_crop(image, centre, self._recipe.crop_side_px, self._scale(rng), rng), label
+
+    def _scale(self, rng: np.random.Generator) -> float:
+        return float(np.exp(rng.uniform(np.log(self._recipe.scale_min), np.log(self._recipe.scale_max))))
 
 
 Points = NDArray[np.float64]

@@ -10,6 +10,12 @@ WIDER = AugmentSettings(
 )
 """A crop is brought to zero mean and unit deviation, so that wide colours cost it less than they cost the detector."""
 
+RARE = dict.fromkeys(("promyelocyte", "myelocyte", "metamyelocyte", "blast", "lymphocyte_reactive", "smudge", "artefact"), 0.3)
+
+
+OF_THE_GRAPH = {"looks", "temperature", "presence_share", "type_share", "class_weights"}
+"""Keys that say what the graph makes of the network: a training goes on whatever they are."""
+
 
 class LookRecipe(Strict):
     """One training of a second look. Probabilities are shares of samples."""
@@ -31,13 +37,17 @@ class LookRecipe(Strict):
     no_cell_share: Fraction = Field(0.3, description="samples around places without a cell")
     off_cell_share: Fraction = Field(0.06, description="of the samples around a cell, those beside it")
     anywhere_share: Fraction = Field(0.3, description="of the samples without a cell, those not at a false find")
+    drawn_share: Fraction = Field(0.06, description="samples of drawn fields, all classes alike")
+    drawn_fields: int = Field(100, ge=1, description="so many are drawn")
     centre_jitter: float = Field(0.06, ge=0, description="standard deviation, of the cell's longer side")
     scale_min: float = Field(0.8, gt=0)
     scale_max: float = Field(1.25, gt=0)
     augment: AugmentSettings = WIDER
     looks: int = Field(8, ge=1, le=64, description="cells of a frame that are looked at")
     temperature: float = Field(1.0, gt=0)
-    presence_share: Fraction = 0.5
-    type_share: Fraction = 0.7
-    class_weights: dict[str, float] = Field(default_factory=dict)
+    presence_share: Fraction = Field(0.9, description="how much its word counts beside the detector's: is it a cell")
+    type_share: Fraction = Field(0.8, description="the same: of which type is it")
+    class_weights: dict[str, float] = Field(
+        RARE, description="it is taught all types alike, and these are rare in blood: their probabilities are lowered"
+    )
     bfloat16: bool = Field(True, description="compute the convolutions in bfloat16, where the processor has it")

@@ -14,7 +14,7 @@ from edge.contracts.errors import DataError
 from trainer.checkpoint import reason
 from trainer.second_look.cell_crops import GROUP, CropSource, allowed_by
 from trainer.second_look.look_network import LookNetwork, log_of_allowed
-from trainer.second_look.look_recipe import LookRecipe
+from trainer.second_look.look_recipe import OF_THE_GRAPH, LookRecipe
 
 Told = Callable[[int, float], None]
 """Called with the step and the mean loss since the last call."""
@@ -134,7 +134,8 @@ def train_look(
 def _kept(path: Path, recipe: LookRecipe, taught_on: str) -> dict[str, Any]:
     try:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        same = (state["recipe"], state["taught_on"]) == (recipe.model_dump(mode="json"), taught_on)
+        there = {key: value for key, value in state["recipe"].items() if key not in OF_THE_GRAPH}
+        same = (there, state["taught_on"]) == (recipe.model_dump(mode="json", exclude=OF_THE_GRAPH), taught_on)
     except Exception as problem:
         raise DataError(f"{path} is no readable state of a training ({type(problem).__name__}); delete it.") from problem
     if not same:

@@ -23,6 +23,9 @@ ROUNDS = 3
 
 SMALLEST_SHARE = 1e-4
 
+BEYOND_FROM, USUAL_CELL = 0.15, 0.9
+"""Presence from which a cell beyond the looks counts as one, and what a look says of such a cell on average."""
+
 
 class LookingGraph(FrameGraph):
     """`FrameGraph` whose rows of the cells looked at carry both networks' opinion."""
@@ -49,7 +52,7 @@ class LookingGraph(FrameGraph):
         judged = self.judged(presence, opinion, logits.view(-1, self.settings.looks, N_CLASSES + 1))
         # What overlaps a cell that was looked at is that cell: it would bring back one that was found to be none.
         free = (overlaps(found, boxes) * (presence > 0).unsqueeze(-1)).amax(dim=1) < self.settings.same_cell_iou
-        scores = scores * free.unsqueeze(-1).to(scores.dtype)
+        scores = scores * (self.raised(scores.sum(dim=2)) * free.to(scores.dtype)).unsqueeze(-1)
         return self.rows(torch.cat((found, boxes), dim=1), torch.cat((judged, scores), dim=1))
 
     def chosen(self, boxes: Tensor, scores: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -87,6 +90,15 @@ class LookingGraph(FrameGraph):
         found = [torch.index_select(pixels, 0, place.reshape(-1)) for place in places]
         mean = (found[0] + found[1] + found[2] + found[3]) / (4 * 255.0)
         return mean.reshape(n * m, side, side, 3).permute(0, 3, 1, 2).flip(1)
+
+    def raised(self, presence: Tensor) -> Tensor:
+        """What scores of priors without a look are multiplied by [N, P]: as if a look had found what it usually finds.
+
+        Without it a threshold that was chosen on cells looked at would lose the ninth cell of a field.
+        """
+        share = self.settings.presence_share
+        factor = (USUAL_CELL / presence.clamp(min=BEYOND_FROM, max=1.0)).pow(share)
+        return torch.where(presence >= BEYOND_FROM, factor, torch.ones_like(factor))
 
     def judged(self, presence: Tensor, opinion: Tensor, logits: Tensor) -> Tensor:
         """Class scores [N, M, C]: both networks' presence and types, weighted in the exponent."""

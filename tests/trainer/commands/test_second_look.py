@@ -8,7 +8,7 @@ from onnx import numpy_helper
 from support.small_model import Model
 from support.small_trainer import Lab, leuko_train
 
-from edge.contracts.bundle import MODEL, Bundle, load_bundle
+from edge.contracts.bundle import MODEL, Bundle, Thresholds, load_bundle
 from trainer.evaluation.target import bundle_target
 from trainer.second_look.carried_look import PREFIX
 
@@ -59,6 +59,7 @@ def test_taken_out_again_the_detector_is_the_parent_to_the_last_bit(model: Model
     assert leuko_train("second-look", child.path, "--remove", "--out", tmp_path / "alone") == 0
     alone, parent = load_bundle(tmp_path / "alone"), load_bundle(model.bundle)
     assert alone.manifest.files[MODEL] == parent.manifest.files[MODEL]
+    assert alone.manifest.thresholds == Thresholds(), "those of both together do not fit one"
     assert alone.manifest.second_look is None and alone.manifest.parent_bundle_id == child.bundle_id
 
 

@@ -15,6 +15,7 @@ from edge.contracts.errors import DataError
 from trainer.data.annotation import UNTYPED_NEUTROPHIL, UNTYPED_WBC, Annotation
 from trainer.data.provenance import image_key
 from trainer.second_look.cell_crops import CropSource, Place, allowed_by, annotated_places, cut_crop
+from trainer.second_look.drawn_crops import DrawnFields
 from trainer.second_look.look_network import NO_CELL, LookNetwork, log_of_allowed, macs_of, standardised
 from trainer.second_look.look_places import may_train, taught_by
 from trainer.second_look.look_recipe import LookRecipe
@@ -22,7 +23,7 @@ from trainer.second_look.look_training import LookTraining, rate_of, train_look
 
 pytestmark = pytest.mark.timeout(120)
 
-RECIPE = LookRecipe(crop_side_px=32, batch_size=8, steps=6, warm_up_steps=1, bfloat16=False)
+RECIPE = LookRecipe(crop_side_px=32, batch_size=8, steps=6, warm_up_steps=1, bfloat16=False, drawn_share=0.0)
 MONOCYTE, EOSINOPHIL = INDEX["monocyte"], INDEX["eosinophil"]
 
 
@@ -78,6 +79,16 @@ def test_crops_of_no_cell_show_none(rows: list[Annotation]) -> None:
     assert min(centres) > on_cell[14:18, 14:18, 1].max()
 
 
+def test_drawn_fields_show_all_classes_and_places_without_a_cell() -> None:
+    fields = DrawnFields(3, 0.26, 4)
+    rng = np.random.default_rng(0)
+    found = [fields.place(rng, 0.5) for _ in range(60)]
+    labels = Counter(label for _, _, label in found)
+    assert 15 < labels[NO_CELL] < 45 and len(labels) > 3
+    for image, (x, y), _ in found:
+        assert image.shape == (287, 366, 3) and 0 <= x <= 366 and 0 <= y <= 287
+
+
 def test_a_crop_without_chance_is_the_window_around_its_centre() -> None:
     image = np.random.default_rng(0).integers(0, 256, (60, 80, 3), dtype=np.uint8)
     np.testing.assert_array_equal(cut_crop(image, (40.0, 30.0), 16, 1.0), image[22:38, 32:48])
@@ -106,7 +117,8 @@ def test_a_training_that_was_stopped_goes_on_to_the_same_network(rows: list[Anno
     for _ in range(3):
         part.advance(source)
     torch.save(part.state("these"), tmp_path / "look.pt")
-    rest = train_look(source, RECIPE, keep=tmp_path / "look.pt", taught_on="these")
+    other_graph = RECIPE.model_copy(update={"presence_share": 0.2})
+    rest = train_look(source, other_graph, keep=tmp_path / "look.pt", taught_on="these")
     for name, value in whole.state_dict().items():
         torch.testing.assert_close(rest.state_dict()[name], value, msg=name)
 

@@ -130,7 +130,12 @@ def test_cells_beyond_the_looks_keep_the_detectors_word(detector: Detector) -> N
     boxes, scores, _ = answer(LookingGraph(detector, TOP_K, that_says(NO_CELL), one), shown)
     alone_boxes, alone_scores, _ = answer(FrameGraph(detector, TOP_K), shown)
     assert scores[0, 0] > 0.2 and any(np.isclose(boxes[0, 0], box, atol=1e-3).all() for box in alone_boxes[0])
-    assert scores[0, 0] in alone_scores[0]
+    share = {"presence_share": 0.0, "type_share": 0.0}
+    own = answer(LookingGraph(detector, TOP_K, that_says(NO_CELL), one.model_copy(update=share)), shown)
+    assert own[1][0, 0] in alone_scores[0], "the detector's own scores"
+    raised = LookingGraph(detector, TOP_K, that_says(NO_CELL), one.model_copy(update={"presence_share": 0.9}))
+    low, usual, sure = raised.raised(torch.tensor([[0.1, 0.2, 1.0]]))[0].tolist()
+    assert (low, usual * 0.2, sure) == pytest.approx((1.0, 0.2**0.1 * 0.9**0.9, 0.9**0.9))
 
 
 def test_a_crop_is_the_mean_of_four_pixels_around_the_middle_of_its_box(detector: Detector) -> None:
