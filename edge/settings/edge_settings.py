@@ -25,7 +25,7 @@ from edge.contracts.user_paths import UserPath
 
 DEFAULT_JOURNAL = Path("~/.local/state/leukostream/journal.sqlite")
 IN_MEMORY = Path("memory")
-SHIPPED_BUNDLE = Path(__file__).parents[1] / "bundles" / "yolov3-tiny-416"
+SHIPPED_BUNDLE = Path(__file__).parents[1] / "bundles" / "yolov3-tiny-416-look"
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ from edge.contracts.detections import Cells
 from edge.contracts.engine_files import ParityResult
 from edge.virtual import UM_PER_PX
 
-_BUNDLE = load_bundle(Path(__file__).parents[2] / "edge/bundles/yolov3-tiny-416")
+_BUNDLE = load_bundle(Path(__file__).parents[2] / "edge/bundles/yolov3-tiny-416-look")
 _WIDTH_PX, _HEIGHT_PX = _BUNDLE.manifest.field_width_px, _BUNDLE.manifest.field_height_px
 _PER_PRIOR = 5 + N_CLASSES
 
@@ -59,7 +59,7 @@ def _bench(folder: Path, n: int, um_per_px: float) -> Bench:
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory: pytest.TempPathFactory) -> Bench:
     """Twice as many cells in a field as the command draws by itself: these have the 200 that are needed, and six more."""
-    folder, n = tmp_path_factory.mktemp("drawn"), 28
+    folder, n = tmp_path_factory.mktemp("drawn"), 32
     source = VirtualSource(f"seed=1,mix=even,wbc=6,variants=4,fields={n},width={_WIDTH_PX},height={_HEIGHT_PX}")
     for index in range(n):
         image = source.read(10.0).image

@@ -18,7 +18,7 @@ from edge.contracts.bundle import load_bundle
 from edge.contracts.detections import Image
 from edge.contracts.errors import EngineError
 
-SHIPPED = Path(edge.__file__).parent / "bundles" / "yolov3-tiny-416"
+SHIPPED = Path(edge.__file__).parent / "bundles" / "yolov3-tiny-416-look"
 
 
 def _shipped() -> onnx.ModelProto:

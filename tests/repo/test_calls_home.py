@@ -19,7 +19,7 @@ CASES = [
         ["edge.cli", "bench", "--fields", "1", "--rounds", "1", "--loop-only", "--json", "-"],
         id="a model is loaded and computes",
     ),
-    pytest.param(["builder.cli", "inspect", "edge/bundles/yolov3-tiny-416"], id="a graph is read"),
+    pytest.param(["builder.cli", "inspect", "edge/bundles/yolov3-tiny-416-look"], id="a graph is read"),
     pytest.param(["trainer.cli", "fit", "--data", "nowhere.yaml", "--out", "nowhere"], id="a training that cannot begin"),
     pytest.param(["calib.cli", "pixel-size", "nowhere.png", "--line-spacing-um", "10"], id="a calibration that cannot begin"),
 ]

@@ -10,7 +10,7 @@ from edge.contracts.missing_parts import not_installed
 
 pytestmark = pytest.mark.timeout(60)
 ROOT = Path(__file__).parents[2]
-BUNDLE = str(ROOT / "edge" / "bundles" / "yolov3-tiny-416")
+BUNDLE = str(ROOT / "edge" / "bundles" / "yolov3-tiny-416-look")
 
 WITHOUT = """
 import importlib.abc, sys

@@ -10,7 +10,7 @@ from support.nasty_places import PATHS, nasty_folder, opened_again
 
 pytestmark = pytest.mark.timeout(110)
 
-BUNDLE = str(Path(__file__).parents[2] / "edge" / "bundles" / "yolov3-tiny-416")
+BUNDLE = str(Path(__file__).parents[2] / "edge" / "bundles" / "yolov3-tiny-416-look")
 PLACE = "{}"
 LINES = [
     "leuko-edge runs list --journal {}",

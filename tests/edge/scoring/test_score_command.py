@@ -45,7 +45,7 @@ def test_a_folder_of_slides_becomes_three_tables(archive: Path, score: Score, ta
 def test_cells_that_two_fields_show_are_one(score: Score, tables: Tables, tmp_path: Path) -> None:
     table = tmp_path / "slides.csv"
     table.write_text('slide_id,location\ndrawn,"virtual:seed=42,fields=4,wbc=5,overlap=0.4,variants=2"\n')
-    code, _, _ = score(table, "--bundle", str(Path(__file__).parents[3] / "edge/bundles/yolov3-tiny-416"), scale=None)
+    code, _, _ = score(table, "--bundle", str(Path(__file__).parents[3] / "edge/bundles/yolov3-tiny-416-look"), scale=None)
     found = tables()
     (slide,), cells = found["slides"], found["cells"]
     same = [row for row in cells if row["same_as"]]
