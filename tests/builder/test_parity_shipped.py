@@ -130,7 +130,7 @@ def _assert_healthy(bench: Bench) -> None:
     result = bench.judge(_nothing)
     assert result.failures == ()
     assert result.cells >= 200
-    assert 0 < result.max_score_difference < 0.01  # exactly 0 would mean that nothing was rounded
+    assert 0 < result.max_score_difference < 0.02  # exactly 0 would mean that nothing was rounded
 
 
 def _assert_damaged(bench: Bench, damage: Callable[[onnx.ModelProto], None], says: set[str]) -> None:

@@ -271,7 +271,7 @@ def test_the_command_itself_on_this_machine() -> None:
     words = [sys.executable, "-m", "edge.cli", "doctor", "--json"]
     done = subprocess.run(words, capture_output=True, text=True, timeout=15, check=False)
     found = json.loads(done.stdout)
-    assert found["bundle"]["name"] == "yolov3-tiny-416"
+    assert found["bundle"]["name"] == "yolov3-tiny-416-look"
     assert (done.returncode == 0) == found["can_run"]
     if found["gpu"] is None:
         assert (done.returncode, done.stderr) == (0, "")
