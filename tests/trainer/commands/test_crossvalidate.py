@@ -13,7 +13,7 @@ import torch
 from support.small_model import Model
 from support.small_trainer import Lab, leuko_train
 
-from edge.contracts.bundle import Thresholds, load_bundle
+from edge.contracts.bundle import load_bundle
 from edge.settings import SHIPPED_BUNDLE
 from trainer.checkpoint import load_checkpoint, save_checkpoint
 from trainer.data.compose.training_set import TrainingSet
@@ -128,8 +128,12 @@ def test_an_out_that_cannot_be_is_said_before_the_images_are_read(
     assert "could not be written (File exists)" in capsys.readouterr().err
 
 
-def test_the_shipped_model_counts_at_the_thresholds_of_a_trained_fold() -> None:
-    assert load_bundle(SHIPPED_BUNDLE).manifest.thresholds == Thresholds(), "else --model refuses it"
+def test_a_model_with_a_second_look_does_not_stand_for_a_fold(
+    lab: Lab, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert load_bundle(SHIPPED_BUNDLE).manifest.second_look is not None
+    assert run(lab, tmp_path, "--model", f"0={SHIPPED_BUNDLE}") == 7
+    assert "second-look --remove" in " ".join(capsys.readouterr().err.split())
 
 
 def test_several_processes_are_refused(
