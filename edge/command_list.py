@@ -10,7 +10,7 @@ COMMANDS = {
     "serve": "Serve run after run, as a service: says how it is, and mends what it can.",
     "run": "Serve one run to a controller.",
     "runs": "Look into a journal: list, show, export, verify and review its runs.",
-    "rollout": "Compare a new bundle with the one that serves, on the same fields, before it takes over.",
+    "rollout": "Compare a new bundle with the one that serves, on the same fields, take over, go back.",
     "report": "Say what a run has found: on the terminal, as JSON, as a page to keep.",
     "export": "Write a run's result for other programs: tables, QuPath, training data, HL7, LIS2.",
     "logs": "Pack what a run left behind into one archive to send: records, log, configuration, versions.",

@@ -15,7 +15,8 @@ def serve(given: Given, config: ConfigOption = None) -> None:
     as ever, and records of former runs are delivered. `/readyz` answers 200 while a run can begin or is in progress.
 
     The settings are those of `leuko-edge run`. A configuration that cannot be used is a fault, too, and is read again until it
-    can. What is kept of frames and cells lies in a directory for each run. SIGINT and SIGTERM finish the run in progress.
+    can. `leuko-edge rollout` gives it another bundle from the next run on. What is kept of frames and cells lies in a directory
+    for each run. SIGINT and SIGTERM finish the run in progress.
 
     Where a supervisor started it (systemd with Type=notify, any that sets NOTIFY_SOCKET), it hears when the service is ready,
     how it stands, and a heartbeat that comes with progress. A process that is stuck for `watchdog_s` ends as a whole, with exit
@@ -27,6 +28,7 @@ def serve(given: Given, config: ConfigOption = None) -> None:
     from edge.doctor.diagnosis_text import findings, question_of
     from edge.pipeline import StopSwitch
     from edge.pipeline.latency_fit import with_latency
+    from edge.service.bundle_switch import BundleSwitch
     from edge.service.heartbeat import HEARTBEAT
     from edge.service.process import log_as_can_be, stop_on_signals
     from edge.service.serve_runs import serve_runs
@@ -36,10 +38,15 @@ def serve(given: Given, config: ConfigOption = None) -> None:
     reached_by = reachable(given, config, os.environ)
     log_as_can_be(reached_by)
     stop = StopSwitch()
+    switch = BundleSwitch(
+        lambda: reachable(given, config, os.environ),
+        lambda bundle: with_latency(resolve(given if bundle is None else {**given, "bundle": bundle}, config, os.environ)),
+    )
     with stop_on_signals(stop), HEARTBEAT.during(reached_by.watchdog_s, os.environ):
         serve_runs(
-            lambda: with_latency(resolve(given, config, os.environ)),
+            switch.resolve,
             lambda: reachable(given, config, os.environ),
             stop,
             lambda setup: findings(question_of(setup)),
+            switch=switch,
         )

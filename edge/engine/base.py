@@ -69,7 +69,9 @@ class Engine(Protocol):
         """Called again and again while there is nothing to do, so that the first batch after a pause is not a slow one."""
         ...
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Give everything back. Safe to repeat."""
+        ...
 
 
 class ChangingEngine(Protocol):

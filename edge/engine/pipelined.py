@@ -87,6 +87,7 @@ class PipelinedEngine:
         self._device, self._network, self._info = device, network, info
         self._deadline_s, self._clock = deadline_s, clock
         self._broken: EngineError | None = None
+        self._is_closed = False
         self._graphs: list[Graph] = []
         self._refusals: list[str] = []
         self._slots: list[_Slot] = []
@@ -180,7 +181,12 @@ class PipelinedEngine:
             return self._device.elapsed_ms(start, end) / repeats
 
     def close(self) -> None:
-        """Wait for what is in flight, then give everything back. A broken device is left as it is: freeing waits for ever."""
+        """Wait for what is in flight, then give everything back. A broken device is left as it is: freeing waits for ever.
+
+        Safe to repeat: another engine may be open on this device by then."""
+        if self._is_closed:
+            return
+        self._is_closed = True
         for index in self._book.in_flight():
             try:
                 self.collect(index)

@@ -103,6 +103,12 @@ class NamedOptics:
             self._is_missed = True
         return OrderFault(code="state", reason=f"profile {name!r} cannot be used: {why}") if why is not None else None
 
+    def require_no_less(self, other: "NamedOptics") -> None:
+        """Raises `ProfileError` when `other`, which is to stand in the place of this one, cannot use a profile that this can."""
+        for name in self._ready:
+            if (why := other._unfit.get(name)) is not None:
+                raise ProfileError(f"no run could have profile {name!r} any more: {why}")
+
     def _take_up(self) -> None:
         """All that are not ready yet."""
         setup, parts = self._setup, self._parts

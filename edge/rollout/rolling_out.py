@@ -11,13 +11,16 @@ from typing import Any
 
 from rich.console import Console
 
-from edge.contracts.errors import ConfigError, EngineError, FrameError, SourceError
+from edge.contracts.errors import BundleError, ConfigError, EngineError, FrameError, SourceError
 from edge.contracts.user_paths import expanded
 from edge.rollout.bundle_comparison import Comparing, Comparison
 from edge.rollout.bundle_side import BundleSide, opened_side
 from edge.rollout.comparison_text import show_comparison, write_comparison_page
 from edge.rollout.fields_to_compare import FieldToCompare, next_fields, of_place, of_run
-from edge.settings import Setup
+from edge.rollout.taking_over import former_of, order_bundle, order_former, outcome, require_fit, serves_instead
+from edge.service.bundle_switch import BundleSwitch
+from edge.settings import EdgeSettings, Setup
+from edge.settings.reachable import reachable
 from edge.settings.resolution import resolve
 
 OUTSIDE = 10
@@ -45,22 +48,70 @@ class Shown:
     html: Path | None = None
 
 
-def compare_bundles(
-    given: Mapping[str, Any], config: Path | None, environment: Mapping[str, str], new: Path, fields: Fields, shown: Shown
-) -> int:
-    """Compare, and print it. Returns the exit code: 0 within the limits, `OUTSIDE` outside of them, or undecided.
+@dataclass(frozen=True, slots=True)
+class TakeOver:
+    """Whether the new bundle is to serve, whatever the counts say (`accept`), and how long to wait for the service's answer."""
+
+    is_wanted: bool = False
+    accept: bool = False
+    within_s: float = 30.0
+
+
+class Stated:
+    """The service's settings, as they are stated where this is called."""
+
+    def __init__(self, given: Mapping[str, Any], config: Path | None, environment: Mapping[str, str]) -> None:
+        self._given, self._config, self._environment = given, config, environment
+
+    def reach(self) -> EdgeSettings:
+        return reachable(self._given, self._config, self._environment)
+
+    def with_bundle(self, bundle: Path | None) -> Setup:
+        """All of them, with the configuration's bundle or another. Raises `BundleError` for a damaged or unsigned one."""
+        given = self._given if bundle is None else {**self._given, "bundle": expanded(bundle)}
+        return resolve(given, self._config, self._environment, instead_of_none=_NO_SOURCE)
+
+    def serving(self) -> Setup:
+        """With the bundle that serves now."""
+        switch = BundleSwitch(self.reach, self.with_bundle)
+        setup, instead = switch.resolve(), serves_instead(self.reach())
+        return setup if instead is None or setup.bundle.bundle_id == instead.bundle_id else self.with_bundle(Path(instead.path))
+
+
+def compare_bundles(stated: Stated, new_bundle: Path, fields: Fields, shown: Shown, take_over: TakeOver) -> int:
+    """Compare, print it, and order the new one where that is wanted. Returns the exit code: 0 within the limits, or ordered;
+    `OUTSIDE` outside of them, or undecided.
 
     Raises any `LeukoError` that says why the new bundle could not serve, or why nothing can be compared.
     """
-    current = resolve(given, config, environment, instead_of_none=_NO_SOURCE)
-    found = compared(current, resolved_with(new, given, config, environment), fields)
+    current, new = stated.serving(), stated.with_bundle(new_bundle)
+    found = compared(current, new, fields)
     tell_comparison(found, shown)
-    return 0 if found.verdict == "within" else OUTSIDE
+    if not take_over.is_wanted:
+        return 0 if found.verdict == "within" else OUTSIDE
+    require_fit(found, current, new, accept=take_over.accept)
+    order_id = order_bundle(_configured(stated, current), current, new)
+    _tell(outcome(current.settings, order_id, new.bundle.path, take_over.within_s))
+    return 0
 
 
-def resolved_with(new: Path, given: Mapping[str, Any], config: Path | None, environment: Mapping[str, str]) -> Setup:
-    """All settings as they would be with this bundle. Raises `BundleError` for a damaged or unsigned one."""
-    return resolve({**given, "bundle": expanded(new)}, config, environment, instead_of_none=_NO_SOURCE)
+def _configured(stated: Stated, current: Setup) -> Setup:
+    """Where the configuration's own bundle has gone, the one that serves stands for it."""
+    try:
+        return stated.with_bundle(None)
+    except BundleError:
+        return current
+
+
+def go_back(stated: Stated, within_s: float) -> int:
+    """Order the bundle that served before the last order. Raises `ConfigError`, and `BundleError` when that is damaged."""
+    settings = stated.reach()
+    former = former_of(settings)
+    if (found := stated.with_bundle(Path(former.path)).bundle).bundle_id != former.bundle_id:
+        raise BundleError(f"{found.path} is not the bundle that served before; the one that serves goes on.")
+    order_id = order_former(settings)
+    _tell(outcome(settings, order_id, found.path, within_s))
+    return 0
 
 
 def compared(current: Setup, new: Setup, fields: Fields) -> Comparison:

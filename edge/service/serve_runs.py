@@ -12,6 +12,7 @@ from edge.journal.journal_slot import JournalSlot
 from edge.pipeline import Parts, StopSwitch, keeping, opened
 from edge.pipeline.run_orders import AcceptedRun, RunOrders
 from edge.pipeline.trigger_desk import TriggerDesk
+from edge.service.bundle_switch import BundleSwitch
 from edge.service.front import Front
 from edge.service.self_report import Doctor
 from edge.service.serve import WAIT_S, desk_for, not_heard, perform_run
@@ -31,16 +32,18 @@ def serve_runs(
     stop: StopSwitch,
     doctor: DoctorOf | None = None,
     opened_parts: Callable[[Setup], AbstractContextManager[Parts]] = opened,
+    switch: BundleSwitch | None = None,
 ) -> None:
     """Perform runs until the stop. `resolve` reads all settings and what they rest on, `reach` as many as can be had although
-    something is wrong with others: by them this process is reached.
+    something is wrong with others: by them this process is reached. With `switch`, which `resolve` reads by, another bundle is
+    taken between two runs.
 
     Raises `StreamError` when an address cannot be bound, when the stream ends by a defect, and when records that are only in
     memory were not acknowledged in time.
     """
     while not stop.requested:
         try:
-            _serve_at(reach(), resolve, stop, doctor, opened_parts)
+            _serve_at(reach(), resolve, stop, doctor, opened_parts, switch)
         except Readdressed:
             _log.warning("the configuration was mended and has other addresses or another journal: the service begins anew")
 
@@ -51,13 +54,14 @@ def _serve_at(
     stop: StopSwitch,
     doctor: DoctorOf | None,
     opened_parts: Callable[[Setup], AbstractContextManager[Parts]],
+    switch: BundleSwitch | None,
 ) -> None:
     boot_id = str(uuid.uuid4())
     journal = JournalSlot("the journal was not opened yet.")
-    station = Station(resolve, settings, journal, boot_id, opened_parts)
+    station = Station(resolve, settings, journal, boot_id, opened_parts, switch)
     with ExitStack() as held:
         # Be reachable first, so that whatever is wrong can be told.
-        orders = RunOrders(stop, journal, lambda: _desk(station, journal), station.optics.refusal)
+        orders = RunOrders(stop, journal, lambda: _desk(station, journal), lambda name: station.optics.refusal(name))
         states = ServiceStates(orders.stands)
         front = held.enter_context(Front(settings, journal, orders, boot_id, _doctor(station, doctor), runs=MANY))
         held.enter_context(closing(station))

@@ -13,12 +13,15 @@ from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
 from edge.camera.industrial.camera_device import CameraLost
-from edge.contracts.errors import ConfigError, EngineError, JournalError, LeukoError, sentence_of
+from edge.contracts.errors import BundleError, ConfigError, EngineError, JournalError, LeukoError, sentence_of
 from edge.contracts.user_paths import expanded
+from edge.engine.base import Engine
 from edge.journal.journal_file import has_room_again
 from edge.journal.journal_slot import JournalSlot
-from edge.pipeline import Parts, opened
+from edge.pipeline import Parts, engine_for, opened
+from edge.pipeline.field_correction import correction_for
 from edge.pipeline.named_optics import NamedOptics
+from edge.service.bundle_switch import BundleSwitch, require_parity
 from edge.service.fitness import Marks, check_age, check_clock, check_room, marks_of
 from edge.service.journals import opened_journal
 from edge.settings import IN_MEMORY, EdgeSettings, Setup
@@ -79,12 +82,15 @@ class Station:
         journal: JournalSlot,
         boot_id: str,
         opened_parts: Callable[[Setup], AbstractContextManager[Parts]] = opened,
+        switch: BundleSwitch | None = None,
     ) -> None:
         self.setup: Setup | None = None
         self.parts: Parts | None = None
         self.optics = NamedOptics(check_age)
         self._resolve, self._reach, self._journal, self._boot_id = resolve, reach, journal, boot_id
-        self._opened_parts = opened_parts
+        self._opened_parts, self._switch = opened_parts, switch
+        self._swapped_in: Engine | None = None
+        """what stands in the place of the engine that was opened with the camera"""
         self._journal_held, self._parts_held = ExitStack(), ExitStack()
         self._marks: Marks = ()
         self._spoilt = ""
@@ -124,6 +130,8 @@ class Station:
         is_idle = min(now_s - self._journal_opened_s - TIDY_EVERY_S, now_s - self._used_s - IDLE_S) > 0
         if is_idle and self._reach.journal != IN_MEMORY and not self._journal.absent:
             return Due("the journal is opened anew, so that it forgets what it may.", self._tidy)
+        if self._switch is not None and self.parts is not None and not self._spoilt and self._switch.changed():
+            return Due("another bundle was rolled out and is opened; try again in a moment.", self._switch_bundle)
         if self.optics.wants_renewal():
             return Due("profiles that runs may name are read anew.", self.optics.renew)
         return None
@@ -132,6 +140,57 @@ class Station:
         """Close the journal; `mend` opens it at once."""
         self._due_s = 0.0
         self._close_journal("the journal is being tidied; try again in a moment.")
+
+    def _switch_bundle(self) -> None:
+        """Open the engine of the bundle that is to serve beside the one that does, and put it in its place; the camera stays.
+
+        When it cannot be opened, the one that serves goes on. Between runs only; what else is wrong, `mend` says."""
+        switch, before, parts = self._switch, self.setup, self.parts
+        if switch is None or before is None or parts is None:
+            return
+        self._due_s = 0.0
+        try:
+            setup = switch.resolve()
+            if not _are_one(setup, before) and _same_camera(setup, before):
+                try:
+                    self._swap_engine(setup, parts)
+                except Exception as problem:  # noqa: BLE001 as everywhere where something is opened
+                    self._refuse(setup, problem)
+                    setup = switch.resolve()
+        except LeukoError as problem:
+            _log.debug("the switch was not heeded", exc_info=problem)
+            return
+        self._take(setup)
+        if self.parts is not None:
+            switch.answer(setup)
+
+    def _swap_engine(self, setup: Setup, parts: Parts) -> None:
+        engine, plan = engine_for(parts.source.info, setup.bundle, setup.settings, correction_for(setup))
+        with ExitStack() as undo:
+            undo.callback(engine.close)
+            require_parity(engine.info.parity, setup.bundle)
+            new, optics = replace(parts, engine=engine, plan=plan), NamedOptics(check_age)
+            undo.callback(optics.close)
+            optics.open(setup, new)
+            self.optics.require_no_less(optics)
+            undo.pop_all()
+        former, self.optics = self.optics, optics
+        self.setup, self.parts, self._swapped_in = setup, new, engine
+        _log.info("bundle %s serves from now on, by %s", setup.bundle.path, engine.info)
+        for warning in setup.warnings:
+            _log.warning("%s", warning)
+        try:
+            former.close()
+            parts.engine.close()
+        except Exception as problem:  # noqa: BLE001 what is left of it may be in any state
+            self.spoilt(sentence_of(problem, "the former engine could not be closed"))
+
+    def _refuse(self, setup: Setup, problem: Exception) -> None:
+        """The bundle that was rolled out is passed over from now on."""
+        if self._switch is not None:
+            why = sentence_of(problem, "opening failed")
+            _log.error("bundle %s cannot serve: %s", setup.bundle.path, why)
+            self._switch.refuse(setup, why)
 
     def used(self) -> None:
         """A run has just ended."""
@@ -215,8 +274,9 @@ class Station:
     def _take(self, setup: Setup) -> None:
         if any(getattr(setup.settings, name) != getattr(self._reach, name) for name in OF_THE_PROCESS):
             raise Readdressed
-        if setup != self.setup:
+        if self.setup is None or not _are_one(setup, self.setup):
             self._close_parts()
+        if setup != self.setup:
             for warning in setup.warnings:
                 _log.warning("%s", warning)
         self.setup, self._marks = setup, marks_of(setup)
@@ -231,9 +291,15 @@ class Station:
                 raise EngineError("camera and engine are not open.")
             # A run keeps frames and cells in directories of its own.
             settings = self.setup.settings.model_copy(update={"keep_frames": None, "keep_crops": None})
-            self.parts = self._parts_held.enter_context(self._opened_parts(replace(self.setup, settings=settings)))
+            try:
+                self.parts = self._parts_held.enter_context(self._opened_parts(replace(self.setup, settings=settings)))
+            except (EngineError, BundleError, ConfigError) as problem:
+                self._refuse(self.setup, problem)
+                raise
             _log.info("%s reads %s", self.parts.engine.info, self.parts.source.info.uri)
             self.optics.open(self.setup, self.parts)
+            if self._switch is not None:
+                self._switch.answer(self.setup)
         source = self.parts.source
         if isinstance(source, LookedAfter):
             try:
@@ -248,4 +314,23 @@ class Station:
     def _close_parts(self) -> None:
         self.parts, self._spoilt = None, ""
         self.optics.close()
-        self._parts_held.close()
+        swapped_in, self._swapped_in = self._swapped_in, None
+        with ExitStack() as closing_both:
+            closing_both.callback(self._parts_held.close)
+            if swapped_in is not None:
+                closing_both.callback(swapped_in.close)
+
+
+def _are_one(one: Setup, other: Setup) -> bool:
+    """Whether nothing has to be opened anew between them: what is said of them may differ."""
+    return replace(one, warnings=(), origins={}) == replace(other, warnings=(), origins={})
+
+
+def _same_camera(one: Setup, other: Setup) -> bool:
+    """Whether the source that is open for one is what the other would open."""
+
+    def of_the_source(setup: Setup) -> tuple[object, ...]:
+        settings = setup.settings
+        return settings.source, settings.um_per_px, settings.objective, setup.profile_sha256, setup.profile_camera
+
+    return of_the_source(one) == of_the_source(other)

@@ -73,6 +73,7 @@ class RemoteEngine:
             if share and server.address.rpartition(":")[0] in LOCAL_HOSTS:
                 self._memory.share(self._client)
             self._info = self._described(self.identity, frame_width_px, frame_height_px, max_batch, slots, parity)
+            self._is_closed = False
             self._book = SlotBook(self._info)
             self._answers: list[queue.SimpleQueue[_Answer]] = [queue.SimpleQueue() for _ in range(slots)]
             self._deadline_s = FIRST_S
@@ -141,7 +142,10 @@ class RemoteEngine:
         """The server's own matter."""
 
     def close(self) -> None:
-        """Wait for what is in flight, then let the server forget the memory and the connection."""
+        """Wait for what is in flight, then let the server forget the memory and the connection. Safe to repeat."""
+        if self._is_closed:
+            return
+        self._is_closed = True
         for index in self._book.in_flight():
             try:
                 self.collect(index)
