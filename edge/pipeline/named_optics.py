@@ -104,7 +104,7 @@ class NamedOptics:
         return OrderFault(code="state", reason=f"profile {name!r} cannot be used: {why}") if why is not None else None
 
     def require_no_less(self, other: "NamedOptics") -> None:
-        """Raises `ProfileError` when `other`, which is to stand in the place of this one, cannot use a profile that this can."""
+        """Raises `ProfileError` when `other`, which is to stand in this one's place, cannot use a profile that this can."""
         for name in self._ready:
             if (why := other._unfit.get(name)) is not None:
                 raise ProfileError(f"no run could have profile {name!r} any more: {why}")

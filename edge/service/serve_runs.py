@@ -61,7 +61,7 @@ def _serve_at(
     station = Station(resolve, settings, journal, boot_id, opened_parts, switch)
     with ExitStack() as held:
         # Be reachable first, so that whatever is wrong can be told.
-        orders = RunOrders(stop, journal, lambda: _desk(station, journal), lambda name: station.optics.refusal(name))
+        orders = RunOrders(stop, journal, lambda: _desk(station, journal), station.refusal)
         states = ServiceStates(orders.stands)
         front = held.enter_context(Front(settings, journal, orders, boot_id, _doctor(station, doctor), runs=MANY))
         held.enter_context(closing(station))

@@ -14,6 +14,7 @@ from typing import Protocol, runtime_checkable
 
 from edge.camera.industrial.camera_device import CameraLost
 from edge.contracts.errors import BundleError, ConfigError, EngineError, JournalError, LeukoError, sentence_of
+from edge.contracts.run_order import OrderFault
 from edge.contracts.user_paths import expanded
 from edge.engine.base import Engine
 from edge.journal.journal_file import has_room_again
@@ -191,6 +192,10 @@ class Station:
             why = sentence_of(problem, "opening failed")
             _log.error("bundle %s cannot serve: %s", setup.bundle.path, why)
             self._switch.refuse(setup, why)
+
+    def refusal(self, profile: str) -> OrderFault | None:
+        """Why no run can have this profile; None when it can. For any thread."""
+        return self.optics.refusal(profile)
 
     def used(self) -> None:
         """A run has just ended."""

@@ -68,10 +68,10 @@ class SwitchingService:
             time.sleep(0.02)
         raise AssertionError(f"it is not {state} but {said and (said.service_state, said.service_reason)}")
 
-    def run(self) -> tuple[RunStart, RunStop]:
+    def run(self, profile: str | None = None) -> tuple[RunStart, RunStop]:
         """One run over the images: its first and last record."""
         self.until("READY")
-        records = list(self.controller.records(self.controller.start_run(timeout_s=WITHIN_S)))
+        records = list(self.controller.records(self.controller.start_run(profile=profile, timeout_s=WITHIN_S)))
         assert isinstance(records[0], RunStart) and isinstance(records[-1], RunStop)
         return records[0], records[-1]
 
@@ -103,7 +103,7 @@ def start_service(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[C
     bundles = {"first": write_tiny_bundle(tmp_path / "first").path}
     images, config = write_images(tmp_path / "images"), tmp_path / "edge.toml"
 
-    def start(**more: object) -> SwitchingService:
+    def start(profiles: dict[str, Path] | None = None, **more: object) -> SwitchingService:
         if started:
             started[-1].end()
         endpoint = free_endpoint()
@@ -117,7 +117,9 @@ def start_service(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[C
             "ack_timeout_s": 1.0,
             **more,
         }
-        config.write_text("".join(f"{key} = {value!r}\n" for key, value in settings.items()))
+        lines = [f"{key} = {value!r}\n" for key, value in settings.items() if value is not None]
+        lines += ["[profiles]\n", *(f"{name} = {str(path)!r}\n" for name, path in (profiles or {}).items())]
+        config.write_text("".join(lines))
         given, stop = {"bind": endpoint}, StopSwitch()
         switch = BundleSwitch(
             lambda: reachable(given, config), lambda bundle: resolve(given | ({"bundle": bundle} if bundle else {}), config)

@@ -7,8 +7,11 @@ from pathlib import Path
 
 import psutil
 import pytest
+from support.made_profiles import pixel_size
 
+from edge.contracts.bundle import Thresholds, load_bundle
 from edge.contracts.errors import BundleError, ConfigError, EngineError, LeukoError
+from edge.contracts.profile import BundleThresholds, CameraGeometry, Profile, write_profile
 from edge.engine.openvino import OpenVinoEngine
 from edge.rollout.taking_over import CountsDifferError
 from edge.service.bundle_switch import Switch
@@ -158,6 +161,28 @@ def test_the_configuration_s_bundle_may_be_gone_and_the_one_before_may_not(start
     with pytest.raises(BundleError, match="is not a bundle"):
         service.back()
     assert service.serving() == "blind"
+
+
+def test_a_profile_holds_thresholds_of_one_bundle_and_runs_may_name_others(
+    start_service: Start, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    first, camera = load_bundle(tmp_path / "first"), CameraGeometry(width_px=160, height_px=128)
+    found = BundleThresholds(bundle_id=first.bundle_id, thresholds=Thresholds(identify=0.51))
+    write_profile(
+        tmp_path / "high.json", Profile(instrument="bench 3", camera=camera, pixel_size=pixel_size(), thresholds=found)
+    )
+    write_profile(tmp_path / "low.json", Profile(instrument="bench 3", camera=camera, pixel_size=pixel_size(0.16)))
+    service = start_service({"low": tmp_path / "low.json"}, profile=str(tmp_path / "high.json"), um_per_px=None)
+    before, low = service.run()[0], service.run("low")[0]
+    assert before.settings["thresholds"]["identify"] == 0.51 and low.provenance.um_per_px == 0.16  # type: ignore[index] # a dict
+    assert service.take_over(service.bundle("blind", identify=0.52, **BLIND)) == 0
+    assert "were found for another bundle; those of" in caplog.text
+    after, low_after = service.run()[0], service.run("low")[0]
+    assert after.settings["thresholds"]["identify"] == 0.52  # type: ignore[index] # as above
+    assert after.provenance.bundle_id == low_after.provenance.bundle_id != low.provenance.bundle_id
+    assert (after.provenance.um_per_px, low_after.provenance.um_per_px) == (0.13, 0.16)
+    service.back()
+    assert service.run("low")[0].provenance == low.provenance and service.run()[0].settings == before.settings
 
 
 def test_nothing_was_rolled_out_and_nothing_can_be(start_service: Start) -> None:
