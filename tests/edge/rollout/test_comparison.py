@@ -1,7 +1,8 @@
 """`leuko-edge rollout BUNDLE`: both bundles on the same fields; what differs is named, and what is damaged is refused."""
 
 import json
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,13 @@ from edge.contracts.bundle import Bundle
 pytestmark = pytest.mark.timeout(110)
 Run = Callable[..., tuple[int, dict[str, Any], str]]
 LABELS = ("lymphocyte", "neutrophil_segmented", "eosinophil")
+
+
+@pytest.fixture(autouse=True)
+def _own_log() -> Iterator[None]:
+    """The command logs to this test's standard error, which is closed with it."""
+    yield
+    logging.getLogger().handlers.clear()
 
 
 @pytest.fixture
