@@ -158,12 +158,12 @@ async function refreshMap() {
 }
 
 async function refreshGallery() {
-  const key = now ? JSON.stringify([now.run && [now.run.run_id, now.run.records, now.run.reviewed], reviewable()]) : "";
-  if (!key || key === galleryKey) return;
   const answer = await fetch("/gallery");
-  if (!answer.ok) return;
-  const gallery = await answer.json();
+  if (!answer.ok || !now) return;
+  const text = await answer.text(), key = `${reviewable()} ${text}`;
+  if (key === galleryKey) return; // asked for each time: cells reach the disk later than the records that name them
   galleryKey = key;
+  const gallery = JSON.parse(text);
   verdicts = gallery.verdicts;
   by("gallery-said").textContent = gallery.said;
   by("gallery").replaceChildren(...gallery.classes.map((one) => {
