@@ -158,7 +158,7 @@ def gaps_of(heard: dict[str, Any] | None, run: dict[str, Any] | None) -> list[st
                 f"{heard['unseen']} of {heard['ended']} ended fields were not seen here: they are gaps, hatched on the map, "
                 "and in the sums. With --journal FILE they are read from the records."
             )
-        if run is not None and run["run_id"] == heard["run_id"] and run["ended"] + _BEHIND < heard["ended"]:
+        if run is not None and run["run_id"] == heard["run_id"] is not None and run["ended"] + _BEHIND < heard["ended"]:
             said.append(f"The journal was read as far as field {run['ended']} of {heard['ended']}.")
     if run is None:
         said.append("No journal is read (--journal FILE): boxes, positions, events and pictures are not known here.")
