@@ -143,10 +143,11 @@ class BundleSwitch:
         self._refused.clear()  # not even the oldest could be opened: the cause is none of the bundles'
         return self._of(switch, path)
 
-    def refuse(self, setup: Setup, why: str) -> None:
-        """Its engine could not be opened: the bundle before it serves, until there is another order."""
+    def refuse(self, setup: Setup, why: str) -> bool:
+        """Its engine could not be opened: the bundle before it serves, until there is another order. False where none is."""
         if self._switch is not None:
             self._refused[setup.bundle.bundle_id] = why
+        return self._switch is not None
 
     def answer(self, setup: Setup) -> None:
         """`setup` is open now: say so to who has ordered it."""

@@ -188,10 +188,9 @@ class Station:
 
     def _refuse(self, setup: Setup, problem: Exception) -> None:
         """The bundle that was rolled out is passed over from now on."""
-        if self._switch is not None:
-            why = sentence_of(problem, "opening failed")
+        why = sentence_of(problem, "opening failed")
+        if self._switch is not None and self._switch.refuse(setup, why):
             _log.error("bundle %s cannot serve: %s", setup.bundle.path, why)
-            self._switch.refuse(setup, why)
 
     def refusal(self, profile: str) -> OrderFault | None:
         """Why no run can have this profile; None when it can. For any thread."""
