@@ -149,6 +149,10 @@ class BundleSwitch:
             self._refused[setup.bundle.bundle_id] = why
         return self._switch is not None
 
+    def has_ordered(self, setup: Setup) -> bool:
+        """Whether its bundle serves by an order and not by the configuration."""
+        return self._switch is not None and setup.bundle.bundle_id != self._switch.configured.bundle_id
+
     def answer(self, setup: Setup) -> None:
         """`setup` is open now: say so to who has ordered it."""
         path = answer_file(self._reach())

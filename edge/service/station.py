@@ -297,7 +297,10 @@ class Station:
             settings = self.setup.settings.model_copy(update={"keep_frames": None, "keep_crops": None})
             try:
                 self.parts = self._parts_held.enter_context(self._opened_parts(replace(self.setup, settings=settings)))
+                if self._switch is not None and self._switch.has_ordered(self.setup):
+                    require_parity(self.parts.engine.info.parity, self.setup.bundle)
             except (EngineError, BundleError, ConfigError) as problem:
+                self._close_parts()
                 self._refuse(self.setup, problem)
                 raise
             _log.info("%s reads %s", self.parts.engine.info, self.parts.source.info.uri)
