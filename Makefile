@@ -77,9 +77,9 @@ chaos: $(FULL)/.installed ## 200 scans with both sides killed and the wire broke
 camera-soak: $(FULL)/.system ## a fake GigE Vision camera through the loop, 2,000 fields: losses by cause, latencies, memory (SOAK_FIELDS=200)
 	$(call step,camera soak,PYTHONPATH=tests/helpers $(FULL)/bin/python -m support.namespace shown_soak $(or $(SOAK_FIELDS),2000))
 
-gpu-test: $(FULL)/.installed ## on a machine with a GPU: its engine's checks, then docs/gpu-results.md written anew
-	$(call step,the GPU engine,LEUKO_GPU_FINDINGS=$(FINDINGS) $(FULL)/bin/python -m pytest tests/gpu -m gpu $(PYTEST_ARGS))
-	$(call step,throughput,$(FULL)/bin/python tests/gpu/throughput.py --findings $(FINDINGS) --write docs/gpu-results.md)
+gpu-test: ## on a machine with a GPU, no network needed: what is there is used, the rest from WHEELHOUSE="dir dir"; then docs/gpu-results.md
+	$(check_python)
+	@$(PYTHON) tests/gpu/first_gpu.py --findings $(FINDINGS) --into "$(or $(INTO),.venv-gpu)" $(if $(WHEELHOUSE),--wheels $(WHEELHOUSE))
 
 schemas: $(FULL)/.installed ## write the published protocol anew from the models: docs/schemas, docs/vectors, docs/asyncapi.yaml, docs/settings.md
 	@$(FULL)/bin/python -m edge.published docs
@@ -120,7 +120,7 @@ third-party: $(FULL)/.installed ## the table of third-party components from cons
 	$(call step,third-party,$(FULL)/bin/python deploy/third_party.py docs/third-party.md)
 
 clean: ## remove both environments and every cache
-	rm -rf $(EDGE) $(FULL) .venv-sbom wheelhouse examples/c/build examples/cpp/build build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(EDGE) $(FULL) .venv-gpu .venv-sbom wheelhouse examples/c/build examples/cpp/build build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find edge builder trainer calib tests examples -name __pycache__ -prune -exec rm -rf {} +
 
 $(EDGE)/.installed: pyproject.toml constraints.txt

@@ -49,6 +49,10 @@ def findings() -> Iterator[dict[str, dict[str, Any]]]:
     """What the checks found, by engine; written to the file that LEUKO_GPU_FINDINGS names."""
     found: dict[str, dict[str, Any]] = {}
     yield found
+    _keep(found)
+
+
+def _keep(found: dict[str, dict[str, Any]]) -> None:
     if named := os.environ.get("LEUKO_GPU_FINDINGS"):
         Path(named).parent.mkdir(parents=True, exist_ok=True)
         Path(named).write_text(json.dumps(found, indent=1))
@@ -79,6 +83,7 @@ def rig(
 
 
 @pytest.fixture
-def found(rig: Rig, findings: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """The findings of this engine."""
-    return findings[str(rig.engine.info)]
+def found(rig: Rig, findings: dict[str, dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """The findings of this engine, on disk after each check: an interruption loses none."""
+    yield findings[str(rig.engine.info)]
+    _keep(findings)
