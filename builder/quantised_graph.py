@@ -10,7 +10,7 @@ does to the mean, and writes the graph. Three things are settled here:
 - pre-processing, decoding and the choice of candidates stay in floating point, as they do in FP16;
 - the second look of a bundle that has one stays in floating point, too: 8 % of the work, which decides a cell's type.
 
-Weights that a bundle stores as FP16 are made FP32 first, because NNCF takes a weight behind a Cast for a value of the image.
+Weights that a bundle stores as FP16 are made FP32 first, so that no quantiser can come between a weight and its Cast.
 """
 
 import io
