@@ -150,10 +150,13 @@ def test_damage_fails_on_drawn_fields(drawn: Bench, damage: Callable[[onnx.Model
     _assert_damaged(drawn, damage, says)
 
 
+@pytest.mark.soak
+@pytest.mark.timeout(600)
 def test_the_shipped_bundle_passes_on_real_images(real: Bench) -> None:
     _assert_healthy(real)
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(600)
 def test_damage_fails_on_real_images(real: Bench) -> None:
     _assert_damaged(real, _four_bits, {"missed", "another label", "scores", "neutrophil_band are"})

@@ -196,7 +196,8 @@ def test_versions_are_never_ordered_as_text() -> None:
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.Compare) and any(isinstance(each, ordered) for each in node.ops)
         if any(
-            "version" in ast.unparse(side) and "release_of" not in ast.unparse(side) for side in (node.left, *node.comparators)
+            "version" in ast.unparse(side).replace("sys.version_info", "") and "release_of" not in ast.unparse(side)
+            for side in (node.left, *node.comparators)
         )
     ]
     assert slips == []

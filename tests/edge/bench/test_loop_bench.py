@@ -115,6 +115,8 @@ def test_a_measurement_against_itself_shows_no_difference(
     assert {row["verdict"] for row in rows} == {"no difference seen"}
 
 
+@pytest.mark.soak
+@pytest.mark.timeout(240)
 def test_the_loop_alone_starts_no_controller(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -55,6 +55,8 @@ def test_cells_lie_inside_the_field_and_apart(n_cells: int) -> None:
     assert all(apart)
 
 
+@pytest.mark.soak
+@pytest.mark.timeout(240)
 def test_a_measurement_has_every_size_and_every_watcher(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scaling, "_SHORT", 12)
     monkeypatch.setattr(scaling, "CELLS", (0, 2))

@@ -32,8 +32,8 @@ def test_the_figures_beside_ours_are_the_reference_s() -> None:
 
 
 def test_what_a_graph_computes() -> None:
-    """By hand: two for each weight of a convolution and each place that it looks at."""
-    assert gflop_per_frame(load_bundle(SHIPPED_BUNDLE), 732, 574) == pytest.approx(5.46, abs=0.01)
+    """By hand: two for each weight of a convolution and each place that it looks at; the last part is the second look's."""
+    assert gflop_per_frame(load_bundle(SHIPPED_BUNDLE), 732, 574) == pytest.approx(5.46 + 0.44, abs=0.01)
 
 
 def test_the_machine_has_a_limit_of_both_kinds() -> None:

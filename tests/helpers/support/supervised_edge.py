@@ -17,7 +17,7 @@ from typing import Any
 from chaos.faulty_camera import BUNDLE, MadeUpEngine
 from support.served_run import PlainCamera
 
-from edge.camera.frame import Frame, Trigger
+from edge.camera.frame import Frame
 from edge.contracts.detections import RawDetections
 from edge.pipeline import Parts, StopSwitch
 from edge.pipeline.field_work import plan_for
@@ -28,6 +28,7 @@ from edge.service.serve_runs import serve_runs
 from edge.settings import EdgeSettings, Setup
 from edge.stream.exchange import Exchange
 
+_HELPERS = Path(__file__).parents[1]
 WATCHDOG_S = 3.0
 PLACES = ("opening", "camera", "engine", "stream", "idle")
 
@@ -54,9 +55,6 @@ class Camera(PlainCamera):
     def __init__(self, fault: Path) -> None:
         super().__init__()
         self._fault = fault
-
-    def expect(self, trigger: Trigger) -> None:
-        super().expect(trigger)
 
     def read(self, timeout_s: float) -> Frame:
         found = super().read(timeout_s)
@@ -142,7 +140,9 @@ class Supervisor:
             heard.settimeout(0.1)
             while not self._stop.is_set():
                 self.starts += 1
-                self.process = subprocess.Popen(command, stderr=log, env={**os.environ, "NOTIFY_SOCKET": self._notify})
+                self.process = subprocess.Popen(
+                    command, cwd=_HELPERS, stderr=log, env={**os.environ, "NOTIFY_SOCKET": self._notify}
+                )
                 self._until_it_ends(self.process, heard)
             self.process.kill()
             self.process.wait()

@@ -184,7 +184,7 @@ def test_a_training_says_what_of_its_folders_it_does_not_use(
 def test_that_there_is_no_image_to_measure_on_is_said_before_the_export(
     lab: Lab, model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("trainer.export.export_bundle.to_onnx", lambda *_: pytest.fail("it was exported"))
+    monkeypatch.setattr("trainer.export.export_bundle.graph_to_onnx", lambda *_: pytest.fail("it was exported"))
     given = ("--out", tmp_path / "x", "--data", lab.description, "--root", lab.root, "--split", "val")
     assert leuko_train("export", model.last, *given) == 2
     assert "is in split 'val' under --split-by grouped:0.2; choose another split" in capsys.readouterr().err

@@ -107,7 +107,7 @@ def whole_edge(n: str, fields: str, timeout_s: float) -> Any:  # noqa: ANN401 - 
     return seen
 
 
-@pytest.mark.parametrize(("fields", "n"), [("blobs", "100"), ("smears", "40")])
+@pytest.mark.parametrize(("fields", "n"), [("blobs", "100"), pytest.param("smears", "40", marks=pytest.mark.soak)])
 def test_a_whole_edge_counts_what_a_scanner_triggers(fields: str, n: str) -> None:
     whole_edge(n, fields, 80.0)
 
