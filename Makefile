@@ -5,7 +5,8 @@ PIP_INSTALL = -m pip install --quiet --disable-pip-version-check --constraint co
 EDGE := .venv-edge
 FULL := .venv
 EXTRAS := trainer,builder,calib,dev
-SCANNER := tests/edge tests/chaos tests/repo
+SCANNER := tests/edge tests/chaos
+REPO := tests/repo
 BINDINGS := tests/tensorrt-bindings.txt
 FINDINGS := runs/gpu-findings.json
 MEASURED_FROM := $(shell date +%s)
@@ -46,20 +47,23 @@ test: lint $(FULL)/.system ## everything that must hold: ruff, mypy, import rule
 	trap "kill -- -$$workshop 2>/dev/null" EXIT; \
 	$(MAKE) --no-print-directory LEUKO_SETUP_LINT_S=$$(( $$(date +%s) - $(MEASURED_FROM) )) test-scanner; scanner=$$?; \
 	wait $$workshop; workshop=$$?; cat $(FULL)/workshop.log; \
-	[ $$(( scanner || workshop )) = 0 ] || $(FULL)/bin/python tests/helpers/once_more.py $(FULL) scanner calib trainer
+	[ $$(( scanner || workshop )) = 0 ] || $(FULL)/bin/python tests/helpers/once_more.py $(FULL) scanner calib trainer repo
 
 # Side by side, because half of either waits for processes that it has started. The one in the background is a process group of its
 # own, which ends with the other on Ctrl-C.
-.PHONY: test-calib test-trainer
+.PHONY: test-calib test-trainer test-repo
 test-scanner:
-	$(call step,pytest of the edge and of the repository,LEUKO_SETUP_LINT_S=$(LEUKO_SETUP_LINT_S) $(call pytest,scanner,$(SCANNER)))
+	$(call step,pytest of the edge,LEUKO_SETUP_LINT_S=$(LEUKO_SETUP_LINT_S) $(call pytest,scanner,$(SCANNER)))
 
-test-workshop: test-calib test-trainer
+test-workshop: test-calib test-trainer test-repo
 test-calib:
-	$(call step,pytest of builder and calib,$(call pytest,calib,tests --ignore=tests/trainer --ignore=tests/shipped $(addprefix --ignore=,$(SCANNER))))
+	$(call step,pytest of builder and calib,$(call pytest,calib,tests --ignore=tests/trainer --ignore=tests/shipped $(addprefix --ignore=,$(SCANNER) $(REPO))))
 
 test-trainer:
 	$(call step,pytest of the trainer and of the shipped model,$(call pytest,trainer,tests/trainer tests/shipped))
+
+test-repo:
+	$(call step,pytest of the repository,$(call pytest,repo,$(REPO)))
 
 lint: $(FULL)/.installed ## ruff, mypy --strict and the import rules
 	$(call step,ruff check,$(FULL)/bin/ruff check --quiet .)

@@ -120,8 +120,13 @@ def _moved_boxes(model: onnx.ModelProto) -> None:
 
 _DAMAGE = [
     pytest.param(_four_bits, {"scores", "another label"}, id="weights of 4 bits"),
-    pytest.param(_one_class_favoured, {"scores", "another label", "unidentified are"}, id="one class's bias moved"),
-    pytest.param(_moved_boxes, {"median IoU"}, id="boxes moved by three pixels"),
+    pytest.param(
+        _one_class_favoured,
+        {"scores", "another label", "unidentified are"},
+        id="one class's bias moved",
+        marks=pytest.mark.soak,
+    ),
+    pytest.param(_moved_boxes, {"median IoU"}, id="boxes moved by three pixels", marks=pytest.mark.soak),
     pytest.param(_swapped_colours, {"scores", "another label", "missed"}, id="red for blue"),
 ]
 

@@ -44,7 +44,7 @@ def done(out: Path) -> int:
     return len(list(out.glob("slides/*.parquet")))
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGKILL, -9), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGKILL, -9), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.soak)])
 def test_a_process_that_is_ended_in_mid_slide_is_gone_on_with(
     archive: Path, score: Score, tables: Tables, tmp_path: Path, number: signal.Signals, code: int
 ) -> None:
