@@ -14,11 +14,11 @@ from hypothesis import settings
 
 BUDGETS_S = {
     "setup and lint": 150,
-    "trainer": 140,
+    "trainer": 160,
     "builder": 130,
-    "calib": 135,
-    "edge": 90,
-    "commands": 150,
+    "calib": 155,
+    "edge": 205,
+    "commands": 275,
     "stream": 85,
     "camera": 95,
 }
