@@ -14,7 +14,6 @@ from edge.contracts.records import (
     FieldStatus,
     NetResult,
     NetSums,
-    Provenance,
     Running,
     RunOutcome,
     RunStart,
@@ -23,6 +22,7 @@ from edge.contracts.records import (
     StagePosition,
     StageTimes,
 )
+from edge.published.vector_parts import PROVENANCE, WALL
 from edge.published.vectors_of_an_edge import OF_AN_EDGE
 from edge.published.vectors_of_an_order import OF_AN_ORDER
 from edge.published.vectors_to_edge import (
@@ -36,25 +36,7 @@ from edge.published.vectors_to_edge import (
     SMALLEST_INT64,
 )
 
-WALL = "2030-01-02T03:04:05Z"
-
-_PROVENANCE = Provenance(
-    bundle_id="a" * 64,
-    bundle_name="example",
-    bundle_trained=True,
-    engine="OpenVINO 2026.4.1 on CPU, f32",
-    engine_precision="f32",
-    profile_sha256=None,
-    configuration_sha256="b" * 64,
-    leukostream_version="0.1.0",
-    host="bench",
-    source="virtual:seed=42",
-    um_per_px=0.13,
-    frame_width_px=732,
-    frame_height_px=574,
-    is_synthetic=True,
-)
-_ON_A_GPU = _PROVENANCE.model_copy(
+_ON_A_GPU = PROVENANCE.model_copy(
     update={
         "engine": "TensorRT 10.13 on NVIDIA RTX A2000, f16",
         "engine_precision": "f16",
@@ -148,7 +130,7 @@ _RECORDS: dict[str, Wire] = {
         policy="lossless",
         diagnostic=False,
         fields_expected=200,
-        provenance=_PROVENANCE,
+        provenance=PROVENANCE,
         settings={"source": "virtual:seed=42", "max_batch": 1, "max_delay_ms": 5.0, "journal": None},
     ),
     "run_start_on_a_gpu": RunStart(

@@ -30,9 +30,9 @@ from edge.contracts.records import (
     SourceStatistics,
     StageTimes,
 )
+from edge.published.vector_parts import WALL
 from edge.published.vectors_to_edge import BOOT, EARLIER_RUN, LARGEST_COUNT, LARGEST_INT64, RUN
 
-_WALL = "2030-01-02T03:04:05Z"
 _CALIBRATED = Provenance(
     bundle_id="a" * 64,
     bundle_name="example",
@@ -201,7 +201,7 @@ OF_AN_EDGE: dict[str, Wire] = {
     "run_start_calibrated": RunStart(
         run_id=RUN,
         seq=0,
-        wall_time=_WALL,
+        wall_time=WALL,
         boot_id=BOOT,
         cmd_id="1",
         policy="lossless",
@@ -212,7 +212,7 @@ OF_AN_EDGE: dict[str, Wire] = {
     "field_with_everything": FieldRecord(
         run_id=RUN,
         seq=1,
-        wall_time=_WALL,
+        wall_time=WALL,
         boot_id=BOOT,
         trigger_id="t-0",
         field_index=0,
@@ -264,14 +264,14 @@ OF_AN_EDGE: dict[str, Wire] = {
         ),
         times=StageTimes(acquire_ms=1, queue_ms=0, fit_ms=0.25, batch_ms=0.1, infer_ms=15.5, postprocess_ms=0.3, total_ms=17),
     ),
-    "advice_of_a_process": Advice(run_id=RUN, seq=2, wall_time=_WALL, boot_id=BOOT, advice="resume", reason="0 records wait."),
+    "advice_of_a_process": Advice(run_id=RUN, seq=2, wall_time=WALL, boot_id=BOOT, advice="resume", reason="0 records wait."),
     "event_of_a_process": Event(
-        run_id=RUN, seq=3, wall_time=_WALL, boot_id=BOOT, severity="info", code="continued", message="the run goes on."
+        run_id=RUN, seq=3, wall_time=WALL, boot_id=BOOT, severity="info", code="continued", message="the run goes on."
     ),
     "run_stop_with_everything": RunStop(
         run_id=RUN,
         seq=4,
-        wall_time=_WALL,
+        wall_time=WALL,
         boot_id=BOOT,
         outcome=RunOutcome.COMPLETED,
         triggers=1,

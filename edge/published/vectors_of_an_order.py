@@ -8,7 +8,6 @@ from edge.contracts.records import (
     Event,
     FieldRecord,
     FieldStatus,
-    Provenance,
     Running,
     RunOutcome,
     RunStart,
@@ -19,9 +18,9 @@ from edge.contracts.records import (
 )
 from edge.contracts.stage_geometry import StageGeometry
 from edge.contracts.stop_state import RaisedFlag, StopReached, StopResult, StopState
+from edge.published.vector_parts import PROVENANCE, WALL
 from edge.published.vectors_to_edge import BOOT, EARLIER_RUN, LARGEST_COUNT, LARGEST_INT64, ORDER, RUN
 
-_WALL = "2030-01-02T03:04:05Z"
 _REACHED = StopReached(reason="limit_width", field_index=LARGEST_COUNT, run_id=EARLIER_RUN, wbc=200)
 _EARLIER = StopReached(reason="time", field_index=0, run_id=EARLIER_RUN, wbc=0)
 _DIFFERENTIAL = Differential(wbc_total=0, rows=(), non_wbc_per_100_wbc={})
@@ -30,7 +29,7 @@ OF_AN_ORDER: dict[str, Wire] = {
     "run_start_of_an_order": RunStart(
         run_id=RUN,
         seq=0,
-        wall_time=_WALL,
+        wall_time=WALL,
         boot_id=BOOT,
         cmd_id="c-1",
         continues_run_id=EARLIER_RUN,
@@ -38,28 +37,13 @@ OF_AN_ORDER: dict[str, Wire] = {
         stage=StageGeometry(um_per_px=((0.13, -1e-7), (1e-7, 0.13)), sigma_um=0.25),
         policy="lossless",
         diagnostic=False,
-        provenance=Provenance(
-            bundle_id="a" * 64,
-            bundle_name="example",
-            bundle_trained=True,
-            engine="OpenVINO 2026.4.1 on CPU, f32",
-            engine_precision="f32",
-            profile_sha256=None,
-            configuration_sha256="b" * 64,
-            leukostream_version="0.1.0",
-            host="bench",
-            source="virtual:seed=42",
-            um_per_px=0.13,
-            frame_width_px=732,
-            frame_height_px=574,
-            is_synthetic=True,
-        ),
+        provenance=PROVENANCE,
         settings={},
     ),
     "field_of_an_order": FieldRecord(
         run_id=RUN,
         seq=1,
-        wall_time=_WALL,
+        wall_time=WALL,
         boot_id=BOOT,
         trigger_id="t-0",
         field_index=0,
@@ -87,7 +71,7 @@ OF_AN_ORDER: dict[str, Wire] = {
     "advice_stop_provisional": Advice(
         run_id=RUN,
         seq=2,
-        wall_time=_WALL,
+        wall_time=WALL,
         boot_id=BOOT,
         advice="stop",
         reason="200 leukocytes were ordered and are counted, some of it in fields that are not final yet.",
@@ -97,7 +81,7 @@ OF_AN_ORDER: dict[str, Wire] = {
     "advice_stop_final": Advice(
         run_id=RUN,
         seq=3,
-        wall_time=_WALL,
+        wall_time=WALL,
         boot_id=BOOT,
         advice="stop",
         reason="200 leukocytes were ordered and are counted, with field 0: this is final.",
@@ -107,7 +91,7 @@ OF_AN_ORDER: dict[str, Wire] = {
     "event_reimage_suggested": Event(
         run_id=RUN,
         seq=3,
-        wall_time=_WALL,
+        wall_time=WALL,
         boot_id=BOOT,
         severity="warning",
         code="reimage_suggested",
@@ -117,7 +101,7 @@ OF_AN_ORDER: dict[str, Wire] = {
     "event_stop_withdrawn": Event(
         run_id=RUN,
         seq=4,
-        wall_time=_WALL,
+        wall_time=WALL,
         boot_id=BOOT,
         severity="warning",
         code="stop_withdrawn",
@@ -126,7 +110,7 @@ OF_AN_ORDER: dict[str, Wire] = {
     "run_stop_of_an_order": RunStop(
         run_id=RUN,
         seq=5,
-        wall_time=_WALL,
+        wall_time=WALL,
         boot_id=BOOT,
         outcome=RunOutcome.STOPPED,
         triggers=1,
