@@ -22,7 +22,6 @@ from edge.contracts.records import (
     StagePosition,
     StageTimes,
 )
-from edge.published.vector_parts import PROVENANCE, WALL
 from edge.published.vectors_of_an_edge import OF_AN_EDGE
 from edge.published.vectors_of_an_order import OF_AN_ORDER
 from edge.published.vectors_to_edge import (
@@ -31,9 +30,11 @@ from edge.published.vectors_to_edge import (
     EARLIER_RUN,
     LARGEST_COUNT,
     LARGEST_INT64,
+    PROVENANCE,
     RUN,
     SLIDE,
     SMALLEST_INT64,
+    WALL,
 )
 
 _ON_A_GPU = PROVENANCE.model_copy(

@@ -30,8 +30,7 @@ from edge.contracts.records import (
     SourceStatistics,
     StageTimes,
 )
-from edge.published.vector_parts import WALL
-from edge.published.vectors_to_edge import BOOT, EARLIER_RUN, LARGEST_COUNT, LARGEST_INT64, RUN
+from edge.published.vectors_to_edge import BOOT, EARLIER_RUN, LARGEST_COUNT, LARGEST_INT64, RUN, WALL
 
 _CALIBRATED = Provenance(
     bundle_id="a" * 64,

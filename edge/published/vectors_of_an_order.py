@@ -18,8 +18,7 @@ from edge.contracts.records import (
 )
 from edge.contracts.stage_geometry import StageGeometry
 from edge.contracts.stop_state import RaisedFlag, StopReached, StopResult, StopState
-from edge.published.vector_parts import PROVENANCE, WALL
-from edge.published.vectors_to_edge import BOOT, EARLIER_RUN, LARGEST_COUNT, LARGEST_INT64, ORDER, RUN
+from edge.published.vectors_to_edge import BOOT, EARLIER_RUN, LARGEST_COUNT, LARGEST_INT64, ORDER, PROVENANCE, RUN, WALL
 
 _REACHED = StopReached(reason="limit_width", field_index=LARGEST_COUNT, run_id=EARLIER_RUN, wbc=200)
 _EARLIER = StopReached(reason="time", field_index=0, run_id=EARLIER_RUN, wbc=0)
