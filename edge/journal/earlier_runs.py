@@ -26,9 +26,10 @@ RecordsOf = Callable[[str], Iterator[bytes]]
 
 
 def held_by(journal: Journal) -> RecordsOf:
-    """Of the runs in a journal."""
+    """Of the runs in a journal; raises `JournalError` when it can no longer be written."""
 
     def records_of(run_id: str) -> Iterator[bytes]:
+        journal.settle()  # what was appended last can be read, every time
         if not journal.holds(run_id) or journal.first_seq(run_id) > 0:
             raise LookupError(run_id)
         for first in range(0, journal.next_seq(run_id), _STEP):

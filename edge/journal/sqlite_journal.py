@@ -37,8 +37,6 @@ from edge.journal.journal_file import (
 from edge.journal.retention import Forgotten, Retention, forget
 from edge.journal.stale_log import stale_log
 from edge.journal.tables import (
-    BESIDE,
-    SCHEMA,
     RunOnDisk,
     WaitingRecord,
     WaitingTrigger,
@@ -46,6 +44,7 @@ from edge.journal.tables import (
     first_link,
     is_foreign,
     load,
+    make_tables,
     next_link,
     write,
 )
@@ -112,7 +111,7 @@ class SqliteJournal(JournalBase[RunOnDisk]):
                 f"{self._path} is the database of another program and no journal; nothing was changed in it: give another file "
                 "with --journal."
             )
-        self._writer.executescript(SCHEMA + BESIDE)
+        make_tables(self._writer)
         self._writer.execute(f"PRAGMA synchronous={durability}")
         self._runs = load(self._writer)
         if lacks and not all(run.finished for run in self._runs.values()):

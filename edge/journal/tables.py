@@ -15,8 +15,7 @@ from pathlib import Path
 from edge.contracts.messages import TriggerCommand
 from edge.journal.base import HeldRun
 
-SCHEMA = """
-PRAGMA journal_mode = WAL;
+_SCHEMA = """
 CREATE TABLE IF NOT EXISTS runs (
   number INTEGER PRIMARY KEY,
   name TEXT NOT NULL UNIQUE,
@@ -108,9 +107,23 @@ def connect(path: Path) -> sqlite3.Connection:
 
 
 def is_foreign(connection: sqlite3.Connection) -> bool:
-    """Whether the file is another program's database: it has tables and not those of a journal. Raises `sqlite3.Error`."""
+    """Whether the file is another program's database: it has tables and not those of a journal. Raises `sqlite3.Error`.
+
+    A journal whose edge was killed while it made the first of them, as an older version could be, is none.
+    """
     names = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    if names == {"runs"}:
+        return [name for _, name, *_ in connection.execute("PRAGMA table_info(runs)")] != ["number", "name", "acknowledged"]
     return bool(names) and not names >= {"runs", "records"}
+
+
+def make_tables(connection: sqlite3.Connection) -> None:
+    """Those that are missing, all at once: who is killed meanwhile leaves a file with all of them or none.
+
+    Raises `sqlite3.Error`.
+    """
+    connection.execute("PRAGMA journal_mode = WAL").fetchall()
+    connection.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} {BESIDE} COMMIT;")
 
 
 def load(connection: sqlite3.Connection) -> dict[str, RunOnDisk]:

@@ -1,5 +1,7 @@
 """A run that goes on where another one was killed counts each cell of both once, as if nothing had happened."""
 
+from collections import Counter
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -9,6 +11,7 @@ from edge.contracts.messages import TriggerCommand
 from edge.contracts.records import FieldRecord, Record, RunStart, RunStop, SlideResult
 from edge.contracts.run_order import RunOrder
 from edge.counting.slide_account import SlideAccount
+from edge.journal.base import Journal
 from edge.journal.carried import carried_into
 from edge.journal.earlier_runs import end_of, feed_runs, held_by, slide_result
 from edge.journal.interrupted import end_interrupted
@@ -40,18 +43,20 @@ def _place(field: FieldRecord) -> tuple[int, int] | None:
     return (field.stage.x_nm, field.stage.y_nm) if field.stage else None
 
 
-def killed(start: RunStart, fields: list[FieldRecord], after: int, ahead: int) -> MemoryJournal:
+def killed(start: RunStart, fields: list[FieldRecord], after: int, ahead: int, journal: Journal | None = None) -> Journal:
     """The journal of an edge that was killed after so many fields, with `ahead` triggers open, once its successor looked in."""
-    journal = MemoryJournal()
+    journal = journal or MemoryJournal()
     records: list[Record] = [start, *fields[:after]]
     for seq, record in enumerate(records):
         for each in fields[max(0, seq - 1) : seq - 1 + ahead] if seq else []:
             if journal.announced(start.run_id, each.trigger_id) is None:
                 journal.announce(_command(each), lambda: None)
+        journal.settle()  # as an edge does: no field of a trigger that is not on disk
         journal.append(record.model_copy(update={"seq": seq, "run_id": start.run_id}))
     for each in fields[: after + ahead]:
         if journal.announced(start.run_id, each.trigger_id) is None:
             journal.announce(_command(each), lambda: None)
+    journal.settle()
     assert end_interrupted(journal, WALL) == [start.run_id]
     return journal
 
@@ -66,7 +71,7 @@ def _command(field: FieldRecord) -> TriggerCommand:
     )
 
 
-def continued(journal: MemoryJournal, layout: Layout, left: list[FieldRecord], order: RunOrder | None = None) -> SlideResult:
+def continued(journal: Journal, layout: Layout, left: list[FieldRecord], order: RunOrder | None = None) -> SlideResult:
     """The run that goes on, its fields numbered anew."""
     account = SlideAccount(geometry_of(layout), *SIZE, order)
     carried = carried_into(journal, "next", "whole")
@@ -118,6 +123,38 @@ def test_an_interrupted_run_has_its_count_at_its_end() -> None:
     assert stop.slide == slide_result(held_by(journal), start)
     lost = FieldRecord.model_validate_json(journal.read("whole", journal.next_seq("whole") - 2, 1)[0][1])
     assert lost.running.slide is not None and lost.running.slide.same_cells == ()
+
+
+class LateJournal(MemoryJournal):
+    """As one on a slow disk: what was appended can be read once it is settled, or after some `reads` of it."""
+
+    def __init__(self, reads: int) -> None:
+        super().__init__()
+        self._reads, self._shown = reads, Counter[str]()
+
+    def read(self, run_id: str, from_seq: int, limit: int) -> list[tuple[int, bytes]]:
+        self._shown[run_id] += 1
+        return [each for each in super().read(run_id, from_seq, limit) if each[0] < self._shown[run_id] // self._reads]
+
+    def settle(self) -> None:
+        self._shown.update({run_id: self._reads * self.next_seq(run_id) - self._shown[run_id] for run_id in self.runs()})
+
+
+@pytest.mark.parametrize("reads", [1, 2, 3, 100])
+@pytest.mark.parametrize("ahead", [1, 2, 4])
+def test_a_disk_that_is_slow_changes_no_count(reads: int, ahead: int) -> None:
+    """The end of an interrupted run is made of records of which the last may not be on disk yet, or come between two looks."""
+    layout, order = Layout(seed=4), RunOrder(target_leukocytes=30)
+    start, fields, _ = recorded(layout, order)
+    left = fields[7:]
+    at_once, late = (killed(start, fields, 7, ahead, each) for each in (MemoryJournal(), LateJournal(reads)))
+    assert _end_of(late) == _end_of(at_once)
+    assert continued(late, layout, left, order) == continued(at_once, layout, left, order)
+
+
+def _end_of(journal: Journal) -> RunStop:
+    journal.settle()
+    return RunStop.model_validate_json(journal.read("whole", journal.next_seq("whole") - 1, 1)[0][1])
 
 
 @pytest.mark.parametrize("why", ["forgotten", "other pixels", "unknown"])

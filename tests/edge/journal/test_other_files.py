@@ -1,13 +1,16 @@
 """The journal's files exchanged, removed or left over: nothing is claimed that is not there, and no newer record destroyed."""
 
 import shutil
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
-from support.filled_journal import fill
+from support.filled_journal import fill, seqs
 
 from edge.contracts.errors import JournalError
+from edge.journal import sqlite_journal, tables
 from edge.journal.archive import Archive
 from edge.journal.journal_file import log_of
 from edge.journal.sqlite_journal import SqliteJournal
@@ -100,3 +103,50 @@ def test_it_is_noticed_with_the_next_record(tmp_path: Path) -> None:
         journal.settle()
     assert journal.read("s", 0, 10) == [], "nobody was shown a record that is nowhere"
     journal.close()
+
+
+def test_killed_while_its_file_was_made_the_next_edge_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the files lay before every statement of the first opening: each is what a killed edge can leave."""
+    path = tmp_path / "new" / "journal.sqlite"
+    left: list[Path] = []
+
+    def watched(opened: Path) -> sqlite3.Connection:
+        connection = tables.connect(opened)
+
+        def keep(statement: str) -> None:
+            left.append(shutil.copytree(path.parent, tmp_path / f"before-{len(left)}") / path.name)
+
+        connection.set_trace_callback(keep)
+        return connection
+
+    monkeypatch.setattr(sqlite_journal, "connect", watched)
+    SqliteJournal(path).close()
+    monkeypatch.undo()
+    assert len(left) > 10
+    for each in left:
+        with closing(SqliteJournal(each)) as journal:
+            fill(journal, 2)
+            journal.settle()
+            assert seqs(journal) == [0, 1, 2, 3], each
+
+
+@pytest.mark.parametrize(
+    ("made", "is_ours"),
+    [
+        pytest.param(
+            "CREATE TABLE runs (number INTEGER PRIMARY KEY, name TEXT, acknowledged INTEGER)", True, id="an older edge's"
+        ),
+        pytest.param("CREATE TABLE runs (runner TEXT, distance_km REAL)", False, id="of people who run"),
+        pytest.param("CREATE TABLE records (artist TEXT)", False, id="of music"),
+    ],
+)
+def test_a_file_with_one_table_is_a_journal_only_when_that_is_its(tmp_path: Path, made: str, is_ours: bool) -> None:
+    path = tmp_path / "journal.sqlite"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute(made)
+    if is_ours:
+        with closing(SqliteJournal(path)) as journal:
+            fill(journal, 2)
+        return
+    with pytest.raises(JournalError, match="database of another program"):
+        SqliteJournal(path)
