@@ -17,7 +17,6 @@ from edge.pipeline.engine_loop import computed_alone
 from edge.pipeline.field_work import CellWork, rows_of
 from edge.pipeline.parts import place_of_run
 from edge.postprocess import Findings
-from edge.quality import ScaleCheck
 from edge.settings import Setup
 from edge.settings.resolution import resolve
 
@@ -111,7 +110,7 @@ def _require_same_engine(start: RunStart, parts: Parts) -> None:
 def _work_of(setup: Setup, parts: Parts) -> CellWork:
     thresholds = setup.settings.thresholds or setup.bundle.manifest.thresholds
     info, um_per_px = parts.source.info, setup.bundle.manifest.um_per_px
-    return CellWork(info, parts.plan, um_per_px, thresholds, ScaleCheck(info.um_per_px), None, setup.probability)
+    return CellWork(info, parts.plan, um_per_px, thresholds, probability=setup.probability)
 
 
 class _Frames:

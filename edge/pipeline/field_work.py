@@ -69,7 +69,7 @@ class CellWork:
         plan: FitPlan,
         bundle_um_per_px: float,
         thresholds: Thresholds,
-        scale: ScaleCheck,
+        scale: ScaleCheck | None = None,
         crops: CropStore | None = None,
         probability: Sequence[Knot] = (),
         drift: ColourDrift | None = None,
@@ -150,7 +150,8 @@ class CellWork:
 
     def _look(self, trigger_id: str, bgr: Image) -> None:
         """At the pixels as the camera gave them."""
-        self._scale.look(trigger_id, bgr)
+        if self._scale is not None:
+            self._scale.look(trigger_id, bgr)
         if self._drift is not None:
             self._drift.look(trigger_id, bgr)
         if self._watch is not None:
@@ -170,7 +171,8 @@ class CellWork:
         return judged.quality
 
     def done(self, frame: Frame, findings: Findings) -> tuple[SourceNote, ...]:
-        self._scale.counted(frame.trigger_id, findings)
+        if self._scale is not None:
+            self._scale.counted(frame.trigger_id, findings)
         kept = self._crops.add(frame, findings) if self._crops is not None else None
         drifted = self._drift.sentence() if self._drift is not None else ""
         colours = SourceNote("colour_drift", drifted, "warning") if drifted else None
@@ -179,9 +181,9 @@ class CellWork:
         return tuple(note for note in (kept, scale_note(self._scale), colours, anew) if note is not None)
 
 
-def scale_note(scale: ScaleCheck, *, is_last: bool = False) -> SourceNote | None:
+def scale_note(scale: ScaleCheck | None, *, is_last: bool = False) -> SourceNote | None:
     """What the run should be told of its um/px, if anything. `is_last`: no field comes any more."""
-    said = scale.contradiction(is_last=is_last)
+    said = scale.contradiction(is_last=is_last) if scale is not None else ""
     return SourceNote("scale_contradicted", said, "warning") if said else None
 
 

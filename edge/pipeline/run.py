@@ -229,6 +229,7 @@ class Run:
             ending = Ending(self._stop.outcome, self._stop.requested or ending.detail)
         unrecorded = self._desk.unrecorded() if self._desk else ()
         statistics, doubts = self._source_statistics(), self._scale.doubts()
+        self._scale.close()
         record = self._account.stop(ending.outcome, ending.detail, statistics, doubts, unrecorded)
         LOG_CONTEXT.end_run()
         return record

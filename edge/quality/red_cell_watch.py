@@ -84,6 +84,13 @@ class RedCellWatch:
         """What was said against the scale; empty for nothing."""
         return self._judged or ""
 
+    def close(self) -> None:
+        """Its thread ends, after the field that it has in hand. Safe to repeat."""
+        with self._changed:
+            self._done = True
+            self._waiting.clear()
+            self._changed.notify_all()
+
     def _measure_all(self) -> None:
         while True:
             with self._changed:
@@ -100,5 +107,6 @@ class RedCellWatch:
                 diameters_px = np.zeros(0)
             with self._changed:
                 self._sizes.add(diameters_px, image.shape[0] * image.shape[1] * step * step)
-                self._waiting.popleft()
+                if self._waiting:  # not closed meanwhile
+                    self._waiting.popleft()
                 self._changed.notify_all()

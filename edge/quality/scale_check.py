@@ -62,6 +62,10 @@ class ScaleCheck:
         """
         return self._red_cells.contradiction(is_last=is_last)
 
+    def close(self) -> None:
+        """No field comes any more: nothing of it goes on."""
+        self._red_cells.close()
+
     def counted(self, trigger_id: str, findings: Findings) -> None:
         """What was found in a field."""
         leukocytes = [cell for cell in findings.detections if cell.is_wbc]

@@ -12,7 +12,6 @@ from edge.pipeline.field_correction import correction_for
 from edge.pipeline.field_work import CellWork, FieldWork
 from edge.pipeline.parts import engine_for
 from edge.postprocess import Findings
-from edge.quality import ScaleCheck
 from edge.settings import Setup
 
 
@@ -48,8 +47,7 @@ def opened_side(setup: Setup, info: SourceInfo) -> Iterator[BundleSide]:
     """
     engine, plan = engine_for(info, setup.bundle, setup.settings, correction_for(setup))
     try:
-        scale = ScaleCheck(info.um_per_px)
         um_per_px, thresholds = setup.bundle.manifest.um_per_px, setup.settings.thresholds or setup.bundle.manifest.thresholds
-        yield BundleSide(setup, info, engine, CellWork(info, plan, um_per_px, thresholds, scale, None, setup.probability))
+        yield BundleSide(setup, info, engine, CellWork(info, plan, um_per_px, thresholds, probability=setup.probability))
     finally:
         engine.close()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from support.filled_journal import until
 from support.made_profiles import pixel_size
 
 from edge.contracts.bundle import Thresholds, load_bundle
@@ -212,10 +213,9 @@ def _nothing_is_left(start_service: Start, n_switches: int, most_mb: float) -> N
         service.back()
         names.add(service.serving())
     service.until("READY")
-    after = now()
     assert names == {"first", "blind"}
-    assert after[0] <= threads and after[1] <= files, (threads, files, after)
-    assert after[2] - memory_mb < most_mb, (memory_mb, after)
+    until(lambda: now()[0] <= threads and now()[1] <= files)  # what ends with a run may take a moment
+    assert now()[2] - memory_mb < most_mb, (memory_mb, now())
 
 
 def test_switching_leaves_nothing_over(start_service: Start) -> None:
