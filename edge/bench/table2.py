@@ -29,6 +29,8 @@ from edge.watch.work_progress import field_bar
 SCHEMA = "leukostream-table2-1"
 _EXPORT = "from trainer.cli import main; main()"
 _REPEATS = 20
+_LEAST_FIELDS, _ROUND_MS = 4, 1500.0
+"""Of a round of one contestant: a slow system is given fewer fields than were asked for, and not fewer than these."""
 _IMAGES = 4
 _ON_A_GPU = "GTX 1080 Ti (a GPU)"
 
@@ -104,6 +106,8 @@ def _measured(setup: Setup, system: System, path: Path, n_fields: int, rounds: i
         if on_cpu:
             frames = [np.ascontiguousarray(image) for image in images]
             contestants += bare_contestants(bundle, frames, info.precision, settings.threads, outside=False)
+        took_ms = contestants[0].run(1).ms_per_field
+        n_fields = min(n_fields, max(_LEAST_FIELDS, round(_ROUND_MS / took_ms)))  # else the slow ones take half an hour
         turns = take_turns(contestants, n_fields, rounds, lambda _: None)
         engine_ms = float(np.median(turns["engine_with_copies"].ms_per_field))
         bare = [float(np.median(each.ms_per_field)) for name, each in turns.items() if name.startswith("bare")]
@@ -114,6 +118,7 @@ def _measured(setup: Setup, system: System, path: Path, n_fields: int, rounds: i
             "target_ms": system.target_ms,
             "ms": engine_ms,
             "time_ms": spread(turns["engine_with_copies"].times_ms),
+            "fields": n_fields,
             "rounds_ms_per_field": turns["engine_with_copies"].ms_per_field,
             "bare_ms": min(bare, default=None),
             "gflop": gflop,

@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 from collections import deque
 
 import numpy as np
@@ -18,6 +19,9 @@ AT_MOST_FIELDS = 64
 
 _WAITING = 4
 """Copies that wait for the thread; a field that comes while so many do is not looked at."""
+
+_REST = 9
+"""Times as long as a field took, nothing is measured: what the engine works with is taken for at most a tenth of one core."""
 
 _LAST_S = 5.0
 """The longest that a run's end waits for the last of them."""
@@ -39,7 +43,7 @@ class RedCellWatch:
         self._thread: threading.Thread | None = None
         self.n_taken = 0
         self._judged: str | None = None
-        self._done = False
+        self._done = self._hurries = False
 
     def offer(self, image: Image) -> None:
         """Copy a field, BGR uint8 [H, W, 3], to be measured, unless enough were or the measuring lags behind."""
@@ -64,6 +68,8 @@ class RedCellWatch:
             return ""
         with self._changed:
             if is_last:
+                self._hurries = True
+                self._changed.notify_all()
                 self._changed.wait_for(lambda: self._done or not self._waiting, _LAST_S)
             all_measured = self.n_taken >= AT_MOST_FIELDS and not self._waiting
             if not (is_last or all_measured or self._sizes.cells >= CERTAIN_CELLS):
@@ -100,6 +106,7 @@ class RedCellWatch:
                     self._thread = None
                     return
                 image, step = self._waiting[0]
+            began_s = time.monotonic()
             try:
                 diameters_px = find_red_cells(image).diameters_px * step
             except Exception:  # noqa: BLE001 a measurement beside the run must never end it
@@ -110,3 +117,5 @@ class RedCellWatch:
                 if self._waiting:  # not closed meanwhile
                     self._waiting.popleft()
                 self._changed.notify_all()
+                rest_s = _REST * (time.monotonic() - began_s)
+                self._changed.wait_for(lambda: self._hurries or self._done, rest_s)

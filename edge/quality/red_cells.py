@@ -85,8 +85,7 @@ def _light(channel: NDArray[np.uint8]) -> NDArray[np.float32]:
     height, width = channel.shape
     rows, columns = np.linspace(0, height, GRID + 1).astype(int), np.linspace(0, width, GRID + 1).astype(int)
     parts = [
-        [float(np.percentile(channel[top:bottom:2, left:right:2], 92)) for left, right in pairwise(columns)]
-        for top, bottom in pairwise(rows)
+        [_bright(channel[top:bottom:2, left:right:2]) for left, right in pairwise(columns)] for top, bottom in pairwise(rows)
     ]
     value = np.array(parts).ravel()
     terms = _terms(*np.meshgrid(np.linspace(-1, 1, GRID), np.linspace(-1, 1, GRID)))
@@ -101,6 +100,15 @@ def _light(channel: NDArray[np.uint8]) -> NDArray[np.float32]:
     xs, ys = x.astype(np.float32), y.astype(np.float32)
     light = (c[0] + c[1] * xs + c[3] * xs**2)[None, :] + (c[2] * ys + c[4] * ys**2)[:, None] + c[5] * xs[None, :] * ys[:, None]
     return np.asarray(np.maximum(light, 8), np.float32)
+
+
+def _bright(part: NDArray[np.uint8]) -> float:
+    """Its 92nd percentile, as numpy's own gives it in many times as long."""
+    value = part.ravel()
+    at = 0.92 * (value.size - 1)
+    below, above = int(at), math.ceil(at)
+    ordered = np.partition(value, (below, above))
+    return float(ordered[below]) + (at - below) * (float(ordered[above]) - float(ordered[below]))
 
 
 def _terms(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:

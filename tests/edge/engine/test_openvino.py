@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from support.tiny_bundle import blob_field, write_tiny_bundle
@@ -184,3 +185,7 @@ def test_a_signal_after_two_engines_is_caught() -> None:
     """OpenVINO left the handlers a stack that it had freed: SIGTERM was a segmentation fault."""
     done = subprocess.run([sys.executable, "-c", _TWO_THAT_OVERLAP], capture_output=True, text=True, timeout=50, check=False)
     assert (done.returncode, done.stdout.split()) == (0, ["caught", "0"]), done.stderr[-500:]
+
+
+def test_opencv_s_threads_do_not_compete_with_the_engine_s(engine: Engine) -> None:
+    assert cv2.getNumThreads() == 1
