@@ -18,6 +18,7 @@ from trainer.data.source_files import read_text
 from trainer.loop.optimiser import AdamW, Optimiser
 from trainer.models.catalogue import ARCHITECTURES, build_detector
 from trainer.models.detector import Detector
+from trainer.models.style_mixing import StyleMixing
 from trainer.overrides import complaint, merged, near_miss, with_value
 
 RECIPES = Path(__file__).parent / "recipes"
@@ -85,6 +86,10 @@ class Recipe(Strict):
     statistics: Literal["batch", "fixed"] = Field(
         "batch", description="that normalisations use: each batch's own, or fixed as the weights it started from have them"
     )
+    colours: Literal["own", "moved"] = Field(
+        "own", description="of the images: as their cameras gave them, or moved to their middle as `--colours` measures them"
+    )
+    style_mixing: StyleMixing | None = None
     compose: ComposeSettings = ComposeSettings()
     augment: AugmentSettings = AugmentSettings()
     checkpoint_every_steps: int = Field(
@@ -111,9 +116,13 @@ class Recipe(Strict):
             )
         if not fixed and (size[0] % STRIDE_PX or size[1] % STRIDE_PX):
             raise ValueError(f"the network size {size[0]}x{size[1]} of {self.architecture} is not a multiple of {STRIDE_PX} px")
+        if self.style_mixing and self.architecture.startswith("ssd"):
+            raise ValueError("`style_mixing` is for networks of Darknet's blocks, which SSD is not; leave it out")
         fitting = "vgg16" if self.architecture.startswith("ssd") else "darknet"
         if self.init and self.init.format != fitting:
             raise ValueError(f"`init.format` {self.init.format} does not fit {self.architecture}, which takes {fitting}")
+        if self.options.get("normalisation") == "group" and (self.init or self.statistics == "fixed"):
+            raise ValueError("`options.normalisation` group has no statistics, which `init` and `statistics` are about")
         return self
 
     def detector(self) -> Detector:
@@ -139,7 +148,7 @@ class Recipe(Strict):
 
 def shipped_recipes() -> list[str]:
     """Names of the recipes that come with the package."""
-    files = (path for path in RECIPES.rglob("*.yaml") if not path.name.startswith("datasets"))
+    files = (path for path in RECIPES.rglob("*.yaml") if not path.name.startswith(("datasets", "laboratories")))
     return sorted(path.relative_to(RECIPES).as_posix().removesuffix(".yaml") for path in files)
 
 

@@ -63,6 +63,28 @@ def test_every_system_has_a_demo_that_differs_in_length_and_learning_rates_only(
     assert differing == DEMO
 
 
+CANDIDATES = {
+    "amplitudes": {"compose"},
+    "group-normalisation": {"options"},
+    "larger-input": {"scale"},
+    "moved-colours": {"colours"},
+    "strange-colours": {"compose", "augment"},
+    "style-mixing": {"style_mixing"},
+}
+"""What each has of its own beside `candidates/base`: a table that compares them compares nothing else."""
+
+
+def test_a_candidate_differs_from_their_base_in_what_it_is_about() -> None:
+    assert {name for name in shipped_recipes() if name.startswith("candidates/")} == {
+        "candidates/base",
+        *(f"candidates/{name}" for name in CANDIDATES),
+    }
+    base = load_recipe("candidates/base").model_dump()
+    for name, own in CANDIDATES.items():
+        candidate = load_recipe(f"candidates/{name}").model_dump()
+        assert {key for key, value in candidate.items() if value != base[key]} == {"name", *own}
+
+
 def keys_of(recipe: Recipe) -> dict[str, Any]:
     content = recipe.model_dump()
     optimiser = content.pop("optimiser")

@@ -29,6 +29,16 @@ def crossvalidate(
     colours: Annotated[
         bool, typer.Option("--colours", help="move each held-back source's colours to those of the fold's training images")
     ] = False,
+    scale: Annotated[
+        bool, typer.Option("--scale", help="measure each held-back source at the um/px that its own red cells give")
+    ] = False,
+    mirrored: Annotated[
+        bool, typer.Option("--mirrored", help="measure the mean of the outputs for an image and its three mirror images")
+    ] = False,
+    only: Annotated[
+        list[str] | None,
+        typer.Option("--laboratory", help="with --leave-out laboratories: leave out this one only; repeat for several"),
+    ] = None,
     source: Annotated[str | None, typer.Option(help="measure on images of this source only; all are trained on")] = None,
     models: Annotated[
         list[str] | None,
@@ -51,10 +61,14 @@ def crossvalidate(
     where it was interrupted: a finished fold is only measured, a begun one resumed.
 
     leuko-train crossvalidate ... --model 0=bundles/ours         the model that is used stands for the fold it held back
+
+    leuko-train crossvalidate ... --leave-out laboratories --laboratory OURS --scale --colours
     """
-    from trainer.evaluation.crossvalidation import measure_folds, write_summary  # noqa: PLC0415 - loads torch
+    from trainer.evaluation.crossvalidation import measure_folds  # noqa: PLC0415 - loads torch
+    from trainer.evaluation.fold_summaries import Ways, write_summary  # noqa: PLC0415
     from trainer.evaluation.summary_table import show  # noqa: PLC0415
 
+    ways = Ways(colours=colours, scale=scale, mirrored=mirrored)
     summary = measure_folds(
         data,
         root,
@@ -69,10 +83,11 @@ def crossvalidate(
         device=device,
         threads=threads,
         leave_out=leave_out,
-        colours=colours,
+        only=only or (),
+        ways=ways,
     )
     if summary is None:
         raise typer.Exit(STOPPED)
     # First to where nothing can be full.
     show(summary, as_json)
-    write_summary(summary, out, colours=colours)
+    write_summary(summary, out, only or (), ways)

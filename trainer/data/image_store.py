@@ -2,8 +2,9 @@
 
 import mmap
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO
 
 import cv2
@@ -36,10 +37,15 @@ def require_room(row: Annotation, um_per_px: float) -> None:
 
 
 class ImageStore:
-    """Decodes each image once and keeps it in a file of `folder`, rescaled to `um_per_px`, as uint8 BGR (1.3 MB a field)."""
+    """Decodes each image once and keeps it in a file of `folder`, rescaled to `um_per_px`, as uint8 BGR (1.3 MB a field).
 
-    def __init__(self, um_per_px: float = 0.13, folder: Path | None = None) -> None:
-        self.um_per_px = um_per_px
+    `tables` move the colours of the sources that they name: uint8 [256, 3] (BGR) each.
+    """
+
+    def __init__(
+        self, um_per_px: float = 0.13, folder: Path | None = None, tables: Mapping[str, Image] = MappingProxyType({})
+    ) -> None:
+        self.um_per_px, self._tables = um_per_px, tables
         self.keep = PixelFile(folder).keep
         self._images: dict[str, Image] = {}
 
@@ -65,7 +71,10 @@ class ImageStore:
             size = scaled_size(image.shape[1], image.shape[0], factor)
             # Area averaging when shrinking, as the optics of a coarser pixel would; bilinear when enlarging.
             method = cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR
-            self._images[key] = self.keep(np.asarray(cv2.resize(image, size, interpolation=method), np.uint8))
+            image = np.asarray(cv2.resize(image, size, interpolation=method), np.uint8)
+            if (table := self._tables.get(annotation.source)) is not None:
+                image = np.asarray(cv2.LUT(image, table[None]), np.uint8)
+            self._images[key] = self.keep(image)
         image = self._images[key]
         scale = np.array([image.shape[1] / annotation.width_px, image.shape[0] / annotation.height_px] * 2, np.float32)
         return image, annotation.boxes_px * scale, annotation.labels

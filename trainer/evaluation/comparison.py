@@ -124,27 +124,29 @@ def _right(results: Sequence[ImageResult]) -> Marks:
 def _verdicts(result: ImageResult) -> tuple[Marks, Marks, Marks]:
     """[m] bool of the annotated leukocytes: found; found and rightly called; of known type."""
     labels, rows = result.annotation.labels, truth_rows(result)
-    mine = np.flatnonzero(_is_leukocyte(labels))
+    mine = np.flatnonzero(is_leukocyte(labels))
     found = np.isin(mine, rows)
     cells: dict[int, int] = {int(row): k for k, row in enumerate(rows) if row >= 0}
-    right = np.array([row in cells and _agrees(result, cells[row], int(labels[row])) for row in mine.tolist()], bool)
+    right = np.array([row in cells and agrees(result, cells[row], int(labels[row])) for row in mine.tolist()], bool)
     return found, right.reshape(-1), _has_type(labels)[mine]
 
 
-def _agrees(result: ImageResult, cell: int, truth: int) -> bool:
+def agrees(result: ImageResult, cell: int, truth: int) -> bool:
+    """Whether counted cell number `cell` is called what `truth` says, as far as it says so."""
     called = int(result.counted.classes[cell])
     if truth == UNTYPED_WBC:
         return bool(IS_WBC[called])
     return bool(result.counted.identified[cell]) and (called == truth or truth in optional_labels(called))
 
 
-def _is_leukocyte(labels: Ints) -> Marks:
+def is_leukocyte(labels: Ints) -> Marks:
+    """[n] bool of an image's labels, typed or not."""
     return np.array([label != IGNORE and (label < 0 or CELLS[label].is_wbc) for label in labels.tolist()], bool)
 
 
 def _has_type(labels: Ints) -> Marks:
     """Neutrophils of which nobody said band or segmented have one, too: they can be rightly or wrongly called."""
-    return np.asarray(_is_leukocyte(labels) & ((labels >= 0) | (labels == UNTYPED_NEUTROPHIL)), np.bool_)
+    return np.asarray(is_leukocyte(labels) & ((labels >= 0) | (labels == UNTYPED_NEUTROPHIL)), np.bool_)
 
 
 def _side(results: Sequence[ImageResult]) -> Side:

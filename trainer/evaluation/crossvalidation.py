@@ -2,8 +2,7 @@
 
 import os
 import shlex
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -12,8 +11,7 @@ import torch
 from rich.console import Console
 
 from edge.contracts.bundle import Thresholds
-from edge.contracts.errors import ConfigError, DataError
-from edge.contracts.whole_file import write_whole
+from edge.contracts.errors import ConfigError
 from trainer.checkpoint import load_checkpoint
 from trainer.data.annotation import Annotation
 from trainer.data.datasets import load_datasets
@@ -23,7 +21,10 @@ from trainer.data.source_files import read_image
 from trainer.data.split import folds_of
 from trainer.evaluation.detect import NO_CORRECTIONS, ImageResult, results_of
 from trainer.evaluation.fold_models import model_of_fold, parse_models
+from trainer.evaluation.fold_summaries import AS_THEY_ARE, Ways, summary_file, writing
+from trainer.evaluation.laboratory_figures import laboratory_figures
 from trainer.evaluation.own_colours import own_corrections
+from trainer.evaluation.own_scale import rescaled
 from trainer.evaluation.settings import EvaluationSettings
 from trainer.evaluation.summarise import summarise_folds
 from trainer.evaluation.summary import Summary
@@ -60,12 +61,13 @@ def measure_folds(
     device: str,
     threads: int | None,
     leave_out: str | None = None,
-    colours: bool = False,
+    only: Sequence[str] = (),
+    ways: Ways = AS_THEY_ARE,
 ) -> Summary | None:
     """Figures over all images, each judged by the model of the fold that held it back; None when a training was stopped.
 
-    Arguments as on the command line. Raises `ConfigError`, and `DataError` also for an image that cannot be read: an
-    evaluation leaves none out.
+    Arguments as on the command line; `only` are the laboratories to leave out, all of them when none is named. Raises
+    `ConfigError`, and `DataError` also for an image that cannot be read: an evaluation leaves none out.
     """
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise ConfigError(
@@ -78,25 +80,30 @@ def measure_folds(
     description = load_description(data)
     laboratories = _laboratories(description) if leave_out else {}
     folds = len(laboratories) or folds
+    asked = _asked(list(laboratories), only) or list(range(folds))
     there = parse_models(models, folds)
+    chosen = load_recipe(recipe, dict(parse_assignment(change) for change in changes))
+    if chosen.colours == "moved" and not ways.colours:
+        raise ConfigError(f"recipe {recipe} trains on moved colours, so it is measured on moved ones: add --colours.")
     # Before the images and the trainings, which take hours.
-    with writing(summary_file(out, source, colours=colours)):
+    with writing(summary_file(out, source, only, ways)):
         out.mkdir(parents=True, exist_ok=True)
     plans = [f"source:{'+'.join(sources)}" for sources in laboratories.values()]
     plans = plans or [f"fold:{fold}/{folds}:{seed}" for fold in range(folds)]
     images = _divided(data, root, folds, seed, source, list(laboratories.values()))
-    chosen = load_recipe(recipe, dict(parse_assignment(change) for change in changes))
     last = [out / f"fold{fold}" / LAST for fold in range(folds)]
 
     def model(fold: int, path: Path) -> Target:
-        return model_of_fold(path, plans[fold], chosen, images.rows, images.held_back[fold], device)
+        held = images.held_back[fold]
+        return model_of_fold(path, plans[fold], chosen, images.rows, held, device, mirrored=ways.mirrored)
 
-    own = {fold: path for fold, path in enumerate(last) if fold not in there and path.exists()}
+    own = {fold: last[fold] for fold in asked if fold not in there and last[fold].exists()}
     ready = there | {fold: path for fold, path in own.items() if load_checkpoint(path).finished}
-    known = {fold: model(fold, path) for fold, path in ready.items()}
+    known = {fold: model(fold, path) for fold, path in ready.items() if fold in asked}
     targets: list[Target] = []
     parts: list[list[ImageResult]] = []
-    for fold, path in enumerate(last):
+    for fold in asked:
+        path = last[fold]
         say(f"fold {fold + 1} of {folds}{f', without {list(laboratories)[fold]}' if laboratories else ''}")
         if fold not in known:
             begun = path.exists()
@@ -107,37 +114,62 @@ def measure_folds(
                 say("the folds that are done are kept; the same crossvalidate command goes on here.")
                 return None
         targets.append(known.get(fold) or model(fold, path))
-        held = set(images.held_back[fold])
-        measured = [images.rows[number] for number in images.measured[fold]]
-        moved = NO_CORRECTIONS
-        if colours:
-            seen = [row for number, row in enumerate(images.rows) if number not in held]
-            moved = own_corrections(measured, reference_colours(seen, description.laboratories))
-        parts.append(list(results_of(targets[-1], measured, moved)))
+        parts.append(_measured(targets[-1], images, fold, ways, description.laboratories))
+    detect = Thresholds().detect  # that of every target: see `model_of_fold`
+    groups = [[images.groups[number] for number in images.measured[fold]] for fold in asked]
     figures = summarise_folds(
         parts,
-        Thresholds().detect,  # that of every target: see `model_of_fold`
+        detect,
         EvaluationSettings(bootstrap_rounds=rounds),
         root=root,
-        groups=[images.groups[number] for part in images.measured for number in part],
+        groups=[group for part in groups for group in part],
     )
+    names = [list(laboratories)[fold] for fold in asked] if laboratories else []
+    by_laboratory = {
+        name: laboratory_figures(part, detect, of_part, rounds)
+        for name, part, of_part in zip(names, parts, groups, strict=False)  # no names: the folds are no laboratories
+        if part
+    }
     given = ["--recipe", recipe, *(word for change in changes for word in ("--set", change))]
     given += [word for fold, path in there.items() for word in ("--model", f"{fold}={path.name}")]
     given += ["--device", device] if device != "auto" else []
     given += ["--source", source] if source else []
     given += ["--leave-out", leave_out] if leave_out else ["--folds", str(folds), "--seed", str(seed)]
-    given += ["--colours"] if colours else []
+    given += [word for name in only for word in ("--laboratory", name)]
+    given += [f"--{word}" for word in ways.words]
     words = [*given, "--rounds", str(rounds)]
     return Summary(
         **dict(figures),
         models=tuple(target.model for target in targets),
         date=datetime.now(timezone.utc).date().isoformat(),
         split="test",
-        split_by=f"laboratories: {', '.join(laboratories)}" if laboratories else f"fold:0..{folds - 1}/{folds}:{seed}",
+        split_by=f"laboratories: {', '.join(names)}" if names else f"fold:0..{folds - 1}/{folds}:{seed}",
         source=source,
         engine=", ".join(figures.time_ms.on),
         command=shlex.join(["leuko-train", "crossvalidate", "--data", data.name, "--root", "DIR", *words]),
+        laboratories=by_laboratory,
     )
+
+
+def _measured(target: Target, images: Folds, fold: int, ways: Ways, laboratories: Mapping[str, str]) -> list[ImageResult]:
+    """What `target` finds in the images of a fold; their colours are moved to those of all others."""
+    rows = [images.rows[number] for number in images.measured[fold]]
+    rows = rescaled(rows) if ways.scale else rows
+    moved = NO_CORRECTIONS
+    if ways.colours:
+        held = set(images.held_back[fold])
+        seen = [row for number, row in enumerate(images.rows) if number not in held]
+        moved = own_corrections(rows, reference_colours(seen, laboratories))
+    return list(results_of(target, rows, moved))
+
+
+def _asked(laboratories: Sequence[str], only: Sequence[str]) -> list[int]:
+    """Numbers of the folds that `only` names, in the order of all. Raises `ConfigError` for a name that is none."""
+    if only and not laboratories:
+        raise ConfigError("--laboratory names one that is left out: add --leave-out laboratories.")
+    if unknown := [name for name in only if name not in laboratories]:
+        raise ConfigError(f"--laboratory {unknown[0]!r} is not described; there are {', '.join(laboratories)}.")
+    return [number for number, name in enumerate(laboratories) if name in only]
 
 
 def _laboratories(description: Description) -> dict[str, list[str]]:
@@ -168,28 +200,3 @@ def _divided(
         known = ", ".join(sorted({row.source for row in rows}))
         raise ConfigError(f"a fold holds no image of the source {source!r}; the sources are {known}, or use fewer folds.")
     return Folds(rows, groups, held_back, measured)
-
-
-def write_summary(summary: Summary, out: Path, *, colours: bool = False) -> None:
-    """Into the file that `summary_file` names. Raises `DataError`."""
-    path = summary_file(out, summary.source, colours=colours)
-    with writing(path):
-        write_whole(path, summary.model_dump_json(indent=1))
-
-
-def summary_file(out: Path, source: str | None, *, colours: bool = False) -> Path:
-    """Where the summary of all images, or of one source's, is kept; that of images whose colours were moved beside it."""
-    words = filter(None, ("summary", source, "colours" if colours else ""))
-    return out / f"{'_'.join(words)}.json"
-
-
-@contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Raises `DataError` for what the operating system says against `path`."""
-    try:
-        yield
-    except OSError as problem:
-        raise DataError(
-            f"{path} could not be written ({problem.strerror}); free the disk or correct --out, then repeat the "
-            "command: folds that are done are only measured again."
-        ) from problem

@@ -31,13 +31,20 @@ def parse_models(words: Sequence[str], folds: int) -> dict[int, Path]:
 
 
 def model_of_fold(
-    path: Path, plan: str, recipe: Recipe, rows: Sequence[Annotation], held: Sequence[int], device: str = "auto"
+    path: Path,
+    plan: str,
+    recipe: Recipe,
+    rows: Sequence[Annotation],
+    held: Sequence[int],
+    device: str = "auto",
+    *,
+    mirrored: bool = False,
 ) -> Target:
     """The model in `path`, which must be what a training by `recipe` on `rows` without `held` (row numbers) gives.
 
     Raises `DataError` when it was trained otherwise or does not count at the default thresholds, and what `target_of` raises.
     """
-    target = target_of(path, device=device)
+    target = target_of(path, device=device, mirrored=mirrored)
     if target.look_images:
         raise DataError(
             f"{path} has a second look, which the trained folds have not; give its detector alone, as `leuko-train second-look "

@@ -99,6 +99,8 @@ def measure(
     `colours`: those of each source are moved to the model's, as a profile would have it.
     """
     rows = images.rows
+    if target.recipe.get("colours") == "moved":
+        raise ConfigError("this training saw moved colours only; `leuko-train crossvalidate --colours` measures it on such.")
     corrections = own_corrections(rows, target.reference_colours) if colours else NO_CORRECTIONS
     results = list(results_of(target, rows, corrections))
     groups = groups_of(rows, load_description(images.data).group_patterns) if settings.bootstrap_rounds else None

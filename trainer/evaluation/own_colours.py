@@ -10,10 +10,12 @@ import numpy as np
 from edge.camera.colour_transform import colour_table
 from edge.camera.correction import Correction
 from edge.contracts.colours import Colours, ReferenceColours
+from edge.contracts.detections import Image
 from edge.contracts.errors import ConfigError
 from edge.quality import FieldColours, colours_of
 from trainer.data.annotation import Annotation
 from trainer.data.source_files import read_image
+from trainer.export.reference_colours import reference_colours
 
 LOOKED_AT = 100
 LEAST_FIELDS = 5
@@ -35,6 +37,12 @@ def own_corrections(rows: Sequence[Annotation], reference: ReferenceColours | No
             table = colour_table(_middle(seen), reference)
             found[source] = Correction(table=table.table, colour_name=table.name)
     return found
+
+
+def moved_tables(rows: Sequence[Annotation], laboratories: Mapping[str, str]) -> Mapping[str, Image]:
+    """By source, what moves its colours to the middle of all `rows`: for a training on what `own_corrections` measures on."""
+    found = own_corrections(rows, reference_colours(rows, laboratories))
+    return {source: correction.table for source, correction in found.items() if correction.table is not None}
 
 
 def _middle(seen: Sequence[FieldColours]) -> Colours:

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from scipy.stats import chi2
 
 from edge.contracts.cells import INDEX, NAMES
 from trainer.evaluation.average_precision import Curve, class_curve, leukocyte_curve, mean_of_known
@@ -18,6 +17,7 @@ from trainer.evaluation.cell_verdicts import (
     worst_errors,
 )
 from trainer.evaluation.detect import WARM_UP_IMAGES, ImageResult, true_wbc
+from trainer.evaluation.false_cells import in_empty_images
 from trainer.evaluation.settings import EvaluationSettings
 from trainer.evaluation.subsets import subsets_of
 from trainer.evaluation.summary import (
@@ -27,7 +27,6 @@ from trainer.evaluation.summary import (
     ClassFigures,
     Counting,
     CurvePoints,
-    EmptyFields,
     Figure,
     Figures,
     FoldFigures,
@@ -35,9 +34,6 @@ from trainer.evaluation.summary import (
     Spread,
     Times,
 )
-
-FIELD_UM2 = (732 * 0.13) * (574 * 0.13)
-"""Of the reference's field."""
 
 ABNORMAL = ("blast", "promyelocyte", "myelocyte", "metamyelocyte", "lymphocyte_reactive")
 """The classes of which the reference reports a mean AP of their own: 0.899 (SSD300), 0.882 (YOLOv3-320)."""
@@ -74,7 +70,7 @@ def summarise(
         map_11_point=mean_of_known([curve.ap_11_point for curve in curves.values()]),
         abnormal=_abnormal(curves),
         counting=_counting(results),
-        empty=_empty(results),
+        empty=in_empty_images(results),
         confusion=confusion_of([results[k] for k in single], [rows[k] for k in single]),
         confusion_all=confusion_of(results, rows),
         subsets=subsets_of(results, settings.small_below_um, settings.dense_from),
@@ -141,21 +137,6 @@ def _counting(results: Sequence[ImageResult]) -> Counting:
     counted = np.array([result.counted_wbc for result in results])
     return Counting(
         true=int(truth.sum()), counted=int(counted.sum()), mean_absolute_error=float(np.abs(counted - truth).mean())
-    )
-
-
-def _empty(results: Sequence[ImageResult]) -> EmptyFields | None:
-    empty = [result for result in results if not len(result.annotation.labels)]
-    if not empty:
-        return None
-    areas = [row.width_px * row.height_px * row.um_per_px**2 for row in (result.annotation for result in empty)]
-    fields, false = sum(areas) / FIELD_UM2, sum(result.counted_wbc for result in empty)
-    return EmptyFields(
-        images=len(empty),
-        fields=round(fields, 2),
-        false_leukocytes=false,
-        per_1000=1000 * false / fields,
-        high_per_1000=1000 * float(chi2.ppf(0.95, 2 * (false + 1))) / 2 / fields,
     )
 
 

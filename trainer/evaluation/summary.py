@@ -65,6 +65,39 @@ class EmptyFields(Strict):
     high_per_1000: float
 
 
+class Estimate(Strict):
+    """A figure with its 95 % limits by resampling; all null where there is no truth. An error of counting may be negative."""
+
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+
+
+class LaboratoryFigures(Strict):
+    """One laboratory, by a model that was trained on none of its images; recall and what follows at the model's thresholds.
+
+    `um_per_px` by source is what it was measured at. `count_error` is counted over true, less 1. `types`: mean AP over classes
+    with truth. `right_of_found` and `unidentified_of_found` are shares of `found_typed`, the found leukocytes of known type;
+    the rest was called another class. `outside` counts what was found outside all annotated cells, `empty` what was found in
+    images without any.
+    """
+
+    images: int
+    leukocytes: int
+    um_per_px: dict[str, float]
+    ap: Estimate
+    recall: Estimate
+    precision: Estimate
+    counted: int
+    count_error: Estimate
+    types: Estimate
+    found_typed: int
+    right_of_found: Estimate
+    unidentified_of_found: Estimate
+    outside: EmptyFields
+    empty: EmptyFields | None
+
+
 class Abnormal(Strict):
     """The classes the reference reports a mean of their own for. `map` is over those with truth; `words` names the others."""
 
@@ -215,6 +248,7 @@ class Summary(Figures):
     engine: str
     command: str
     caution: str = ""
+    laboratories: dict[str, LaboratoryFigures] = Field({}, description="those that were left out in turn")
 
     def reduced(self) -> dict[str, Any]:
         """As JSON data without curves, single errors, times and the day: what a bundle stores, alike whenever it is written."""
@@ -225,5 +259,6 @@ class Summary(Figures):
             "models": True,
             "date": True,
             "time_ms": True,
+            "laboratories": True,
         }
         return self.model_dump(mode="json", exclude=left_out)

@@ -3,6 +3,7 @@
 from rich.console import Console
 from rich.table import Table
 
+from trainer.evaluation.laboratory_table import laboratories_table
 from trainer.evaluation.summary import ClassFigures, EmptyFields, Figure, Subset, Summary
 
 
@@ -11,7 +12,10 @@ def show(summary: Summary, as_json: bool) -> None:
     if as_json:
         print(summary.model_dump_json(indent=1), flush=True)
     else:
-        Console().print(table_of(summary))
+        console = Console()
+        console.print(table_of(summary))
+        if summary.laboratories:
+            console.print(laboratories_table(summary.laboratories))
 
 
 def table_of(summary: Summary) -> Table:

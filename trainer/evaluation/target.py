@@ -13,6 +13,7 @@ from edge.engine import open_engine
 from edge.engine.base import Engine
 from trainer.checkpoint import Checkpoint, load_checkpoint
 from trainer.data.provenance import image_key, keys_of
+from trainer.evaluation.mirrored import Mirrored
 from trainer.evaluation.summary import MeasuredModel
 from trainer.evaluation.torch_engine import TorchEngine
 from trainer.second_look.carried_look import Look
@@ -108,12 +109,15 @@ def bundle_target(
     return Target(model, *scale, manifest.thresholds, opened, training.recipe, training.data, known, of_look, options)
 
 
-def checkpoint_target(checkpoint: Checkpoint, thresholds: Thresholds | None = None, device: str = "auto") -> Target:
+def checkpoint_target(
+    checkpoint: Checkpoint, thresholds: Thresholds | None = None, device: str = "auto", *, mirrored: bool = False
+) -> Target:
     """The averaged weights of a training, as they would be exported but for FP16 storage; default thresholds when not given.
 
-    `device` is where torch computes them: `auto`, `cpu` or `cuda`.
+    `device` is where torch computes them: `auto`, `cpu` or `cuda`. `mirrored`: see `Mirrored`.
     """
     detector, recipe, look = checkpoint.detector(), checkpoint.recipe, Look.of_kept(checkpoint.look)
+    detector = Mirrored(detector) if mirrored else detector
 
     def opened(width_px: int, height_px: int) -> Engine:
         return TorchEngine(detector, recipe.top_k, width_px, height_px, device=device, look=look)
@@ -141,18 +145,25 @@ def target_of(
     device: str = "auto",
     engine: EngineChoice = "auto",
     engine_dir: Path | None = None,
+    *,
+    mirrored: bool = False,
 ) -> Target:
     """A directory is a bundle, which runs on `engine`; a file is a checkpoint, which computes on `device`.
 
-    Raises `BundleError`, `DataError`, or `ConfigError` for what a checkpoint has not: engines, and another precision.
+    Raises `BundleError`, `DataError`, or `ConfigError` for what a checkpoint has not: engines, and another precision; and for
+    what a bundle has not: outputs that can be meant (`mirrored`).
     """
+    if mirrored and not path.is_file():
+        raise ConfigError(
+            f"{path} is a bundle, whose graph gives boxes and no maps to be meant; --mirrored needs a checkpoint."
+        )
     if not path.is_file():
         return bundle_target(load_bundle(path), precision, engine, engine_dir)
     if engine != "auto" or engine_dir is not None:
         raise ConfigError(f"checkpoint {path} is computed by torch; export it and evaluate the bundle to measure an engine.")
     if precision == "bf16":
         raise ConfigError(f"checkpoint {path} is computed in f32; export it and evaluate the bundle to measure bf16.")
-    return checkpoint_target(load_checkpoint(path), device=device)
+    return checkpoint_target(load_checkpoint(path), device=device, mirrored=mirrored)
 
 
 def _images_per_s(phases: Sequence[Mapping[str, Any]], seconds: float | None) -> float | None:

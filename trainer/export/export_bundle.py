@@ -7,6 +7,7 @@ from typing import Any
 
 from edge.contracts.bundle import CARD, MODEL, Bundle, Thresholds, class_table, write_bundle
 from edge.contracts.colours import ReferenceColours
+from edge.contracts.errors import ConfigError
 from trainer.checkpoint import Checkpoint
 from trainer.data.provenance import code_version
 from trainer.export.card import card
@@ -78,6 +79,7 @@ def _export(
     parent_bundle_id: str | None = None,
     look: Look | None = None,
 ) -> Bundle:
+    _require_exportable(recipe)
     scale = recipe.scale
     graph = graph_with(detector, recipe.top_k, look)
     model = store_weights_as_half(graph_to_onnx(graph, scale.width_px, scale.height_px)).SerializeToString()
@@ -101,3 +103,17 @@ def _export(
         with tempfile.TemporaryDirectory() as draft:
             manifest["training"] = {**training, "metrics": measure(write_bundle(Path(draft), manifest, {MODEL: model}))}
     return write_bundle(folder, manifest, {MODEL: model, CARD: card(manifest).encode()})
+
+
+def _require_exportable(recipe: Recipe) -> None:
+    """Raises `ConfigError` for a candidate that is measured as a checkpoint only."""
+    if recipe.colours == "moved":
+        raise ConfigError(
+            "this training saw moved colours only, and no bundle can say yet that it must not be shown others; train with "
+            "`colours: own`."
+        )
+    if recipe.options.get("normalisation") == "group":
+        raise ConfigError(
+            "a group normalisation cannot be folded into the convolutions, and no engine was built of one; train with "
+            "`options.normalisation: batch`."
+        )

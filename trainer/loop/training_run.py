@@ -15,6 +15,7 @@ from trainer.data.compose.training_set import TrainingImages, TrainingSet, load_
 from trainer.data.image_store import ImageStore
 from trainer.data.provenance import code_version, describe, require_origins
 from trainer.data.split_plan import parse_splits
+from trainer.evaluation.own_colours import moved_tables
 from trainer.loop.adaptation import ADAPT, Parent, compare_and_keep, forget_comparison, require_parent, reviewed
 from trainer.loop.ranks import Ranks, choose_device, joined
 from trainer.loop.training_log import LOSSES, steps_after
@@ -70,7 +71,8 @@ def run_training(
     require_parent(previous, parent, last)
     doubts = reviewed(data, root) if parent else ""
     held_back = parent.held_back(data, root, split_by, wanted) if parent else []
-    images = load_training_images(data, root, split_by, wanted, chosen.scale.um_per_px, out)
+    tables_of = moved_tables if chosen.colours == "moved" else None
+    images = load_training_images(data, root, split_by, wanted, chosen.scale.um_per_px, out, tables_of)
     annotations = images.annotations
     if not annotations:
         raise ConfigError(f"no image of {data} is in the splits {splits!r}; look with `leuko-train data check`.")

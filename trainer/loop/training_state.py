@@ -13,6 +13,7 @@ from trainer.loop.optimiser import build_optimiser, learning_rate
 from trainer.loop.optimiser_step import Stepper, move_average
 from trainer.loop.ranks import Ranks
 from trainer.models.detector import Detector
+from trainer.models.style_mixing import mix_styles
 from trainer.recipe import Recipe
 
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -67,6 +68,8 @@ class TrainingState:
         self.average = copy.deepcopy(self.model).eval().requires_grad_(False)
         if source:
             self.average.load_state_dict(source.ema)
+        if recipe.style_mixing:
+            mix_styles(self.model, recipe.style_mixing)
         optimiser = build_optimiser(self.model, recipe.optimiser)
         scaler = torch.amp.GradScaler(ranks.device.type, enabled=recipe.precision == "float16")
         if resume:

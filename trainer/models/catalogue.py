@@ -7,7 +7,9 @@ import torch
 
 from edge.contracts.errors import ConfigError
 from trainer.models.detector import Detector
+from trainer.models.layers import normalise_by_groups
 from trainer.models.ssd import Ssd300, Ssd512
+from trainer.models.yolo_detector import YoloDetector
 from trainer.models.yolov3 import YoloV3
 from trainer.models.yolov3_tiny import YoloV3Tiny
 
@@ -30,6 +32,9 @@ def build_detector(
         raise ConfigError(f"architecture {architecture!r} is not known; choose one of {', '.join(sorted(ARCHITECTURES))}.")
     torch.manual_seed(seed)
     try:
-        return ARCHITECTURES[architecture](n_classes, *network_size, **options)
+        detector = ARCHITECTURES[architecture](n_classes, *network_size, **options)
     except TypeError as problem:
         raise ConfigError(f"`options` do not fit {architecture}: {problem}; correct the recipe.") from problem
+    if isinstance(detector, YoloDetector) and detector.options.normalisation == "group":
+        normalise_by_groups(detector)
+    return detector

@@ -32,6 +32,9 @@ class YoloOptions(Strict):
         0.5, gt=0, le=1, description="priors that overlap a cell more without being positive are left out"
     )
     box_weight: float = Field(1.0, gt=0, description="factor of the box loss")
+    normalisation: Literal["batch", "group"] = Field(
+        "batch", description="over the batch, or over groups of each image's channels"
+    )
 
 
 def read_options(options: Mapping[str, Any], n_anchors: int) -> YoloOptions:

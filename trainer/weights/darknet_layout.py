@@ -30,6 +30,8 @@ class Section:
 def darknet_sections(detector: Detector) -> list[Section]:
     """All sections after [net]. Raises `ConfigError` for a detector that Darknet does not have."""
     sections: list[Section] = []
+    if isinstance(detector, YoloDetector) and detector.options.normalisation != "batch":
+        raise ConfigError("Darknet normalises over batches only; train with `options.normalisation: batch`.")
     if isinstance(detector, YoloV3Tiny):
         _tiny(detector, sections)
     elif isinstance(detector, YoloV3):

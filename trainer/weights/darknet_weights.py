@@ -93,7 +93,7 @@ def _tensors(name: str, layer: Convolution) -> Named:
         assert layer.bias is not None
         return [(f"{name}.bias", layer.bias), (f"{name}.weight", layer.weight)]
     norm = layer.norm
-    assert norm.running_mean is not None and norm.running_var is not None
+    assert isinstance(norm, nn.BatchNorm2d) and norm.running_mean is not None and norm.running_var is not None
     return [
         (f"{name}.norm.bias", norm.bias),
         (f"{name}.norm.weight", norm.weight),

@@ -52,10 +52,45 @@ def test_sources_of_a_laboratory_leave_together(described: Path, tmp_path: Path,
     assert "--leave-out laboratories" in found.command and "--folds" not in found.command
     assert found.empty is not None and (found.empty.images, found.empty.fields) == (1, pytest.approx(0.114, abs=0.01))
 
+    assert list(found.laboratories) == ["north", "south"] and found.laboratories["south"].images == 7
+    south = found.laboratories["south"]
+    assert (south.leukocytes, south.outside.images, south.um_per_px) == (6, 7, {"south": 0.13}) and south.empty == found.empty
+
     assert run(described, tmp_path, "--colours") == 0
     moved = Summary.model_validate_json(capsys.readouterr().out)
     assert moved.images == 19 and "--colours" in moved.command
     assert (tmp_path / "summary.json").is_file() and (tmp_path / "summary_colours.json").is_file()
+
+    # One of them alone, each way of measuring it with a file of its own.
+    assert run(described, tmp_path, "--laboratory", "south", "--scale", "--mirrored") == 0
+    alone = Summary.model_validate_json(capsys.readouterr().out)
+    assert (alone.images, alone.split_by, list(alone.laboratories)) == (7, "laboratories: south", ["south"])
+    assert "--laboratory south --scale --mirrored" in alone.command
+    assert (tmp_path / "summary_south_scale_mirrored.json").is_file()
+    assert run(described, tmp_path, "--laboratory", "east") == 2
+    assert "'east' is not described; there are north, south" in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_training_on_moved_colours_is_measured_on_moved_ones_only(
+    described: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    moved = ("--set", "colours=moved", "--laboratory", "south")
+    assert run(described, tmp_path, *moved) == 2
+    assert "add --colours" in capsys.readouterr().err
+    assert run(described, tmp_path, *moved, "--colours") == 0
+    assert Summary.model_validate_json(capsys.readouterr().out).images == 7
+    assert [path.name for path in sorted(tmp_path.iterdir())] == ["fold1", "summary_south_colours.json"]
+    given = ["--data", str(described / "data.yaml"), "--root", str(described)]
+    assert leuko_train("evaluate", str(tmp_path / "fold1" / "last.pt"), *given) == 2
+    assert "crossvalidate --colours" in capsys.readouterr().err
+
+
+def test_a_laboratory_is_named_only_where_they_are_left_out(
+    described: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = ["--data", str(described / "data.yaml"), "--root", str(described), "--out", str(tmp_path / "out")]
+    assert leuko_train("crossvalidate", *given, "--laboratory", "south") == 2
+    assert "add --leave-out laboratories" in capsys.readouterr().err
 
 
 def test_one_laboratory_cannot_be_left_out(described: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

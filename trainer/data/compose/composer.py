@@ -1,16 +1,17 @@
 """Training fields composed of tiles, backgrounds and single cells of several laboratories."""
 
+import cv2
 import numpy as np
 from pydantic import Field as Setting
 
 from edge.contracts.base import Fraction, Strict
-from edge.contracts.detections import Float32, Int32
+from edge.contracts.detections import Float32, Image, Int32
 from edge.contracts.errors import DataError
 from trainer.data.annotation import IGNORE, Annotation
 from trainer.data.compose.field import Field, cut_boxes, on_plain_ground, place, soft_ellipse, turned
 from trainer.data.compose.mosaic import cells_set_close, tiles_side_by_side
 from trainer.data.compose.painter import Painter, without_photographs
-from trainer.data.compose.palette import Palette, palette_of, repainted, varied
+from trainer.data.compose.palette import Palette, palette_of, repainted, strange, varied
 from trainer.data.compose.scenery import Scenery, free_rectangles
 from trainer.data.image_store import ImageStore, require_room
 
@@ -35,6 +36,9 @@ class ComposeSettings(Strict):
     virtual: float = Setting(0.08, ge=0, description="fields of the virtual slide, with drawn cells of all classes")
     own_colours: Fraction = Setting(0.3, description="share of mosaics whose tiles keep their own colours")
     palette_step: float = Setting(0.04, ge=0, le=0.5, description="how far a field's colours leave the drawn image's")
+    strange_palettes: Fraction = Setting(0.0, description="share of drawn colours that no image has, but some laboratories")
+    amplitude_share: Fraction = Setting(0.0, description="of fields that take a part of an image's Fourier amplitudes")
+    amplitude_most: Fraction = Setting(0.5, description="the largest part that they take")
     cells_pasted: tuple[float, ...] = Setting((0.2, 0.36, 0.22, 0.14, 0.08), description="weights of 0, 1, 2 ... leukocytes")
     balance: Fraction = Setting(0.7, description="0: classes as frequent as in the data; 1: all equally often")
     seed: int = Setting(1, ge=0, description="of what is prepared once: covers, painted cells")
@@ -131,7 +135,14 @@ class Composer:
         chosen = min(int(np.searchsorted(self._shares, rng.random(), side="right")), len(self._builders) - 1)
         return self._builders[chosen](rng, width_px, height_px)
 
+    def picture(self, rng: np.random.Generator, width_px: int, height_px: int) -> Image:
+        """A whole image, whatever it shows, stretched to that size: uint8 [height_px, width_px, 3]."""
+        image = self._images[int(rng.integers(len(self._images)))]
+        return np.asarray(cv2.resize(image, (width_px, height_px), interpolation=cv2.INTER_LINEAR), np.uint8)
+
     def _palette(self, rng: np.random.Generator) -> Palette:
+        if self.settings.strange_palettes and rng.random() < self.settings.strange_palettes:
+            return strange(rng)
         return varied(self._palettes[int(rng.integers(len(self._palettes)))], rng, self.settings.palette_step)
 
     def _tile(self, rng: np.random.Generator, number: int, wanted: Palette | None) -> Field:

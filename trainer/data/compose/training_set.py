@@ -1,7 +1,7 @@
 """What is trained on: images, decoded before a training begins, and samples by number: composed, scaled, augmented."""
 
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +10,7 @@ import numpy as np
 from edge.contracts.detections import Float32, Image, Int32
 from trainer.data.annotation import IGNORE, Annotation
 from trainer.data.check.unused import unused_words
+from trainer.data.compose.amplitudes import amplitudes_mixed
 from trainer.data.compose.augment import AugmentSettings, augment
 from trainer.data.compose.composer import Composer
 from trainer.data.compose.field import resized, turned
@@ -51,6 +52,10 @@ class TrainingSet:
         field = self._composer.compose(rng, width, height)
         field = turned(field, int(rng.integers(4)))
         field = resized(field, *self._network_size)
+        compose = self._composer.settings
+        if compose.amplitude_share and rng.random() < compose.amplitude_share:
+            partner = self._composer.picture(rng, *self._network_size)
+            field.image = amplitudes_mixed(field.image, partner, float(rng.uniform(0, compose.amplitude_most)))
         um_per_px = self._composer.um_per_px * np.sqrt(width * height / np.prod(self._network_size))
         field = augment(field, rng, settings, float(um_per_px))
         narrow = (field.boxes[:, 2:] - field.boxes[:, :2]).min(axis=1, initial=np.inf) < MIN_SIDE_PX
@@ -72,18 +77,30 @@ class TrainingImages:
     unused: str = ""
 
 
+Tables = Callable[[Sequence[Annotation], Mapping[str, str]], Mapping[str, Image]]
+"""From images, and the laboratory of each source, to what moves the colours of each source: see `ImageStore`."""
+
+
 def load_training_images(
-    description: Path, root: Path, split_by: str, splits: Collection[str], um_per_px: float, folder: Path
+    description: Path,
+    root: Path,
+    split_by: str,
+    splits: Collection[str],
+    um_per_px: float,
+    folder: Path,
+    tables_of: Tables | None = None,
 ) -> TrainingImages:
-    """The images of `splits`, decoded at `um_per_px`, so that a file damaged during the training does no harm.
+    """The images of `splits`, decoded at `um_per_px`, so that a file damaged during the training does no harm; their colours
+    moved as `tables_of` says.
 
     They are kept in a file of `folder` that goes with the process. Raises `DataError` for whatever `load_datasets` raises it
     for, but for damaged images only above the description's `max_unreadable`, and when there is no room for the file.
     """
-    faults = WithoutUnreadable(load_description(description).max_unreadable)
-    store = ImageStore(um_per_px, folder)
+    described = load_description(description)
+    faults = WithoutUnreadable(described.max_unreadable)
     all_rows = load_datasets(description, root, split_by, faults)
     rows = [row for row in all_rows if row.split in splits]
+    store = ImageStore(um_per_px, folder, tables_of(rows, described.laboratories) if tables_of and rows else {})
     held_back = Counter[str](row.split for row in all_rows if row.split not in splits)
     loaded = store.load(rows, faults)
     words = unused_words(description, root, all_rows, faults.left_out, faults.book)
