@@ -5,6 +5,7 @@ After Xu et al. 2021 (FACT): amplitudes hold much of what a laboratory's stain, 
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 from scipy import fft
 
 from edge.contracts.detections import Float32, Image
@@ -22,5 +23,5 @@ def amplitudes_mixed(image: Image, other: Image, share: float) -> Image:
     return np.asarray(np.rint(cv2.merge(planes)).clip(0, 255), np.uint8)
 
 
-def _spectrum(plane: Image) -> np.ndarray[tuple[int, int], np.dtype[np.complex64]]:
+def _spectrum(plane: Image) -> NDArray[np.complex64]:
     return np.asarray(fft.rfft2(plane.astype(np.float32)), np.complex64)
