@@ -11,8 +11,9 @@ from trainer.data.annotation import IGNORE, Annotation
 from trainer.data.compose.field import Field, cut_boxes, on_plain_ground, place, soft_ellipse, turned
 from trainer.data.compose.mosaic import cells_set_close, tiles_side_by_side
 from trainer.data.compose.painter import Painter, without_photographs
-from trainer.data.compose.palette import Palette, palette_of, repainted, strange, varied
+from trainer.data.compose.palette import Palette, palette_of, repainted, varied
 from trainer.data.compose.scenery import Scenery, free_rectangles
+from trainer.data.compose.unlike_colours import strange
 from trainer.data.image_store import ImageStore, require_room
 
 HALO = (1.04, 1.22)

@@ -57,17 +57,3 @@ def varied(palette: Palette, rng: np.random.Generator, amount: float) -> Palette
     """A neighbouring laboratory: both colours moved by normal steps of `amount` in optical density."""
     empty = (palette.empty + rng.normal(0, amount, 3).astype(np.float32)).clip(0.0, 1.2)
     return Palette(empty, empty + (palette.red_cells - palette.empty) * np.exp(rng.normal(0, 2 * amount, 3)).astype(np.float32))
-
-
-def strange(rng: np.random.Generator) -> Palette:
-    """Colours that laboratories have and few collections of images show: every other time an overexposed ground with grey-blue
-    red cells, else a strong cast of the lamp or the camera's white balance over the usual pink."""
-    if rng.random() < 0.5:
-        empty = rng.uniform(0.0, 0.03, 3)
-        # Grey: alike in all channels; blue: least in the first.
-        depth = float(rng.uniform(0.15, 0.4)) * np.array([0.75, 1.0, 1.0]) * np.exp(rng.normal(0, 0.12, 3))
-    else:
-        lamp = -np.log(rng.uniform(0.45, 1.0)) + rng.normal(0, 0.25, 3)
-        empty = lamp.clip(0.0, 1.2)
-        depth = float(rng.uniform(0.6, 1.4)) * np.array([0.2, 0.32, 0.08]) * np.exp(rng.normal(0, 0.2, 3))
-    return Palette(empty.astype(np.float32), (empty + depth).astype(np.float32))

@@ -10,10 +10,10 @@ import numpy as np
 from edge.contracts.detections import Float32, Image, Int32
 from trainer.data.annotation import IGNORE, Annotation
 from trainer.data.check.unused import unused_words
-from trainer.data.compose.amplitudes import amplitudes_mixed
 from trainer.data.compose.augment import AugmentSettings, augment
 from trainer.data.compose.composer import Composer
 from trainer.data.compose.field import resized, turned
+from trainer.data.compose.unlike_colours import amplitudes_mixed
 from trainer.data.datasets import load_datasets
 from trainer.data.faults import WithoutUnreadable
 from trainer.data.image_store import ImageStore

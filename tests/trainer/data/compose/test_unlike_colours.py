@@ -7,11 +7,10 @@ import pytest
 from support.smears import smear, write
 
 from trainer.data.annotation import Annotation
-from trainer.data.compose.amplitudes import amplitudes_mixed
 from trainer.data.compose.augment import AugmentSettings
 from trainer.data.compose.composer import Composer, ComposeSettings
-from trainer.data.compose.palette import strange
 from trainer.data.compose.training_set import TrainingSet
+from trainer.data.compose.unlike_colours import amplitudes_mixed, strange
 from trainer.data.image_store import ImageStore
 
 ONLY_MOSAICS = {"whole": 0.0, "mosaic": 1.0, "close": 0.0, "scenery": 0.0, "centred": 0.0, "painted": 0.0, "virtual": 0.0}
