@@ -1,7 +1,7 @@
 """Fields that look as no training image does: colours that only other laboratories have, and another image's amplitudes.
 
-Fourier amplitude mixing is after Xu et al. 2021 (FACT): a field keeps its phases, which hold its shapes, and takes a part of the
-amplitudes of another image, which hold much of what a laboratory's stain, light and camera look like.
+Fourier amplitude mixing is after Xu et al. 2021 (FACT): a field keeps its phases, which hold its shapes, and takes a part of
+the amplitudes of another image, which hold much of what a laboratory's stain, light and camera look like.
 """
 
 import cv2
