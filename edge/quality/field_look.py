@@ -30,6 +30,7 @@ _LEAST_APART = 6
 """Grey levels between cells and empty slide: less is noise, or there is nothing in the field."""
 _LEAST_CHORDS = 12
 """Fewer say nothing of how cells lie."""
+_LEVELS = np.arange(256)
 _LEAST_CHORD_UM = 1.0
 """A run of pixels that is shorter is noise or dirt."""
 
@@ -66,11 +67,12 @@ def look_at_rows(rows: Image, um_per_px: float) -> FieldLook:
     levels = np.bincount(green.ravel(), minlength=256)
     level = _between(levels)
     below, above = levels[: level + 1], levels[level + 1 :]
-    middle = _median(levels)
-    if not below.any() or not above.any() or _median(above) + level + 1 - _median(below) < _LEAST_APART:
-        return FieldLook(middle, saturated, None, None)
+    n_below = int(below.sum())
+    bright = _median(above) + level + 1 if 0 < n_below < n_px else 0.0
+    if not bright or bright - _median(below) < _LEAST_APART:
+        return FieldLook(_median(levels), saturated, None, None)
     crowding = _crowding(green <= level, um_per_px * _step(um_per_px))
-    return FieldLook(_median(above) + level + 1, saturated, float(below.sum()) / n_px, crowding)
+    return FieldLook(bright, saturated, n_below / n_px, crowding)
 
 
 def look_at(image: Image, um_per_px: float) -> FieldLook:
@@ -85,23 +87,23 @@ def _step(um_per_px: float) -> int:
 def _between(levels: NDArray[np.int64]) -> int:
     """Otsu's threshold from a histogram of 256 levels: up to it is dark."""
     weight = np.cumsum(levels).astype(np.float64)
-    mass = np.cumsum(levels * np.arange(256)).astype(np.float64)
+    mass = np.cumsum(levels * _LEVELS).astype(np.float64)
     rest = weight[-1] - weight
     with np.errstate(divide="ignore", invalid="ignore"):
         apart = weight * rest * (mass / weight - (mass[-1] - mass) / rest) ** 2
-    return int(np.argmax(np.nan_to_num(apart, nan=0.0)))
+    return int(np.fmax(apart, 0.0).argmax())  # where there is nothing on one side, 0 / 0
 
 
 def _median(levels: NDArray[np.int64]) -> float:
     """Of the values that a histogram counts, as an index into it."""
-    total = np.cumsum(levels)
-    return float(np.searchsorted(total, total[-1] / 2))
+    total = levels.cumsum()
+    return float(total.searchsorted(total[-1] / 2))
 
 
 def _crowding(dark: NDArray[np.bool_], step_um: float) -> float | None:
     """Runs of dark pixels that begin and end within their row: their mean length over the chord of a single cell."""
     steps = dark.shape[1] - 1
-    turns = np.flatnonzero(dark[:, 1:] != dark[:, :-1])
+    turns = (dark[:, 1:] != dark[:, :-1]).ravel().nonzero()[0]
     row = turns // max(1, steps)
     rises = dark.ravel()[turns + row + 1]
     # A run that begins in a row ends with the next turn of the same row.

@@ -31,12 +31,15 @@ def focus_score(image: Image, um_per_px: float) -> float | None:
     height_px, width_px = image.shape[:2]
     if min(height_px, width_px) < size_px:
         return None
-    squares = np.empty((_SIDE_PX, _PER_SIDE**2 * _SIDE_PX), np.float32)
+    greens = np.empty((_SIDE_PX, _PER_SIDE**2 * _SIDE_PX), np.uint8)
     for at, (y, x) in enumerate(_corners(height_px, width_px, size_px)):
         # Green: red cells and nuclei show in it, and a Bayer sensor has most of it.
-        green = cv2.extractChannel(image[y : y + size_px, x : x + size_px], 1)
-        here = squares[:, at * _SIDE_PX : (at + 1) * _SIDE_PX]
-        here[...] = green if every == 1 else cv2.resize(green, (_SIDE_PX, _SIDE_PX), interpolation=cv2.INTER_AREA)
+        square, here = image[y : y + size_px, x : x + size_px], greens[:, at * _SIDE_PX : (at + 1) * _SIDE_PX]
+        if every == 1:
+            cv2.extractChannel(square, 1, here)
+        else:
+            cv2.resize(cv2.extractChannel(square, 1), (_SIDE_PX, _SIDE_PX), dst=here, interpolation=cv2.INTER_AREA)
+    squares = greens.astype(np.float32)
     half = cv2.pyrDown(squares)
     quarter = cv2.pyrDown(half)
     eighth = cv2.pyrDown(quarter)
@@ -57,4 +60,5 @@ def _energy(level: cv2.typing.MatLike, below: cv2.typing.MatLike) -> float:
     band = level - cv2.pyrUp(below, dstsize=(level.shape[1], level.shape[0]))
     margin = band.shape[0] // 12
     inner = band.reshape(band.shape[0], _PER_SIDE**2, -1)[margin:-margin, :, margin:-margin]
-    return float(np.mean(np.square(inner)))
+    squared = np.square(inner)
+    return float(np.add.reduce(squared, axis=None) / np.float32(squared.size))
