@@ -31,7 +31,7 @@ def run(given: Given, config: ConfigOption = None) -> None:
     from edge.doctor.diagnosis_text import findings, question_of
     from edge.pipeline import StopSwitch, opened
     from edge.pipeline.latency_fit import with_latency
-    from edge.service.process import log_as_set, stop_on_signals
+    from edge.service.process import log_as_set, set_apart_what_lasts, stop_on_signals
     from edge.service.serve import serve_one_run
     from edge.settings.resolution import resolve
 
@@ -41,5 +41,6 @@ def run(given: Given, config: ConfigOption = None) -> None:
         _log.warning("%s", warning)
     stop = StopSwitch()
     with stop_on_signals(stop), opened(setup) as parts:
+        set_apart_what_lasts()
         outcome = serve_one_run(setup, parts, stop, lambda: findings(question_of(setup)))
     raise typer.Exit(outcome.exit_code)

@@ -30,7 +30,7 @@ def serve(given: Given, config: ConfigOption = None) -> None:
     from edge.pipeline.latency_fit import with_latency
     from edge.service.bundle_switch import BundleSwitch
     from edge.service.heartbeat import HEARTBEAT
-    from edge.service.process import log_as_can_be, stop_on_signals
+    from edge.service.process import log_as_can_be, set_apart_what_lasts, stop_on_signals
     from edge.service.serve_runs import serve_runs
     from edge.settings.reachable import reachable
     from edge.settings.resolution import resolve
@@ -49,4 +49,5 @@ def serve(given: Given, config: ConfigOption = None) -> None:
             stop,
             lambda setup: findings(question_of(setup)),
             switch=switch,
+            all_open=set_apart_what_lasts,
         )

@@ -5,6 +5,7 @@ a further SIGINT or SIGTERM the process. A further SIGHUP does nothing: who clos
 one after its SIGTERM. Nor does one that comes with the first: `timeout` sends its own twice.
 """
 
+import gc
 import logging
 import signal
 from collections.abc import Iterator
@@ -59,6 +60,17 @@ def stop_on_signals(stop: StopSwitch) -> Iterator[None]:
         further.close()
         for each, handler in before.items():
             signal.signal(each, handler)
+
+
+def set_apart_what_lasts() -> None:
+    """The garbage collector no longer looks through what is open by now, only through what comes: model, settings and libraries
+    are hundreds of thousands of objects, and while it looks through them no thread of this process gets on.
+
+    To be called once all is open, and again once something was opened anew: what has gone meanwhile is collected then.
+    """
+    gc.unfreeze()
+    gc.collect()
+    gc.freeze()
 
 
 def hang_up() -> tuple[signal.Signals, ...]:

@@ -33,17 +33,18 @@ def serve_runs(
     doctor: DoctorOf | None = None,
     opened_parts: Callable[[Setup], AbstractContextManager[Parts]] = opened,
     switch: BundleSwitch | None = None,
+    all_open: Callable[[], None] = lambda: None,
 ) -> None:
     """Perform runs until the stop. `resolve` reads all settings and what they rest on, `reach` as many as can be had although
     something is wrong with others: by them this process is reached. With `switch`, which `resolve` reads by, another bundle is
-    taken between two runs.
+    taken between two runs. `all_open` is called before the service is ready with a camera and an engine that were opened.
 
     Raises `StreamError` when an address cannot be bound, when the stream ends by a defect, and when records that are only in
     memory were not acknowledged in time.
     """
     while not stop.requested:
         try:
-            _serve_at(reach(), resolve, stop, doctor, opened_parts, switch)
+            _serve_at(reach(), resolve, stop, doctor, opened_parts, switch, all_open)
         except Readdressed:
             _log.warning("the configuration was mended and has other addresses or another journal: the service begins anew")
 
@@ -55,10 +56,11 @@ def _serve_at(
     doctor: DoctorOf | None,
     opened_parts: Callable[[Setup], AbstractContextManager[Parts]],
     switch: BundleSwitch | None,
+    all_open: Callable[[], None],
 ) -> None:
     boot_id = str(uuid.uuid4())
     journal = JournalSlot("the journal was not opened yet.")
-    station = Station(resolve, settings, journal, boot_id, opened_parts, switch)
+    station = Station(resolve, settings, journal, boot_id, opened_parts, switch, all_open)
     with ExitStack() as held:
         # Be reachable first, so that whatever is wrong can be told.
         orders = RunOrders(stop, journal, lambda: _desk(station, journal), station.refusal)

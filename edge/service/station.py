@@ -74,7 +74,8 @@ class LookedAfter(Protocol):
 
 class Station:
     """Belongs to one thread, which owns the engine. `reach` are the settings that the process was reached by when it began;
-    `resolve` reads all of them anew. `journal` is the place of the one that is opened here."""
+    `resolve` reads all of them anew. `journal` is the place of the one that is opened here. `all_open` is called once all that
+    a run needs was opened, before a run can begin."""
 
     def __init__(
         self,
@@ -84,12 +85,16 @@ class Station:
         boot_id: str,
         opened_parts: Callable[[Setup], AbstractContextManager[Parts]] = opened,
         switch: BundleSwitch | None = None,
+        all_open: Callable[[], None] = lambda: None,
     ) -> None:
         self.setup: Setup | None = None
         self.parts: Parts | None = None
         self.optics = NamedOptics(check_age)
         self._resolve, self._reach, self._journal, self._boot_id = resolve, reach, journal, boot_id
         self._opened_parts, self._switch = opened_parts, switch
+        self._all_open = all_open
+        self._are_new = False
+        """whether parts were opened that `all_open` was not told of"""
         self._swapped_in: Engine | None = None
         """what stands in the place of the engine that was opened with the camera"""
         self._journal_held, self._parts_held = ExitStack(), ExitStack()
@@ -115,6 +120,9 @@ class Station:
             return self._trouble
         before, self._trouble = self._trouble, self._found(mend=True)
         if not self._trouble:
+            if self._are_new:
+                self._are_new = False
+                self._all_open()
             self._due_s = time.monotonic() + LOOK_S
             return ""
         self._wait_s = min(2 * self._wait_s, LONGEST_WAIT_S) if self._trouble == before else FIRST_WAIT_S
@@ -176,7 +184,7 @@ class Station:
             self.optics.require_no_less(optics)
             undo.pop_all()
         former, self.optics = self.optics, optics
-        self.setup, self.parts, self._swapped_in = setup, new, engine
+        self.setup, self.parts, self._swapped_in, self._are_new = setup, new, engine, True
         _log.info("bundle %s serves from now on, by %s", setup.bundle.path, engine.info)
         for warning in setup.warnings:
             _log.warning("%s", warning)
@@ -304,6 +312,7 @@ class Station:
                 self._refuse(self.setup, problem)
                 raise
             _log.info("%s reads %s", self.parts.engine.info, self.parts.source.info.uri)
+            self._are_new = True
             self.optics.open(self.setup, self.parts)
             if self._switch is not None:
                 self._switch.answer(self.setup)

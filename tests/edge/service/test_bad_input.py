@@ -46,6 +46,7 @@ def test_the_camera_is_unplugged_between_runs(monkeypatch: pytest.MonkeyPatch, t
         here.bench.camera.unplugged = False
         whole(here)
         assert here.bench.opened == 1, "the engine stayed as it was"
+        assert here.bench.told_open == 1, "and nothing new is to be set apart"
 
 
 def test_the_camera_is_unplugged_in_a_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -71,6 +72,7 @@ def test_an_engine_that_fails_between_runs_is_opened_anew(monkeypatch: pytest.Mo
         refused_with(here, "fell off the bus")
         here.bench.wrong, here.bench.engine_wrong = None, False
         whole(here)
+        assert (here.bench.opened, here.bench.told_open) == (2, 2), "what was opened anew lasts from now on"
 
 
 # Clock, configuration, bundle and profile: read from real files.

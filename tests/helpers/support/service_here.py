@@ -56,6 +56,8 @@ class Bench:
     wrong: LeukoError | None = None
     """what opening camera and engine fails with"""
     opened: int = 0
+    told_open: int = 0
+    """how often it was said that all that was opened is open, each time before the service is ready"""
     engine_wrong: bool = False
     """whether the open engine fails between runs"""
 
@@ -64,6 +66,9 @@ class Bench:
 
     def reach(self) -> EdgeSettings:
         return EdgeSettings.model_validate(self.settings)
+
+    def all_open(self) -> None:
+        self.told_open += 1
 
     @contextmanager
     def parts(self, setup: Setup) -> Iterator[Parts]:
@@ -182,7 +187,7 @@ def service(
     def serve() -> None:
         try:
             if real is None:
-                serve_runs(bench.resolve, bench.reach, stop, opened_parts=bench.parts)
+                serve_runs(bench.resolve, bench.reach, stop, opened_parts=bench.parts, all_open=bench.all_open)
             else:
                 serve_runs(*real({name: bench.settings[name] for name in ("bind", "metrics")}), stop)
         except BaseException as problem:  # noqa: BLE001 the test is told below
