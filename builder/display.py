@@ -125,6 +125,10 @@ def _quantised_rows(outcome: QuantisedOutcome) -> list[Row]:
             ("int8", f"{about.convolutions} convolutions, by {about.method}{kept}"),
             ("scales from", about.images_from),
         ]
+    if outcome.shares:
+        back = ", ".join(str(each) for each in outcome.shares if each.taken_back) or "none: it does not help"
+        stay = ", ".join(str(each) for each in outcome.shares if not each.taken_back)
+        rows += [("taken back", f"{back} (share of the error)"), ("still int8", stay)]
     rows.append(("judged on", f"{report.frames} frames, {report.images_from}"))
     if result is not None:
         changes = f"{result.missed} missed, {result.added} added, {result.label_flips} under another label"

@@ -108,13 +108,20 @@ def count(cells: Sequence[Cells]) -> dict[str, int]:
     return dict(total.most_common())
 
 
-def compare(reference: Sequence[Cells], candidate: Sequence[Cells], executor: str, *, is_emulation: bool) -> ParityResult:
-    """Judge the candidate's cells by the reference's, image by image (equally many), against `LIMITS`."""
+def compare(
+    reference: Sequence[Cells],
+    candidate: Sequence[Cells],
+    executor: str,
+    *,
+    is_emulation: bool,
+    limits: Mapping[str, float] = LIMITS,
+) -> ParityResult:
+    """Judge the candidate's cells by the reference's, image by image (equally many), against `limits`."""
     flips = n_pairs = overflow_flips = 0
     overlaps: list[Float32] = [np.zeros(0, np.float32)]
     differences: list[Float32] = [np.zeros(0, np.float32)]
     for ours, theirs in zip(reference, candidate, strict=True):
-        rows, columns, overlap = match(ours.boxes_px, theirs.boxes_px, LIMITS["match_iou"])
+        rows, columns, overlap = match(ours.boxes_px, theirs.boxes_px, limits["match_iou"])
         n_pairs += len(rows)
         overflow_flips += ours.overflow != theirs.overflow
         flips += sum(label_of(ours, i) != label_of(theirs, j) for i, j in zip(rows.tolist(), columns.tolist(), strict=True))
@@ -150,8 +157,8 @@ def compare(reference: Sequence[Cells], candidate: Sequence[Cells], executor: st
         median_iou=found.median_iou,
         mean_iou=found.mean_iou,
         counts=counts,
-        failures=judge(found),
-        undecided=too_few(found),
+        failures=judge(found, limits),
+        undecided=too_few(found, limits),
     )
 
 

@@ -1,8 +1,10 @@
 """From a bundle to its int8 child and that one's verdict: reference is the parent's FP32 graph, the child runs on this CPU."""
 
-import hashlib
-from dataclasses import dataclass, replace
+import itertools
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
@@ -16,9 +18,12 @@ from builder.parity import compare, find_cells
 from builder.parity_gate import thresholds_for
 from builder.profile_correction import seen_by
 from builder.progress_bars import GateProgress, no_progress
+from builder.quantised_child import ChildWriter
 from builder.quantised_graph import quantise
+from builder.quantised_search import LayerShare, keep_the_count, most_runs
 from builder.served_gate_run import frame_size_for, reference_baseline
-from edge.contracts.bundle import CARD, MANIFEST, MODEL, Bundle, Quantisation, load_bundle, require_new, write_bundle
+from edge.contracts.bundle import MANIFEST, MODEL, Bundle, load_bundle, require_new
+from edge.contracts.detections import Cells
 from edge.contracts.engine_files import ParityReport
 from edge.contracts.errors import BundleError, ConfigError, EngineError, LeukoError, UndecidedError
 from edge.engine.openvino import OpenVinoEngine
@@ -30,12 +35,16 @@ CALIBRATION_FRAMES = 100
 
 @dataclass(frozen=True, slots=True)
 class QuantisedOutcome:
-    """An int8 bundle and its verdict on this CPU. `problem` is None when it has passed."""
+    """An int8 bundle and its verdict on this CPU. `problem` is None when it has passed.
+
+    `shares` says which convolutions went back to floating point for it; empty where none had to, and where none was looked for.
+    """
 
     bundle: Bundle
     folder: Path
     report: ParityReport
     problem: EngineError | None
+    shares: tuple[LayerShare, ...] = ()
 
     def as_json(self) -> dict[str, object]:
         """As `--json` prints it."""
@@ -44,6 +53,7 @@ class QuantisedOutcome:
             "bundle": str(self.bundle.path),
             "bundle_id": self.bundle.bundle_id,
             "quantisation": about.model_dump(mode="json") if about else None,
+            "layers": [asdict(each) for each in self.shares],
             "folder": str(self.folder),
             "passed": self.report.passed,
             "verdict": "passed" if self.problem is None else "not decided" if self.problem.code == "undecided" else "failed",
@@ -80,36 +90,19 @@ def quantise_bundle(
             "`leuko-train export`."
         )
     chosen = found.frames[sets_scales]
-    made = quantise(model, chosen, keep_float, progress("ranges", len(chosen)))
-    about = Quantisation(
-        parent_bundle_id=parent.bundle_id,
-        parent_onnx_sha256=parent.manifest.files[MODEL],
-        method=made.method,
-        images=len(chosen),
-        images_sha256=hashlib.sha256(chosen.tobytes()).hexdigest(),
-        images_from=f"{len(chosen)} frames of {found.origin}",
-        convolutions=made.convolutions,
-        float_convolutions=made.float_convolutions,
-    )
-    manifest = parent.manifest.model_dump(mode="json", exclude={"files"})
-    manifest |= {
-        "name": f"{parent.manifest.name}-int8",
-        "parent_bundle_id": parent.bundle_id,
-        "quantisation": about.model_dump(),
-    }
-    files = {MODEL: made.content}
-    if CARD in parent.manifest.files:
-        files[CARD] = _card(parent, about)
-    child = write_bundle(out, manifest, files)
-    judges = ~sets_scales
-    rest = replace(
-        found,
-        frames=found.frames[judges],
-        names=tuple(name for name, judge in zip(found.names, judges, strict=True) if judge),
-        images=max(1, found.images - found.images * int(sets_scales.sum()) // len(sets_scales)),
-        origin=f"{found.origin} Without the {len(chosen)} frames that set the scales.",
-    )
-    return _judged(child, parent, rest, engine_dir, progress)
+    made, calibrating = quantise(model, chosen, keep_float, progress("ranges", len(chosen))), _part(found, sets_scales)
+    writer = ChildWriter(parent, chosen, calibrating.origin)
+    with TemporaryDirectory(prefix="leuko-int8-") as place:
+        numbers = itertools.count()
+        search = keep_the_count(
+            made,
+            reference_baseline(parent, calibrating, progress).cells,
+            lambda graph: _run(writer.write(Path(place) / str(next(numbers)), graph), calibrating)[1],
+            progress("layers", most_runs(made)),
+        )
+    child = writer.write(out, search.graph, n_back=len(search.taken_back))
+    rest = replace(_part(found, ~sets_scales), origin=f"{found.origin} Without the {len(chosen)} frames that set the scales.")
+    return replace(_judged(child, parent, rest, engine_dir, progress), shares=search.shares)
 
 
 def verify_quantised(
@@ -167,19 +160,30 @@ def _calibrating(found: FieldImages) -> "np.ndarray[tuple[int], np.dtype[np.bool
     return which
 
 
+def _part(found: FieldImages, which: "np.ndarray[tuple[int], np.dtype[np.bool_]]") -> FieldImages:
+    """Some of the frames, which are those of whole images."""
+    names = tuple(name for name, taken in zip(found.names, which, strict=True) if taken)
+    images = max(1, found.images * len(names) // len(which))
+    return replace(found, frames=found.frames[which], names=names, images=images)
+
+
+def _run(bundle: Bundle, images: FieldImages, advance: Callable[[int], object] = lambda _: None) -> tuple[str, list[Cells]]:
+    """The executor's name, and the cells it finds."""
+    height_px, width_px = images.frames.shape[1:3]
+    engine = OpenVinoEngine(bundle, width_px, height_px, slots=1)
+    try:
+        executor = EngineExecutor(engine)
+        return executor.name, find_cells(executor, images.frames, images.names, thresholds_for(bundle, images), advance)
+    finally:
+        engine.close()
+
+
 def _judged(
     child: Bundle, parent: Bundle, images: FieldImages, engine_dir: Path | None, progress: GateProgress
 ) -> QuantisedOutcome:
     baseline = replace(reference_baseline(parent, images, progress), bundle=child)
-    height_px, width_px = images.frames.shape[1:3]
-    engine = OpenVinoEngine(child, width_px, height_px, slots=1)
-    try:
-        executor = EngineExecutor(engine)
-        advance = progress("int8", len(images.frames))
-        cells = find_cells(executor, images.frames, images.names, thresholds_for(child, images), advance)
-    finally:
-        engine.close()
-    result = compare(baseline.cells, cells, executor.name, is_emulation=False)
+    name, cells = _run(child, images, progress("int8", len(images.frames)))
+    result = compare(baseline.cells, cells, name, is_emulation=False)
     report = baseline.report(child.manifest.files[MODEL], result)
     folder = keep_report(child, engine_dir, report)
     return QuantisedOutcome(child, folder, report, _problem(baseline, report, child))
@@ -201,11 +205,3 @@ def _problem(baseline: Baseline, report: ParityReport, child: Bundle) -> EngineE
             "to pass the gate."
         )
     return None
-
-
-def _card(parent: Bundle, about: Quantisation) -> bytes:
-    said = (
-        f"\n## int8\n\nThis bundle is {parent.manifest.name} ({about.parent_bundle_id}) in int8: {about.method}.\n"
-        "What this card says was measured on that one.\n"
-    )
-    return (parent.path / CARD).read_bytes() + said.encode()

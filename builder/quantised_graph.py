@@ -16,15 +16,16 @@ Weights that a bundle stores as FP16 are made FP32 first, so that no quantiser c
 import io
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import redirect_stderr, redirect_stdout
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import onnx
 from onnx import TensorProto, numpy_helper
 
+from builder.float_again import in_float_again
 from builder.half_graph import CONVOLUTIONS, layer_name
 from edge.contracts.detections import Image
 from edge.contracts.errors import EngineError, first_line
@@ -34,13 +35,30 @@ _CHOOSES = frozenset({"TopK", "ArgMax", "NonMaxSuppression"})
 
 @dataclass(frozen=True, slots=True)
 class QuantisedGraph:
-    """An int8 graph, and what of it is."""
+    """An int8 graph and the FP32 one that it was made of; its convolutions by name, in the order of the graph."""
 
-    content: bytes
-    """the ONNX file"""
+    model: onnx.ModelProto
+    plain: onnx.ModelProto
     method: str
-    convolutions: int
+    int8_convolutions: tuple[str, ...]
     float_convolutions: tuple[str, ...]
+
+    @property
+    def content(self) -> bytes:
+        """The ONNX file."""
+        return bytes(self.model.SerializeToString(deterministic=True))
+
+    def with_float(self, names: Collection[str]) -> "QuantisedGraph":
+        """The same with these of its int8 convolutions as they were. Raises ValueError when none would be left."""
+        back = set(names)
+        left = tuple(name for name in self.int8_convolutions if name not in back)
+        if not left:
+            raise ValueError("no convolution is left to compute in int8")
+        convolutions = [layer_name(node) for node in self.plain.graph.node if node.op_type in CONVOLUTIONS]
+        in_float = tuple(name for name in convolutions if name in back or name in self.float_convolutions)
+        model = in_float_again(self.model, self.plain, back)
+        onnx.checker.check_model(model, full_check=True)
+        return replace(self, model=model, int8_convolutions=left, float_convolutions=in_float)
 
 
 def quantise(
@@ -84,9 +102,9 @@ def quantise(
             f"NNCF {nncf.__version__} cannot quantise the graph ({first_line(problem)}); run the bundle in f32 or bf16."
         ) from problem
     onnx.checker.check_model(made, full_check=True)
-    kept = tuple(name for name in convolutions if name in left_out)
     method = f"NNCF {nncf.__version__}, post-training, symmetric, scales from real fields"
-    return QuantisedGraph(made.SerializeToString(deterministic=True), method, len(convolutions) - len(kept), kept)
+    quantised = tuple(name for name in convolutions if name not in left_out)
+    return QuantisedGraph(made, graph, method, quantised, tuple(name for name in convolutions if name in left_out))
 
 
 def behind_the_choice(graph: onnx.GraphProto) -> set[str]:

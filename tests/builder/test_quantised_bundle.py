@@ -44,6 +44,25 @@ def _convolving() -> bytes:
     return bytes(model.SerializeToString())
 
 
+def _spoilt_by_rounding() -> bytes:
+    """The same, and between windows and colours a convolution whose inputs include one a thousand times as large: in 8 bits
+    nothing is left of the others."""
+    model = onnx.load_model_from_string(_convolving())
+    (at,) = (k for k, node in enumerate(model.graph.node) if node.name == "windows")
+    means, one = model.graph.node[at].output[0], np.eye(3, dtype=np.float32)
+    model.graph.node[at].output[0] = "plain_means"
+    for name, weight in (("widen", np.vstack([one, [[0, 1000, 0]]])), ("narrow", np.hstack([one, [[0]] * 3]))):
+        stored = np.asarray(weight, np.float32)[:, :, None, None]
+        model.graph.initializer.append(numpy_helper.from_array(stored, f"{name}_weight"))
+    new = [
+        helper.make_node("Conv", ["plain_means", "widen_weight"], ["wide"], name="widen"),
+        helper.make_node("Conv", ["wide", "narrow_weight"], [means], name="narrow"),
+    ]
+    for offset, node in enumerate(new, start=1):
+        model.graph.node.insert(at + offset, node)
+    return bytes(model.SerializeToString())
+
+
 def _bundle(folder: Path, model: bytes, like: Bundle) -> Bundle:
     return write_bundle(folder, like.manifest.model_dump(exclude={"files"}), {MODEL: model})
 
@@ -114,6 +133,24 @@ def test_the_child_names_its_parent_and_has_passed(family: tuple[Bundle, Bundle,
     report = json.loads(_report(child).read_text())
     assert (report["frames"], report["reference_cells"]) == (40, 240), "what set the scales does not judge"
     assert report["reference_executor"].endswith("f32") and report["engine"]["executor"].endswith("int8")
+
+
+def test_what_rounding_spoils_goes_back_to_floating_point_by_itself(
+    family: tuple[Bundle, Bundle, dict[str, object]], fields: Path, tmp_path: Path
+) -> None:
+    parent = _bundle(tmp_path / "spoilt", _spoilt_by_rounding(), family[0])
+    called = _call("quantize", parent.path, "--images", fields, "--um-per-px", 0.13, "--out", tmp_path / "child", "--json")
+    assert called.code == 0, called.err
+    said, child = json.loads(called.out), load_bundle(tmp_path / "child")
+    about = child.manifest.quantisation
+    assert about is not None and (about.convolutions, about.float_convolutions) == (2, ("narrow",)), about
+    assert about.method.endswith("taken back for the count: 1")
+    (worst, *others) = said["layers"]
+    assert (worst["name"], worst["taken_back"]) == ("narrow", True) and worst["share"] > 0.9
+    assert [each["taken_back"] for each in others] == [False, False]
+    weights = {tensor.name: tensor.data_type for tensor in onnx.load(str(child.model_path)).graph.initializer}
+    assert weights["narrow_weight/float"] == onnx.TensorProto.FLOAT
+    assert sum(kind == onnx.TensorProto.INT8 for kind in weights.values()) >= 2, "the others are still int8"
 
 
 def test_a_run_opens_it_and_names_the_precision(child: Bundle) -> None:
