@@ -43,10 +43,11 @@ class RedCellWatch:
         self._thread: threading.Thread | None = None
         self.n_taken = 0
         self._judged: str | None = None
-        self._done = self._hurries = False
+        self._done = self._hurries = self._is_new = False
 
     def offer(self, image: Image) -> None:
-        """Copy a field, BGR uint8 [H, W, 3], to be measured, unless enough were or the measuring lags behind."""
+        """Copy a field, BGR uint8 [H, W, 3], to be measured with the next `contradiction`, unless enough were or the measuring
+        lags behind."""
         if self._done or self.n_taken >= AT_MOST_FIELDS or len(self._waiting) >= _WAITING:
             return
         step = max(1, max(image.shape[:2]) // LONG_SIDES_PX[-1])
@@ -54,10 +55,7 @@ class RedCellWatch:
         self.n_taken += 1
         with self._changed:
             self._waiting.append((copy, step))
-            self._changed.notify_all()
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._measure_all, name="red cells", daemon=True)
-            self._thread.start()
+            self._is_new = True
 
     def contradiction(self, *, is_last: bool = False) -> str:
         """The sentence, once; empty before it is certain, when nothing speaks against the scale, and ever after.
@@ -67,9 +65,10 @@ class RedCellWatch:
         if self._judged is not None:
             return ""
         with self._changed:
+            self._hurries = self._hurries or is_last
+            if self._is_new or is_last:
+                self._go_on()
             if is_last:
-                self._hurries = True
-                self._changed.notify_all()
                 self._changed.wait_for(lambda: self._done or not self._waiting, _LAST_S)
             all_measured = self.n_taken >= AT_MOST_FIELDS and not self._waiting
             if not (is_last or all_measured or self._sizes.cells >= CERTAIN_CELLS):
@@ -96,6 +95,14 @@ class RedCellWatch:
             self._done = True
             self._waiting.clear()
             self._changed.notify_all()
+
+    def _go_on(self) -> None:
+        """Measure what waits. Not before a field's own cells are found: the first field of a run would share the cores."""
+        self._is_new = False
+        if self._waiting and self._thread is None and not self._done:
+            self._thread = threading.Thread(target=self._measure_all, name="red cells", daemon=True)
+            self._thread.start()
+        self._changed.notify_all()
 
     def _measure_all(self) -> None:
         while True:

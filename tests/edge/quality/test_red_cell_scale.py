@@ -1,5 +1,7 @@
 """The um/px that single red cells show: right for every stain and camera, a sentence where there are too few of them."""
 
+import threading
+
 import numpy as np
 import pytest
 from support.red_cell_fields import Smear, draw_smear
@@ -7,7 +9,7 @@ from support.red_cell_fields import Smear, draw_smear
 from edge.contracts.detections import Image
 from edge.quality.red_cell_scale import ENOUGH_CELLS, USUAL_UM, RedCells, RedCellSizes
 from edge.quality.red_cell_watch import AT_MOST_FIELDS, RedCellWatch
-from edge.quality.red_cells import find_red_cells
+from edge.quality.red_cells import RoundThings, find_red_cells
 
 WITHIN = 0.05
 TRUE_UM_PER_PX = 0.13
@@ -101,6 +103,22 @@ def test_a_slide_without_cells_costs_a_run_no_more_than_its_first_fields() -> No
         watch.contradiction()
     assert watch.contradiction(is_last=True) == ""
     assert watch.n_taken <= AT_MOST_FIELDS
+
+
+def test_nothing_is_measured_before_the_cells_of_a_field_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first field of a run has the cores for itself."""
+    measured: list[Image] = []
+
+    def measure(image: Image) -> RoundThings:
+        measured.append(image)
+        return find_red_cells(image)
+
+    monkeypatch.setattr("edge.quality.red_cell_watch.find_red_cells", measure)
+    watch, before = RedCellWatch(TRUE_UM_PER_PX), set(threading.enumerate())
+    for field in _fields(Smear(), 2):
+        watch.offer(field)
+    assert not measured and set(threading.enumerate()) <= before, "nobody is there to measure"
+    assert watch.contradiction(is_last=True) == "" and len(measured) == 2
 
 
 def test_a_measurement_that_crashes_does_not_reach_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
