@@ -9,7 +9,7 @@ from edge.settings import SHIPPED_BUNDLE, EdgeSettings
 from edge.settings.command_line import Given, takes
 
 
-@takes(EdgeSettings, "engine_dir", "signers")
+@takes(EdgeSettings, "engine_dir", "signers", "profile", "correct")
 def doctor(
     given: Given,
     bundle: Annotated[Path, typer.Argument(help="directory with bundle.json", show_default="the shipped one")] = SHIPPED_BUNDLE,
@@ -26,7 +26,8 @@ def doctor(
 ) -> None:
     """Say what is installed and usable here, which engines of a bundle fit this machine, and what `leuko-edge run` would open.
 
-    Of an engine that does not fit, the reason is told and what helps. Nothing is opened, loaded onto the GPU or computed.
+    Of an engine that does not fit, the reason is told and what helps; with --profile also whether its parity gate was passed on
+    fields as that profile corrects them. Nothing is opened, loaded onto the GPU or computed.
 
     Exit code: 0 a run could start with the engine that would be chosen; 5 none could, for example because a GPU engine fits
     and has not passed its parity gate; 2 an option, 3 the bundle cannot be used.

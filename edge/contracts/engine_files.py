@@ -132,6 +132,14 @@ class ParityResult(Strict):
         return "failed" if self.failures else "not decided" if self.undecided else "passed"
 
 
+@dataclass(frozen=True, slots=True)
+class GateSight:
+    """How fields were corrected on which an engine was compared, as a run's provenance says it of its own."""
+
+    colour_transform: str | None = None
+    illumination_sha256: str | None = None
+
+
 class ParityReport(Strict):
     """The content of `parity.json`: whether an engine agrees with the reference graph."""
 
@@ -157,6 +165,11 @@ class ParityReport(Strict):
     engine_not_run: str = Field("", description="why, when there is no engine result")
     made_at: str
     leukostream_version: str
+
+    @property
+    def saw(self) -> GateSight:
+        """How its images were corrected."""
+        return GateSight(self.colour_transform, self.illumination_sha256)
 
     @property
     def agrees(self) -> bool:

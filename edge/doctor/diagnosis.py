@@ -3,15 +3,21 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from edge.camera.correction import Correction
 from edge.contracts.bundle import MANIFEST, Bundle, load_bundle
+from edge.contracts.choices import Correct
 from edge.contracts.engine_files import RUNTIME_NAMES
-from edge.contracts.errors import BundleError, EngineError, LeukoError
+from edge.contracts.errors import BundleError, EngineError, LeukoError, ProfileError
+from edge.contracts.profile import load_profile
 from edge.doctor.facts import OPENVINO, Fact, find_facts
 from edge.engine.choice import Choice, weigh_engines
 from edge.engine.engine_places import engine_places
 from edge.engine.machine import Machine
 from edge.engine.quantised_gate import parity_of
 from edge.engine.survey import Verdict, Wanted, survey
+from edge.pipeline.field_correction import correction_of
+from edge.pipeline.gate_doubt import doubt_of_gate
+from edge.settings.profile_layer import layer_of
 from edge.signing import signers_in
 
 
@@ -24,6 +30,8 @@ class Question:
     frame_px: tuple[int, int] | None = None
     max_batch: int | None = None
     signers: Path | None = None
+    profile: Path | None = None
+    correct: Correct = "profile"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +56,8 @@ class Diagnosis:
     engines: list[Verdict] = field(default_factory=list)
     gpu_engine_lacks: list[str] = field(default_factory=list)
     """sentences; empty without a GPU, and when the run opens a GPU engine"""
+    gate_doubt: str = ""
+    """a sentence where the gate was passed on other fields than a run with the profile has"""
 
 
 def diagnose(question: Question, machine: Machine) -> Diagnosis:
@@ -58,6 +68,9 @@ def diagnose(question: Question, machine: Machine) -> Diagnosis:
         bundle = load_bundle(question.bundle)
         if signers is not None:
             signers.require("bundle", bundle.path / MANIFEST, bundle.bundle_id)
+        correction = _correction(question, bundle)
+    except ProfileError as problem:
+        return Diagnosis(facts, machine, Opening(problem=problem))
     except Exception as problem:  # noqa: BLE001 what would stop a run is the answer
         said = _told(problem, f"bundle {question.bundle}", BundleError)
         return Diagnosis(facts, machine, Opening(problem=said))
@@ -69,21 +82,33 @@ def diagnose(question: Question, machine: Machine) -> Diagnosis:
     # Without a camera to compare with, an engine for another camera is as good as any.
     judged_by = wanted if question.frame_px or question.max_batch else None
     engines: list[Verdict] = []
-    choice = Choice()
+    choice, saw = Choice(), None
     try:
         engines = survey(bundle, machine, judged_by, question.engine_dir, signers)
         if bundle.manifest.quantisation is None:
             choice = weigh_engines(bundle, machine, wanted, engine_dir=question.engine_dir, signers=signers)
         else:
-            parity_of(bundle, question.engine_dir, signers=signers)
+            _, saw = parity_of(bundle, question.engine_dir, signers=signers)
         if choice.files is not None:
             choice.files.read_plan()
+            saw = choice.files.parity.saw if choice.files.parity is not None else None
     except Exception as problem:  # noqa: BLE001 see above
         opening = Opening(problem=_told(problem, f"an engine of bundle {bundle.path}", EngineError))
     else:
         opening = _opening(choice, machine, facts)
+    key = f"engine {opening.key}" if opening.key else f"bundle {bundle.path}"
+    doubt = doubt_of_gate(key, saw, correction, bundle, profile=question.profile, engine_dir=question.engine_dir)
     lacks = [] if machine.gpu is None or choice.files is not None else _lacking(machine, choice)
-    return Diagnosis(facts, machine, opening, bundle, wanted, engines, lacks)
+    return Diagnosis(facts, machine, opening, bundle, wanted, engines, lacks, doubt)
+
+
+def _correction(question: Question, bundle: Bundle) -> Correction | None:
+    """What the profile makes of fields. Raises `ProfileError` for one that the edge refuses."""
+    if question.profile is None:
+        return None
+    profile, _ = load_profile(question.profile)
+    layer = layer_of(profile, bundle, question.profile, question.correct)
+    return correction_of(layer.light, layer.colours, bundle)
 
 
 def _opening(choice: Choice, machine: Machine, facts: list[Fact]) -> Opening:

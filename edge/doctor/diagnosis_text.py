@@ -57,7 +57,8 @@ def _conclusion(found: Diagnosis) -> list[str]:
         first = f"`leuko-edge run` would open for frames of {size}: {opening.text}"
     # The problem itself follows as the command's error.
     lacks = [each for each in found.gpu_engine_lacks if opening.problem is None or each != str(opening.problem)]
-    return ["", first, *(f"For a GPU engine: {each}" for each in lacks)]
+    doubts = [f"Mind: {found.gate_doubt}"] if found.gate_doubt else []
+    return ["", first, *doubts, *(f"For a GPU engine: {each}" for each in lacks)]
 
 
 def as_json(found: Diagnosis) -> dict[str, Any]:
@@ -69,6 +70,7 @@ def as_json(found: Diagnosis) -> dict[str, Any]:
         "opens": {"text": opening.text, "runtime": opening.runtime, "key": opening.key} if opening.runtime else None,
         "wanted": asdict(found.wanted) if found.wanted else None,
         "gpu_engine_lacks": found.gpu_engine_lacks,
+        "gate_doubt": found.gate_doubt or None,
         "gpu": {**gpu.identity.model_dump(), **{k: v for k, v in asdict(gpu).items() if k != "identity"}} if gpu else None,
         "facts": {fact.name: {"usable": fact.usable, "text": fact.text} for fact in found.facts},
         "bundle": {"name": bundle.manifest.name, "path": str(bundle.path), "bundle_id": bundle.bundle_id} if bundle else None,
@@ -89,10 +91,19 @@ def findings(question: Question) -> tuple[Finding, ...]:
         told.append(Finding(name="a run", text=printable(str(opening.problem)), usable=False))
     else:
         told.append(Finding(name="a run", text=printable(f"would open {opening.text}")))
+    if found.gate_doubt:
+        told.append(Finding(name="the parity gate", text=printable(found.gate_doubt), usable=False))
     return (*told, *(Finding(name="a GPU engine", text=printable(each), usable=False) for each in found.gpu_engine_lacks))
 
 
 def question_of(setup: Setup) -> Question:
     """What a run with this setup would ask `doctor`."""
     settings = setup.settings
-    return Question(setup.bundle.path, engine_dir=settings.engine_dir, max_batch=settings.max_batch, signers=settings.signers)
+    return Question(
+        setup.bundle.path,
+        engine_dir=settings.engine_dir,
+        max_batch=settings.max_batch,
+        signers=settings.signers,
+        profile=settings.profile,
+        correct=settings.correct,
+    )

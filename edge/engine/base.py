@@ -12,6 +12,7 @@ import numpy as np
 
 from edge.contracts.cells import N_CLASSES
 from edge.contracts.detections import Image, RawDetections
+from edge.contracts.engine_files import GateSight
 from edge.contracts.errors import EngineError
 
 INPUT = "frames"
@@ -38,6 +39,13 @@ class EngineInfo:
     """of the compiled engine; None when the bundle's graph itself is run"""
     plan_sha256: str | None = None
     parity: Parity = "not_needed"
+    gate_saw: GateSight | None = None
+    """how the fields were corrected on which it passed its gate; None where it has not, or needed none"""
+
+    @property
+    def name(self) -> str:
+        """The compiled engine's key, or what runs the graph."""
+        return f"engine {self.key}" if self.key else str(self)
 
     def __str__(self) -> str:
         return f"{self.runtime} {self.version} on {self.device}, {self.precision}"

@@ -92,7 +92,7 @@ def open_engine(
         )
         if files is not None:
             return open_gpu_engine(files, max_batch, slots or SLOTS)
-    parity = parity_of(bundle, engine_dir, allow_ungated=allow_ungated, signers=signers)
+    parity, gate_saw = parity_of(bundle, engine_dir, allow_ungated=allow_ungated, signers=signers)
     from edge.engine.openvino import OpenVinoEngine  # noqa: PLC0415 - OpenVINO is loaded where it is chosen
 
     return OpenVinoEngine(
@@ -104,6 +104,7 @@ def open_engine(
         precision=precision,
         threads=threads,
         parity=parity,
+        gate_saw=gate_saw,
     )
 
 
@@ -199,6 +200,7 @@ def info_of(files: EngineFiles, version: str, device: str, parity: Parity) -> En
         key=files.manifest.key,
         plan_sha256=files.manifest.plan_sha256,
         parity=parity,
+        gate_saw=files.parity.saw if parity == "passed" and files.parity is not None else None,
     )
 
 

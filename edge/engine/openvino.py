@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from edge.contracts.bundle import Bundle
 from edge.contracts.choices import Precision
 from edge.contracts.detections import Image, RawDetections
+from edge.contracts.engine_files import GateSight
 from edge.contracts.errors import EngineError
 from edge.engine.base import INPUT, EngineInfo, Parity, SlotBook, check_outputs, check_values, expected_outputs
 from edge.engine.quantised_gate import INT8
@@ -36,7 +37,8 @@ class OpenVinoEngine:
 
     Raises `EngineError` when the graph does not load or compile, breaks the contract, or `precision` is not to be had: "bf16"
     needs a CPU that computes it natively, "auto" takes bf16 there and f32 elsewhere. An int8 bundle computes in int8, and in
-    f32 what is not quantised: its gate was passed with these. `parity` is what that gate said, for the caller to judge.
+    f32 what is not quantised: its gate was passed with these. `parity` is what that gate said, for the caller to judge, and
+    `gate_saw` how its fields were corrected.
 
     OpenCV works in one thread from then on: its own would wait for cores that this engine computes on (two cores, the shipped
     model: a look at a field took 1.6 ms instead of 0.5).
@@ -53,6 +55,7 @@ class OpenVinoEngine:
         precision: Precision = "auto",
         threads: int | None = None,
         parity: Parity = "not_needed",
+        gate_saw: GateSight | None = None,
     ) -> None:
         name, top_k = bundle.manifest.name, bundle.manifest.top_k
         core = ov.Core()
@@ -72,6 +75,7 @@ class OpenVinoEngine:
             slots=slots,
             top_k=top_k,
             parity=parity,
+            gate_saw=gate_saw,
         )
         self._book = SlotBook(self._info)
         cv2.setNumThreads(1)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from edge.contracts.base import parse_json
 from edge.contracts.bundle import MODEL, Bundle
-from edge.contracts.engine_files import PARITY, Gate, ParityReport, gate_of
+from edge.contracts.engine_files import PARITY, Gate, GateSight, ParityReport, gate_of
 from edge.contracts.errors import EngineError
 from edge.contracts.whole_file import SMALL_BYTES, read_whole, write_whole
 from edge.engine.base import Parity
@@ -41,9 +41,11 @@ def report_name(bundle: Bundle) -> str:
     return f"{INT8}-{bundle.bundle_id[:12]}"
 
 
-def gate_here(bundle: Bundle, executor: str, engine_dir: Path | None, signers: Signers | None = None) -> Gate:
-    """What the report beside the bundle says of it on `executor`. Raises `EngineError` for a report that cannot be read and,
-    with `signers`, for one that none of them signed."""
+def gate_here(
+    bundle: Bundle, executor: str, engine_dir: Path | None, signers: Signers | None = None
+) -> tuple[Gate, GateSight | None]:
+    """What the report beside the bundle says of it on `executor`, and how the fields were corrected that it is about. Raises
+    `EngineError` for a report that cannot be read and, with `signers`, for one that none of them signed."""
     for place in engine_places(bundle, engine_dir):
         file = place / report_name(bundle) / PARITY
         if not file.exists():
@@ -59,8 +61,8 @@ def gate_here(bundle: Bundle, executor: str, engine_dir: Path | None, signers: S
             signers.require("parity", file, sha256(content).hexdigest())
         gate = gate_of(report, bundle.manifest.files[MODEL], bundle.bundle_id)
         same = report.engine is not None and report.engine.executor == executor
-        return "elsewhere" if gate == "passed" and not same else gate
-    return "none"
+        return "elsewhere" if gate == "passed" and not same else gate, report.saw
+    return "none", None
 
 
 def keep_report(bundle: Bundle, engine_dir: Path | None, report: ParityReport) -> Path:
@@ -79,18 +81,19 @@ def keep_report(bundle: Bundle, engine_dir: Path | None, report: ParityReport) -
 
 def parity_of(
     bundle: Bundle, engine_dir: Path | None, *, allow_ungated: bool = False, signers: Signers | None = None
-) -> Parity:
-    """Of a bundle that OpenVINO will open: "not_needed" where the graph is the reference itself.
+) -> tuple[Parity, GateSight | None]:
+    """Of a bundle that OpenVINO will open: "not_needed" where the graph is the reference itself; and of a gate that was passed
+    how its fields were corrected.
 
     Raises `EngineError` for an int8 bundle that has not passed its gate here, unless `allow_ungated`.
     """
     if bundle.manifest.quantisation is None:
-        return "not_needed"
-    gate = gate_here(bundle, executor_here(), engine_dir, signers)
+        return "not_needed", None
+    gate, saw = gate_here(bundle, executor_here(), engine_dir, signers)
     if gate == "passed":
-        return "passed"
+        return "passed", saw
     if allow_ungated:
-        return "failed" if gate == "failed" else "waived"
+        return "failed" if gate == "failed" else "waived", None
     then = (
         f"run its parent, bundle {bundle.manifest.quantisation.parent_bundle_id[:12]}, or quantise that one anew"
         if gate == "failed"

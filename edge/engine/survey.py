@@ -186,9 +186,13 @@ def build_command(bundle: Bundle, runtime: GpuRuntime, wanted: Wanted, engine_di
     return f"leuko-build engine {quote(str(bundle.path))} --runtime {runtime} {size}{_where(engine_dir)}"
 
 
-def verify_command(bundle: Bundle, engine_dir: Path | None = None) -> str:
-    """The command that runs the parity gate on this machine."""
-    return f"leuko-build verify {quote(str(bundle.path))} --images DIR --um-per-px SCALE{_where(engine_dir)}"
+def verify_command(
+    bundle: Bundle, engine_dir: Path | None = None, profile: Path | None = None, server: str | None = None
+) -> str:
+    """The command that runs the parity gate on this machine; with a `profile` on fields as it corrects them."""
+    scale = "--um-per-px SCALE" if profile is None else f"--profile {quote(str(profile))}"
+    served = f" --server {quote(server)}" if server is not None else ""
+    return f"leuko-build verify {quote(str(bundle.path))} --images DIR {scale}{served}{_where(engine_dir)}"
 
 
 def _where(engine_dir: Path | None) -> str:

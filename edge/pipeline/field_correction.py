@@ -2,6 +2,8 @@
 
 from edge.camera.colour_transform import balance, colour_table
 from edge.camera.correction import Correction
+from edge.contracts.bundle import Bundle
+from edge.contracts.colours import MeasuredColours, MeasuredLight
 from edge.contracts.profile import part_sha256
 from edge.contracts.run_order import QualityPolicy, RunOrder
 from edge.quality import ColourDrift, FieldWatch
@@ -9,11 +11,16 @@ from edge.settings import Setup
 
 
 def correction_for(setup: Setup) -> Correction | None:
-    """None where the profile has neither light nor colours, or nothing is to be corrected.
+    """None where the profile has neither light nor colours, or nothing is to be corrected."""
+    return correction_of(setup.light, setup.colours, setup.bundle)
+
+
+def correction_of(light: MeasuredLight | None, colours: MeasuredColours | None, bundle: Bundle) -> Correction | None:
+    """What a profile's light and colours make of fields for a bundle.
 
     Colours that are moved to the bundle's take the white balance along, so that it is done only where they are not.
     """
-    light, colours, reference = setup.light, setup.colours, setup.bundle.manifest.reference_colours
+    reference = bundle.manifest.reference_colours
     if light is None and colours is None:
         return None
     table = None

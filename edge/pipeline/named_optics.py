@@ -18,6 +18,7 @@ from edge.contracts.run_order import OrderFault
 from edge.engine.base import Engine
 from edge.pipeline.field_correction import correction_for
 from edge.pipeline.field_work import plan_for
+from edge.pipeline.gate_doubt import doubt_of_run
 from edge.pipeline.latency_fit import with_latency
 from edge.pipeline.parts import Parts, batch_for, open_for
 from edge.settings import Setup
@@ -150,6 +151,8 @@ class NamedOptics:
             engine = open_for(plan, setup.bundle, settings)
             self._held.callback(engine.close)
             self._engines.append(engine)
+        if doubt := doubt_of_run(engine.info, plan.correction, setup.bundle, settings):
+            _log.warning("%s", doubt)
         return replace(parts, source=source, engine=engine, plan=plan, most_fields=n_frames // plan.n_tiles)
 
     def _have_changed(self) -> bool:

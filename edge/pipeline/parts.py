@@ -1,5 +1,6 @@
 """Opens what a run is made of, so that every mistake in it is known before a controller waits."""
 
+import logging
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
@@ -21,10 +22,12 @@ from edge.engine.base import Engine
 from edge.pipeline.crops import CropStore
 from edge.pipeline.field_correction import correction_for
 from edge.pipeline.field_work import plan_for
+from edge.pipeline.gate_doubt import doubt_of_run
 from edge.settings import EdgeSettings, Setup
 from edge.signing import signers_in
 
 _LONGEST_NAME = 240
+_log = logging.getLogger(__name__)
 _Store = TypeVar("_Store", FrameStore, CropStore)
 
 
@@ -64,9 +67,13 @@ class Parts:
 def engine_for(
     info: SourceInfo, bundle: Bundle, settings: EdgeSettings, correction: Correction | None = None
 ) -> tuple[Engine, FitPlan]:
-    """The engine for frames of this source, corrected on their way, and how they are fitted."""
+    """The engine for frames of this source, corrected on their way, and how they are fitted. A warning where its parity gate
+    was passed on fields that were corrected otherwise."""
     plan = plan_for(info, bundle, correction)
-    return open_for(plan, bundle, settings), plan
+    engine = open_for(plan, bundle, settings)
+    if doubt := doubt_of_run(engine.info, correction, bundle, settings):
+        _log.warning("%s", doubt)
+    return engine, plan
 
 
 def batch_for(plan: FitPlan, settings: EdgeSettings) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from types import TracebackType
 
-from edge.camera.frame import FrameSource
+from edge.camera.frame import FrameSource, SourceNote
 from edge.camera.frame_store import StoringSource
 from edge.contracts.errors import JournalError, LeukoError, sentence_of
 from edge.contracts.log_context import LOG_CONTEXT
@@ -28,6 +28,7 @@ from edge.pipeline.engine_loop import EngineLoop
 from edge.pipeline.exposures import exposures_of
 from edge.pipeline.field_correction import drift_for, watch_for
 from edge.pipeline.field_work import Batching, CellWork, FieldJob, scale_note
+from edge.pipeline.gate_doubt import OTHER_FIELDS, doubt_of_run
 from edge.pipeline.intake import Arrival, Ending, FieldQueue, Grabber, Note
 from edge.pipeline.ledger import Ledger
 from edge.pipeline.parts import Parts
@@ -91,6 +92,8 @@ class Run:
         self._loop = EngineLoop(parts.engine, work, self._queue, batching, silence_s)
         for note in parts.notes:
             self._queue.note(note)
+        if doubt := doubt_of_run(parts.engine.info, parts.plan.correction, setup.bundle, settings):
+            self._queue.note(SourceNote(OTHER_FIELDS, doubt, "warning"))
         info = parts.source.info
         self._geometry = StageGeometry.of(setup.stage, info.um_per_px)
         slide = SlideAccount(self._geometry, info.width_px, info.height_px, self._ordered)

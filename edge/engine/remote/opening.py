@@ -42,14 +42,17 @@ def open_remote(
         _log.warning("%s Meanwhile %s computes, as --server-fallback asks.", problem, local.info)
         return local
     try:
-        gate = gate_of_served(remote, bundle, engine_dir)
+        gate, saw = gate_of_served(remote, bundle, engine_dir)
         if gate != "passed" and not allow_ungated:
             raise EngineError(
                 f"inference server {server.address} {UNGATED[gate]}; run `leuko-build verify {quote(str(bundle.path))} "
                 f"--server {server.address} --images DIR --um-per-px SCALE`, or start with --allow-ungated-engine, which the "
                 "run records and which makes it non-diagnostic."
             )
-        remote.accept("passed" if gate == "passed" else "failed" if gate == "failed" else "waived")
+        if gate == "passed":
+            remote.accept("passed", saw)
+        else:
+            remote.accept("failed" if gate == "failed" else "waived")
     except BaseException:
         remote.close()
         raise

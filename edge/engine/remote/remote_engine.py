@@ -13,6 +13,7 @@ from tritonclient.utils import InferenceServerException
 
 from edge.contracts.bundle import Bundle
 from edge.contracts.detections import Image, RawDetections
+from edge.contracts.engine_files import GateSight
 from edge.contracts.errors import ConfigError, EngineError
 from edge.contracts.served_model import ServedIdentity
 from edge.engine.base import INPUT, EngineInfo, Parity, SlotBook, check_values, expected_outputs
@@ -93,9 +94,9 @@ class RemoteEngine:
         """Whether the server reads frames where they lie."""
         return self._memory.region is not None
 
-    def accept(self, parity: Parity) -> None:
+    def accept(self, parity: Parity, gate_saw: GateSight | None = None) -> None:
         """What was found out about its gate since it was opened."""
-        self._info = replace(self._info, parity=parity)
+        self._info = replace(self._info, parity=parity, gate_saw=gate_saw)
 
     def slot(self, index: int) -> Image:
         return self._memory.frames[index]

@@ -10,7 +10,7 @@ import numpy as np
 from edge.contracts.base import parse_json
 from edge.contracts.bundle import Bundle
 from edge.contracts.detections import Image, RawDetections
-from edge.contracts.engine_files import PARITY, Gate, ParityReport, gate_of
+from edge.contracts.engine_files import PARITY, Gate, GateSight, ParityReport, gate_of
 from edge.contracts.errors import EngineError
 from edge.contracts.served_model import FIELD, SCORES_MAY_DIFFER, SERVED, ServedAnswer, ServedIdentity
 from edge.contracts.whole_file import SMALL_BYTES, read_whole, write_whole
@@ -21,19 +21,20 @@ _KEPT = 20
 _LARGEST_FIELD_BYTES = 1 << 30
 
 
-def gate_of_served(engine: RemoteEngine, bundle: Bundle, engine_dir: Path | None) -> Gate:
-    """What the report beside the bundle's engines says of this very server. Asks it for the field of then.
+def gate_of_served(engine: RemoteEngine, bundle: Bundle, engine_dir: Path | None) -> tuple[Gate, GateSight | None]:
+    """What the report beside the bundle's engines says of this very server, and how the fields were corrected that it is about.
+    Asks the server for the field of then.
 
     Raises `EngineError` when it answers otherwise than it did, or when a report cannot be read.
     """
     folder = _folder(engine.identity, engine, bundle, engine_dir)
     if folder is None:
-        return "none"
+        return "none", None
     report = parse_json(ParityReport, read_whole(folder / PARITY, SMALL_BYTES), folder / PARITY, EngineError)
     gate = gate_of(report, engine.identity.sha256(), bundle.bundle_id)
     if gate in {"passed", "drawn", "undecided"}:
         _ask_again(engine, folder, bundle)
-    return gate
+    return gate, report.saw
 
 
 def keep_gate(engine: RemoteEngine, bundle: Bundle, engine_dir: Path | None, report: ParityReport, field: Image) -> Path:

@@ -10,6 +10,7 @@ from typing import Any, get_args
 
 import cv2
 import pytest
+from support.made_profiles import made_profile
 from support.made_up_engine import A4000, ORIN, machine, write_engine
 from support.signed import secret_of, sign, trusting
 from support.tiny_bundle import write_tiny_bundle
@@ -19,6 +20,7 @@ from edge.cli import main
 from edge.contracts.bundle import Bundle
 from edge.contracts.engine_files import PLAN, GpuRuntime
 from edge.contracts.errors import SourceError
+from edge.contracts.profile import write_profile
 from edge.doctor import diagnosis, diagnosis_text
 from edge.doctor import facts as facts_told
 from edge.doctor.facts import gstreamer_of, jetson_release
@@ -152,6 +154,26 @@ def test_another_directory_of_engines_is_in_the_commands_too(doctor: Call, bundl
     said = doctor(machine(), "--json", "--engine-dir", str(tmp_path / "elsewhere"))
     assert said.code == 5
     assert f"--engine-dir {tmp_path / 'elsewhere'}" in said.json["problem"]
+
+
+def test_a_gate_that_was_passed_on_fields_without_the_profile_s_colours_is_named(doctor: Call, tmp_path: Path) -> None:
+    shown = {"empty": (230, 232, 235), "red_cells": (150, 140, 200)}
+    knows = {"reference_colours": {"sources": {"ours": {"colours": shown, "images": 9}}}}
+    bundle = write_tiny_bundle(tmp_path / "knows", colours=knows)
+    engine = write_engine(bundle, place_to_build(bundle))
+    write_profile(tmp_path / "p.json", made_profile(bundle.bundle_id))
+    plain, with_profile = (doctor(machine(), *words, on=bundle.path) for words in ((), ("--profile", str(tmp_path / "p.json"))))
+    assert (plain.code, with_profile.code) == (0, 0) and "Mind:" not in plain.out
+    assert f"Mind: engine {engine.path.name} passed its parity gate on fields as the camera gives them" in with_profile.out
+    assert f"leuko-build verify {bundle.path} --images DIR --profile {tmp_path / 'p.json'}" in with_profile.out
+    told = doctor(machine(), "--profile", str(tmp_path / "p.json"), "--json", on=bundle.path).json
+    assert told["can_run"] and "as the camera gives them" in told["gate_doubt"]
+    asked = diagnosis_text.Question(bundle.path, profile=tmp_path / "p.json")
+    assert [each.usable for each in diagnosis_text.findings(asked) if each.name == "the parity gate"] == [False]
+    uncorrected = doctor(machine(), "--profile", str(tmp_path / "p.json"), "--correct", "nothing", "--json", on=bundle.path)
+    assert uncorrected.json["gate_doubt"] is None
+    refused = doctor(machine(), "--profile", str(tmp_path / "none.json"), on=bundle.path)
+    assert refused.code == 3 and "none.json cannot be read" in refused.err
 
 
 def test_a_damaged_plan_is_found_before_a_run_finds_it(doctor: Call, bundle: Bundle) -> None:

@@ -1,5 +1,6 @@
 """A profile's light and colours in a run: on the way into the engine, in its provenance, in fields' quality, as an event."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,12 @@ from support.tiny_bundle import write_tiny_bundle
 
 from edge.contracts.bundle import Bundle
 from edge.contracts.colours import Colours, MeasuredColours, MeasuredLight
+from edge.contracts.engine_files import GateSight
 from edge.contracts.errors import ProfileError
 from edge.contracts.messages import RunStartCommand
 from edge.contracts.profile import CameraGeometry, PixelSize, Profile, part_sha256, write_profile
 from edge.contracts.records import Event, FieldRecord, FieldStatus, Record, RunStart
+from edge.engine.base import Engine
 from edge.pipeline import Run, StopSwitch, opened, records_of
 from edge.settings.resolution import resolve
 
@@ -120,6 +123,38 @@ def test_the_engine_sees_the_bundles_colours(tmp_path: Path, fields: Path, bundl
         assert image is not None
         parts.plan.write(image, [slot])
     assert np.median(slot.reshape(-1, 3), axis=0) == pytest.approx((220, 220, 230), abs=3), "most of a field is empty slide"
+
+
+@pytest.mark.parametrize(
+    ("gate_saw", "doubts"),
+    [
+        pytest.param(None, 0, id="it needed no gate"),
+        pytest.param(GateSight("curves-1:0"), 0, id="compared on such fields"),
+        pytest.param(GateSight(), 1, id="compared on fields as they come"),
+    ],
+)
+def test_a_gate_that_was_passed_on_other_fields_is_an_event_of_every_run(
+    tmp_path: Path, fields: Path, bundle: Bundle, gate_saw: GateSight | None, doubts: int
+) -> None:
+    written = profile(tmp_path / "p.json", None, colours())
+    setup = resolve(
+        {"source": f"folder:{fields}", "profile": written, "bundle": bundle.path, "journal": "memory", "max_fields": 2}
+    )
+    with opened(setup) as parts:
+        gated = replace(parts, engine=Gated(parts.engine, gate_saw))
+        found = list(records_of(Run(setup, gated, RunStartCommand(cmd_id="c", run_id="r"), StopSwitch())))
+    said = [record for record in found if isinstance(record, Event) and record.code == "gate_on_other_fields"]
+    assert len(said) == doubts and all(f"--profile {written}" in event.message for event in said)
+
+
+class Gated:
+    """An engine with another word about its gate."""
+
+    def __init__(self, engine: Engine, gate_saw: GateSight | None) -> None:
+        self._engine, self.info = engine, replace(engine.info, gate_saw=gate_saw)
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401
+        return getattr(self._engine, name)
 
 
 @pytest.mark.parametrize(
