@@ -8,7 +8,8 @@ from calib.annotation_set import DESCRIPTION, names_of, write_description, write
 from calib.field_doubts import doubtful_fields, pictures
 from calib.image_choice import ChosenField, choose, slides_of
 from calib.red_cell_check import check_scale
-from edge.contracts.bundle import Bundle, Thresholds
+from calib.shown_fields import Shown
+from edge.contracts.bundle import Bundle
 from edge.contracts.choices import AnnotationFormat
 from edge.contracts.errors import ConfigError, DataError
 from edge.quality.red_cell_scale import CONTRADICTS
@@ -36,7 +37,7 @@ def prepare(
     source: str,
     um_per_px: float | None,
     bundle: Bundle,
-    thresholds: Thresholds,
+    shown: Shown | None,
     out: Path,
     *,
     count: int,
@@ -46,11 +47,13 @@ def prepare(
 ) -> Prepared:
     """Choose `count` of the first `most` fields of a source that can be read twice, and write them to a new folder.
 
+    The model sees them as `shown` says, as they come without it; they are written as they come.
+
     Raises `ConfigError` for a folder in use, `SourceError`, and `DataError` for a source without fields or of several scales.
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ConfigError(f"{out} is there already and may hold annotations; choose another --out.")
-    fields = doubtful_fields(source, um_per_px, bundle, thresholds, most)
+    fields = doubtful_fields(source, um_per_px, bundle, shown, most)
     scales = sorted({each.um_per_px for each in fields})
     if len(scales) > 1:
         raise DataError(f"the fields of {source} have {scales[0]:g} and {scales[-1]:g} um/px; choose from one scale at a time.")
@@ -70,7 +73,8 @@ def prepare(
     files = write_labels(out, chosen, names, as_format)
     write_description(out, source, bundle.manifest.name, scales[0], as_format)
     write_lists(out, chosen, names, files)
-    warnings = (*_few(len(chosen), count, len(fields)), *_few_slides(chosen), *_scale_doubt(source, scales[0]))
+    of_profile = shown.warnings if shown is not None else ()
+    warnings = (*of_profile, *_few(len(chosen), count, len(fields)), *_few_slides(chosen), *_scale_doubt(source, scales[0]))
     return Prepared(out, len(fields), len(set(slides)), tuple(chosen), scales[0], warnings, _commands(out, bundle))
 
 

@@ -3,11 +3,12 @@
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
 
 import cv2
 import numpy as np
 
-from calib.labelled_cells import infer
+from calib.shown_fields import Shown
 from edge.camera.frame import Frame, SourceEnded, SourceTimeout
 from edge.camera.pixels import bgr_of
 from edge.camera.resample import plan_fit
@@ -17,7 +18,7 @@ from edge.contracts.cells import CELLS
 from edge.contracts.detections import Cells, Float32, Image
 from edge.contracts.errors import DataError
 from edge.engine import open_engine
-from edge.engine.base import Engine
+from edge.pipeline.one_image import ImageEngines, infer
 from edge.postprocess import OperatingPoint, ious, label_of, postprocess
 from edge.quality import look_of
 from edge.quality.scale_check import nucleus_px
@@ -77,27 +78,29 @@ def pictures(source: str, um_per_px: float | None, most: int) -> Iterator[tuple[
 
 
 def doubtful_fields(
-    source: str, um_per_px: float | None, bundle: Bundle, thresholds: Thresholds, most: int
+    source: str, um_per_px: float | None, bundle: Bundle, shown: Shown | None, most: int
 ) -> list[DoubtfulField]:
-    """All of them, also those without a doubt. Raises `DataError` when there is none."""
+    """All of them, also those without a doubt; the model sees them as `shown` says, as they come without it. Raises `DataError`
+    when there is none."""
     manifest = bundle.manifest
-    engines: dict[tuple[int, int], Engine] = {}
+    thresholds = shown.thresholds if shown is not None else manifest.thresholds
+    correction = shown.correction if shown is not None else None
+    expected = (manifest.um_per_px, manifest.field_width_px, manifest.field_height_px)
     found: list[DoubtfulField] = []
     low = OperatingPoint.of(thresholds.model_copy(update={"detect": thresholds.detect * BELOW}))
     point = OperatingPoint.of(thresholds)
-    try:
+    with ImageEngines(partial(open_engine, bundle, slots=1, allow_ungated=True)) as engines:
         for number, frame, image in pictures(source, um_per_px, most):
             height, width = image.shape[:2]
-            expected = (manifest.um_per_px, manifest.field_width_px, manifest.field_height_px)
-            plan = plan_fit(width, height, frame.um_per_px, *expected)
-            size = (plan.engine_width_px, plan.engine_height_px)
-            if size not in engines:
-                engines[size] = open_engine(bundle, *size, slots=1, allow_ungated=True)
-            raw = infer(engines[size], plan, image)
+            name = frame.source_name or f"field {number}"
+            if shown is not None:
+                shown.require_size(name, width, height)
+            plan = plan_fit(width, height, frame.um_per_px, *expected, correction=correction)
+            raw, _ = infer(engines.of(plan), plan, image)
             cells = postprocess(raw, plan, point)
             one = DoubtfulField(
                 number=number,
-                name=frame.source_name or f"field {number}",
+                name=name,
                 um_per_px=frame.um_per_px,
                 width_px=width,
                 height_px=height,
@@ -109,9 +112,6 @@ def doubtful_fields(
             if nucleus_px(image) and not any(CELLS[label].is_wbc for label in cells.classes.tolist()):
                 _note(one, MISSED_NUCLEUS, "a dark nucleus, and no leukocyte was found")
             found.append(one)
-    finally:
-        for engine in engines.values():
-            engine.close()
     if not found:
         raise DataError(f"no field of {source} could be read; give images, a video or what a run has kept.")
     _note_colours(found)

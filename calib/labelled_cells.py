@@ -1,12 +1,13 @@
 """A bundle's cells on annotated images, by the edge's own way, each with what the annotation says of it."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.camera.correction import Correction
 from edge.camera.decode import read_image
 from edge.camera.resample import FitPlan, plan_fit
 from edge.contracts.bundle import BundleManifest, Thresholds
@@ -14,7 +15,7 @@ from edge.contracts.cells import CELLS, INDEX
 from edge.contracts.detections import Float32, Image, Int32, RawDetections
 from edge.contracts.errors import DataError, FrameError
 from edge.contracts.label_lines import LabelledImage
-from edge.engine.base import Engine
+from edge.pipeline.one_image import ImageEngines, OpenEngine, infer
 from edge.postprocess import OperatingPoint, ious, postprocess
 
 FALSE, IGNORED = -9, -8
@@ -24,8 +25,6 @@ IS_WBC = np.array([cell.is_wbc for cell in CELLS])
 _IOU = 0.5
 _KNOWN_NOTHING = 0.5
 """Share of a cell's box within an ignored region from which nothing is said of it."""
-
-OpenEngine = Callable[[int, int], Engine]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,35 +56,29 @@ class LabelledCells:
     annotated: Int32
 
 
-def rows_of(images: Sequence[LabelledImage], root: Path, manifest: BundleManifest, opened: OpenEngine) -> Iterator[ImageRows]:
-    """Run every image. Raises `DataError` for one that cannot be read or is of another size than its line says."""
-    engines: dict[tuple[int, int], Engine] = {}
-    try:
+def rows_of(
+    images: Sequence[LabelledImage],
+    root: Path,
+    manifest: BundleManifest,
+    opened: OpenEngine,
+    correction: Correction | None = None,
+) -> Iterator[ImageRows]:
+    """Run every image, corrected on its way as a run corrects it. Raises `DataError` for one that cannot be read or is of
+    another size than its line says."""
+    expected = manifest.um_per_px, manifest.field_width_px, manifest.field_height_px
+    with ImageEngines(opened) as engines:
         for line in images:
             image = _pixels(line, root)
-            plan = plan_fit(
-                line.width_px,
-                line.height_px,
-                line.um_per_px,
-                manifest.um_per_px,
-                manifest.field_width_px,
-                manifest.field_height_px,
-            )
-            size = (plan.engine_width_px, plan.engine_height_px)
-            if size not in engines:
-                engines[size] = opened(*size)
+            plan = plan_fit(line.width_px, line.height_px, line.um_per_px, *expected, correction=correction)
             boxes = [(cell.x1_px, cell.y1_px, cell.x2_px, cell.y2_px) for cell in line.cells]
             truth = [INDEX.get(cell.label, SPECIAL.get(cell.label, IGNORED)) for cell in line.cells]
             yield ImageRows(
                 line.group,
                 plan,
-                infer(engines[size], plan, image),
+                infer(engines.of(plan), plan, image)[0],
                 np.asarray(boxes, np.float32).reshape(-1, 4),
                 np.asarray(truth, np.int32),
             )
-    finally:
-        for engine in engines.values():
-            engine.close()
 
 
 def cells_at(rows: Sequence[ImageRows], thresholds: Thresholds) -> LabelledCells:
@@ -146,17 +139,3 @@ def _pixels(line: LabelledImage, root: Path) -> Image:
             " px; export the labels again from the images as they are now."
         )
     return image
-
-
-def infer(engine: Engine, plan: FitPlan, image: Image) -> RawDetections:
-    """The graph's rows for one image, one per tile, in an engine of the plan's size."""
-    frame = engine.slot(0)[0]
-    tiles = [frame] if plan.n_tiles == 1 else [np.empty_like(frame) for _ in range(plan.n_tiles)]
-    plan.write(image, tiles)
-    parts = []
-    for tile in tiles:
-        if tile is not frame:
-            frame[...] = tile
-        engine.submit(0, 1)
-        parts.append(engine.collect(0))
-    return RawDetections(*(np.concatenate([getattr(part, name) for part in parts]) for name in ("boxes", "scores", "labels")))

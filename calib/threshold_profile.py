@@ -6,6 +6,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from calib.labelled_cells import rows_of
+from calib.shown_fields import Shown
 from calib.threshold_choice import Floors, ThresholdChoice, choose
 from edge.contracts.bundle import Bundle, sha256_of
 from edge.contracts.choices import EngineChoice
@@ -25,6 +26,7 @@ SHARES = {
 
 def measure_thresholds(
     profile: Profile,
+    shown: Shown,
     bundle: Bundle,
     labels: Path,
     root: Path,
@@ -32,13 +34,16 @@ def measure_thresholds(
     floors: Floors,
     engine: EngineChoice = "auto",
 ) -> tuple[Profile, ThresholdChoice]:
-    """`profile` with thresholds and probabilities for `bundle`, chosen on the images of `labels` that are in `splits`.
+    """`profile` with thresholds and probabilities for `bundle`, chosen on the images of `labels` that are in `splits`, which
+    the model sees as `shown` says. They hold for such fields.
 
     Raises `DataError` for images that cannot be read, and for too few cells; `ConfigError` when no image is in `splits`.
     """
     lines = [line for line in read_label_lines(labels) if line.split in splits]
     if not lines:
         raise ConfigError(f"no image of {labels} is in the splits {', '.join(splits)}; name others with --split.")
+    for line in lines:
+        shown.require_size(line.path, line.width_px, line.height_px)
     computed_by: list[str] = []
 
     def opened(width_px: int, height_px: int) -> Engine:
@@ -46,11 +51,12 @@ def measure_thresholds(
         computed_by.append(str(here.info))
         return here
 
-    shown = tqdm(lines, desc="thresholds", unit="image", mininterval=2.0)
-    rows = list(rows_of(shown, root, bundle.manifest, opened))
-    choice = choose(rows, bundle.manifest.thresholds, floors)
+    watched = tqdm(lines, desc="thresholds", unit="image", mininterval=2.0)
+    rows = list(rows_of(watched, root, bundle.manifest, opened, shown.correction))
+    choice = choose(rows, shown.thresholds, floors)
     found = BundleThresholds(
         bundle_id=bundle.bundle_id,
+        colour_transform=shown.colour_transform,
         thresholds=choice.thresholds,
         probability=choice.calibration.knots if choice.calibration else (),
         evidence=_evidence(choice, lines, sha256_of(labels), floors, computed_by[0]),

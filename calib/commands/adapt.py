@@ -17,7 +17,7 @@ def adapt(
     bundle: Annotated[Path | None, typer.Option(help="the model to adapt; the shipped one when not given")] = None,
     um_per_px: Annotated[float | None, typer.Option(min=0.001, max=10, help="size of a pixel of the source")] = None,
     profile: Annotated[
-        Path | None, typer.Option(help="the instrument's profile: its um/px, and its thresholds where they are the bundle's")
+        Path | None, typer.Option(help="the instrument's profile: its um/px, light and colours, and thresholds where they hold")
     ] = None,
     images: Annotated[int, typer.Option(min=1, max=1000, help="fields to choose")] = 30,
     fields: Annotated[int, typer.Option(min=1, max=1_000_000, help="look at no more than so many")] = 2000,
@@ -39,6 +39,7 @@ def adapt(
 
     from calib.annotation_choice import prepare
     from calib.annotation_set import CHOSEN
+    from calib.shown_fields import shown_by
     from edge.contracts.bundle import load_bundle
     from edge.contracts.errors import ConfigError
     from edge.contracts.profile import load_profile
@@ -47,13 +48,12 @@ def adapt(
     if um_per_px is not None and profile is not None:
         raise ConfigError("give --um-per-px or --profile, not both: the images have one um/px.")
     model = load_bundle(bundle or SHIPPED_BUNDLE)
-    thresholds = model.manifest.thresholds
+    shown = None
     if profile is not None:
         measured, _ = load_profile(profile)
         um_per_px = measured.measured_scale.um_per_px
-        if measured.thresholds is not None and measured.thresholds.bundle_id == model.bundle_id:
-            thresholds = measured.thresholds.thresholds
-    done = prepare(source, um_per_px, model, thresholds, out, count=images, most=fields, slide_by=slide_by, as_format=as_format)
+        shown = shown_by(measured, profile, model)
+    done = prepare(source, um_per_px, model, shown, out, count=images, most=fields, slide_by=slide_by, as_format=as_format)
     if as_json:
         result = {
             "folder": str(out),

@@ -36,9 +36,9 @@ def illumination(
     drawn = picture or out.with_suffix(".png")
     require_free(out, drawn, picture is not None)
     after = measure_light(source, begun_or_read(profile, instrument, objective), fields, valid_days)
-    digest = write_profile(out, after)
     assert after.illumination is not None
     write_light_picture(drawn, after.illumination)
+    digest = write_profile(out, after)
     if as_json:
         print(json.dumps(result_as_json(after.illumination, out, digest, drawn)))
         return

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from edge.contracts.choices import EngineChoice
+from edge.contracts.choices import Correct, EngineChoice
 
 
 def thresholds(
@@ -19,6 +19,9 @@ def thresholds(
     typed_precision: Annotated[float, typer.Option(min=0.5, max=0.999, help="the same of each type; chosen here")] = 0.9,
     split: Annotated[str, typer.Option(help="train, val or test; several separated by commas")] = "train,val,test",
     engine: Annotated[EngineChoice, typer.Option(help="what computes the scores")] = "auto",
+    correct: Annotated[
+        Correct, typer.Option(help="profile: images get its light and colours, as in a run; nothing: for runs without")
+    ] = "profile",
     picture: Annotated[
         Path | None, typer.Option(help="the reliability plot; beside the new profile, as .png, when not given")
     ] = None,
@@ -27,13 +30,15 @@ def thresholds(
     """Choose thresholds that find most cells at the precision asked for, and tell scores as probabilities.
 
     Whole slides or originals are left out of the choice in turn, and the figures are of those. Classes with too few cells keep
-    the bundle's thresholds and are named. The thresholds hold for this bundle alone.
+    the bundle's thresholds and are named. The thresholds hold for this bundle alone, and for fields in the same colours: give
+    images as the camera gives them.
 
     leuko-calib thresholds labels.jsonl --root images/ --profile profile.json --out profile-3.json
     """
     from rich.console import Console
 
     from calib.plots import write_reliability_plot
+    from calib.shown_fields import shown_by
     from calib.threshold_choice import Floors
     from calib.threshold_profile import measure_thresholds
     from calib.threshold_tables import as_json as result_as_json
@@ -53,19 +58,25 @@ def thresholds(
         raise ConfigError(f"{unknown[0]!r} is no split; use train, val or test.")
     before, _ = load_profile(profile)
     model = load_bundle(bundle or SHIPPED_BUNDLE)
-    after, choice = measure_thresholds(before, model, labels, root, splits, Floors(precision, typed_precision), engine)
+    # What an earlier choice says is no start of a new one.
+    shown = shown_by(before.model_copy(update={"thresholds": None}), profile, model, correct)
+    floors = Floors(precision, typed_precision)
+    after, choice = measure_thresholds(before, shown, model, labels, root, splits, floors, engine)
     if choice.calibration is not None:
         write_reliability_plot(drawn, choice.calibration)
     digest = write_profile(out, after)
     seen = drawn if choice.calibration is not None else None
     if as_json:
-        print(json.dumps(result_as_json(choice, out, digest, seen)))
+        told = {"colour_transform": shown.colour_transform, "warnings": shown.warnings}
+        print(json.dumps(result_as_json(choice, out, digest, seen) | told))
         return
     console = Console(highlight=False)
     console.print(share_table(choice))
-    console.print(class_table(choice, model.manifest.thresholds))
+    console.print(class_table(choice, shown.thresholds))
     if choice.calibration is None:
         console.print(f"no probabilities: {choice.why_not}", soft_wrap=True)
     else:
         console.print(f"{calibration_line(choice.calibration)}; {drawn}", soft_wrap=True)
-    console.print(f"written to {out}", soft_wrap=True)
+    for warning in shown.warnings:
+        console.print(f"mind: {warning}", soft_wrap=True)
+    console.print(f"they hold for fields {shown.said}; written to {out}", soft_wrap=True)

@@ -12,8 +12,8 @@ from tqdm import tqdm
 from edge.camera.correction import Correction
 from edge.camera.resample import FitPlan, plan_fit
 from edge.contracts.cells import CELLS
-from edge.contracts.detections import Cells, Image, RawDetections
-from edge.engine.base import Engine
+from edge.contracts.detections import Cells, RawDetections
+from edge.pipeline.one_image import ImageEngines, infer
 from edge.postprocess import OperatingPoint, postprocess
 from trainer.data.annotation import IGNORE, Annotation
 from trainer.data.source_files import read_image
@@ -66,18 +66,15 @@ def results_of(
     point = OperatingPoint.of(target.thresholds)
     all_candidates = OperatingPoint.of(target.thresholds.model_copy(update={"detect": CANDIDATE_FLOOR}))
     plans: dict[tuple[int, int, float, str], FitPlan] = {}
-    engines: dict[tuple[int, int], Engine] = {}
     images_on: dict[tuple[int, int], int] = {}
-    try:
+    with ImageEngines(target.open) as engines:
         for row in tqdm(annotations, desc="evaluate", unit="image", mininterval=2.0):
             key = (row.width_px, row.height_px, row.um_per_px, row.source)
             plan = plans[key] = plans.get(key) or plan_of(row, target, corrections.get(row.source))
-            size = (plan.engine_width_px, plan.engine_height_px)
-            if size not in engines:
-                engines[size] = target.open(*size)
+            engine, size = engines.of(plan), (plan.engine_width_px, plan.engine_height_px)
             image = read_image(row.path)
             started = perf_counter_ns()
-            raw, engine_ns = infer(engines[size], plan, image)
+            raw, engine_ns = infer(engine, plan, image)
             counted = postprocess(raw, plan, point)
             whole_ns = perf_counter_ns() - started
             cells = postprocess(raw, plan, all_candidates)
@@ -88,13 +85,10 @@ def results_of(
                 _typed(raw, plan, row),
                 Judged(cells.boxes_px, cells.presence, cells.classes, row.boxes_px, row.labels),
                 counted,
-                str(engines[size].info),
+                str(engine.info),
                 engine_ns / 1e6 if is_warm else None,
                 whole_ns / 1e6 if is_warm else None,
             )
-    finally:
-        for engine in engines.values():
-            engine.close()
 
 
 def plan_of(annotation: Annotation, target: Target, correction: Correction | None = None) -> FitPlan:
@@ -108,23 +102,6 @@ def plan_of(annotation: Annotation, target: Target, correction: Correction | Non
         target.field_height_px,
         correction=correction,
     )
-
-
-def infer(engine: Engine, plan: FitPlan, image: Image) -> tuple[RawDetections, int]:
-    """The graph's rows for one image, one per tile, and the nanoseconds between submit and collect."""
-    frame = engine.slot(0)[0]
-    tiles = [frame] if plan.n_tiles == 1 else [np.empty_like(frame) for _ in range(plan.n_tiles)]
-    plan.write(image, tiles)
-    parts, engine_ns = [], 0
-    for tile in tiles:
-        if tile is not frame:
-            frame[...] = tile
-        started = perf_counter_ns()
-        engine.submit(0, 1)
-        parts.append(engine.collect(0))
-        engine_ns += perf_counter_ns() - started
-    rows = (np.concatenate([getattr(part, name) for part in parts]) for name in ("boxes", "scores", "labels"))
-    return RawDetections(*rows), engine_ns
 
 
 def _typed(raw: RawDetections, plan: FitPlan, annotation: Annotation) -> Judged:
