@@ -34,6 +34,10 @@ def evaluate(
     colours: Annotated[
         bool, typer.Option("--colours", help="move each source's colours to the model's, as `leuko-calib colour` would have it")
     ] = False,
+    thresholds: Annotated[
+        bool,
+        typer.Option("--thresholds", help="also what other presence thresholds would count; --json always says it"),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Measure a model on annotated images by the reference's protocol, through the edge's own fit and post-processing.
@@ -43,9 +47,13 @@ def evaluate(
     leuko-train evaluate runs/tiny/last.pt --data datasets.yaml --root DIR --bootstrap --json
     """
     from trainer.evaluation.measure import measure_split  # noqa: PLC0415 - torch and the engines take seconds to load
+    from trainer.evaluation.presence_sweep import show_sweep  # noqa: PLC0415
     from trainer.evaluation.summary_table import show  # noqa: PLC0415
     from trainer.evaluation.target import target_of  # noqa: PLC0415
 
     settings = EvaluationSettings(small_below_um=small_um, dense_from=dense_from, bootstrap_rounds=rounds if bootstrap else 0)
     opened = target_of(target, precision, engine=engine, engine_dir=engine_dir)
-    show(measure_split(opened, data, root, split, source, split_by, settings, precision, colours=colours), as_json)
+    summary = measure_split(opened, data, root, split, source, split_by, settings, precision, colours=colours)
+    show(summary, as_json)
+    if thresholds and not as_json:
+        show_sweep(summary)

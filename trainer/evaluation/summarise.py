@@ -18,6 +18,7 @@ from trainer.evaluation.cell_verdicts import (
 )
 from trainer.evaluation.detect import WARM_UP_IMAGES, ImageResult, true_wbc
 from trainer.evaluation.false_cells import in_empty_images
+from trainer.evaluation.presence_sweep import sweep
 from trainer.evaluation.settings import EvaluationSettings
 from trainer.evaluation.subsets import subsets_of
 from trainer.evaluation.summary import (
@@ -61,6 +62,7 @@ def summarise(
     by_source: dict[str, list[ImageResult]] = {}
     for result in results:
         by_source.setdefault(result.annotation.source, []).append(result)
+    empty = in_empty_images(results)
     return Figures(
         images=len(results),
         wbc=_leukocyte(wbc, detect),
@@ -70,7 +72,8 @@ def summarise(
         map_11_point=mean_of_known([curve.ap_11_point for curve in curves.values()]),
         abnormal=_abnormal(curves),
         counting=_counting(results),
-        empty=in_empty_images(results),
+        empty=empty,
+        at_thresholds=sweep(results, wbc, empty.fields if empty is not None else 0.0),
         confusion=confusion_of([results[k] for k in single], [rows[k] for k in single]),
         confusion_all=confusion_of(results, rows),
         subsets=subsets_of(results, settings.small_below_um, settings.dense_from),

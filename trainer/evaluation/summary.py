@@ -98,6 +98,17 @@ class LaboratoryFigures(Strict):
     empty: EmptyFields | None
 
 
+class AtThreshold(Strict):
+    """Leukocytes at another presence threshold; `false` over all images, `false_in_empty` in those without a cell."""
+
+    detect: Fraction
+    found: int
+    missed: int
+    false: int
+    false_in_empty: int
+    false_per_1000_empty: float | None
+
+
 class Abnormal(Strict):
     """The classes the reference reports a mean of their own for. `map` is over those with truth; `words` names the others."""
 
@@ -216,6 +227,7 @@ class Figures(Strict):
     abnormal: Abnormal
     counting: Counting
     empty: EmptyFields | None = Field(None, description="images without an annotated cell; null when there is none")
+    at_thresholds: tuple[AtThreshold, ...] = ()
     confusion: Confusion = Field(description="images with exactly one annotated cell, which is typed")
     confusion_all: Confusion = Field(description="every typed cell of every image")
     subsets: Subsets
@@ -256,6 +268,7 @@ class Summary(Figures):
             "wbc": {"curve"},
             "classes": {"__all__": {"curve"}},
             "missed": True,
+            "at_thresholds": True,
             "models": True,
             "date": True,
             "time_ms": True,
