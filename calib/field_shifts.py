@@ -33,6 +33,8 @@ _RIVAL_SHARE = 0.5
 _PEAKS = 6
 _APART_PX = 5
 _REFINED_PX = 512
+_QUARTER_OFF_PX = 10
+"""What a quarter may be off the whole, in working pixels, and still be told."""
 _LEAST_PATTERN = 5
 """Images of different places from which what is common to all can be told from what lies on the slide."""
 
@@ -120,34 +122,58 @@ class ShiftedImages:
         overlap = np.maximum(1 - np.abs(shifts) / (width, height), 0).prod(axis=1)
         return np.asarray(shifts[overlap >= LEAST_OVERLAP], np.int64)
 
-    def _refined(self, one: int, other: int, x: int, y: int) -> Shift | None:
-        """Sub-pixel: Gauss and Newton on the correlation of what both show (Evangelidis and Psarakis 2008)."""
+    def detail(self, image: int) -> float:
+        """How much an image shows: standard deviation in natural logarithms of grey, without uneven light."""
+        return float(self._fine[image].std())
+
+    def quarters(self, one: int, other: int, shift: Shift) -> NDArray[np.float64]:
+        """The shift again [at most 4, 2], in each quarter of what both show; those on empty slide are left out."""
+        x, y = round(shift.x_px / self._factor), round(shift.y_px / self._factor)
         here, there = _overlap(self._fine[one], self._fine[other], x, y)
-        inner = 2 * self._coarser + 4
-        template = _middle(here, _REFINED_PX)
-        room = (there.shape[0] - template.shape[0]) / 2, (there.shape[1] - template.shape[1]) / 2
-        top, left = int(room[0]), int(room[1])
-        template = template[inner:-inner, inner:-inner]
-        if min(template.shape) < 24:
+        height, width = here.shape[0] // 2, here.shape[1] // 2
+        found = []
+        for row, column in ((0, 0), (0, 1), (1, 0), (1, 1)):
+            part = slice(row * height, (row + 1) * height), slice(column * width, (column + 1) * width)
+            moved = _aligned(here[part], there[part], _QUARTER_OFF_PX)
+            if moved is not None:
+                found.append(((x + moved[0]) * self._factor, (y + moved[1]) * self._factor))
+        return np.array(found, np.float64).reshape(-1, 2)
+
+    def _refined(self, one: int, other: int, x: int, y: int) -> Shift | None:
+        here, there = _overlap(self._fine[one], self._fine[other], x, y)
+        moved = _aligned(here, there, 2 * self._coarser + 4)
+        if moved is None:
             return None
-        start = np.array([[1, 0, left + inner], [0, 1, top + inner]], np.float32)
-        stop = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 60, 1e-4)
-        try:
-            correlation, warp = cv2.findTransformECC(
-                template,
-                there,
-                start.copy(),
-                cv2.MOTION_TRANSLATION,
-                stop,
-                None,
-                3,  # type: ignore[call-overload]
-            )
-        except cv2.error:
-            return None
-        moved = warp[:, 2] - start[:, 2]
-        if correlation < AGREES or np.abs(moved).max() > inner:
-            return None
-        return Shift(float(x + moved[0]) * self._factor, float(y + moved[1]) * self._factor, float(correlation))
+        return Shift((x + moved[0]) * self._factor, (y + moved[1]) * self._factor, moved[2])
+
+
+def _aligned(here: Plane, there: Plane, inner: int) -> tuple[float, float, float] | None:
+    """How far the middle of `here` lies off in `there`, in pixels, and their correlation, which Gauss and Newton raise
+    (Evangelidis and Psarakis 2008). None where they do not agree within `inner` pixels."""
+    template = _middle(here, _REFINED_PX)
+    room = (there.shape[0] - template.shape[0]) / 2, (there.shape[1] - template.shape[1]) / 2
+    top, left = int(room[0]), int(room[1])
+    template = template[inner:-inner, inner:-inner]
+    if min(template.shape) < 24:
+        return None
+    start = np.array([[1, 0, left + inner], [0, 1, top + inner]], np.float32)
+    stop = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, 60, 1e-4)
+    try:
+        correlation, warp = cv2.findTransformECC(
+            template,
+            there,
+            start.copy(),
+            cv2.MOTION_TRANSLATION,
+            stop,
+            None,
+            3,  # type: ignore[call-overload]
+        )
+    except cv2.error:
+        return None
+    moved = warp[:, 2] - start[:, 2]
+    if correlation < AGREES or np.abs(moved).max() > inner:
+        return None
+    return float(moved[0]), float(moved[1]), float(correlation)
 
 
 def _log_grey(image: Image, factor: int) -> Plane:

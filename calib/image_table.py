@@ -23,7 +23,7 @@ def read_image_table(source: str, table: Path, columns: tuple[str, ...], what: s
     """
     root, files, _ = list_images(source)
     by_name = {name_below(root, file): file for file in files}
-    rows = _rows(table, columns, what)
+    rows = read_rows(table, columns, what)
     names = [name for name, _ in rows]
     if missing := [name for name in names if name not in by_name]:
         raise DataError(f"{table} names {missing[0]}, which is not in {source}; write the names as they are in the folder.")
@@ -42,7 +42,8 @@ def sha256_of_files(files: Iterable[Path]) -> str:
     return hashlib.sha256(each.encode()).hexdigest()
 
 
-def _rows(table: Path, columns: tuple[str, ...], what: str) -> list[tuple[str, tuple[float, ...]]]:
+def read_rows(table: Path, columns: tuple[str, ...], what: str) -> list[tuple[str, tuple[float, ...]]]:
+    """Name and numbers of each line. Raises `DataError` for what is no such table."""
     known = ("image", *columns)
     try:
         text = read_whole(table).decode("utf-8-sig")
@@ -50,11 +51,17 @@ def _rows(table: Path, columns: tuple[str, ...], what: str) -> list[tuple[str, t
         raise DataError(
             f"{table} cannot be read as UTF-8 text ({problem}); give a CSV file with {_listed(known)}."
         ) from problem
-    rows = list(csv.DictReader(text.splitlines()))
-    if not rows or not set(known) <= set(rows[0]):
-        raise DataError(
-            f"{table} has not the columns {_listed(known)}; its first line names them, separated by commas, and lines follow."
-        )
+    reader = csv.DictReader(text.splitlines())
+    try:
+        rows = list(reader)
+    except csv.Error as problem:
+        raise DataError(f"{table} cannot be read as CSV ({problem}); write {_listed(known)}, separated by commas.") from problem
+    if twice := [name for name in known if (reader.fieldnames or []).count(name) > 1]:
+        raise DataError(f"{table} has the column {twice[0]} twice; one of each, please.")
+    if missing := [name for name in known if name not in (reader.fieldnames or ())]:
+        raise DataError(f"{table} has no column {missing[0]}; its first line must name {_listed(known)}, separated by commas.")
+    if not rows:
+        raise DataError(f"{table} names no image; write a line for each, under {','.join(known)}.")
     found = []
     for line, row in enumerate(rows, start=2):
         try:

@@ -1,30 +1,27 @@
 """An instrument's profile with the um/px that stage moves show, from a table of images and positions, and what is said."""
 
-import csv
-import hashlib
-import math
 from datetime import datetime, timezone
 from pathlib import Path
 
+import numpy as np
+
+from calib.image_table import read_rows, sha256_of_files
+from calib.move_grid import Moves, images_of
 from calib.stage_moves import MovedScale, StageImage, measure_moves
-from edge.camera.decode import read_image
-from edge.contracts.bundle import sha256_of
 from edge.contracts.errors import DataError
 from edge.contracts.profile import CameraGeometry, PixelSize, Profile
-
-_COLUMNS = ("image", "x_um", "y_um")
 
 
 def measure_moved_profile(table: Path, instrument: str, objective: str | None) -> tuple[Profile, MovedScale]:
     """Measure the images that `table` names, CSV with the columns image, x_um, y_um; names are relative to its folder.
 
-    Raises `FrameError` when an image cannot be read, `DataError` for a table or moves that do not give a scale.
+    Raises `DataError` for an image that cannot be read, and for a table or moves that do not give a scale.
     """
-    rows = _rows(table)
-    files = [table.parent / name for name, _, _ in rows]
-    images = [
-        StageImage(name, read_image(file, name)[0], x_um, y_um) for file, (name, x_um, y_um) in zip(files, rows, strict=True)
-    ]
+    rows = read_rows(table, ("x_um", "y_um"), "position")
+    positions = np.array([values for _, values in rows], np.float64)
+    moves = Moves([name for name, _ in rows], [table.parent / name for name, _ in rows], positions)
+    taken = zip(moves.names, images_of(moves), positions.tolist(), strict=True)
+    images = [StageImage(name, image, x_um, y_um) for name, image, (x_um, y_um) in taken]
     scale = measure_moves(images)
     if scale.um_per_px > 10:
         raise DataError(f"{scale.um_per_px:.1f} um/px is no microscope image; give the stage's positions in micrometres.")
@@ -32,7 +29,7 @@ def measure_moved_profile(table: Path, instrument: str, objective: str | None) -
         um_per_px=scale.um_per_px,
         uncertainty_um_per_px=scale.standard_error,
         stage_pairs=scale.pairs,
-        image_sha256=hashlib.sha256("".join(map(sha256_of, files)).encode()).hexdigest(),
+        image_sha256=sha256_of_files(moves.paths),
         measured_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
     )
     height_px, width_px = images[0].image.shape[:2]
@@ -64,23 +61,3 @@ def moves_as_lines(profile: Profile, scale: MovedScale, written: Path) -> tuple[
         f"a leukocyte of 12 um, {12 / scale.um_per_px:.0f} px",
         f"written to {written}",
     )
-
-
-def _rows(table: Path) -> list[tuple[str, float, float]]:
-    try:
-        with table.open(encoding="utf-8-sig", newline="") as text:
-            reader = csv.DictReader(text)
-            if missing := [name for name in _COLUMNS if name not in (reader.fieldnames or ())]:
-                raise DataError(f"{table} has no column {missing[0]}; its first line must be {','.join(_COLUMNS)}.")
-            found = []
-            for line, row in enumerate(reader, 2):
-                try:
-                    name, x_um, y_um = str(row["image"] or ""), float(row["x_um"] or ""), float(row["y_um"] or "")
-                except ValueError as problem:
-                    raise DataError(f"{table}, line {line}: x_um and y_um must be numbers.") from problem
-                if not name or not (math.isfinite(x_um) and math.isfinite(y_um)):
-                    raise DataError(f"{table}, line {line}: an image's name and two finite positions are needed.")
-                found.append((name, x_um, y_um))
-    except (OSError, UnicodeError, csv.Error) as problem:
-        raise DataError(f"{table} cannot be read as a table ({problem}); write it as CSV, UTF-8.") from problem
-    return found

@@ -57,7 +57,7 @@ def _repeating() -> list[StageImage]:
         pytest.param(lambda: moved([(0, 0), (75, 0)]), "do not show one another", id="nothing is seen twice"),
         pytest.param(lambda: moved([(0, 0), (0, 0)]), "one stage position", id="no move"),
         pytest.param(_blank, "no detail", id="empty fields"),
-        pytest.param(_repeating, "repeats itself", id="a grid"),
+        pytest.param(_repeating, "do not show one another", id="a grid"),
         pytest.param(lambda: moved(CROSS, backlash_um=1.5), "do not agree", id="backlash"),
         pytest.param(_stretched, "in another", id="pixels that are not square"),
         pytest.param(
