@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from os.path import realpath  # a loop of links is an error of Path.resolve
 from pathlib import Path
 
 import numpy as np
@@ -53,8 +54,9 @@ def check_day(
 
     Raises any `LeukoError` that keeps it from being a result; nothing is on record then.
     """
-    if trend.resolve() == history.resolve():
-        raise ConfigError(f"the picture of the trend would overwrite the history {history}; name another file with --picture.")
+    for what, file in (("history", history), ("list of known cells", slide.known)):
+        if realpath(trend) == realpath(file):
+            raise ConfigError(f"the picture of the trend would overwrite the {what} {file}; name another file with --picture.")
     if history.exists():
         read_days(history)  # what cannot be appended to is said before a minute is spent
     lines = read_label_lines(slide.known)

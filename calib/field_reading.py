@@ -31,6 +31,7 @@ class FieldReading:
     read: int = 0
     unusable: list[str] = field(default_factory=list)
     _digest: _Hash = field(default_factory=hashlib.sha256)
+    _pictures: set[bytes] = field(default_factory=set)
 
     @property
     def info(self) -> SourceInfo:
@@ -43,6 +44,12 @@ class FieldReading:
     def sha256(self) -> str:
         """Over the pixels that were given out."""
         return self._digest.hexdigest()
+
+    @property
+    def different(self) -> int:
+        """Of the fields that were given out, those that show another picture than all others: a camera may give old ones anew,
+        and files may be copies."""
+        return len(self._pictures)
 
     def fields(self) -> Iterator[tuple[str, Image]]:
         """Name and BGR pixels of up to `limit` fields; of a source that knows how many it has, evenly over all of them.
@@ -70,7 +77,9 @@ class FieldReading:
                         f"{source.info.height_px}; give fields of one camera, without binning or a region of interest."
                     )
                 self.read += 1
-                self._digest.update(str(pixels.shape).encode() + pixels.tobytes())
+                content = str(pixels.shape).encode() + pixels.tobytes()
+                self._digest.update(content)
+                self._pictures.add(hashlib.sha256(content).digest())
                 yield name, pixels
 
     def _next(self, source: FrameSource, number: int) -> tuple[str, Image | None] | None:

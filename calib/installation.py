@@ -1,5 +1,6 @@
 """All measurements of an instrument in their order: what each asks for, what is done already, and what a missing one costs."""
 
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -83,7 +84,7 @@ def read_answers(file: Path) -> Answers:
         for key in answers:
             if key not in known:
                 raise ConfigError(f"answers {file} have `{key}` for {part}, which asks for {', '.join(known)}.")
-    return {part: {key: str(value) for key, value in answers.items()} for part, answers in content.items()}
+    return {part: {key: str(value) for key, value in answers.items() if value is not None} for part, answers in content.items()}
 
 
 class Installation:
@@ -107,9 +108,13 @@ class Installation:
             given = dict(answers)
             while not self._is_done(step):
                 asked = self._answers(step.part, given, may_ask)
+                if may_ask and (slip := _no_number(step.part, asked)):
+                    self._say(f"{step.name}: {slip}.")
+                    given.pop(step.part, None)
+                    continue
                 missing = self._missing(step.part, asked)
                 if missing:
-                    self._say(f"{step.name}: left out, {missing}.")
+                    self._say(f"{step.name}: left out, because {missing}.")
                     break
                 if self.path is None and step.part not in ("pixel_size", "illumination", "colours"):
                     self._say(f"{step.name}: left out, because there is no profile yet; um/px comes first.")
@@ -134,10 +139,11 @@ class Installation:
         return all(part.step.part != step.part for part in self.missing())
 
     def _answers(self, part: str, answers: Answers, may_ask: bool) -> dict[str, str]:
+        """What is given for `part`, and with `may_ask` what people say to the questions that are left."""
         found = dict(answers.get(part, {}))
-        if found or not may_ask:
-            return found
-        for question in QUESTIONS[part]:
+        for question in QUESTIONS[part] if may_ask else ():
+            if question.key in found:
+                continue
             suffix = _ASKED_WITHOUT.get((part, question.key))
             if suffix and any(answer.lower().endswith(suffix) for answer in found.values()):
                 continue
@@ -151,19 +157,14 @@ class Installation:
     def _missing(part: str, asked: dict[str, str]) -> str:
         """Why these answers are not enough, or nothing."""
         if not asked:
-            return "because nothing was given for it"
+            return "nothing was given for it"
         for question in QUESTIONS[part]:
             suffix = _ASKED_WITHOUT.get((part, question.key))
             if question.key not in asked:
                 if suffix and any(answer.lower().endswith(suffix) for answer in asked.values()):
                     continue
-                return f"because it lacks `{question.key}` ({question.text})"
-            if question.is_number:
-                try:
-                    float(asked[question.key])
-                except ValueError:
-                    return f"because `{question.key}` is {asked[question.key]!r} and must be a number with a point"
-        return ""
+                return f"it lacks `{question.key}` ({question.text})"
+        return _no_number(part, asked)
 
     def _measure(self, step: Step, asked: dict[str, str], named: dict[str, str]) -> None:
         """The step's own command, into the next free number."""
@@ -184,6 +185,22 @@ class Installation:
         if numbered:
             self.path = self._folder / max(numbered)[1]
             self.profile, _ = load_profile(self.path)
+
+
+def _no_number(part: str, asked: dict[str, str]) -> str:
+    """What of these answers is no number although it has to be one, or nothing."""
+    for question in QUESTIONS[part]:
+        if question.is_number and question.key in asked and not _is_size(asked[question.key]):
+            return f"`{question.key}` is {asked[question.key]!r} and must be a number above 0, with a point"
+    return ""
+
+
+def _is_size(text: str) -> bool:
+    """What an option of the step's own command would take."""
+    try:
+        return 0 < float(text) < math.inf
+    except ValueError:
+        return False
 
 
 def _run(part: str, asked: dict[str, str], out: Path, profile: Path | None, bundle: Path | None, begun: dict[str, Any]) -> None:

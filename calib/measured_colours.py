@@ -8,7 +8,7 @@ import numpy as np
 
 from calib.field_reading import FieldReading
 from calib.profile_parts import Before, dates
-from calib.stain_colours import StainColours, StainFit, require_known_stain, turned_deg
+from calib.stain_colours import LEAST_FIELDS, StainColours, StainFit, require_known_stain, turned_deg
 from edge.camera.colour_transform import colour_table
 from edge.camera.correction import Correction
 from edge.contracts.bundle import Bundle
@@ -59,6 +59,11 @@ def measure_colours(
             first.append(image)
     if fit is None:
         raise DataError(f"{source} gave no field that can be used{': ' + reading.unusable[0] if reading.unusable else ''}.")
+    if reading.different < min(reading.read, LEAST_FIELDS):
+        raise DataError(
+            f"the {reading.read} fields of {source} show {reading.different} different pictures only: a camera that gives old "
+            f"pictures anew, or copies; give at least {LEAST_FIELDS} fields."
+        )
     found = fit.colours()
     require_known_stain(found.colours, reference)
     if scale is None:

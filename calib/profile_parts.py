@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
+from os.path import realpath  # a loop of links is an error of Path.resolve
 from pathlib import Path
 
 from edge.camera.frame import SourceInfo
@@ -56,7 +57,7 @@ def require_free(out: Path, picture: Path, picture_was_named: bool) -> None:
     """Raises `ProfileError` when the profile is there already, or a picture that nobody named is."""
     if out.exists():
         raise ProfileError(f"{out} already exists and runs may refer to its hash; choose another name for the new profile.")
-    if picture.resolve() == out.resolve() or (not picture_was_named and picture.exists()):
+    if realpath(picture) == realpath(out) or (not picture_was_named and picture.exists()):
         raise ProfileError(f"the picture would overwrite {picture}; name another file with --picture.")
 
 

@@ -77,7 +77,8 @@ def append_day(history: Path, day: QcDay) -> None:
 
 
 def read_days(history: Path) -> tuple[list[QcDay], list[int]]:
-    """All days on record, and the numbers of lines that are none. Raises `ProfileError` when the file cannot be read."""
+    """All days on record, and the numbers of lines that are none. Raises `ProfileError` when the file cannot be read, and
+    `DataError` when there is something in it and no day."""
     try:
         text = read_whole(history).decode("utf-8")
     except (OSError, UnicodeError) as problem:
@@ -94,6 +95,8 @@ def read_days(history: Path) -> tuple[list[QcDay], list[int]]:
             days.append(_day(history, line))
         except (ValidationError, ValueError):
             odd.append(number)
+    if odd and not days:
+        raise DataError(f"{history} is another table: it holds no result of this check; give a new file to --history.")
     return days, odd
 
 

@@ -8,7 +8,7 @@ from pydantic import Field, field_validator
 
 from edge.contracts.base import Strict, parse_json
 from edge.contracts.cells import INDEX
-from edge.contracts.errors import DataError
+from edge.contracts.errors import DataError, first_line
 from edge.contracts.whole_file import read_whole, write_whole
 
 SPECIAL_LABELS = ("untyped_wbc", "untyped_neutrophil", "ignore")
@@ -61,7 +61,12 @@ def read_label_lines(path: Path) -> list[LabelledImage]:
     """Read them. Raises `DataError` for a missing or empty file, and for a line that cannot be used, by its number."""
     if not path.is_file():
         raise DataError(f"file of labels {path} does not exist; `leuko-train data export` writes one.")
-    lines = read_whole(path).decode().splitlines()
+    try:
+        lines = read_whole(path).decode("utf-8").splitlines()
+    except (OSError, UnicodeError) as problem:
+        raise DataError(
+            f"file of labels {path} cannot be read as text ({first_line(problem)}); `leuko-train data export` writes one."
+        ) from problem
     if not lines:
         raise DataError(f"file of labels {path} is empty; `leuko-train data export` writes one.")
     return [parse_json(LabelledImage, line, f"{path} line {number}", DataError) for number, line in enumerate(lines, start=1)]

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.calib_here import leuko_calib
 
 from calib.box_report import fit_boxes
 from calib.box_shapes import SYSTEMS, best_overlap, fit_anchors, ssd_shapes_px
-from calib.cli import main
 from edge.contracts.label_lines import LabelledCell, LabelledImage, write_label_lines
 from trainer.models.default_boxes import default_boxes
 from trainer.models.ssd import Ssd300, Ssd512
@@ -46,18 +46,11 @@ def lab(seed: int = 0, n: int = 400) -> list[tuple[float, float]]:
     return [(float(m * a), float(m * b)) for m, a, b in zip(middle, *rng.normal(1, 0.05, (2, n)), strict=True)]
 
 
-def call(*words: object) -> int:
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as end:
-        patch.setattr("sys.argv", ["leuko-calib", *map(str, words)])
-        main()
-    return int(end.value.code or 0)
-
-
 @pytest.mark.parametrize("recipe", list(SYSTEMS))
 def test_the_trainer_takes_what_was_fitted(tmp_path: Path, capsys: pytest.CaptureFixture[str], recipe: str) -> None:
     labels, out = tmp_path / "labels.jsonl", tmp_path / "fitted.yaml"
     write_label_lines(labels, [image(lab())])
-    assert call("boxes", labels, "--recipe", recipe, "--out", out, "--json") == 0
+    assert leuko_calib("boxes", labels, "--recipe", recipe, "--out", out, "--json") == 0
     told = json.loads(capsys.readouterr().out)
     assert told["fitted"]["mean_best_iou"] > told["reference"]["mean_best_iou"]
     assert told["fitted"]["best_possible_recall"] == 1.0 and told["cells"] == 400
@@ -103,14 +96,14 @@ def test_what_no_box_can_be_fitted_to_is_a_sentence(
 ) -> None:
     labels, out = tmp_path / "labels.jsonl", tmp_path / "fitted.yaml"
     write_label_lines(labels, images)
-    assert call("boxes", labels, "--out", out) == 7
+    assert leuko_calib("boxes", labels, "--out", out) == 7
     assert says in capsys.readouterr().err and not out.exists()
 
 
 def test_an_unknown_recipe_names_the_known(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     labels = tmp_path / "labels.jsonl"
     write_label_lines(labels, [image(lab())])
-    assert call("boxes", labels, "--recipe", "yolov9", "--out", tmp_path / "x.yaml") == 2
+    assert leuko_calib("boxes", labels, "--recipe", "yolov9", "--out", tmp_path / "x.yaml") == 2
     assert "yolov3-tiny-416" in capsys.readouterr().err
 
 

@@ -1,14 +1,13 @@
 """An instrument's colours from ordinary fields: found as they were drawn, and refused where they are not of one stain."""
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from support.calib_here import leuko_calib
 from support.smears import EMPTY, RED, smear
 from support.tiny_bundle import write_tiny_bundle
 
@@ -111,11 +110,6 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     return write_tiny_bundle(tmp_path_factory.mktemp("b") / "bundle", colours={"reference_colours": {"sources": KNOWN}})
 
 
-def command(name: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    line = [sys.executable, "-c", "from calib.cli import main; main()", name, *arguments]
-    return subprocess.run(line, capture_output=True, text=True, check=False)
-
-
 def folder(path: Path, images: list[Image]) -> Path:
     path.mkdir()
     for number, image in enumerate(images):
@@ -123,29 +117,29 @@ def folder(path: Path, images: list[Image]) -> Path:
     return path
 
 
-def test_light_first_then_colours_under_it(tmp_path: Path, bundle: Bundle) -> None:
+def test_light_first_then_colours_under_it(tmp_path: Path, bundle: Bundle, capsys: pytest.CaptureFixture[str]) -> None:
     """The walk of an installation: blank fields, then ordinary ones, with the same vignette over both."""
     dimmer = np.linspace(1.0, 0.7, WIDTH)[None, :, None]
     rng = np.random.default_rng(2)
     blank = [np.asarray((230 * dimmer + rng.normal(0, 3, (HEIGHT, WIDTH, 3))).clip(0, 255), np.uint8) for _ in range(4)]
     blanks, ordinary = folder(tmp_path / "blank", blank), folder(tmp_path / "fields", fields(14, lambda i, _: i * dimmer))
     light, out = tmp_path / "light.json", tmp_path / "colours.json"
-    assert command("illumination", f"folder:{blanks}", "--out", str(light)).returncode == 0
+    assert leuko_calib("illumination", f"folder:{blanks}", "--out", light) == 0
     given = ["--um-per-px", "0.13", "--profile", str(light), "--bundle", str(bundle.path), "--out", str(out), "--json"]
-    done = command("colour", f"folder:{ordinary}", *given)
-    assert done.returncode == 0, done.stderr
-    said, (profile, digest) = json.loads(done.stdout), load_profile(out)
+    capsys.readouterr()
+    assert leuko_calib("colour", f"folder:{ordinary}", *given) == 0
+    said, (profile, digest) = json.loads(capsys.readouterr().out), load_profile(out)
     assert profile.illumination is not None and profile.colours is not None and profile.pixel_size is None
     assert said["profile_sha256"] == digest and profile.colours.illumination_sha256 == part_sha256(profile.illumination)
     assert profile.colours.colours.empty == pytest.approx(EMPTY, rel=0.03), "as at the brightest part"
     assert Path(said["picture"]).is_file() and profile.colours.fields == 14
 
 
-def test_a_bundle_that_knows_no_colours_is_refused(tmp_path: Path) -> None:
+def test_a_bundle_that_knows_no_colours_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     plain, ordinary = write_tiny_bundle(tmp_path / "plain"), folder(tmp_path / "fields", fields(10))
     given = ["--um-per-px", "0.13", "--bundle", str(plain.path), "--out", str(tmp_path / "p.json")]
-    done = command("colour", f"folder:{ordinary}", *given)
-    assert done.returncode == 3 and "leuko-train colours" in done.stderr and not (tmp_path / "p.json").exists()
+    assert leuko_calib("colour", f"folder:{ordinary}", *given) == 3
+    assert "leuko-train colours" in capsys.readouterr().err and not (tmp_path / "p.json").exists()
 
 
 def test_new_light_lets_go_of_the_colours_that_were_measured_without_it(tmp_path: Path, bundle: Bundle) -> None:
@@ -153,7 +147,6 @@ def test_new_light_lets_go_of_the_colours_that_were_measured_without_it(tmp_path
     blanks = folder(tmp_path / "blank", [np.full((HEIGHT, WIDTH, 3), 225, np.uint8)] * 3)
     first, second = tmp_path / "1.json", tmp_path / "2.json"
     given = ["--um-per-px", "0.13", "--bundle", str(bundle.path), "--out", str(first)]
-    assert command("colour", f"folder:{ordinary}", *given).returncode == 0
-    done = command("illumination", f"folder:{blanks}", "--profile", str(first), "--out", str(second))
-    assert done.returncode == 0, done.stderr
+    assert leuko_calib("colour", f"folder:{ordinary}", *given) == 0
+    assert leuko_calib("illumination", f"folder:{blanks}", "--profile", first, "--out", second) == 0
     assert load_profile(first)[0].colours is not None and load_profile(second)[0].colours is None

@@ -6,12 +6,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from support.calib_here import leuko_calib, profile_file
 
-from calib.cli import main
 from calib.focus_range import find_focus
 from edge.contracts.detections import Image
 from edge.contracts.errors import DataError
-from edge.contracts.profile import CameraGeometry, PixelSize, Profile, load_profile, write_profile
+from edge.contracts.profile import load_profile
 from edge.quality import focus_score
 from edge.virtual.slide import SlideSettings, VirtualSlide
 
@@ -33,33 +33,16 @@ def defocused(image: Image, z_um: float, rng: np.random.Generator, um_per_px: fl
     return np.clip(blurred + rng.normal(0, 2, image.shape), 0, 255).astype(np.uint8)
 
 
+def size_px(image: Image) -> tuple[int, int]:
+    return image.shape[1], image.shape[0]
+
+
 def stack(folder: Path, heights_um: list[float], image: Image) -> Path:
     folder.mkdir()
     rng = np.random.default_rng(1)
     for at, z_um in enumerate(heights_um):
         assert cv2.imwrite(str(folder / f"z_{at}.png"), defocused(image, z_um, rng))
     return folder
-
-
-def profile_file(path: Path, image: Image, um_per_px: float = UM_PER_PX) -> Path:
-    size = PixelSize(
-        um_per_px=um_per_px,
-        uncertainty_um_per_px=0.0001,
-        line_spacing_um=10,
-        lines_found=9,
-        image_sha256="0" * 64,
-        measured_at="2026-01-01T00:00:00+00:00",
-    )
-    camera = CameraGeometry(width_px=image.shape[1], height_px=image.shape[0])
-    write_profile(path, Profile(instrument="bench", camera=camera, pixel_size=size))
-    return path
-
-
-def call(*words: object) -> int:
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as end:
-        patch.setattr("sys.argv", ["leuko-calib", *map(str, words)])
-        main()
-    return int(end.value.code or 0)
 
 
 HEIGHTS = [at * 0.4 for at in range(16)]
@@ -69,8 +52,8 @@ WHOLE = (732, 574)
 def test_the_peak_is_where_it_was_drawn(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     image = field(size_px=WHOLE)
     folder = stack(tmp_path / "stack", HEIGHTS, image)
-    before, after = profile_file(tmp_path / "profile.json", image), tmp_path / "after.json"
-    assert call("focus", folder, "--step-um", 0.4, "--profile", before, "--out", after, "--json") == 0
+    before, after = profile_file(tmp_path / "profile.json", size_px(image)), tmp_path / "after.json"
+    assert leuko_calib("focus", folder, "--step-um", 0.4, "--profile", before, "--out", after, "--json") == 0
     told = json.loads(capsys.readouterr().out)
     profile, digest = load_profile(after)
     assert told["profile_sha256"] == digest and profile.focus is not None
@@ -93,8 +76,8 @@ def test_heights_from_a_table_in_any_order(tmp_path: Path, capsys: pytest.Captur
     folder = stack(tmp_path / "stack", shuffled, image)
     table = tmp_path / "z.csv"
     table.write_text("image,z_um\n" + "".join(f"z_{at}.png,{z_um - 100}\n" for at, z_um in enumerate(shuffled)))
-    before = profile_file(tmp_path / "profile.json", image)
-    assert call("focus", folder, "--heights", table, "--profile", before, "--out", tmp_path / "p.json", "--json") == 0
+    before = profile_file(tmp_path / "profile.json", size_px(image))
+    assert leuko_calib("focus", folder, "--heights", table, "--profile", before, "--out", tmp_path / "p.json", "--json") == 0
     assert json.loads(capsys.readouterr().out)["peak_z_um"] == pytest.approx(SHARP_UM - 100, abs=0.1)
 
 
@@ -120,8 +103,8 @@ def test_a_stack_that_shows_no_peak_is_a_sentence(
     image = field()
     folder = stack(tmp_path / "stack", heights_um, image)
     out = tmp_path / "p.json"
-    before = profile_file(tmp_path / "profile.json", image)
-    assert call("focus", folder, *words, "--profile", before, "--out", out) == code
+    before = profile_file(tmp_path / "profile.json", size_px(image))
+    assert leuko_calib("focus", folder, *words, "--profile", before, "--out", out) == code
     said = capsys.readouterr().err
     assert says in said and said.count("\n") == 1 and not out.exists()
 
@@ -143,8 +126,8 @@ def test_a_table_that_is_wrong_names_its_line(tmp_path: Path, capsys: pytest.Cap
     folder = stack(tmp_path / "stack", [0, 1], image)
     table = tmp_path / "z.csv"
     table.write_text(rows)
-    before = profile_file(tmp_path / "profile.json", image)
-    assert call("focus", folder, "--heights", table, "--profile", before, "--out", tmp_path / "p.json") == 7
+    before = profile_file(tmp_path / "profile.json", size_px(image))
+    assert leuko_calib("focus", folder, "--heights", table, "--profile", before, "--out", tmp_path / "p.json") == 7
     assert says in capsys.readouterr().err
 
 
@@ -178,8 +161,8 @@ def test_one_image_that_cannot_be_used_is_named(
     folder = stack(tmp_path / "stack", HEIGHTS, image)
     assert callable(spoil)
     spoil(folder)
-    before = profile_file(tmp_path / "profile.json", image)
-    assert call("focus", folder, "--step-um", 0.4, "--profile", before, "--out", tmp_path / "p.json") == 7
+    before = profile_file(tmp_path / "profile.json", size_px(image))
+    assert leuko_calib("focus", folder, "--step-um", 0.4, "--profile", before, "--out", tmp_path / "p.json") == 7
     assert says in capsys.readouterr().err
 
 

@@ -1,8 +1,6 @@
 """Light over the field from blank fields: what was put on them is found within one per cent; what is not blank is refused."""
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,12 +8,13 @@ import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from support.calib_here import leuko_calib, profile_file
 
 from calib.flat_light import LightFit
 from edge.camera.correction import Correction, light_at
 from edge.contracts.detections import Image
 from edge.contracts.errors import DataError
-from edge.contracts.profile import CameraGeometry, Profile, load_profile, write_profile
+from edge.contracts.profile import load_profile
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -96,11 +95,6 @@ def test_what_shows_no_light_is_a_sentence(fields: list[Image], says: str) -> No
         fit.light()
 
 
-def command(*arguments: str) -> "subprocess.CompletedProcess[str]":
-    line = [sys.executable, "-c", "from calib.cli import main; main()", "illumination", *arguments]
-    return subprocess.run(line, capture_output=True, text=True, check=False)
-
-
 def folder(path: Path, change: Callable[[Image], Image] = lambda image: image) -> Path:
     path.mkdir()
     for seed in range(4):
@@ -108,22 +102,21 @@ def folder(path: Path, change: Callable[[Image], Image] = lambda image: image) -
     return path
 
 
-def test_the_command_adds_the_light_to_a_profile(tmp_path: Path) -> None:
+def test_the_command_adds_the_light_to_a_profile(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     blanks, before, out = folder(tmp_path / "blank"), tmp_path / "before.json", tmp_path / "after.json"
-    write_profile(before, Profile(instrument="bench 3", camera=CameraGeometry(width_px=WIDTH, height_px=HEIGHT)))
-    done = command(f"folder:{blanks}", "--profile", str(before), "--out", str(out), "--json")
-    assert done.returncode == 0, done.stderr
-    said, (profile, digest) = json.loads(done.stdout), load_profile(out)
+    profile_file(before, (WIDTH, HEIGHT), None)
+    words = ["illumination", f"folder:{blanks}", "--profile", before, "--out", out]
+    assert leuko_calib(*words, "--json") == 0
+    said, (profile, digest) = json.loads(capsys.readouterr().out), load_profile(out)
     assert said["profile_sha256"] == digest and said["fields"] == 4
-    assert profile.instrument == "bench 3" and profile.illumination is not None
+    assert profile.instrument == "bench" and profile.illumination is not None
     assert profile.illumination.white == tuple(said["white"])
     assert Path(said["picture"]).is_file() and said["residual"] < 0.01
-    again = command(f"folder:{blanks}", "--profile", str(before), "--out", str(out))
-    assert again.returncode == 3 and "already exists" in again.stderr
+    assert leuko_calib(*words) == 3 and "already exists" in capsys.readouterr().err
 
 
-def test_another_cameras_fields_are_not_added_to_a_profile(tmp_path: Path) -> None:
+def test_another_cameras_fields_are_not_added_to_a_profile(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     blanks, before = folder(tmp_path / "blank", lambda image: image[:400]), tmp_path / "before.json"
-    write_profile(before, Profile(instrument="bench 3", camera=CameraGeometry(width_px=WIDTH, height_px=HEIGHT)))
-    done = command(f"folder:{blanks}", "--profile", str(before), "--out", str(tmp_path / "after.json"))
-    assert done.returncode == 3 and "732 x 574 px" in done.stderr and not (tmp_path / "after.json").exists()
+    profile_file(before, (WIDTH, HEIGHT), None)
+    assert leuko_calib("illumination", f"folder:{blanks}", "--profile", before, "--out", tmp_path / "after.json") == 3
+    assert "732 x 574 px" in capsys.readouterr().err and not (tmp_path / "after.json").exists()

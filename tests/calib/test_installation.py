@@ -5,23 +5,16 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from support.calib_here import leuko_calib
 from support.made_profiles import light, made_profile
 from support.micrometer import Micrometer, draw
 
-from calib.cli import main
 from calib.installation import QUESTIONS, Installation, read_answers
 from calib.profile_contents import known_steps
 from edge.contracts.errors import ConfigError
 from edge.contracts.profile import load_profile, write_profile
 
 pytestmark = pytest.mark.timeout(60)
-
-
-def call(*words: object) -> int:
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as end:
-        patch.setattr("sys.argv", ["leuko-calib", *map(str, words)])
-        main()
-    return int(end.value.code or 0)
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +56,7 @@ def test_what_fails_is_said_and_asked_again(tmp_path: Path, micrometer: Path) ->
     assert cv2.imwrite(str(blank), np.full((400, 500, 3), 200, np.uint8))
     replies = ["bench", "50x", str(blank), "10", str(micrometer), "ten", str(micrometer), "10"]
     installation, _, said = walked(tmp_path / "bench", replies[:6])
-    assert "shows no lines" in said[0] and "'ten' and must be a number" in said[1] and installation.path is None
+    assert "shows no lines" in said[0] and "'ten' and must be a number above 0" in said[1] and installation.path is None
     installation, _, said = walked(tmp_path / "bench", [*replies[:4], *replies[6:]])
     assert "shows no lines" in said[0] and said[1] == "um/px: done" and installation.path is not None
 
@@ -89,10 +82,10 @@ def test_a_scale_that_comes_late_is_put_into_the_profile(tmp_path: Path, microme
 
 def test_all_that_is_there_is_nothing_to_do(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_profile(tmp_path / "7-thresholds.json", made_profile())
-    assert call("all", tmp_path, "--yes") == 0
+    assert leuko_calib("all", tmp_path, "--yes") == 0
     assert "going on from" in capsys.readouterr().out
     write_profile(tmp_path / "10-illumination.json", made_profile().model_copy(update={"illumination": light(days=-1)}))
-    assert call("all", tmp_path, "--yes") == 10
+    assert leuko_calib("all", tmp_path, "--yes") == 10
     said = capsys.readouterr().out
     assert "10-illumination.json" in said and "light has expired (`leuko-calib illumination`)" in said
     assert sorted(file.name for file in tmp_path.iterdir()) == ["10-illumination.json", "7-thresholds.json"]
@@ -104,7 +97,7 @@ def test_a_script_answers(tmp_path: Path, micrometer: Path, capsys: pytest.Captu
         f"instrument: {{name: bench 4, objective: 50x/0.95}}\npixel_size: {{image: {micrometer}, line_spacing_um: 10}}\n"
         f"stage: {{grid: {tmp_path / 'none'}, moves: {tmp_path / 'none.csv'}}}\nfocus: {{stack: stack}}\n"
     )
-    assert call("all", tmp_path / "bench", "--answers", answers, "--yes") == 10
+    assert leuko_calib("all", tmp_path / "bench", "--answers", answers, "--yes") == 10
     said = capsys.readouterr().out
     assert "um/px: done" in said and "does not exist" in said and "lacks `step_um`" in said and "stage is missing" in said
     assert load_profile(tmp_path / "bench" / "1-pixel_size.json")[0].instrument == "bench 4"
@@ -131,7 +124,7 @@ def test_where_nothing_can_be_asked_it_is_said(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sys.stdin", (tmp_path / "in").open("w+"))
-    assert call("all", tmp_path / "bench") == 2
+    assert leuko_calib("all", tmp_path / "bench") == 2
     assert "so nothing can be asked" in capsys.readouterr().err
 
 

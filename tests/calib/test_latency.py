@@ -9,27 +9,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support import made_profiles as made
+from support.calib_here import leuko_calib, profile_file
 from support.made_up_engine import machine, write_engine
 from support.tiny_bundle import blob_field, write_tiny_bundle
 
-from calib.cli import main
 from calib.latency_choice import Cell, choose, held, within
 from edge.contracts.errors import DataError
 from edge.contracts.latency import LatencyBudget, MeasuredLatency
-from edge.contracts.profile import CameraGeometry, Profile, load_profile, write_profile
+from edge.contracts.profile import load_profile, write_profile
 from edge.pipeline.latency_fit import latency_here, with_latency
 from edge.settings.resolution import resolve
 
 pytestmark = pytest.mark.timeout(120)
 
 BUDGET = LatencyBudget(p99_ms=100, overshoot_fields=2)
-
-
-def call(*words: object) -> int:
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as end:
-        patch.setattr("sys.argv", ["leuko-calib", *map(str, words)])
-        main()
-    return int(end.value.code or 0)
 
 
 def cell(
@@ -79,15 +72,14 @@ def scanner(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_tiny_bundle(folder / "bundle")
     (folder / "fields").mkdir()
     assert cv2.imwrite(str(folder / "fields" / "a.png"), blob_field([("lymphocyte", 40, 40)]))
-    camera = CameraGeometry(width_px=160, height_px=128)
-    write_profile(folder / "p.json", Profile(instrument="bench", camera=camera, pixel_size=made.pixel_size()))
+    profile_file(folder / "p.json", (160, 128))
     return folder
 
 
 def swept(scanner: Path, out: Path, *more: object) -> int:
     given = ("--profile", scanner / "p.json", "--out", out, "--bundle", scanner / "bundle", "--fields", 5)
     few = ("--batch", "1,2", "--deadline-ms", "0,5", "--rate", "200", "--p99-ms", 60000, "--overshoot", 1000)
-    return call("latency", f"folder:{scanner / 'fields'}", *given, *few, *more)
+    return leuko_calib("latency", f"folder:{scanner / 'fields'}", *given, *few, *more)
 
 
 def test_a_sweep_fills_the_profile_and_the_edge_uses_it(
@@ -106,7 +98,7 @@ def test_a_sweep_fills_the_profile_and_the_edge_uses_it(
     assert (setup.settings.max_batch, setup.settings.max_delay_ms) == (setting.max_batch, setting.max_delay_ms)
     assert setup.warnings == ()
     assert setup.settings.sha256() != resolve(given).settings.sha256() or setting.max_batch == 1
-    assert call("check", tmp_path / "q.json", "--bundle", scanner / "bundle", "--json") in {0, 10}
+    assert leuko_calib("check", tmp_path / "q.json", "--bundle", scanner / "bundle", "--json") in {0, 10}
     assert "on OpenVINO" in capsys.readouterr().out
 
 
@@ -170,7 +162,7 @@ def test_several_engines_are_kept_side_by_side(scanner: Path, tmp_path: Path, mo
     write_profile(tmp_path / "before.json", plain.model_copy(update={"latency": former}))
     given = ("--profile", tmp_path / "before.json", "--out", tmp_path / "after.json", "--bundle", scanner / "bundle")
     few = ("--batch", "1", "--deadline-ms", "0", "--rate", "200", "--p99-ms", 60000, "--overshoot", 1000, "--fields", 3)
-    assert call("latency", f"folder:{scanner / 'fields'}", *given, *few) == 0
+    assert leuko_calib("latency", f"folder:{scanner / 'fields'}", *given, *few) == 0
     profile, _ = load_profile(tmp_path / "after.json")
     assert profile.latency is not None and len(profile.latency.engines) == 2
     assert former.engines.items() <= profile.latency.engines.items()

@@ -9,10 +9,10 @@ import cv2
 import numpy as np
 import pytest
 from support import made_profiles as made
+from support.calib_here import leuko_calib
 from support.made_profiles import made_profile
 from support.tiny_bundle import write_tiny_bundle
 
-from calib.cli import main
 from calib.profile_contents import STEPS, known_steps
 from calib.profile_difference import differences
 from edge.contracts.bundle import Bundle, Thresholds
@@ -35,13 +35,6 @@ def fields(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def call(*words: object) -> int:
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as end:
-        patch.setattr("sys.argv", ["leuko-calib", *map(str, words)])
-        main()
-    return int(end.value.code or 0)
-
-
 def with_(**parts: object) -> Spoil:
     return lambda profile: profile.model_copy(update=parts)
 
@@ -58,7 +51,7 @@ def checked(
     profile: Profile, bundle: Bundle, tmp_path: Path, capsys: pytest.CaptureFixture[str], *words: object
 ) -> dict[str, Any]:
     write_profile(tmp_path / "p.json", profile)
-    code = call("check", tmp_path / "p.json", "--bundle", bundle.path, "--json", *words)
+    code = leuko_calib("check", tmp_path / "p.json", "--bundle", bundle.path, "--json", *words)
     told = json.loads(capsys.readouterr().out)
     assert told["exit_code"] == code
     return told
@@ -70,7 +63,7 @@ def test_a_profile_that_stands_says_so(
     told = checked(fitting(bundle), bundle, tmp_path, capsys, "--source", f"folder:{fields}", "--objective", "50X/0.95")
     assert told["exit_code"] == 0 and told["findings"] == []
     assert told["parts"]["stage"]["measured"] and not told["parts"]["colours"]["measured"]
-    assert call("check", tmp_path / "p.json", "--bundle", bundle.path) == 0
+    assert leuko_calib("check", tmp_path / "p.json", "--bundle", bundle.path) == 0
     said = capsys.readouterr().out
     assert "it stands" in said and "bench 3" in said and "not measured" in said
 
@@ -158,7 +151,7 @@ def test_what_cannot_be_read_is_a_sentence(bundle: Bundle, tmp_path: Path, capsy
         ([write(tmp_path, made_profile()), "--bundle", tmp_path / "none"], 3),
         ([write(tmp_path, made_profile()), "--bundle", bundle.path, "--source", f"folder:{tmp_path / 'none'}"], 4),
     ):
-        assert call("check", *words) == code
+        assert leuko_calib("check", *words) == code
         assert capsys.readouterr().err.count("\n") == 1
 
 
@@ -214,8 +207,8 @@ def test_what_is_new_gone_or_of_another_instrument(tmp_path: Path, capsys: pytes
     assert [each.part for each in differences(before, after)] == ["instrument", "camera", "stage"]
     assert [each.sentence for each in differences(after, before)][-1] == "measured"
     one, other = write(tmp_path, before, "a.json"), write(tmp_path, after, "b.json")
-    assert call("diff", one, other, "--json") == 10
+    assert leuko_calib("diff", one, other, "--json") == 10
     assert [each["part"] for each in json.loads(capsys.readouterr().out)["differences"]] == ["instrument", "camera", "stage"]
-    assert call("diff", one, other) == 10 and "taken out" in capsys.readouterr().out
-    assert call("diff", one, one) == 0 and "the same" in capsys.readouterr().out
-    assert call("diff", one, tmp_path / "none.json") == 3
+    assert leuko_calib("diff", one, other) == 10 and "taken out" in capsys.readouterr().out
+    assert leuko_calib("diff", one, one) == 0 and "the same" in capsys.readouterr().out
+    assert leuko_calib("diff", one, tmp_path / "none.json") == 3

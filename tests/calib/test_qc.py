@@ -8,11 +8,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from support.calib_here import leuko_calib
 from support.full_disk import files_limited_to
 from support.made_profiles import SHA, made_profile, pixel_size
 from support.tiny_bundle import BLOB_PX, blob_field, write_tiny_bundle
 
-from calib.cli import main
 from calib.qc_history import QcDay, append_day, read_days
 from calib.reference_slide import SlideCount
 from edge.contracts.bundle import Bundle
@@ -94,16 +94,9 @@ def today(folder: Path, image_of: Callable[[int], Image | None], fields: int = 1
     return folder / "today"
 
 
-def call(*words: object) -> int:
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as end:
-        patch.setattr("sys.argv", ["leuko-calib", *map(str, words)])
-        main()
-    return int(end.value.code or 0)
-
-
 def qc(folder: Path, bundle: Bundle, *words: object) -> int:
     known, fields = folder / "slide.jsonl", folder / "today"
-    return call("qc", known, "--fields", fields, "--bundle", bundle.path, "--history", folder / "qc.jsonl", *words)
+    return leuko_calib("qc", known, "--fields", fields, "--bundle", bundle.path, "--history", folder / "qc.jsonl", *words)
 
 
 @pytest.mark.parametrize(

@@ -7,15 +7,15 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from support.calib_here import leuko_calib, profile_file
 from support.moved_stage import SIZE_PX, UM_PER_PX, DrawnStage, Floats, drawn_slide, grid, store, turned
 
-from calib.cli import main
 from calib.field_shifts import ShiftedImages
 from calib.move_grid import Moves, find_pairs
 from calib.stage_fit import StageFit, approaches, fit_stage, place_images
 from edge.contracts.detections import Image
 from edge.contracts.errors import DataError
-from edge.contracts.profile import CameraGeometry, PixelSize, Profile, load_profile, write_profile
+from edge.contracts.profile import load_profile
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -185,27 +185,6 @@ def test_what_repeats_is_no_place() -> None:
             find_pairs(shifted, Moves([], [], grid()), SIZE_PX)
 
 
-def profile_file(path: Path, um_per_px: float | None = UM_PER_PX, size_px: tuple[int, int] = SIZE_PX) -> Path:
-    size = um_per_px and PixelSize(
-        um_per_px=um_per_px,
-        uncertainty_um_per_px=0.0001,
-        line_spacing_um=10,
-        lines_found=9,
-        image_sha256="0" * 64,
-        measured_at="2026-01-01T00:00:00+00:00",
-    )
-    camera = CameraGeometry(width_px=size_px[0], height_px=size_px[1])
-    write_profile(path, Profile(instrument="bench", camera=camera, pixel_size=size or None))
-    return path
-
-
-def call(*words: object) -> int:
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as end:
-        patch.setattr("sys.argv", ["leuko-calib", *map(str, words)])
-        main()
-    return int(end.value.code or 0)
-
-
 @pytest.fixture(scope="module")
 def taken(tmp_path_factory: pytest.TempPathFactory) -> Path:
     commanded = grid(3, 3, back=True)
@@ -214,9 +193,9 @@ def taken(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_profile_says_where_a_pixel_lies(taken: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    before, after = profile_file(tmp_path / "before.json"), tmp_path / "after.json"
+    before, after = profile_file(tmp_path / "before.json", SIZE_PX), tmp_path / "after.json"
     words = ("stage", taken.with_suffix(""), "--moves", taken, "--profile", before, "--out", after)
-    assert call(*words, "--json") == 0
+    assert leuko_calib(*words, "--json") == 0
     told = json.loads(capsys.readouterr().out)
     profile, digest = load_profile(after)
     stage = profile.stage
@@ -226,15 +205,15 @@ def test_the_profile_says_where_a_pixel_lies(taken: Path, tmp_path: Path, capsys
     true_um = np.array([100, 200]) + turned(3) @ np.diag([1, -1]) @ np.array([200, -150])
     assert stage.place_um((100, 200), (200, -150)) == pytest.approx(true_um.tolist(), abs=0.15)
     assert (tmp_path / "after.png").stat().st_size > 0
-    assert call(*words) == 3 and "already exists" in capsys.readouterr().err
+    assert leuko_calib(*words) == 3 and "already exists" in capsys.readouterr().err
 
 
 def test_without_a_stated_pixel_size_the_stage_says_one(
     taken: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    before = profile_file(tmp_path / "before.json", None)
+    before = profile_file(tmp_path / "before.json", SIZE_PX, None)
     out = tmp_path / "after.json"
-    assert call("stage", taken.with_suffix(""), "--moves", taken, "--profile", before, "--out", out) == 0
+    assert leuko_calib("stage", taken.with_suffix(""), "--moves", taken, "--profile", before, "--out", out) == 0
     said = capsys.readouterr().out
     assert "0.130" in said and "mirrored" in said and "x: backlash +" in said and "y: backlash +" in said
 
@@ -257,8 +236,8 @@ def test_a_stage_that_contradicts_the_profile_is_refused(
     code: int,
     says: str,
 ) -> None:
-    before, out = profile_file(tmp_path / "before.json", um_per_px, size_px), tmp_path / "after.json"
-    assert call("stage", taken.with_suffix(""), "--moves", taken, "--profile", before, "--out", out) == code
+    before, out = profile_file(tmp_path / "before.json", size_px, um_per_px), tmp_path / "after.json"
+    assert leuko_calib("stage", taken.with_suffix(""), "--moves", taken, "--profile", before, "--out", out) == code
     said = capsys.readouterr().err
     assert says in said and said.count("\n") == 1 and not out.exists()
 
@@ -266,7 +245,7 @@ def test_a_stage_that_contradicts_the_profile_is_refused(
 @pytest.mark.parametrize(
     ("spoil", "says"),
     [
-        pytest.param(lambda lines: ["image,x,y", *lines[1:]], "has not the columns image, x_um and y_um", id="other columns"),
+        pytest.param(lambda lines: ["image,x,y", *lines[1:]], "has no column x_um", id="other columns"),
         pytest.param(lambda lines: [*lines[:3], "m2.png,here,1"], "line 4 of", id="no number"),
         pytest.param(lambda lines: [*lines[:3], "m2.png,1"], "line 4 of", id="a number is missing"),
         pytest.param(lambda lines: lines[:-1], "has no position for m16.png", id="a line is missing"),
@@ -287,14 +266,14 @@ def test_a_table_that_is_wrong_is_a_sentence(
 ) -> None:
     table = tmp_path / "moves.csv"
     table.write_text("\n".join(spoil(taken.read_text().splitlines())))
-    before, out = profile_file(tmp_path / "before.json"), tmp_path / "after.json"
-    assert call("stage", taken.with_suffix(""), "--moves", table, "--profile", before, "--out", out) == 7
+    before, out = profile_file(tmp_path / "before.json", SIZE_PX), tmp_path / "after.json"
+    assert leuko_calib("stage", taken.with_suffix(""), "--moves", table, "--profile", before, "--out", out) == 7
     said = capsys.readouterr().err
     assert says in said and said.count("\n") == 1 and not out.exists()
 
 
 def test_damaged_and_other_images_are_named(taken: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    before, out = profile_file(tmp_path / "before.json"), tmp_path / "after.json"
+    before, out = profile_file(tmp_path / "before.json", SIZE_PX), tmp_path / "after.json"
     for spoil, says in ((lambda image: image[:-2], "m4.png is 480 x 378 px"), (None, "Take that image again")):
         folder = tmp_path / says[:2]
         folder.mkdir()
@@ -306,5 +285,5 @@ def test_damaged_and_other_images_are_named(taken: Path, tmp_path: Path, capsys:
             cv2.imwrite(str(folder / "m4.png"), spoil(image))
         else:
             (folder / "m4.png").write_bytes((folder / "m4.png").read_bytes()[:9000])
-        assert call("stage", folder, "--moves", taken, "--profile", before, "--out", out) == 7
+        assert leuko_calib("stage", folder, "--moves", taken, "--profile", before, "--out", out) == 7
         assert says in capsys.readouterr().err

@@ -2,22 +2,27 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support import made_profiles as made
+from support.calib_here import leuko_calib, profile_file
+from support.tiny_bundle import blob_field, write_tiny_bundle
 
-from calib.cli import main
 from calib.labelled_cells import FALSE, LabelledCells
 from calib.operating_points import cells_wanted, choose_detect, choose_identify, folds_of, measured
 from calib.score_calibration import calibrate, expected_error, reliability
 from edge.contracts.bundle import Thresholds
 from edge.contracts.cells import INDEX, NAMES
+from edge.contracts.colours import COLOUR_TRANSFORM, Colours
 from edge.contracts.errors import DataError
 from edge.contracts.label_lines import LabelledCell, LabelledImage, write_label_lines
-from edge.contracts.profile import CameraGeometry, PixelSize, Profile, load_profile, write_profile
+from edge.contracts.profile import CameraGeometry, Profile, load_profile, write_profile
+from edge.settings.resolution import resolve
 from edge.virtual.slide import SlideSettings, VirtualSlide
 
 pytestmark = pytest.mark.timeout(120)
@@ -182,32 +187,14 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 )
             )
     write_label_lines(root / "labels.jsonl", lines)
-    size = PixelSize(
-        um_per_px=0.13,
-        uncertainty_um_per_px=0.0001,
-        line_spacing_um=10,
-        lines_found=9,
-        image_sha256="0" * 64,
-        measured_at="2026-01-01T00:00:00+00:00",
-    )
-    write_profile(
-        root / "profile.json",
-        Profile(instrument="drawn", camera=CameraGeometry(width_px=732, height_px=574), pixel_size=size),
-    )
+    profile_file(root / "profile.json", (732, 574))
     return root
-
-
-def call(*words: object) -> int:
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as end:
-        patch.setattr("sys.argv", ["leuko-calib", *map(str, words)])
-        main()
-    return int(end.value.code or 0)
 
 
 def test_the_shipped_model_on_drawn_slides(drawn: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "after.json"
     words = ["thresholds", drawn / "labels.jsonl", "--root", drawn, "--profile", drawn / "profile.json", "--out", out]
-    assert call(*words, "--precision", 0.9, "--json") == 0
+    assert leuko_calib(*words, "--precision", 0.9, "--json") == 0
     told = json.loads(capsys.readouterr().out)
     profile, digest = load_profile(out)
     assert profile.thresholds is not None and profile.thresholds.evidence is not None and told["profile_sha256"] == digest
@@ -231,5 +218,39 @@ def test_what_cannot_be_read_is_named(
 ) -> None:
     given_root = [] if "--root" in words else ["--root", drawn]
     fixed = ["thresholds", drawn / "labels.jsonl", "--profile", drawn / "profile.json", "--out", tmp_path / "x.json"]
-    assert call(*fixed, *given_root, *words) == code
+    assert leuko_calib(*fixed, *given_root, *words) == code
     assert says in capsys.readouterr().err
+
+
+def test_images_get_the_light_and_colours_of_a_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Thresholds hold for fields in one look: on those that a run does not show they would be laid aside."""
+    reference = {"sources": {"ours": {"colours": {"empty": (255, 255, 255), "red_cells": (0, 200, 0)}, "images": 9}}}
+    bundle = write_tiny_bundle(tmp_path / "b", colours={"reference_colours": reference, "moved_thresholds": {"detect": 0.45}})
+    places, lines = ((8, 8), (64, 8), (112, 8), (8, 72), (64, 72), (112, 72)), []
+    for at in range(26):
+        # Every grey level is halved: as it comes, the model knows no type in it.
+        dimmed = blob_field([("lymphocyte", x, y) for x, y in places]) // 2
+        assert cv2.imwrite(str(tmp_path / f"{at}.png"), dimmed)
+        truth = tuple(LabelledCell(label="lymphocyte", x1_px=x, y1_px=y, x2_px=x + 32, y2_px=y + 32) for x, y in places)
+        about: dict[str, Any] = {"source": "drawn", "original": f"{at}", "group": at, "split": "test"}
+        lines.append(LabelledImage(path=f"{at}.png", width_px=160, height_px=128, um_per_px=0.13, cells=truth, **about))
+    write_label_lines(tmp_path / "labels.jsonl", lines)
+    own = made.colours(None).model_copy(update={"colours": Colours(empty=(127, 127, 127), red_cells=(0, 100, 0))})
+    camera = CameraGeometry(width_px=160, height_px=128)
+    write_profile(tmp_path / "p.json", Profile(instrument="bench", camera=camera, pixel_size=made.pixel_size(), colours=own))
+    words = ["thresholds", tmp_path / "labels.jsonl", "--root", tmp_path, "--bundle", bundle.path, "--profile"]
+    after = tmp_path / "after.json"
+    assert leuko_calib(*words, tmp_path / "p.json", "--out", after, "--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["colour_transform"] == COLOUR_TRANSFORM and told["shares"]["recall"]["share"] == 1.0
+    setup = resolve({"source": "folder:fields", "bundle": bundle.path, "profile": after})
+    assert not any("thresholds of profile" in warning for warning in setup.warnings), "a run with this profile uses them"
+    assert setup.settings.thresholds is not None and setup.settings.thresholds.detect == told["thresholds"]["detect"]
+    assert leuko_calib(*words, tmp_path / "p.json", "--out", tmp_path / "plain.json", "--correct", "nothing") == 0
+    assert "they hold for fields as the camera gives them" in capsys.readouterr().out
+    plain = resolve({"source": "folder:fields", "bundle": bundle.path, "profile": tmp_path / "plain.json"})
+    assert any("thresholds of profile" in warning for warning in plain.warnings)
+    lit = Profile(instrument="bench", camera=camera.model_copy(update={"width_px": 200}), illumination=made.light())
+    write_profile(tmp_path / "lit.json", lit)
+    assert leuko_calib(*words, tmp_path / "lit.json", "--out", tmp_path / "lit-2.json") == 7
+    assert "which part of it the image shows" in capsys.readouterr().err

@@ -1,14 +1,13 @@
 """`leuko-calib scale-check`: what it says of fields whose red cells are known, and its exit codes."""
 
 import json
-import sys
 from pathlib import Path
 
 import cv2
 import pytest
+from support.calib_here import leuko_calib
 from support.red_cell_fields import Smear, draw_smear
 
-from calib.cli import main
 from edge.quality.red_cell_scale import USUAL_UM
 
 
@@ -20,13 +19,6 @@ def fields(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def _said(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> int:
-    monkeypatch.setattr(sys, "argv", ["leuko-calib", "scale-check", *arguments])
-    with pytest.raises(SystemExit) as ended:
-        main()
-    return int(ended.value.code or 0)
-
-
 @pytest.mark.parametrize(
     ("stated", "code", "says"),
     [
@@ -36,18 +28,16 @@ def _said(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> int:
     ],
 )
 def test_it_says_what_the_red_cells_show(
-    fields: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], stated: list[str], code: int, says: str
+    fields: Path, capsys: pytest.CaptureFixture[str], stated: list[str], code: int, says: str
 ) -> None:
-    assert _said([str(fields), *stated], monkeypatch) == code
+    assert leuko_calib("scale-check", fields, *stated) == code
     assert says in capsys.readouterr().out
 
 
-def test_one_object_of_json_and_a_picture(
-    fields: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_one_object_of_json_and_a_picture(fields: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     picture = tmp_path / "cells.png"
     asked = [str(fields), "--um-per-px", "0.2", "--json", "--picture", str(picture)]
-    assert _said(asked, monkeypatch) == 10
+    assert leuko_calib("scale-check", *asked) == 10
     found = json.loads(capsys.readouterr().out)
     assert found["um_per_px"] == pytest.approx(USUAL_UM / Smear().diameter_px, rel=0.05)
     assert found["um_per_px_least"] < found["um_per_px"] < found["um_per_px_most"]
@@ -70,13 +60,12 @@ def test_one_object_of_json_and_a_picture(
 )
 def test_what_cannot_be_checked_is_one_sentence(
     fields: Path,
-    monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     arguments: list[str],
     code: int,
     says: str,
 ) -> None:
-    assert _said([part.format(fields=fields) for part in arguments], monkeypatch) == code
+    assert leuko_calib("scale-check", *(part.format(fields=fields) for part in arguments)) == code
     said = capsys.readouterr().err
     assert says in said
     assert len(said.strip().splitlines()) == 1
