@@ -195,3 +195,13 @@ def test_the_table_says_no_truth_instead_of_a_number() -> None:
     text = said.get()
     assert "no truth" in text and "no data: no image shows blast" in text and "1.000 (0.025-1.000)" in text
     assert "nan" not in text.lower().split()
+
+
+def test_what_other_thresholds_would_count_is_told_without_another_evaluation() -> None:
+    """Misses beside false cells: found at 0.9 and, below the model's threshold, at 0.3; a false one of 0.5 in an empty image."""
+    results = [result([(A, 0.9, LYM)], [(A, LYM), (B, LYM)], seen=[(B, 0.3, LYM)]), result([(FAR, 0.5, LYM)], [])]
+    rows = {row.detect: row for row in summarise(results, 0.4).at_thresholds}
+    told = {at: (row.found, row.missed, row.false, row.false_in_empty) for at, row in rows.items()}
+    assert (told[0.28], told[0.48], told[0.6], told[0.92]) == ((2, 0, 1, 1), (1, 1, 1, 1), (1, 1, 0, 0), (0, 2, 0, 0))
+    per_field = rows[0.28].false_per_1000_empty
+    assert per_field is not None and per_field > 0 and rows[0.6].false_per_1000_empty == 0
