@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from calib.plots import require_suffix
 from calib.qc_history import QcDay, append_day, read_days
 from calib.qc_trend import write_trend
 from calib.reference_slide import SlideCount, count_slide
@@ -50,13 +51,14 @@ def check_day(
     engine: EngineChoice,
     note: str,
 ) -> DayChecked:
-    """Run the slide, append the result to `history` and draw `trend` anew.
+    """Run the slide, append the result to `history` and draw `trend` anew; a trend that cannot be drawn is a warning.
 
     Raises any `LeukoError` that keeps it from being a result; nothing is on record then.
     """
     for what, file in (("history", history), ("list of known cells", slide.known)):
         if realpath(trend) == realpath(file):
             raise ConfigError(f"the picture of the trend would overwrite the {what} {file}; name another file with --picture.")
+    require_suffix(trend)
     if history.exists():
         read_days(history)  # what cannot be appended to is said before a minute is spent
     lines = read_label_lines(slide.known)
@@ -92,7 +94,10 @@ def check_day(
     )
     append_day(history, day)
     days, odd = read_days(history)
-    write_trend(trend, days)
+    try:
+        write_trend(trend, days)
+    except ConfigError as problem:  # the result is on record, and its verdict stands
+        return DayChecked(day, count, (*setup.warnings, str(problem)), days, odd)
     return DayChecked(day, count, setup.warnings, days, odd)
 
 

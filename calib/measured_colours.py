@@ -59,12 +59,12 @@ def measure_colours(
             first.append(image)
     if fit is None:
         raise DataError(f"{source} gave no field that can be used{': ' + reading.unusable[0] if reading.unusable else ''}.")
+    found = fit.colours()
     if reading.different < min(reading.read, LEAST_FIELDS):
         raise DataError(
-            f"the {reading.read} fields of {source} show {reading.different} different pictures only: a camera that gives old "
-            f"pictures anew, or copies; give at least {LEAST_FIELDS} fields."
+            f"the {reading.read} fields of {source} are {reading.different} picture{'s' * (reading.different > 1)} again and "
+            f"again: copies, or a camera that gives old pictures anew; give at least {LEAST_FIELDS} fields."
         )
-    found = fit.colours()
     require_known_stain(found.colours, reference)
     if scale is None:
         scale = reading.info.um_per_px

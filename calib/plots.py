@@ -14,6 +14,12 @@ from calib.score_calibration import ScoreCalibration
 from edge.contracts.errors import ConfigError
 
 
+def require_suffix(path: Path) -> None:
+    """Raises `ConfigError` for a name under which no picture can be written: before a measurement, not after it."""
+    if path.suffix.lower().removeprefix(".") not in FigureCanvasAgg(Figure()).get_supported_filetypes():
+        raise ConfigError(f"{path} has no suffix of a picture; name it like curve.png.")
+
+
 @contextmanager
 def axes_for(path: Path, title: str) -> Iterator[Axes]:
     """One pair of axes, written to `path` at the end. Raises `ConfigError` when that is impossible."""

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from edge.contracts.base import Strict, parse_json
 from edge.contracts.cells import INDEX
@@ -19,10 +19,10 @@ class LabelledCell(Strict):
     """One box in pixels of the stored image: x right, y down, x2 and y2 exclusive. `label`: a class or a special label."""
 
     label: str
-    x1_px: float
-    y1_px: float
-    x2_px: float
-    y2_px: float
+    x1_px: float = Field(allow_inf_nan=False)
+    y1_px: float = Field(allow_inf_nan=False)
+    x2_px: float = Field(allow_inf_nan=False)
+    y2_px: float = Field(allow_inf_nan=False)
 
     @field_validator("label")
     @classmethod
@@ -30,6 +30,13 @@ class LabelledCell(Strict):
         if label not in INDEX and label not in SPECIAL_LABELS:
             raise ValueError(f"{label!r} is no class and none of {', '.join(SPECIAL_LABELS)}")
         return label
+
+    @model_validator(mode="after")
+    def _has_an_area(self) -> "LabelledCell":
+        if self.x2_px <= self.x1_px or self.y2_px <= self.y1_px:
+            box = f"{self.x1_px:g} {self.y1_px:g} {self.x2_px:g} {self.y2_px:g}"
+            raise ValueError(f"the box {box} is empty or turned inside out; x2 and y2 are its lower right corner")
+        return self
 
 
 class LabelledImage(Strict):
@@ -42,7 +49,7 @@ class LabelledImage(Strict):
     path: str
     width_px: int = Field(gt=0)
     height_px: int = Field(gt=0)
-    um_per_px: float = Field(gt=0)
+    um_per_px: float = Field(gt=0, allow_inf_nan=False)
     source: str
     original: str
     group: int = Field(ge=0)
@@ -60,7 +67,8 @@ def write_label_lines(path: Path, images: Iterable[LabelledImage]) -> int:
 def read_label_lines(path: Path) -> list[LabelledImage]:
     """Read them. Raises `DataError` for a missing or empty file, and for a line that cannot be used, by its number."""
     if not path.is_file():
-        raise DataError(f"file of labels {path} does not exist; `leuko-train data export` writes one.")
+        what = "is no file" if path.exists() else "does not exist"
+        raise DataError(f"file of labels {path} {what}; `leuko-train data export` writes one.")
     try:
         lines = read_whole(path).decode("utf-8").splitlines()
     except (OSError, UnicodeError) as problem:

@@ -65,13 +65,23 @@ def test_every_way_into_a_slot_is_corrected_alike(
             assert (after[number][0, 0] == background_of(got)).all() or (after[number][-1, -1] == background_of(got)).all()
 
 
-def test_plane_by_plane_is_what_three_channels_at_once_would_be() -> None:
-    image = np.random.default_rng(5).integers(0, 256, (574, 732, 3), np.uint8)
+@pytest.mark.parametrize(
+    ("height_px", "width_px"),
+    [
+        pytest.param(574, 732, id="the reference's field"),
+        pytest.param(101, 33, id="an odd number of pixels"),
+        pytest.param(64, 33, id="odd rows"),
+        pytest.param(1, 1, id="one"),
+    ],
+)
+def test_pairs_plane_by_plane_are_what_three_channels_at_once_would_be(height_px: int, width_px: int) -> None:
+    image = np.random.default_rng(5).integers(0, 256, (height_px, width_px, 3), np.uint8)
     wide = np.zeros((600, 800, 3), np.uint8)
-    inside = wide[10:584, 20:752]  # as the part of a slot that shows a smaller field
+    inside = wide[10 : 10 + height_px, 20 : 20 + width_px]  # as the part of a slot that shows a smaller field
     Correction(table=TABLE).apply(image, inside, None)
     assert np.array_equal(inside, cv2.LUT(image, TABLE[None]))
-    assert not wide[:10].any() and not wide[584:].any() and not wide[:, :20].any() and not wide[:, 752:].any()
+    wide[10 : 10 + height_px, 20 : 20 + width_px] = 0
+    assert not wide.any()
 
 
 def test_what_is_copied_into_the_slot_already_is_corrected_in_place() -> None:

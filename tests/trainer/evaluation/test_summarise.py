@@ -198,7 +198,7 @@ def test_the_table_says_no_truth_instead_of_a_number() -> None:
 
 
 def test_what_other_thresholds_would_count_is_told_without_another_evaluation() -> None:
-    """Misses beside false cells: found at 0.9 and, below the model's threshold, at 0.3; a false one of 0.5 in an empty image."""
+    """Two cells are found, at 0.9 and 0.3, and a false one at 0.5 in an empty image."""
     results = [result([(A, 0.9, LYM)], [(A, LYM), (B, LYM)], seen=[(B, 0.3, LYM)]), result([(FAR, 0.5, LYM)], [])]
     rows = {row.detect: row for row in summarise(results, 0.4).at_thresholds}
     told = {at: (row.found, row.missed, row.false, row.false_in_empty) for at, row in rows.items()}
