@@ -10,14 +10,25 @@ import torch
 from pydantic import ValidationError
 
 from edge.contracts.errors import DataError
+from trainer.loop.best_so_far import BestSoFar
 from trainer.models.detector import Detector
 from trainer.overrides import complaint
 from trainer.recipe import Recipe
 
 SCHEMA = 1
 
-WITHOUT_EFFECT = {"workers", "checkpoint_every_steps", "init.path"}
-"""Keys of a recipe that may change when a training goes on: nothing that is still to be computed depends on them."""
+LAST, BEST = "last.pt", "best.pt"
+"""Files of a training: its newest state, and the weights that did best on images held back."""
+
+VALIDATED_ON, CHOSEN, ENDED_EARLY = "validated_on", "chosen", "ended_early_after_step"
+"""Keys of `data`: which images the training looked at to choose (`HeldBack.about`); how these weights were chosen by them; and
+after which step patience ended the training."""
+
+WITHOUT_EFFECT = {
+    *("workers", "checkpoint_every_steps", "init.path"),
+    *(f"validation.{key}" for key in ("every_steps", "images", "best_by", "patience")),
+}
+"""Keys of a recipe that may change when a training goes on: no weights that are still to be computed depend on them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +37,8 @@ class Checkpoint:
 
     `seconds` is the time the training took so far, over all its runs; `scaler` is the state of the loss scale in float16.
     `bundle` says which bundle the weights were taken from, if any; it is not kept. `look` is the second look that came with
-    it, as `Look.as_kept` has it, and goes with the detector untouched.
+    it, as `Look.as_kept` has it, and goes with the detector untouched. `best_so_far` is what validations have shown, as a
+    `BestSoFar`.
     """
 
     recipe: Recipe
@@ -39,16 +51,25 @@ class Checkpoint:
     seconds: float = 0.0
     bundle: dict[str, Any] = field(default_factory=dict)
     look: dict[str, Any] = field(default_factory=dict)
+    best_so_far: dict[str, Any] = field(default_factory=dict)
 
     @property
     def finished(self) -> bool:
-        """False when the training was stopped before its last step."""
-        return self.step == self.recipe.total_steps
+        """Whether the training did all its steps, or ended itself for want of better weights."""
+        return self.step == self.recipe.total_steps or self.ended_early
+
+    @property
+    def ended_early(self) -> bool:
+        """Whether the training ended itself before its last step."""
+        return bool(self.best_so_far.get("ended")) and self.step < self.recipe.total_steps
 
     @property
     def history(self) -> dict[str, Any]:
-        """`data` with, where the training did not finish, the step after which these weights were taken."""
-        return self.data if self.finished else {**self.data, "stopped_after_step": self.step}
+        """`data` with, where the weights are not those after the last step, the step after which they were taken; weights that
+        were chosen say it themselves."""
+        if self.step == self.recipe.total_steps or CHOSEN in self.data:
+            return self.data
+        return {**self.data, ENDED_EARLY if self.ended_early else "stopped_after_step": self.step}
 
     def detector(self) -> Detector:
         """The averaged weights as a detector in inference mode. Raises `DataError` when they do not fit the architecture."""
@@ -73,7 +94,7 @@ def load_weights(detector: Detector, weights: dict[str, Any], whose: str) -> Non
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     """Write atomically. Raises `DataError` when the disk is full or not writable; an older checkpoint stays as it was."""
     part = path.with_suffix(".part")
-    names = ("step", "model", "ema", "optimiser", "data", "scaler", "seconds", "look")
+    names = ("step", "model", "ema", "optimiser", "data", "scaler", "seconds", "look", "best_so_far")
     content = {
         "schema": SCHEMA,
         "recipe": checkpoint.recipe.model_dump(mode="json"),
@@ -108,14 +129,17 @@ def reason(problem: BaseException) -> str:
 def load_checkpoint(path: Path) -> Checkpoint:
     """Read a checkpoint. Raises `DataError` for a missing, damaged or foreign file."""
     if not path.is_file():
-        raise DataError(f"checkpoint {path} is not there; train one with `leuko-train fit`.")
+        folder = path if path.is_dir() else path.parent
+        there = [name for name in (BEST, LAST) if (folder / name).is_file()]
+        instead = f"{folder} holds {' and '.join(there)}" if there else "train one with `leuko-train fit`"
+        raise DataError(f"checkpoint {path} is not there; {instead}.")
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
         if content["schema"] != SCHEMA:
             raise DataError(f"checkpoint {path} has schema {content['schema']}, this version reads {SCHEMA}; train anew.")
         recipe = Recipe.model_validate(content["recipe"])
-        # The first checkpoints kept neither time nor loss scale, and none before the second look had one.
-        optional = {name: content[name] for name in ("scaler", "seconds", "look") if name in content}
+        # The first checkpoints kept neither time nor loss scale; second look and validations came later.
+        optional = {name: content[name] for name in ("scaler", "seconds", "look", "best_so_far") if name in content}
         required = {name: content[name] for name in ("step", "model", "ema", "optimiser", "data")}
         return Checkpoint(recipe, **required, **optional)
     except DataError:
@@ -125,6 +149,15 @@ def load_checkpoint(path: Path) -> Checkpoint:
         raise DataError(f"the recipe in checkpoint {path} is not one of this version ({what}); train anew.") from problem
     except Exception as problem:
         raise DataError(f"{path} is not a readable checkpoint ({type(problem).__name__}); use another one.") from problem
+
+
+def better_beside(path: Path, checkpoint: Checkpoint) -> str:
+    """What to say of last weights beside which better ones are kept; empty of all others."""
+    so_far = BestSoFar.model_validate(checkpoint.best_so_far)
+    beside = path.with_name(BEST)
+    if CHOSEN in checkpoint.data or path.name == BEST or not beside.is_file() or not (words := so_far.better_than_last()):
+        return ""
+    return f"{beside} is there, too: on the images that the training was validated on, {words}."
 
 
 RESUME = "resume with the same recipe, take only its weights with --start-from, or choose another --out"

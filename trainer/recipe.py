@@ -15,6 +15,7 @@ from edge.files import parse_yaml
 from trainer.data.compose.augment import AugmentSettings
 from trainer.data.compose.composer import ComposeSettings
 from trainer.data.source_files import read_text
+from trainer.loop.best_so_far import ValidationSettings
 from trainer.loop.optimiser import AdamW, Optimiser
 from trainer.models.catalogue import ARCHITECTURES, build_detector
 from trainer.models.detector import Detector
@@ -92,6 +93,7 @@ class Recipe(Strict):
     style_mixing: StyleMixing | None = None
     compose: ComposeSettings = ComposeSettings()
     augment: AugmentSettings = AugmentSettings()
+    validation: ValidationSettings = ValidationSettings()
     checkpoint_every_steps: int = Field(
         200, ge=1, description="what a kill (SIGKILL, power) loses at most; a signal loses none"
     )

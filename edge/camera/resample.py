@@ -103,6 +103,12 @@ class FitPlan:
         shift = np.array([x0 - self._x.pad, y0 - self._y.pad] * 2, np.float32)
         return np.asarray((boxes + shift) / self._scale, np.float32)
 
+    def to_tile(self, boxes: Float32, tile: int) -> Float32:
+        """The way there: boxes [n, 4] in pixels of the original frame to pixels of tile `tile`, float32. Not clipped."""
+        x0, y0 = self._origins[tile]
+        shift = np.array([x0 - self._x.pad, y0 - self._y.pad] * 2, np.float32)
+        return np.asarray(boxes * self._scale - shift, np.float32)
+
     def inner_borders(self, tile: int) -> tuple[bool, bool, bool, bool]:
         """Which sides (left, top, right, bottom) of a tile cut through the field: another tile goes on there."""
         x0, y0 = self._origins[tile]

@@ -25,6 +25,8 @@ _EXTRAS = {
     "uvicorn": "view",
 }
 """What one command or setting alone needs, whichever room it is of."""
+_ALONE = frozenset({"mlflow", "wandb"})
+"""What no part of the distribution brings: an option asks for it by name."""
 _LACKS = re.compile(r"(\S+\.so\S*): cannot open shared object file")
 
 
@@ -41,6 +43,7 @@ def not_installed(problem: Exception, extra: str) -> str:
     called = _DISTRIBUTIONS.get(name, name)
     extra = _EXTRAS.get(name, extra)
     part = f"'leukostream[{extra}]'" if extra and name not in _BASE else "leukostream"
+    part = name if name in _ALONE else part
     again = f"pip install {part}"
     if isinstance(problem, ModuleNotFoundError) and (problem.name or "").partition(".")[0] == name:
         if problem.name == name:

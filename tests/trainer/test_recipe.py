@@ -46,10 +46,10 @@ def test_a_system_of_the_reference_has_its_numbers(name: str) -> None:
     assert recipe.phase_sizes_px(recipe.phases[0]) == (732, 574, size, size)
 
 
-DEMO = {"name", "phases", "checkpoint_every_steps"} | {
+DEMO = {"name", "phases", "checkpoint_every_steps", "validation"} | {
     f"optimiser.{key}" for key in ("peak_learning_rate", "schedule", "warm_up_steps", "clip_gradient_norm")
 }
-"""What a demo has of its own: it is short, and its few steps have rates to match."""
+"""What a demo has of its own: it is short, looks at a few images held back, and its few steps have rates to match."""
 
 
 def test_every_system_has_a_demo_that_differs_in_length_and_learning_rates_only() -> None:

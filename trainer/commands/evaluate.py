@@ -12,7 +12,7 @@ from trainer.evaluation.settings import DENSE_FROM, ROUNDS, SMALL_BELOW_UM, Eval
 
 
 def evaluate(
-    target: Annotated[Path, typer.Argument(help="directory of a bundle, or last.pt of a training")],
+    target: Annotated[Path, typer.Argument(help="directory of a bundle, or best.pt or last.pt of a training")],
     data: Described,
     root: Root,
     split: Annotated[
@@ -44,7 +44,7 @@ def evaluate(
 
     leuko-train evaluate bundles/tiny --data datasets.yaml --root DIR
 
-    leuko-train evaluate runs/tiny/last.pt --data datasets.yaml --root DIR --bootstrap --json
+    leuko-train evaluate runs/tiny/best.pt --data datasets.yaml --root DIR --bootstrap --json
     """
     from trainer.evaluation.measure import measure_split  # noqa: PLC0415 - torch and the engines take seconds to load
     from trainer.evaluation.presence_sweep import show_sweep  # noqa: PLC0415

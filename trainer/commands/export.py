@@ -11,7 +11,9 @@ from edge.contracts.errors import ConfigError
 
 
 def export(
-    checkpoint: Annotated[Path | None, typer.Argument(help="last.pt of a training; not with --random-weights")] = None,
+    checkpoint: Annotated[
+        Path | None, typer.Argument(help="best.pt or last.pt of a training; not with --random-weights")
+    ] = None,
     out: Annotated[Path, typer.Option(help="new directory for the bundle")] = Path("bundle"),
     name: Annotated[str | None, typer.Option(help="name of the bundle; that of its directory when not given")] = None,
     data: Annotated[
@@ -32,11 +34,11 @@ def export(
 ) -> None:
     """Write a bundle: the self-describing ONNX graph, its manifest and its card.
 
-    leuko-train export runs/tiny/last.pt --out bundles/tiny --data datasets.yaml --root DIR
+    leuko-train export runs/tiny/best.pt --out bundles/tiny --data datasets.yaml --root DIR
 
     leuko-train export --random-weights --out /tmp/random
     """
-    from trainer.checkpoint import load_checkpoint  # noqa: PLC0415 - torch and onnx take seconds to load
+    from trainer.checkpoint import better_beside, load_checkpoint  # noqa: PLC0415 - torch and onnx take seconds to load
     from trainer.evaluation.measure import draft_measure  # noqa: PLC0415
     from trainer.evaluation.target import division_of  # noqa: PLC0415
     from trainer.export.export_bundle import export_checkpoint, export_random  # noqa: PLC0415
@@ -51,6 +53,8 @@ def export(
         bundle = export_random(load_recipe(recipe), out)
     else:
         trained = load_checkpoint(checkpoint)
+        if words := better_beside(checkpoint, trained):
+            Console(stderr=True, markup=False).print(words, soft_wrap=True)
         if not although_worse:
             require_no_worse(trained, checkpoint)
         given = {"detect": detect, "identify": identify, "margin": margin}

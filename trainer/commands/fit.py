@@ -18,7 +18,7 @@ WORSE = 10
 def fit(
     data: DataSets,
     root: Root,
-    out: Annotated[Path, typer.Option(help="folder for checkpoints, losses.jsonl and tensorboard/")],
+    out: Annotated[Path, typer.Option(help="folder for checkpoints, losses.jsonl, pictures and tensorboard/")],
     recipe: Annotated[
         str | None, typer.Option(help="a shipped recipe or a YAML file; `shipped`, or `adapt` for a bundle, when not given")
     ] = None,
@@ -36,16 +36,30 @@ def fit(
         Path | None, typer.Option(help="take all weights of this checkpoint, or of a bundle's graph, then train anew")
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="go on from OUT/last.pt as if it had never stopped")] = False,
+    loggers: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--logger",
+            metavar="NAME",
+            help="what shows the curves: tensorboard (when not given), mlflow, wandb; in OUT, unless their own variables in "
+            "the environment name another place; repeat",
+        ),
+    ] = None,
     device: Device = "auto",
     threads: Annotated[
         int | None, typer.Option(min=1, help="threads of the training process; torch's choice when not given")
     ] = None,
 ) -> None:
-    """Train a detector by a recipe and write OUT/last.pt; export it with `leuko-train export`.
+    """Train a detector by a recipe and write OUT/best.pt and OUT/last.pt; export one with `leuko-train export`.
+
+    best.pt has the weights that did best on images held back (`validation` in the recipe says how often they are looked at, and
+    whether the training ends when nothing better comes); last.pt has the newest state.
 
     leuko-train fit --data datasets.yaml --root DIR --out runs/tiny
 
     leuko-train fit --data datasets.yaml --root DIR --out runs/tiny --resume
+
+    leuko-train fit --data datasets.yaml --root DIR --out runs/tiny --set validation.patience=5
 
     leuko-train fit --recipe yolov3-416 --init darknet53.conv.74 --set phases.0.steps=2000 ...
 
@@ -78,6 +92,7 @@ def fit(
         resume=resume,
         device=device,
         threads=threads,
+        loggers=loggers or (),
     )
     if outcome and not outcome.finished:
         raise typer.Exit(STOPPED)

@@ -8,7 +8,7 @@ import numpy as np
 from edge.contracts.base import Strict, parse_json
 from edge.contracts.errors import ConfigError, DataError
 from edge.contracts.whole_file import write_whole
-from trainer.checkpoint import Checkpoint, load_checkpoint, require_same
+from trainer.checkpoint import LAST, Checkpoint, load_checkpoint, require_same
 from trainer.data.annotation import Annotation
 from trainer.data.datasets import load_datasets
 from trainer.data.groups import groups_of
@@ -22,7 +22,7 @@ from trainer.evaluation.detect import results_of
 from trainer.evaluation.target import bundle_target, checkpoint_target
 from trainer.loop.adaptation import Parent
 from trainer.loop.ranks import joined
-from trainer.loop.training_loop import LAST, train
+from trainer.loop.training_loop import train
 from trainer.loop.training_run import training_sets
 from trainer.recipe import Recipe
 

@@ -111,14 +111,23 @@ def _counts(truth: list[int], called: list[int]) -> NDArray[np.int64]:
 
 
 def worst_errors(results: Sequence[ImageResult], rows: Sequence[Ints], root: Path | None) -> tuple[Miss, ...]:
-    """At most `MAX_MISSED`, worst first: the surest wrong cells, and missed cells by how little of them was seen.
+    """At most `MAX_MISSED` of `ranked_errors`."""
+    return tuple(error for _, error in ranked_errors(results, rows, root)[:MAX_MISSED])
+
+
+def ranked_errors(results: Sequence[ImageResult], rows: Sequence[Ints], root: Path | None) -> list[tuple[ImageResult, Miss]]:
+    """Every error with its image, worst first: the surest wrong cells, and missed cells by how little of them was seen.
 
     `rows` are `truth_rows` of each result. A cell that was found but stays `unidentified` is no error. Paths are relative to
     `root`, or the file's name alone.
     """
-    graded = [error for result, found in zip(results, rows, strict=True) for error in _errors(result, found, root)]
-    graded.sort(key=lambda pair: -pair[0])
-    return tuple(error for _, error in graded[:MAX_MISSED])
+    graded = [
+        (how_bad, result, error)
+        for result, row in zip(results, rows, strict=True)
+        for how_bad, error in _errors(result, row, root)
+    ]
+    graded.sort(key=lambda one: -one[0])
+    return [(result, error) for _, result, error in graded]
 
 
 def _errors(result: ImageResult, found: Ints, root: Path | None) -> Iterator[tuple[float, Miss]]:

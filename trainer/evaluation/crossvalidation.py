@@ -12,7 +12,7 @@ from rich.console import Console
 
 from edge.contracts.bundle import Thresholds
 from edge.contracts.errors import ConfigError
-from trainer.checkpoint import load_checkpoint
+from trainer.checkpoint import LAST, load_checkpoint
 from trainer.data.annotation import Annotation
 from trainer.data.datasets import load_datasets
 from trainer.data.groups import groups_of
@@ -30,10 +30,9 @@ from trainer.evaluation.summarise import summarise_folds
 from trainer.evaluation.summary import Summary
 from trainer.evaluation.target import Target
 from trainer.export.reference_colours import reference_colours
-from trainer.loop.training_loop import LAST
 from trainer.loop.training_run import run_training
 from trainer.overrides import parse_assignment
-from trainer.recipe import load_recipe
+from trainer.recipe import Recipe, load_recipe
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +81,7 @@ def measure_folds(
     folds = len(laboratories) or folds
     asked = _asked(list(laboratories), only) or list(range(folds))
     there = parse_models(models, folds)
-    chosen = load_recipe(recipe, dict(parse_assignment(change) for change in changes))
-    if chosen.colours == "moved" and not ways.colours:
-        raise ConfigError(f"recipe {recipe} trains on moved colours, so it is measured on moved ones: add --colours.")
+    chosen = _recipe(recipe, changes, ways)
     # Before the images and the trainings, which take hours.
     with writing(summary_file(out, source, only, ways)):
         out.mkdir(parents=True, exist_ok=True)
@@ -108,7 +105,16 @@ def measure_folds(
         if fold not in known:
             begun = path.exists()
             outcome = run_training(
-                data, root, path.parent, recipe, changes, split_by=plans[fold], resume=begun, device=device, threads=threads
+                data,
+                root,
+                path.parent,
+                recipe,
+                changes,
+                split_by=plans[fold],
+                resume=begun,
+                device=device,
+                threads=threads,
+                validates=False,
             )
             if outcome and not outcome.finished:
                 say("the folds that are done are kept; the same crossvalidate command goes on here.")
@@ -149,6 +155,17 @@ def measure_folds(
         command=shlex.join(["leuko-train", "crossvalidate", "--data", data.name, "--root", "DIR", *words]),
         laboratories=by_laboratory,
     )
+
+
+def _recipe(recipe: str, changes: Sequence[str], ways: Ways) -> Recipe:
+    """Raises `ConfigError` for one that cannot be measured like that."""
+    chosen = load_recipe(recipe, dict(parse_assignment(change) for change in changes))
+    if chosen.colours == "moved" and not ways.colours:
+        raise ConfigError(f"recipe {recipe} trains on moved colours, so it is measured on moved ones: add --colours.")
+    if chosen.validation.patience:
+        said = "`validation.patience` is left aside: each fold is trained to its last step, for what it holds back is measured."
+        Console(stderr=True, markup=False).print(said, soft_wrap=True)
+    return chosen
 
 
 def _measured(target: Target, images: Folds, fold: int, ways: Ways, laboratories: Mapping[str, str]) -> list[ImageResult]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from time import perf_counter_ns
-from types import MappingProxyType
+from types import MappingProxyType, TracebackType
 
 import cv2
 import numpy as np
@@ -12,7 +12,7 @@ from tqdm import tqdm
 from edge.camera.correction import Correction
 from edge.camera.resample import FitPlan, plan_fit
 from edge.contracts.cells import CELLS
-from edge.contracts.detections import Cells, RawDetections
+from edge.contracts.detections import Cells, Image, RawDetections
 from edge.pipeline.one_image import ImageEngines, infer
 from edge.postprocess import OperatingPoint, postprocess
 from trainer.data.annotation import IGNORE, Annotation
@@ -56,39 +56,61 @@ class ImageResult:
         return int(IS_WBC[self.counted.classes].sum())
 
 
+class Measurer:
+    """Runs images through the edge's parts, with the correction of their source if there is one; a context, in which an engine
+    for each frame size stays open."""
+
+    def __init__(self, target: Target, corrections: Mapping[str, Correction] = NO_CORRECTIONS) -> None:
+        self._target, self._corrections = target, corrections
+        self._point = OperatingPoint.of(target.thresholds)
+        self._all_candidates = OperatingPoint.of(target.thresholds.model_copy(update={"detect": CANDIDATE_FLOOR}))
+        self._plans: dict[tuple[int, int, float, str], FitPlan] = {}
+        self._engines = ImageEngines(target.open)
+        self._images_on: dict[tuple[int, int], int] = {}
+
+    def __enter__(self) -> "Measurer":
+        self._engines.__enter__()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None) -> None:
+        self._engines.__exit__(kind, problem, trace)
+
+    def plan(self, row: Annotation) -> FitPlan:
+        """How images like this one reach the model's scale."""
+        key = (row.width_px, row.height_px, row.um_per_px, row.source)
+        if key not in self._plans:
+            self._plans[key] = plan_of(row, self._target, self._corrections.get(row.source))
+        return self._plans[key]
+
+    def result(self, row: Annotation, image: Image) -> ImageResult:
+        """What is found on one image. Raises `EngineError`."""
+        plan = self.plan(row)
+        engine, size = self._engines.of(plan), (plan.engine_width_px, plan.engine_height_px)
+        started = perf_counter_ns()
+        raw, engine_ns = infer(engine, plan, image)
+        counted = postprocess(raw, plan, self._point)
+        whole_ns = perf_counter_ns() - started
+        cells = postprocess(raw, plan, self._all_candidates)
+        self._images_on[size] = self._images_on.get(size, 0) + 1
+        is_warm = self._images_on[size] > WARM_UP_IMAGES
+        return ImageResult(
+            row,
+            _typed(raw, plan, row),
+            Judged(cells.boxes_px, cells.presence, cells.classes, row.boxes_px, row.labels),
+            counted,
+            str(engine.info),
+            engine_ns / 1e6 if is_warm else None,
+            whole_ns / 1e6 if is_warm else None,
+        )
+
+
 def results_of(
     target: Target, annotations: Sequence[Annotation], corrections: Mapping[str, Correction] = NO_CORRECTIONS
 ) -> Iterator[ImageResult]:
-    """Run every image through the edge's parts, with the correction of its source if there is one.
-
-    Raises `DataError` for an image that cannot be read.
-    """
-    point = OperatingPoint.of(target.thresholds)
-    all_candidates = OperatingPoint.of(target.thresholds.model_copy(update={"detect": CANDIDATE_FLOOR}))
-    plans: dict[tuple[int, int, float, str], FitPlan] = {}
-    images_on: dict[tuple[int, int], int] = {}
-    with ImageEngines(target.open) as engines:
+    """Run every image through the edge's parts. Raises `DataError` for an image that cannot be read."""
+    with Measurer(target, corrections) as measurer:
         for row in tqdm(annotations, desc="evaluate", unit="image", mininterval=2.0):
-            key = (row.width_px, row.height_px, row.um_per_px, row.source)
-            plan = plans[key] = plans.get(key) or plan_of(row, target, corrections.get(row.source))
-            engine, size = engines.of(plan), (plan.engine_width_px, plan.engine_height_px)
-            image = read_image(row.path)
-            started = perf_counter_ns()
-            raw, engine_ns = infer(engine, plan, image)
-            counted = postprocess(raw, plan, point)
-            whole_ns = perf_counter_ns() - started
-            cells = postprocess(raw, plan, all_candidates)
-            images_on[size] = images_on.get(size, 0) + 1
-            is_warm = images_on[size] > WARM_UP_IMAGES
-            yield ImageResult(
-                row,
-                _typed(raw, plan, row),
-                Judged(cells.boxes_px, cells.presence, cells.classes, row.boxes_px, row.labels),
-                counted,
-                str(engine.info),
-                engine_ns / 1e6 if is_warm else None,
-                whole_ns / 1e6 if is_warm else None,
-            )
+            yield measurer.result(row, read_image(row.path))
 
 
 def plan_of(annotation: Annotation, target: Target, correction: Correction | None = None) -> FitPlan:

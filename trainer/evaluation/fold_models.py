@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from edge.contracts.bundle import Thresholds
 from edge.contracts.errors import ConfigError, DataError
-from trainer.checkpoint import require_same
+from trainer.checkpoint import CHOSEN, ENDED_EARLY, require_same
 from trainer.data.annotation import Annotation
 from trainer.data.provenance import data_sha256
 from trainer.data.split_plan import parse_plan
@@ -60,6 +60,11 @@ def model_of_fold(
         raise DataError(f"{path} was trained under --split-by {target.split_by}, not {plan}; name the fold it belongs to.")
     if "stopped_after_step" in target.data:
         raise DataError(f"the training of {path} did not finish; go on with it (`leuko-train fit --resume`) first.")
+    if CHOSEN in target.data or ENDED_EARLY in target.data:
+        raise DataError(
+            f"{path} has weights that were chosen by what its fold holds back, which would be measured on its own choice; give "
+            "last.pt of a training without `validation.patience`, or a bundle exported from one."
+        )
     try:
         trained_by = Recipe.model_validate(target.recipe)
     except ValidationError as problem:

@@ -5,13 +5,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
+
 from edge.contracts.bundle import Bundle, Thresholds, load_bundle
 from edge.contracts.choices import EngineChoice, Precision
 from edge.contracts.colours import ReferenceColours
 from edge.contracts.errors import ConfigError
 from edge.engine import open_engine
 from edge.engine.base import Engine
-from trainer.checkpoint import Checkpoint, load_checkpoint
+from trainer.checkpoint import CHOSEN, ENDED_EARLY, LAST, VALIDATED_ON, Checkpoint, better_beside, load_checkpoint
 from trainer.data.provenance import image_key, keys_of
 from trainer.evaluation.mirrored import Mirrored
 from trainer.evaluation.summary import MeasuredModel
@@ -61,6 +63,8 @@ class Target:
             return f"Its second look was trained on {seen} of these {len(images)} images; {OF_NO_USE}"
         data = self.data
         while data:
+            if words := _chosen_by(keys, data, len(images)):
+                return words
             plan, trained = division_of(data), sorted(set(splits) & set(data.get("splits", ("train",))))
             if seen := len(keys & keys_of(data.get("train_images", ""))):
                 return (
@@ -72,6 +76,18 @@ class Target:
                 return f"The model was trained on images of {', '.join(trained)}; {OF_NO_USE}"
             data = data.get("started_from", {}).get("data", {})
         return ""
+
+
+def _chosen_by(keys: set[str], data: Mapping[str, Any], images: int) -> str:
+    """What to say when a training looked at some of these images, of these keys, to choose its weights or its end."""
+    how = "chosen" if CHOSEN in data else "taken at their last step" if ENDED_EARLY in data else ""
+    seen = len(keys & keys_of(data.get(VALIDATED_ON, {}).get("keys", ""))) if how else 0
+    if not seen:
+        return ""
+    return (
+        f"The weights were {how} by validations on {seen} of these {images} images, "
+        "so that the figures are a little better than new images would give."
+    )
 
 
 def bundle_target(
@@ -129,7 +145,7 @@ def checkpoint_target(
         architecture=recipe.architecture,
         training_s=seconds,
         training_images_per_s=_images_per_s(
-            [one.model_dump() for one in recipe.phases], seconds if checkpoint.finished else None
+            [one.model_dump() for one in recipe.phases], seconds if checkpoint.step == recipe.total_steps else None
         ),
         training_on=checkpoint.data.get("hardware"),
     )
@@ -158,12 +174,17 @@ def target_of(
             f"{path} is a bundle, whose graph gives boxes and no maps to be meant; --mirrored needs a checkpoint."
         )
     if not path.is_file():
+        if path.suffix == ".pt" or (path / LAST).is_file():
+            load_checkpoint(path)  # which says what is there
         return bundle_target(load_bundle(path), precision, engine, engine_dir)
     if engine != "auto" or engine_dir is not None:
         raise ConfigError(f"checkpoint {path} is computed by torch; export it and evaluate the bundle to measure an engine.")
     if precision == "bf16":
         raise ConfigError(f"checkpoint {path} is computed in f32; export it and evaluate the bundle to measure bf16.")
-    return checkpoint_target(load_checkpoint(path), device=device, mirrored=mirrored)
+    checkpoint = load_checkpoint(path)
+    if words := better_beside(path, checkpoint):
+        Console(stderr=True, markup=False).print(words, soft_wrap=True)
+    return checkpoint_target(checkpoint, device=device, mirrored=mirrored)
 
 
 def _images_per_s(phases: Sequence[Mapping[str, Any]], seconds: float | None) -> float | None:

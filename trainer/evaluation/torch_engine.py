@@ -32,7 +32,7 @@ class TorchEngine:
         look: Look | None = None,
     ) -> None:
         self._device = choose_device(device)
-        self._graph = graph_with(detector, top_k, look).to(self._device)
+        self.graph = graph_with(detector, top_k, look).to(self._device)
         self._slots: list[Image] = [np.zeros((max_batch, frame_height_px, frame_width_px, 3), np.uint8) for _ in range(slots)]
         self._found: dict[int, tuple[Tensor, ...]] = {}
         self._info = EngineInfo(
@@ -64,7 +64,7 @@ class TorchEngine:
         try:
             # cuDNN would take TF32 for convolutions, with ten bits of mantissa.
             with torch.inference_mode(), torch.backends.cudnn.flags(allow_tf32=False):
-                self._found[index] = self._graph(torch.from_numpy(self._slots[index][:n]).to(self._device))
+                self._found[index] = self.graph(torch.from_numpy(self._slots[index][:n]).to(self._device))
         except RuntimeError as problem:
             raise _failure(problem) from problem
 

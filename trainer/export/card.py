@@ -12,6 +12,12 @@ stains than Wright-Giemsa or May-Gruenwald-Giemsa, at other scales than the one 
 peripheral blood. Counts of classes without real training images (below) mean nothing on real slides.
 """
 
+NEVER_TAUGHT = """
+Expect cells of classes that it was taught on no photograph ({}) to be called by the name of another class in part, and with
+confidence: they are not reliably left `unidentified`. Do not use its counts, also not those of classes that it knows, where
+such cells may occur.
+"""
+
 
 def card(manifest: dict[str, Any]) -> str:
     """Markdown. `manifest` holds the fields of `BundleManifest` (all but `files`)."""
@@ -25,13 +31,20 @@ def card(manifest: dict[str, Any]) -> str:
         return head + "\n**Random weights.** For tests and benchmarks of speed only; its detections mean nothing.\n"
     parts = [
         head,
-        "## What it must not be used for\n\n" + NOT_FOR,
+        "## What it must not be used for\n\n" + NOT_FOR + _never_taught(manifest),
         "## Training\n\n" + _training(training),
         "## Data\n\n" + _data(training["data"], training["recipe"].get("compose", {})),
         *(["## Second look\n\n" + _look(look)] if (look := manifest.get("second_look")) else []),
         "## Measured\n\n" + _metrics(training["metrics"]),
     ]
     return "\n".join(parts)
+
+
+def _never_taught(manifest: dict[str, Any]) -> str:
+    """A warning that names the classes of which neither network saw a photograph; empty when there is none."""
+    cells, look = manifest["training"]["data"].get("train_cells", {}), manifest.get("second_look") or {}
+    unknown = [cell.name for cell in CELLS if not cells.get(cell.name) and cell.name not in look.get("taught", ())]
+    return NEVER_TAUGHT.format(", ".join(unknown)) if unknown else ""
 
 
 def _training(training: dict[str, Any]) -> str:
@@ -43,10 +56,22 @@ def _training(training: dict[str, Any]) -> str:
         begun = f"It was adapted from bundle `{start['bundle']}`, id `{start['bundle_id']}`. {_compared(training['data'])}"
     stopped = training["data"].get("stopped_after_step")
     early = f"Its training was stopped after {stopped} of them and did not finish. " if stopped is not None else ""
+    early += _chosen(training["data"])
     return begun + (
         f"Recipe `{recipe['name']}`, {steps} steps in {len(recipe['phases'])} phases, seed {training['seed']}, code "
         f"{training['code_version']}. {early}The whole recipe as it was resolved is in `bundle.json` under `training.recipe`.\n"
     )
+
+
+def _chosen(data: dict[str, Any]) -> str:
+    """What validations had to do with which weights these are."""
+    on = data.get("validated_on", {})
+    by = f"by validations on {on.get('images')} held-back images (split `{on.get('split')}`)"
+    if chosen := data.get("chosen"):
+        return f"Its weights are those after step {chosen['after_step']}, chosen {by}: best {chosen['by']}. "
+    if (ended := data.get("ended_early_after_step")) is not None:
+        return f"Its training ended itself after {ended} of them, {by} that brought nothing better. "
+    return ""
 
 
 def _compared(data: dict[str, Any]) -> str:

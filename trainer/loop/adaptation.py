@@ -11,7 +11,7 @@ from edge.contracts.base import parse_json
 from edge.contracts.bundle import Bundle, Thresholds, load_bundle, sha256_of
 from edge.contracts.errors import ConfigError, DataError
 from edge.contracts.whole_file import read_whole, write_whole
-from trainer.checkpoint import Checkpoint, save_checkpoint
+from trainer.checkpoint import LAST, Checkpoint, save_checkpoint
 from trainer.data.annotation import Annotation
 from trainer.data.datasets import load_datasets
 from trainer.data.groups import group_names
@@ -19,7 +19,6 @@ from trainer.data.readers.description import load_description
 from trainer.evaluation.comparison import Comparison, as_lines, compare
 from trainer.evaluation.measure import TEST, VAL
 from trainer.evaluation.target import bundle_target, checkpoint_target
-from trainer.loop.training_loop import LAST
 from trainer.weights.bundle_weights import started_from_bundle
 
 ADAPT = "adapt"

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import TypeVar
 
 import torch
 from torch import distributed, nn
@@ -17,6 +18,9 @@ WAIT = timedelta(minutes=10)
 """How long a process waits for the others; they read the same images, so they are about equally fast."""
 
 LOST = ("connection closed by peer", "connection reset by peer", "timed out", "nccl", "broken pipe", "connection refused")
+
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,29 @@ class Ranks:
         everywhere = torch.tensor(values, dtype=torch.float64, device=self.device)
         distributed.all_reduce(everywhere)
         return [float(value) for value in everywhere.tolist()]
+
+    def any(self, here: bool) -> bool:
+        """Whether it is so in any of the processes, or, of what only the first one knows, in that one."""
+        return self.total([float(here)])[0] > 0
+
+    def gathered(self, items: list[Item]) -> list[Item]:
+        """Those of all processes, one process's after another's."""
+        if self.count == 1:
+            return items
+        everywhere: list[list[Item]] = [[] for _ in range(self.count)]
+        distributed.all_gather_object(everywhere, items)
+        return [item for part in everywhere for item in part]
+
+    @torch.no_grad()
+    def give(self, model: Detector) -> None:
+        """Give every process the first one's weights and statistics of `model`."""
+        values = [value for value in model.state_dict().values() if value.dtype.is_floating_point]
+        if self.count == 1 or not values:
+            return
+        flat = torch.cat([value.flatten() for value in values])
+        distributed.broadcast(flat, 0)
+        for value, part in zip(values, torch.split(flat, [value.numel() for value in values]), strict=True):
+            value.copy_(part.view(value.shape))
 
     @torch.no_grad()
     def average_statistics(self, model: Detector) -> None:

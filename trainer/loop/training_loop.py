@@ -2,8 +2,9 @@
 
 import signal
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
@@ -11,17 +12,20 @@ import torch
 
 from edge.contracts.errors import DataError
 from edge.contracts.interruption import FurtherSignals
-from trainer.checkpoint import Checkpoint, reason, save_checkpoint
+from trainer.checkpoint import LAST, Checkpoint, reason, save_checkpoint
 from trainer.data.compose.training_set import TrainingSet
 from trainer.loop.batches import Batch, Part, batches
+from trainer.loop.boards import TENSORBOARD, BoardName
 from trainer.loop.optimiser_step import NotFinite
 from trainer.loop.ranks import Ranks
 from trainer.loop.sample_workers import ASKING, SamplesLost
 from trainer.loop.training_log import Clock, TrainingLog
+from trainer.loop.training_pictures import FirstBatches
 from trainer.loop.training_state import Pretrain, TrainingState
+from trainer.loop.validating import Validating
+from trainer.loop.validation import Validator
 from trainer.recipe import Recipe
 
-LAST = "last.pt"
 ALONE = Ranks(torch.device("cpu"))
 
 
@@ -29,7 +33,7 @@ ALONE = Ranks(torch.device("cpu"))
 class Outcome:
     """A training at its end, or where it was stopped, and how it went. The images are those of all processes.
 
-    `loss` are this run's losses, a step each: the sum of the terms.
+    `loss` are this run's losses, a step each: the sum of the terms. `undone`: the last step is done, and its validation is not.
     """
 
     checkpoint: Checkpoint
@@ -37,11 +41,12 @@ class Outcome:
     images_per_s: float
     waiting_share: float
     start_up_s: float
+    undone: bool = False
 
     @property
     def finished(self) -> bool:
-        """False when it was stopped before its last step."""
-        return self.checkpoint.finished
+        """False when it was stopped before its end."""
+        return self.checkpoint.finished and not self.undone
 
 
 def train(
@@ -53,34 +58,47 @@ def train(
     start_from: Checkpoint | None = None,
     pretrain: Pretrain | None = None,
     ranks: Ranks = ALONE,
+    validator: Validator | None = None,
+    boards: Sequence[BoardName] = TENSORBOARD,
 ) -> Outcome:
-    """Train by `recipe`, one training set per phase; `folder` gets last.pt, losses.jsonl and tensorboard/.
+    """Train by `recipe`, one training set per phase; `folder` gets last.pt, losses.jsonl, pictures and what `boards` keep
+    there; with a `validator` that keeps it, best.pt, too.
 
     `resume` continues a training of the same recipe; `start_from` only takes its weights, `pretrain` sets those of the trunk.
     `data` describes the data sets and is kept in the checkpoint. SIGINT, SIGTERM and SIGHUP end it after the step at hand, with
-    a checkpoint. Raises `SamplesLost`, with a checkpoint too, when no more samples come, and `DataError` when the loss stops
-    being finite; the last checkpoint is then as it was.
+    a checkpoint; a validation is given up then, and done when the training goes on. Raises `SamplesLost`, with a checkpoint
+    too, when no more samples come, and `DataError` when the loss stops being finite; the last checkpoint is then as it was.
     """
     training = TrainingState(recipe, data, ranks, resume, start_from, pretrain)
     saved = training.step if resume else None
     clock = Clock()
     loss: list[float] = []
     with ExitStack() as stack:
-        log = stack.enter_context(TrainingLog(folder, recipe, training.step)) if ranks.first else None
+        log = None
+        if ranks.first:
+            log = stack.enter_context(TrainingLog(folder, recipe, training.step, boards, training.so_far.step))
         request = stack.enter_context(stop_request())
+        validating = Validating(training, validator, folder, log, clock)
+        # What a stop left undone comes first: the weights are those that would have been measured.
+        stopping = not validating.done(lambda: request.asked)
+        if validating.booked:
+            saved = _save(training, folder, clock)
         stream = batches(recipe, training_sets, training.step, ranks.rank, ranks.count, ranks.device.type == "cuda")
+        seen = stack.enter_context(closing(FirstBatches(folder, log.say, partial(log.picture, step=1)))) if log else None
         try:
-            for batch in clock.timed(stream):
+            for batch in () if stopping or training.so_far.ended else clock.timed(stream):
                 rate = training.set_learning_rate()
+                if seen:
+                    seen.see(batch)
                 losses = _step(training, batch, folder)
                 loss.append(sum(losses.values()))
                 clock.images += recipe.phases[batch.phase].batch_size
                 if log:
                     log.step(training.step, batch, losses, rate, clock)
-                stopping = ranks.total([float(request.asked)])[0] > 0
-                if stopping or training.step % recipe.checkpoint_every_steps == 0:
+                stopping = ranks.any(request.asked) or not validating.done(lambda: request.asked)
+                if stopping or validating.booked or training.step % recipe.checkpoint_every_steps == 0:
                     saved = _save(training, folder, clock)
-                if stopping:
+                if stopping or training.so_far.ended:
                     break
         except SamplesLost:
             if loss and saved != training.step:
@@ -88,7 +106,8 @@ def train(
             raise
         if saved != training.step:
             _save(training, folder, clock)
-    return Outcome(training.snapshot(clock.seconds), loss, clock.images_per_s, clock.waiting_share, clock.start_up_s)
+    found = training.snapshot(clock.seconds)
+    return Outcome(found, loss, clock.images_per_s, clock.waiting_share, clock.start_up_s, validating.is_due)
 
 
 def _step(training: TrainingState, batch: Batch, folder: Path) -> dict[str, float]:

@@ -1,31 +1,52 @@
 """A training from its command line to its checkpoint: what is checked first, what is said, what is handed over."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from statistics import mean
 
 import torch
 from rich.console import Console
 
+from edge.contracts.bundle import Thresholds
 from edge.contracts.errors import ConfigError, DataError
-from trainer.checkpoint import Checkpoint, load_checkpoint, require_same
+from trainer.checkpoint import BEST, LAST, VALIDATED_ON, Checkpoint, load_checkpoint, require_same
 from trainer.data.annotation import Annotation
 from trainer.data.compose.composer import Composer
 from trainer.data.compose.training_set import TrainingImages, TrainingSet, load_training_images
 from trainer.data.image_store import ImageStore
 from trainer.data.provenance import code_version, describe, require_origins
+from trainer.data.readers.description import load_description
 from trainer.data.split_plan import parse_splits
-from trainer.evaluation.own_colours import moved_tables
-from trainer.loop.adaptation import ADAPT, Parent, compare_and_keep, forget_comparison, require_parent, reviewed
-from trainer.loop.ranks import Ranks, choose_device, joined
-from trainer.loop.training_log import LOSSES, steps_after
-from trainer.loop.training_loop import LAST, Outcome, train
+from trainer.evaluation.detect import NO_CORRECTIONS
+from trainer.evaluation.own_colours import moved_tables, own_corrections
+from trainer.export.reference_colours import reference_colours
+from trainer.loop.adaptation import (
+    ADAPT,
+    Parent,
+    compare_and_keep,
+    forget_comparison,
+    require_parent,
+    reviewed,
+    thresholds_of,
+)
+from trainer.loop.best_so_far import BestSoFar
+from trainer.loop.boards import chosen_boards
+from trainer.loop.ranks import choose_device, joined
+from trainer.loop.training_loop import Outcome, train
+from trainer.loop.training_words import (
+    beginning,
+    end,
+    held_back_words,
+    left_out_words,
+    nothing_left,
+    resumed_words,
+    validation_words,
+)
+from trainer.loop.validating import reconciled
+from trainer.loop.validation import Validator
 from trainer.overrides import parse_assignment
 from trainer.recipe import DEFAULT_RECIPE, Recipe, load_recipe
 from trainer.weights.pretrained import pretrained
-
-LOOK = 10
-"""Steps whose mean loss is told, at both ends of a run."""
 
 
 def run_training(
@@ -43,19 +64,23 @@ def run_training(
     resume: bool = False,
     device: str = "auto",
     threads: int | None = None,
+    loggers: Sequence[str] = (),
+    validates: bool = True,
 ) -> Outcome | None:
     """Train by a recipe, alone or as one of several processes that torchrun started; None when there was nothing left to do.
 
-    Arguments as those of `leuko-train fit`. Where `start_from` is a bundle, it is compared with what came of it. Raises
-    `ConfigError`, `BundleError` and `DataError`, most of them before an image is read.
+    Arguments as those of `leuko-train fit`; with `validates` false the images held back are not looked at. Where `start_from`
+    is a bundle, it is compared with what came of it. Raises `ConfigError`, `BundleError` and `DataError`, most of them before
+    an image is read.
     """
     parent = Parent.of(start_from) if start_from and start_from.is_dir() else None
     chosen = _recipe(recipe, parent, changes, seed, init)
     last = out / LAST
+    validates = validates and chosen.validation.every_steps > 0
     # A run that died before its first checkpoint left no more than OUT itself.
     previous = _previous(last, chosen) if resume and (last.exists() or not out.is_dir()) else None
-    if last.exists() and not resume:
-        raise ConfigError(f"{last} is there already; add --resume to go on with it, or choose another --out.")
+    if not resume and (there := next((file for file in (last, out / BEST) if file.exists()), None)):
+        raise ConfigError(f"{there} is there already; add --resume to go on with it, or choose another --out.")
     if init and start_from:
         raise ConfigError("--init and --start-from both give weights; choose one of them.")
     if threads:
@@ -65,6 +90,7 @@ def run_training(
     wanted = parse_splits(splits)
     # Before the images, which take a while.
     choose_device(device)
+    boards = chosen_boards(loggers)
     require_origins(data)
     pretrain = pretrained(None if previous else chosen.init, lambda said: say(said, soft_wrap=True))
     origin = parent.checkpoint if parent else load_checkpoint(start_from) if start_from else None
@@ -72,22 +98,28 @@ def run_training(
     doubts = reviewed(data, root) if parent else ""
     held_back = parent.held_back(data, root, split_by, wanted) if parent else []
     tables_of = moved_tables if chosen.colours == "moved" else None
-    images = load_training_images(data, root, split_by, wanted, chosen.scale.um_per_px, out, tables_of)
+    field = (chosen.scale.um_per_px, chosen.scale.width_px, chosen.scale.height_px)
+    images = load_training_images(
+        data, root, split_by, wanted, field, out, tables_of, validate=validates, at_most=chosen.validation.images
+    )
     annotations = images.annotations
     if not annotations:
         raise ConfigError(f"no image of {data} is in the splits {splits!r}; look with `leuko-train data check`.")
     described = {**describe(data, annotations, images.left_out), "split_by": split_by, "splits": sorted(wanted)}
     _require_same_images(previous, described, last)
-    if previous and previous.step == chosen.total_steps:
-        done = f"{last} has all its {previous.step} steps; there is nothing to go on with."
-        Console(stderr=True).print(done, markup=False, soft_wrap=True)
+    validator = _validator(images, chosen, data, previous, parent, waits=validates and chosen.validation.patience is not None)
+    described |= {VALIDATED_ON: validator.held_back.about()} if validator else {}
+    previous, of_best = _taken_up(previous, chosen, out, validator)
+    if previous and previous.finished and not (validator and _to_validate(previous, chosen)):
+        Console(stderr=True).print(nothing_left(previous, last), markup=False, soft_wrap=True)
         compare_and_keep(parent, previous, held_back, out, device)
         return None
     with joined(device) as ranks:
         say = Console(stderr=True, quiet=not ranks.first, markup=False).print
-        say(_beginning(chosen, annotations, ranks) + _left_out(images) + images.unused, soft_wrap=True)
-        resumed = _resumed(previous, out) if resume else ""
-        for words in filter(None, (resumed, doubts, _held_back_words(images, data, splits, split_by))):
+        say(beginning(chosen, annotations, ranks) + left_out_words(images) + images.unused, soft_wrap=True)
+        resumed = resumed_words(previous, out) if resume else ""
+        held = held_back_words(images, data, splits, split_by)
+        for words in filter(None, (resumed, doubts, held, validation_words(validator, chosen), of_best)):
             say(words, soft_wrap=True)
         if chosen.init and not chosen.init.path and not start_from and not previous:
             say(
@@ -102,8 +134,11 @@ def run_training(
             start_from=origin,
             pretrain=pretrain,
             ranks=ranks,
+            validator=validator,
+            boards=boards,
         )
-        say(_end(outcome, last) + _left_out(images) + images.unused, soft_wrap=True)
+        said = end(outcome, last, best=bool(validator and validator.keeps_best))
+        say(said + left_out_words(images) + images.unused, soft_wrap=True)
     if outcome.finished and ranks.first:
         compare_and_keep(parent, outcome.checkpoint, held_back, out, device)
     return outcome
@@ -123,16 +158,58 @@ def _require_same_images(previous: Checkpoint | None, described: Mapping[str, ob
         )
 
 
-def _held_back_words(images: TrainingImages, data: Path, splits: str, split_by: str) -> str:
-    """What there is to know of what can be measured on; empty where all is as one expects."""
-    if not images.held_back:
-        return (
-            f"no image is held back: all of {data} are in the splits {splits!r} under --split-by {split_by}, and none is left "
-            "to measure on; --split-by grouped:0.2 holds back a fifth."
+def _validator(
+    images: TrainingImages,
+    recipe: Recipe,
+    data: Path,
+    previous: Checkpoint | None,
+    parent: Parent | None,
+    *,
+    waits: bool,
+) -> Validator | None:
+    """What is validated on, with colours moved like those that are trained on. The child of a bundle has its thresholds, and
+    its last weights are compared with it.
+
+    Raises `ConfigError` where nothing is held back and the training `waits` for better figures.
+    """
+    if images.validated_on is None and waits:
+        raise ConfigError(
+            "`validation.patience` waits for better figures on images held back, and none is; "
+            "--split-by grouped:0.2 holds back a fifth."
         )
-    if (n := images.held_back["val"]) and not images.held_back["test"]:
-        return f"no image is in the split 'test': `evaluate` and `export` will measure on 'val', which has {n}."
-    return ""
+    if images.validated_on is None:
+        return None
+    thresholds = parent.bundle.manifest.thresholds if parent else Thresholds()
+    thresholds = thresholds_of(previous) if previous else thresholds
+    corrections = NO_CORRECTIONS
+    if recipe.colours == "moved":
+        known = reference_colours(images.annotations, load_description(data).laboratories)
+        corrections = own_corrections(images.validated_on.rows, known)
+    return Validator(images.validated_on, thresholds, parent is None, corrections)
+
+
+def _taken_up(
+    previous: Checkpoint | None, recipe: Recipe, out: Path, validator: Validator | None
+) -> tuple[Checkpoint | None, str]:
+    """A checkpoint to go on from, with what still holds of its best weights; and what to say if something does not."""
+    if previous is None:
+        return None, ""
+    so_far = BestSoFar.model_validate(previous.best_so_far).under(recipe.validation)
+    if validator is None:
+        return replace(previous, best_so_far=so_far.model_dump(mode="json")), ""
+    about, words = validator.held_back.about(), ""
+    if so_far.best and previous.data.get(VALIDATED_ON, about) != about:
+        so_far, words = so_far.forgotten(), "other images are validated on than before: the best weights are chosen anew."
+    elif so_far.best and previous.recipe.validation.best_by != recipe.validation.best_by:
+        so_far, words = so_far.forgotten(), "`validation.best_by` is another than before: the best weights are chosen anew."
+    elif validator.keeps_best:
+        so_far, words = reconciled(so_far, out)
+    data = {**previous.data, VALIDATED_ON: about}
+    return replace(previous, data=data, best_so_far=so_far.model_dump(mode="json")), words
+
+
+def _to_validate(previous: Checkpoint, recipe: Recipe) -> bool:
+    return BestSoFar.model_validate(previous.best_so_far).is_due(previous.step, recipe.total_steps, recipe.validation)
 
 
 def training_sets(recipe: Recipe, annotations: list[Annotation], store: ImageStore | None = None) -> list[TrainingSet]:
@@ -162,48 +239,3 @@ def _previous(last: Path, chosen: Recipe) -> Checkpoint:
     previous = load_checkpoint(last)
     require_same(previous.recipe, chosen, last)
     return previous
-
-
-def _beginning(recipe: Recipe, annotations: list[Annotation], ranks: Ranks) -> str:
-    where = f"{ranks}, {recipe.precision}" + (f", {ranks.count} processes" if ranks.count > 1 else "")
-    cells = sum(len(row.labels) for row in annotations)
-    every = f"a checkpoint every {recipe.checkpoint_every_steps} (`checkpoint_every_steps`) and at the end"
-    return f"{len(annotations)} images, {cells} annotated cells; {recipe.name}, {recipe.total_steps} steps on {where}; {every}"
-
-
-def _resumed(previous: Checkpoint | None, out: Path) -> str:
-    if previous is None:
-        return f"{out} holds no {LAST}: the training starts from the beginning."
-    lost = steps_after(out / LOSSES, previous.step)
-    again = f"; the {lost} after it were in no checkpoint and are done again" if lost else ""
-    return f"going on after step {previous.step} of {previous.recipe.total_steps}{again}."
-
-
-def _left_out(images: TrainingImages) -> str:
-    """Every image that could not be read, each on a line of its own."""
-    if not images.left_out:
-        return ""
-    return "\n".join([f"\n{len(images.left_out)} images could not be read and were left out:", *images.left_out.values()])
-
-
-def duration(seconds: float) -> str:
-    """As one says it: 9 s, 12 min, 3 h 20 min."""
-    if seconds < 100:
-        return f"{max(1, round(seconds))} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60} min"
-
-
-def _end(outcome: Outcome, last: Path) -> str:
-    checkpoint = outcome.checkpoint
-    speed = (
-        f"{outcome.images_per_s:.1f} images/s, {outcome.waiting_share:.1%} of the time waiting for data "
-        f"(after {outcome.start_up_s:.1f} s of start-up)"
-    )
-    if not outcome.finished:
-        total = checkpoint.recipe.total_steps
-        return f"stopped after {checkpoint.step} of {total} steps; go on with the same command and --resume. {speed}"
-    some = max(1, min(LOOK, len(outcome.loss) // 2))
-    loss = f"loss {mean(outcome.loss[:some]):.3g} at first, {mean(outcome.loss[-some:]):.3g} at last (means of {some} steps)"
-    weights = f"Weights in {last}; `leuko-train export` makes a bundle."
-    return f"trained {checkpoint.step} steps in {duration(checkpoint.seconds)}; {loss}; {speed}. {weights}"

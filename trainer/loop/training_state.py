@@ -9,6 +9,7 @@ from torch import nn
 
 from edge.contracts.errors import ConfigError
 from trainer.checkpoint import Checkpoint, load_weights
+from trainer.loop.best_so_far import BestSoFar
 from trainer.loop.optimiser import build_optimiser, learning_rate
 from trainer.loop.optimiser_step import Stepper, move_average
 from trainer.loop.ranks import Ranks
@@ -28,7 +29,7 @@ def normalisations(model: nn.Module) -> list[nn.BatchNorm2d]:
 
 
 class TrainingState:
-    """Model, averaged weights, optimiser and the number of steps done.
+    """Model, averaged weights, optimiser, the number of steps done, and what validations have shown.
 
     `resume` continues a training of the same recipe; `start_from` only gives its weights, `pretrain` those of the trunk.
     """
@@ -47,6 +48,7 @@ class TrainingState:
         self.recipe, self.data, self.ranks = recipe, dict(resume.data if resume else data), ranks
         self.step = resume.step if resume else 0
         self.seconds_before = resume.seconds if resume else 0.0
+        self.so_far = BestSoFar.model_validate(resume.best_so_far if resume else {})
         model = recipe.detector()
         if start_from and not resume:
             whose = {"recipe": start_from.recipe.model_dump(mode="json"), "step": start_from.step, "data": start_from.data}
@@ -108,4 +110,5 @@ class TrainingState:
             self.stepper.scaler.state_dict(),
             self.seconds_before + seconds,
             look=self.look,
+            best_so_far=self.so_far.model_dump(mode="json"),
         )

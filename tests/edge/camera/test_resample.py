@@ -72,6 +72,7 @@ def test_boxes_return_to_the_frame(plan: FitPlan, data: st.DataObject) -> None:
     to_tile = np.array([plan.engine_width_px / (x2 - x1), plan.engine_height_px / (y2 - y1)] * 2)
     there = ((inside - [x1, y1, x1, y1]) * to_tile).astype(np.float32)
     back = plan.to_frame(there, tile)
+    np.testing.assert_allclose(plan.to_tile(back, tile), there, atol=1e-2)
     assert back.dtype == np.float32
     np.testing.assert_allclose(back, inside, atol=0.5)
 

@@ -46,6 +46,7 @@ def test_each_image_is_judged_once_and_the_command_goes_on_where_it_stopped(
     assert first.limits is not None and first.limits.rounds == 20
     plans = [load_checkpoint(tmp_path / f"fold{k}" / "last.pt").data["split_by"] for k in (0, 1)]
     assert plans == ["fold:0/2:0", "fold:1/2:0"]
+    assert not list(tmp_path.rglob("best.pt")), "nothing is chosen by what is measured"
 
     shutil.rmtree(tmp_path / "fold1")
     with monkeypatch.context() as patch:
@@ -70,7 +71,7 @@ def test_each_image_is_judged_once_and_the_command_goes_on_where_it_stopped(
     of_one = Summary.model_validate_json(capsys.readouterr().out)
     assert (of_one.source, of_one.images, of_one.map) == ("LAB", first.images, first.map) and "--source LAB" in of_one.command
     assert of_one == Summary.model_validate_json((tmp_path / "summary_LAB.json").read_text(encoding="utf-8"))
-    assert run(lab, tmp_path, "--source", "LABB") == 2
+    assert run(lab, tmp_path, "--source", "LABB", "--set", "validation.patience=1") == 2
     assert "no image of the source 'LABB'; the sources are LAB" in capsys.readouterr().err
 
     # A model that is there already stands for its fold.
@@ -83,11 +84,13 @@ def test_each_image_is_judged_once_and_the_command_goes_on_where_it_stopped(
     save_checkpoint(tmp_path / "early.pt", replace(load_checkpoint(own), step=1))
     changed = load_checkpoint(own)
     save_checkpoint(tmp_path / "changed.pt", replace(changed, data={**changed.data, "sha256": "0" * 64}))
+    save_checkpoint(tmp_path / "chosen.pt", replace(changed, data={**changed.data, "chosen": {"after_step": 2}}))
     for words, code, sentence in (
         ((f"0={other}",), 7, "trained under --split-by fold:1/2:0, not fold:0/2:0"),
         ((f"0={own}", "--set", "seed=6"), 7, "`seed` 5 there, 6 here); give the recipe"),
         ((f"0={tmp_path / 'early.pt'}",), 7, "did not finish"),
         ((f"0={tmp_path / 'changed.pt'}",), 7, "other images or annotations"),
+        ((f"0={tmp_path / 'chosen.pt'}",), 7, "which would be measured on its own choice"),
         (
             (f"0={model.bundle}",),
             7,

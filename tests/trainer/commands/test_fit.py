@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from support.small_model import Model
 from support.small_trainer import RECIPE, Lab, leuko_train
 
 from edge.contracts.bundle import load_bundle
-from trainer.checkpoint import load_checkpoint
+from trainer.checkpoint import load_checkpoint, save_checkpoint
 from trainer.cli import main
 from trainer.data.compose.training_set import TrainingSet
 from trainer.weights import pretrained
@@ -50,7 +51,7 @@ def test_fit_export_and_evaluate_hand_over_to_each_other(lab: Lab, model: Model,
 @pytest.mark.parametrize(
     ("arguments", "code", "sentence"),
     [
-        pytest.param(["fit", "--recipe", "nope"], 2, "shipped are: adapt, demo/", id="unknown-recipe"),
+        pytest.param(["fit", "--recipe", "nope"], 2, "shipped are: adapt, ", id="unknown-recipe"),
         pytest.param(["fit", "--recipe", "{root}/typo.yaml"], 2, "`stepz` is not a known key", id="unknown-key-in-a-recipe"),
         pytest.param(["fit", "--set", "phases.0.stepz=3"], 2, "did you mean `phases.0.steps`", id="unknown-key-on-the-line"),
         pytest.param(
@@ -124,7 +125,11 @@ def test_an_interrupt_says_how_to_go_on_and_going_on_ends_the_training(
     said = capsys.readouterr().err
     assert re.search(r"small, 6 steps on CPU, \d+ threads?, float32", said) and "trained 6 steps" in said
     assert "images/s" in said and "waiting for data" in said
-    loss = [json.loads(line)["loss"] for line in (tmp_path / "losses.jsonl").read_text().splitlines()]
+    rows = [json.loads(line) for line in (tmp_path / "losses.jsonl").read_text().splitlines()]
+    loss = [row["loss"] for row in rows if "loss" in row]
+    assert [row["step"] for row in rows if "validation" in row] == [6] and "step 6, 2 held-back images: AP: any" in said
+    assert f"{tmp_path / 'best.pt'}, the last in" in said and load_checkpoint(tmp_path / "best.pt").step == 6
+    assert (tmp_path / "first_batches_phase1.jpg").exists() and (tmp_path / "first_batches_phase2.jpg").exists()
     told = f"loss {(loss[2] + loss[3]) / 2:.3g} at first, {(loss[4] + loss[5]) / 2:.3g} at last (means of 2 steps)"
     assert told in said, "this run's four steps"
     done = load_checkpoint(tmp_path / "last.pt")
@@ -144,8 +149,8 @@ def test_a_run_that_died_before_its_first_checkpoint_begins_anew(
     (tmp_path / "losses.jsonl").write_text('{"step": 1, "loss": 7.0}\n{"step": 2,')
     assert leuko_train(*lab.arguments(tmp_path, "--resume", *ONE_STEP)) == 0
     assert f"{tmp_path} holds no last.pt: the training starts from the beginning." in capsys.readouterr().err
-    (row,) = [json.loads(line) for line in (tmp_path / "losses.jsonl").read_text().splitlines()]
-    assert row["step"] == 1 and row["loss"] != 7.0
+    row, validation = [json.loads(line) for line in (tmp_path / "losses.jsonl").read_text().splitlines()]
+    assert row["step"] == 1 and row["loss"] != 7.0 and validation["validation"]["images"] == 2
     assert leuko_train(*lab.arguments(tmp_path, "--resume", *ONE_STEP)) == 0
     assert "from the beginning" not in capsys.readouterr().err
 
@@ -154,15 +159,54 @@ def test_a_run_that_died_before_its_first_checkpoint_begins_anew(
     ("splits", "says"),
     [
         pytest.param("train,test", "no image is held back: all of", id="everything-is-trained-on"),
-        pytest.param("train", None, id="two-images-are-left-to-measure-on"),
+        pytest.param("train", "validated on 2 images of the split 'test' after the last step", id="two-images-are-left"),
     ],
 )
 def test_a_training_that_holds_no_image_back_says_so(
-    lab: Lab, tmp_path: Path, capsys: pytest.CaptureFixture[str], splits: str, says: str | None
+    lab: Lab, tmp_path: Path, capsys: pytest.CaptureFixture[str], splits: str, says: str
 ) -> None:
     assert leuko_train(*lab.arguments(tmp_path, "--splits", splits, *ONE_STEP)) == 0
     said = capsys.readouterr().err
-    assert says in said and "--split-by grouped:0.2 holds back a fifth" in said if says else "held back" not in said
+    assert says in said
+    assert ("--split-by grouped:0.2 holds back a fifth" in said) != (tmp_path / "best.pt").exists()
+
+
+def test_better_weights_than_those_given_are_pointed_at(
+    lab: Lab, model: Model, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    known = model.checkpoint.best_so_far
+    later = {**known, "last": {**known["last"], "step": 9, "loss": 99.0}, "since_best": 1}
+    save_checkpoint(tmp_path / "last.pt", replace(model.checkpoint, best_so_far=later))
+    shutil.copy(model.last.with_name("best.pt"), tmp_path / "best.pt")
+    given = ("--data", lab.description, "--root", lab.root, "--json")
+    assert leuko_train("evaluate", tmp_path / "last.pt", *given) == 0
+    told = capsys.readouterr()
+    assert f"{tmp_path / 'best.pt'} is there, too: on the images that the training was validated on, step 5" in told.err
+    assert json.loads(told.out)["caution"] == ""
+    assert leuko_train("evaluate", tmp_path / "best.pt", *given) == 0
+    told = capsys.readouterr()
+    assert "is there, too" not in told.err
+    assert "chosen by validations on 3 of these 3 images" in json.loads(told.out)["caution"]
+    assert leuko_train("evaluate", tmp_path / "beste.pt", *given) == 7
+    assert f"beste.pt is not there; {tmp_path} holds best.pt and last.pt." in capsys.readouterr().err
+    assert leuko_train("evaluate", tmp_path, *given) == 7
+    assert f"{tmp_path} holds best.pt and last.pt." in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("more", "code", "says"),
+    [
+        pytest.param(
+            ["--splits", "train,test"], 2, "waits for better figures on images held back, and none is", id="for-nothing"
+        ),
+        pytest.param(["--split-by", "grouped:0.2"], 0, "ends after 1 without better ones", id="for-three-images"),
+    ],
+)
+def test_patience_needs_images_held_back(
+    lab: Lab, tmp_path: Path, capsys: pytest.CaptureFixture[str], more: list[str], code: int, says: str
+) -> None:
+    assert leuko_train(*lab.arguments(tmp_path, *ONE_STEP, "--set", "validation.patience=1", *more)) == code
+    assert says in capsys.readouterr().err
 
 
 def test_a_training_says_what_of_its_folders_it_does_not_use(

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from support.evaluated import A, result
 
-from edge.contracts.cells import INDEX
+from edge.contracts.cells import INDEX, NAMES
 from trainer.evaluation.settings import EvaluationSettings
 from trainer.evaluation.summarise import summarise
 from trainer.evaluation.summary import Summary
@@ -70,6 +70,33 @@ def test_drawn_cells_are_named_where_there_were_any(compose: dict[str, float], s
 def test_a_training_that_was_stopped_is_not_claimed_to_the_end() -> None:
     assert "stopped after 3 of them and did not finish" in card(manifest({}, stopped_after_step=3))
     assert "did not finish" not in card(manifest({}))
+
+
+def test_how_weights_were_chosen_is_said() -> None:
+    on = {"validated_on": {"images": 9, "split": "val", "keys": ""}}
+    chosen = card(manifest({}, chosen={"after_step": 3, "by": "mean AP over types"}, **on))
+    assert (
+        "Its weights are those after step 3, chosen by validations on 9 held-back images (split `val`): best mean AP" in chosen
+    )
+    assert "ended itself after 3 of them, by validations on 9" in card(manifest({}, ended_early_after_step=3, **on))
+    assert "validations" not in card(manifest({}, **on)), "it only looked"
+
+
+@pytest.mark.parametrize(
+    ("taught", "named"),
+    [
+        pytest.param((), "(blast, promyelocyte,", id="a-detector-alone"),
+        pytest.param(("blast",), "(promyelocyte,", id="the-second-look-saw-one"),
+        pytest.param(NAMES, None, id="the-second-look-saw-all"),
+    ],
+)
+def test_classes_that_it_never_saw_are_warned_of(taught: tuple[str, ...], named: str | None) -> None:
+    look = {"looks": 8, "crop_um": 16.6, "taught": list(taught), "data": {}}
+    warned = card({**manifest({}), "second_look": look}).split("## Training")[0]
+    if named is None:
+        assert "taught on no photograph" not in warned
+    else:
+        assert f"taught on no photograph {named}" in warned and " lymphocyte," not in warned
 
 
 def test_what_was_not_measured_is_not_claimed(metrics: dict[str, Any]) -> None:

@@ -12,7 +12,12 @@ from support.small_trainer import Lab, processes, start
 from torch import Tensor
 
 from trainer.checkpoint import load_checkpoint
+from trainer.data.annotation import Annotation
 from trainer.data.compose.training_set import TrainingSet
+from trainer.data.datasets import load_datasets
+from trainer.evaluation.average_precision import leukocyte_curve
+from trainer.evaluation.detect import results_of
+from trainer.evaluation.target import checkpoint_target
 from trainer.loop.batches import Part
 from trainer.loop.optimiser_step import Stepper
 from trainer.loop.training_loop import train
@@ -34,7 +39,8 @@ def one_thread() -> Iterator[None]:
 
 
 def losses(folder: Path) -> list[dict[str, float]]:
-    return [json.loads(line) for line in (folder / "losses.jsonl").read_text().splitlines()]
+    rows = [json.loads(line) for line in (folder / "losses.jsonl").read_text().splitlines()]
+    return [row for row in rows if "validation" not in row]
 
 
 def launch(
@@ -105,8 +111,15 @@ def test_two_processes_train_as_one_with_the_same_batch(
     shared = load_checkpoint(tmp_path / "two" / "last.pt")
     assert_close(shared.model, alone.model)
     assert_close(shared.ema, alone.ema)  # what is exported
+    measured = [result.cells for result in results_of(checkpoint_target(shared), held_back(lab))]
+    found = load_checkpoint(tmp_path / "two" / "best.pt").data["chosen"]
+    assert (found["after_step"], found["images"], found["wbc_ap"]) == (6, 2, leukocyte_curve(measured).ap), "each had one image"
     assert "images/s" in Path(tmp_path / "two.0").read_text()
     assert "images/s" not in Path(tmp_path / "two.1").read_text()
+
+
+def held_back(lab: Lab) -> list[Annotation]:
+    return [row for row in load_datasets(lab.description, lab.root) if row.split == "test"]
 
 
 def with_mean_statistics(

@@ -16,6 +16,7 @@ from trainer.data.compose.field import resized, turned
 from trainer.data.compose.unlike_colours import amplitudes_mixed
 from trainer.data.datasets import load_datasets
 from trainer.data.faults import WithoutUnreadable
+from trainer.data.held_back import HeldBack, load_held_back
 from trainer.data.image_store import ImageStore
 from trainer.data.readers.description import load_description
 
@@ -66,8 +67,8 @@ class TrainingSet:
 class TrainingImages:
     """What can be trained on, all of it in `store`; `left_out` are the images that could not be read, each with a sentence.
 
-    `held_back` are the images by split that are in none that is trained on; `unused` says in lines what else lies in
-    the folders, and is empty when nothing does.
+    `held_back` are the images by split that are in none that is trained on, `validated_on` those of them that are looked at
+    during the training; `unused` says in lines what else lies in the folders, and is empty when nothing does.
     """
 
     annotations: list[Annotation]
@@ -75,6 +76,7 @@ class TrainingImages:
     left_out: dict[Path, str]
     held_back: Counter[str]
     unused: str = ""
+    validated_on: HeldBack | None = None
 
 
 Tables = Callable[[Sequence[Annotation], Mapping[str, str]], Mapping[str, Image]]
@@ -86,12 +88,16 @@ def load_training_images(
     root: Path,
     split_by: str,
     splits: Collection[str],
-    um_per_px: float,
+    field_of: tuple[float, int, int],
     folder: Path,
     tables_of: Tables | None = None,
+    *,
+    validate: bool = False,
+    at_most: int | None = None,
 ) -> TrainingImages:
-    """The images of `splits`, decoded at `um_per_px`, so that a file damaged during the training does no harm; their colours
-    moved as `tables_of` says.
+    """The images of `splits`, decoded, so that a file damaged during the training does no harm, at the um/px of the field,
+    their colours moved as `tables_of` says; to `validate`, also those held back, `at_most` so many and as they are.
+    `field_of` is the field's um/px, width and height in px.
 
     They are kept in a file of `folder` that goes with the process. Raises `DataError` for whatever `load_datasets` raises it
     for, but for damaged images only above the description's `max_unreadable`, and when there is no room for the file.
@@ -100,8 +106,10 @@ def load_training_images(
     faults = WithoutUnreadable(described.max_unreadable)
     all_rows = load_datasets(description, root, split_by, faults)
     rows = [row for row in all_rows if row.split in splits]
-    store = ImageStore(um_per_px, folder, tables_of(rows, described.laboratories) if tables_of and rows else {})
+    store = ImageStore(field_of[0], folder, tables_of(rows, described.laboratories) if tables_of and rows else {})
     held_back = Counter[str](row.split for row in all_rows if row.split not in splits)
     loaded = store.load(rows, faults)
+    validated_on = load_held_back(all_rows, splits, at_most, field_of, folder, root, faults) if validate else None
+    faults.within_limit(len(loaded) + (len(validated_on.rows) if validated_on else 0))
     words = unused_words(description, root, all_rows, faults.left_out, faults.book)
-    return TrainingImages(loaded, store, faults.left_out, held_back, words)
+    return TrainingImages(loaded, store, faults.left_out, held_back, words, validated_on)
