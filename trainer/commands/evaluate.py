@@ -22,7 +22,9 @@ def evaluate(
     source: Annotated[str | None, typer.Option(help="only images of this source")] = None,
     small_um: Annotated[float, typer.Option(help="cells under this size are in the subset of small cells")] = SMALL_BELOW_UM,
     dense_from: Annotated[int, typer.Option(help="annotated cells from which an image is a dense scene")] = DENSE_FROM,
-    bootstrap: Annotated[bool, typer.Option("--bootstrap", help="95 % limits by resampling groups of images")] = False,
+    bootstrap: Annotated[
+        bool, typer.Option("--bootstrap", help="95 % limits by resampling groups of images, of each laboratory, too")
+    ] = False,
     rounds: Annotated[int, typer.Option(min=1, help="rounds of --bootstrap")] = ROUNDS,
     precision: Annotated[Precision, typer.Option(help="what OpenVINO computes a bundle in")] = "auto",
     engine: Annotated[
@@ -38,6 +40,12 @@ def evaluate(
         bool,
         typer.Option("--thresholds", help="also what other presence thresholds would count; --json always says it"),
     ] = False,
+    scale: Annotated[
+        bool, typer.Option("--scale", help="measure each source at the um/px that its own red cells give")
+    ] = False,
+    mirrored: Annotated[
+        bool, typer.Option("--mirrored", help="mean the outputs for an image and its three mirror images; for a checkpoint")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Measure a model on annotated images by the reference's protocol, through the edge's own fit and post-processing.
@@ -46,14 +54,16 @@ def evaluate(
 
     leuko-train evaluate runs/tiny/best.pt --data datasets.yaml --root DIR --bootstrap --json
     """
+    from trainer.evaluation.fold_summaries import Ways  # noqa: PLC0415
     from trainer.evaluation.measure import measure_split  # noqa: PLC0415 - torch and the engines take seconds to load
     from trainer.evaluation.presence_sweep import show_sweep  # noqa: PLC0415
     from trainer.evaluation.summary_table import show  # noqa: PLC0415
     from trainer.evaluation.target import target_of  # noqa: PLC0415
 
     settings = EvaluationSettings(small_below_um=small_um, dense_from=dense_from, bootstrap_rounds=rounds if bootstrap else 0)
-    opened = target_of(target, precision, engine=engine, engine_dir=engine_dir)
-    summary = measure_split(opened, data, root, split, source, split_by, settings, precision, colours=colours)
+    opened = target_of(target, precision, engine=engine, engine_dir=engine_dir, mirrored=mirrored)
+    ways = Ways(colours=colours, scale=scale, mirrored=mirrored)
+    summary = measure_split(opened, data, root, split, source, split_by, settings, precision, ways=ways)
     show(summary, as_json)
     if thresholds and not as_json:
         show_sweep(summary)

@@ -22,7 +22,7 @@ from trainer.data.split import folds_of
 from trainer.evaluation.detect import NO_CORRECTIONS, ImageResult, results_of
 from trainer.evaluation.fold_models import model_of_fold, parse_models
 from trainer.evaluation.fold_summaries import AS_THEY_ARE, Ways, summary_file, writing
-from trainer.evaluation.laboratory_figures import laboratory_figures
+from trainer.evaluation.laboratory_figures import by_laboratory
 from trainer.evaluation.own_colours import own_corrections
 from trainer.evaluation.own_scale import rescaled
 from trainer.evaluation.settings import EvaluationSettings
@@ -122,20 +122,10 @@ def measure_folds(
         targets.append(known.get(fold) or model(fold, path))
         parts.append(_measured(targets[-1], images, fold, ways, description.laboratories))
     detect = Thresholds().detect  # that of every target: see `model_of_fold`
-    groups = [[images.groups[number] for number in images.measured[fold]] for fold in asked]
-    figures = summarise_folds(
-        parts,
-        detect,
-        EvaluationSettings(bootstrap_rounds=rounds),
-        root=root,
-        groups=[group for part in groups for group in part],
-    )
+    groups = [images.groups[number] for fold in asked for number in images.measured[fold]]
+    settings = EvaluationSettings(bootstrap_rounds=rounds)
+    figures = summarise_folds(parts, detect, settings, root=root, groups=groups)
     names = [list(laboratories)[fold] for fold in asked] if laboratories else []
-    by_laboratory = {
-        name: laboratory_figures(part, detect, of_part, rounds)
-        for name, part, of_part in zip(names, parts, groups, strict=False)  # no names: the folds are no laboratories
-        if part
-    }
     given = ["--recipe", recipe, *(word for change in changes for word in ("--set", change))]
     given += [word for fold, path in there.items() for word in ("--model", f"{fold}={path.name}")]
     given += ["--device", device] if device != "auto" else []
@@ -153,7 +143,11 @@ def measure_folds(
         source=source,
         engine=", ".join(figures.time_ms.on),
         command=shlex.join(["leuko-train", "crossvalidate", "--data", data.name, "--root", "DIR", *words]),
-        laboratories=by_laboratory,
+        laboratories=by_laboratory(
+            [result for part in parts for result in part], detect, groups, description.laboratories, settings
+        )
+        if laboratories
+        else {},
     )
 
 

@@ -1,9 +1,9 @@
-"""What a model does on one laboratory that it was not trained on: found, counted, rightly called, falsely found.
+"""What a model does on one laboratory, most of all on one it never saw: found, counted, rightly called, falsely found.
 
 All limits are of 95 %, by resampling groups of images, but for the rate of false cells, which has an exact bound.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ from trainer.evaluation.cell_verdicts import truth_rows
 from trainer.evaluation.comparison import agrees, is_leukocyte
 from trainer.evaluation.detect import ImageResult, true_wbc
 from trainer.evaluation.false_cells import in_empty_images, outside_cells
+from trainer.evaluation.settings import EvaluationSettings
 from trainer.evaluation.summary import Estimate, LaboratoryFigures, Limits
 
 Counts = NDArray[np.int64]
@@ -52,6 +53,25 @@ def laboratory_figures(
         outside=outside_cells(results),
         empty=in_empty_images(results),
     )
+
+
+def by_laboratory(
+    results: Sequence[ImageResult],
+    detect: float,
+    groups: Sequence[int],
+    laboratories: Mapping[str, str],
+    settings: EvaluationSettings,
+) -> dict[str, LaboratoryFigures]:
+    """Those of each laboratory among `results`; `laboratories` has that of each source."""
+    parts: dict[str, list[int]] = {}
+    for number, result in enumerate(results):
+        parts.setdefault(laboratories.get(result.annotation.source, result.annotation.source), []).append(number)
+    return {
+        name: laboratory_figures(
+            [results[k] for k in part], detect, [groups[k] for k in part], settings.bootstrap_rounds, settings.seed
+        )
+        for name, part in sorted(parts.items())
+    }
 
 
 def _by_image(images: NDArray[np.int32], results: Sequence[ImageResult]) -> Counts:

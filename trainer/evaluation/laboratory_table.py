@@ -1,4 +1,4 @@
-"""The figures of laboratories left out as a table for a terminal, a row each."""
+"""The figures of laboratories as a table for a terminal, a row each."""
 
 from collections.abc import Mapping
 
@@ -7,7 +7,7 @@ from rich.table import Table
 from trainer.evaluation.summary import EmptyFields, Estimate, LaboratoryFigures
 
 HEADINGS = (
-    "left out",
+    "laboratory",
     "leukocytes",
     "AP, any",
     "recall",
@@ -22,7 +22,7 @@ HEADINGS = (
 
 def laboratories_table(laboratories: Mapping[str, LaboratoryFigures]) -> Table:
     """Each figure with its 95 % limits; false leukocytes with the bound that their rate is below with 95 %."""
-    table = Table(title="each laboratory by a model that was not trained on it", title_justify="left")
+    table = Table(title="each laboratory by itself", title_justify="left")
     for heading in HEADINGS:
         table.add_column(heading, justify="left" if heading == HEADINGS[0] else "right")
     for name, row in laboratories.items():

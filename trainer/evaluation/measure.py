@@ -20,7 +20,10 @@ from trainer.data.groups import groups_of
 from trainer.data.readers.description import load_description
 from trainer.data.split_plan import parse_splits
 from trainer.evaluation.detect import NO_CORRECTIONS, results_of
+from trainer.evaluation.fold_summaries import AS_THEY_ARE, Ways
+from trainer.evaluation.laboratory_figures import by_laboratory
 from trainer.evaluation.own_colours import own_corrections
+from trainer.evaluation.own_scale import rescaled
 from trainer.evaluation.settings import DENSE_FROM, SMALL_BELOW_UM, EvaluationSettings
 from trainer.evaluation.summarise import summarise
 from trainer.evaluation.summary import Summary
@@ -54,7 +57,7 @@ def measure_split(
     settings: EvaluationSettings = DEFAULT_SETTINGS,
     precision: Precision = "auto",
     *,
-    colours: bool = False,
+    ways: Ways = AS_THEY_ARE,
 ) -> Summary:
     """Figures of a model on one split, divided as for its training when `split_by` does not say otherwise.
 
@@ -62,7 +65,7 @@ def measure_split(
     `ConfigError` when the split holds no image.
     """
     images = choose(data, root, split, split_by or target.split_by, source)
-    return measure(target, images, settings, precision, colours=colours)
+    return measure(target, images, settings, precision, ways=ways)
 
 
 def choose(data: Path, root: Path, split: str | None, split_by: str, source: str | None = None) -> Chosen:
@@ -92,18 +95,18 @@ def measure(
     settings: EvaluationSettings = DEFAULT_SETTINGS,
     precision: Precision = "auto",
     *,
-    colours: bool = False,
+    ways: Ways = AS_THEY_ARE,
 ) -> Summary:
-    """Figures of a model on the images chosen; `precision` is what `target` was opened with.
-
-    `colours`: those of each source are moved to the model's, as a profile would have it.
+    """Figures of a model on the images chosen; `precision` is what `target` was opened with, and `ways.mirrored` is its own
+    affair. With limits, each laboratory has figures of its own, too.
     """
-    rows = images.rows
+    rows = rescaled(images.rows) if ways.scale else images.rows
     if target.recipe.get("colours") == "moved":
         raise ConfigError("this training saw moved colours only; `leuko-train crossvalidate --colours` measures it on such.")
-    corrections = own_corrections(rows, target.reference_colours) if colours else NO_CORRECTIONS
+    corrections = own_corrections(rows, target.reference_colours) if ways.colours else NO_CORRECTIONS
     results = list(results_of(target, rows, corrections))
-    groups = groups_of(rows, load_description(images.data).group_patterns) if settings.bootstrap_rounds else None
+    description = load_description(images.data)
+    groups = groups_of(rows, description.group_patterns) if settings.bootstrap_rounds else None
     figures = summarise(results, target.thresholds.detect, settings, root=images.root, groups=groups)
     return Summary(
         **dict(figures),
@@ -113,8 +116,11 @@ def measure(
         split_by=images.split_by,
         source=images.source,
         engine=", ".join(sorted({result.engine for result in results})),
-        command=_command(images, settings, precision, target.engine_options, colours=colours),
+        command=_command(images, settings, precision, target.engine_options, ways),
         caution=target.caution([row.path for row in rows], images.split_by, parse_splits(images.split)),
+        laboratories=by_laboratory(results, target.thresholds.detect, groups, description.laboratories, settings)
+        if groups
+        else {},
     )
 
 
@@ -134,7 +140,7 @@ def draft_measure(data: Path, root: Path | None, split: str | None, split_by: st
 
 
 def _command(
-    images: Chosen, settings: EvaluationSettings, precision: Precision, engine_options: tuple[str, ...], *, colours: bool
+    images: Chosen, settings: EvaluationSettings, precision: Precision, engine_options: tuple[str, ...], ways: Ways
 ) -> str:
     """What repeats these figures."""
     words = [
@@ -155,6 +161,6 @@ def _command(
     words += ["--dense-from", str(settings.dense_from)] if settings.dense_from != DENSE_FROM else []
     words += ["--bootstrap", "--rounds", str(settings.bootstrap_rounds)] if settings.bootstrap_rounds else []
     words += ["--precision", precision] if precision != "auto" else []
-    words += ["--colours"] if colours else []
+    words += [f"--{word}" for word in ways.words]
     words += engine_options
     return shlex.join(words)

@@ -74,7 +74,7 @@ class Estimate(Strict):
 
 
 class LaboratoryFigures(Strict):
-    """One laboratory, by a model that was trained on none of its images; recall and what follows at the model's thresholds.
+    """One laboratory; recall and what follows at the model's thresholds. All limits are of 95 %.
 
     `um_per_px` by source is what it was measured at. `count_error` is counted over true, less 1. `types`: mean AP over classes
     with truth. `right_of_found` and `unidentified_of_found` are shares of `found_typed`, the found leukocytes of known type;
@@ -260,7 +260,7 @@ class Summary(Figures):
     engine: str
     command: str
     caution: str = ""
-    laboratories: dict[str, LaboratoryFigures] = Field({}, description="those that were left out in turn")
+    laboratories: dict[str, LaboratoryFigures] = Field({}, description="with limits only; of folds, those that were left out")
 
     def reduced(self) -> dict[str, Any]:
         """As JSON data without curves, single errors, times and the day: what a bundle stores, alike whenever it is written."""
