@@ -67,6 +67,12 @@ def test_sources_of_a_laboratory_leave_together(described: Path, tmp_path: Path,
     assert (alone.images, alone.split_by, list(alone.laboratories)) == (7, "laboratories: south", ["south"])
     assert "--laboratory south --scale --mirrored" in alone.command
     assert (tmp_path / "summary_south_scale_mirrored.json").is_file()
+    # By itself, one of the models gives its laboratory the same row.
+    given = ["--data", str(described / "data.yaml"), "--root", str(described), "--bootstrap", "--rounds", "5", "--json"]
+    assert leuko_train("evaluate", str(tmp_path / "fold1" / "last.pt"), *given, "--scale", "--mirrored") == 0
+    again = Summary.model_validate_json(capsys.readouterr().out)
+    assert again.laboratories == alone.laboratories and "--scale --mirrored" in again.command
+
     assert run(described, tmp_path, "--laboratory", "east") == 2
     assert "'east' is not described; there are north, south" in " ".join(capsys.readouterr().err.split())
 
