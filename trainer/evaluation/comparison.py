@@ -133,10 +133,15 @@ def _verdicts(result: ImageResult) -> tuple[Marks, Marks, Marks]:
 
 def agrees(result: ImageResult, cell: int, truth: int) -> bool:
     """Whether counted cell number `cell` is called what `truth` says, as far as it says so."""
+    return likeliest_agrees(result, cell, truth) and (truth == UNTYPED_WBC or bool(result.counted.identified[cell]))
+
+
+def likeliest_agrees(result: ImageResult, cell: int, truth: int) -> bool:
+    """The same of its likeliest class, even where it stays `unidentified`."""
     called = int(result.counted.classes[cell])
     if truth == UNTYPED_WBC:
         return bool(IS_WBC[called])
-    return bool(result.counted.identified[cell]) and (called == truth or truth in optional_labels(called))
+    return called == truth or truth in optional_labels(called)
 
 
 def is_leukocyte(labels: Ints) -> Marks:

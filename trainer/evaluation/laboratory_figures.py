@@ -13,7 +13,7 @@ from trainer.data.annotation import UNTYPED_WBC
 from trainer.evaluation.average_precision import class_curve, leukocyte_curve, mean_of_known
 from trainer.evaluation.bootstrap import bootstrap, draw
 from trainer.evaluation.cell_verdicts import truth_rows
-from trainer.evaluation.comparison import agrees, is_leukocyte
+from trainer.evaluation.comparison import agrees, is_leukocyte, likeliest_agrees
 from trainer.evaluation.detect import ImageResult, true_wbc
 from trainer.evaluation.false_cells import in_empty_images, outside_cells
 from trainer.evaluation.settings import EvaluationSettings
@@ -34,7 +34,7 @@ def laboratory_figures(
     found, called = _by_image(wbc.images[at & wbc.is_true], results), _by_image(wbc.images[at], results)
     true = np.array([true_wbc(result.annotation) for result in results])
     counted = np.array([result.counted_wbc for result in results])
-    typed, right, unidentified = np.array([_typed(result) for result in results]).reshape(-1, 3).T
+    typed, right, unidentified, likeliest = np.array([_typed(result) for result in results]).reshape(-1, 4).T
     scales = {result.annotation.source: result.annotation.um_per_px for result in results}
     error = _ratio(counted, true, weights)
     return LaboratoryFigures(
@@ -50,6 +50,7 @@ def laboratory_figures(
         found_typed=int(typed.sum()),
         right_of_found=_ratio(right, typed, weights),
         unidentified_of_found=_ratio(unidentified, typed, weights),
+        likeliest_of_found=_ratio(likeliest, typed, weights),
         outside=outside_cells(results),
         empty=in_empty_images(results),
     )
@@ -78,14 +79,15 @@ def _by_image(images: NDArray[np.int32], results: Sequence[ImageResult]) -> Coun
     return np.bincount(images, minlength=len(results)).astype(np.int64)
 
 
-def _typed(result: ImageResult) -> tuple[int, int, int]:
-    """Leukocytes of known type that were found, those rightly called, those left `unidentified`. A neutrophil of which nobody
-    said band or segmented is rightly called either."""
+def _typed(result: ImageResult) -> tuple[int, int, int, int]:
+    """Leukocytes of known type that were found, those rightly called, those left `unidentified`, those whose likeliest class is
+    right. A neutrophil of which nobody said band or segmented is rightly called either."""
     labels, rows = result.annotation.labels, truth_rows(result)
     known = is_leukocyte(labels) & (labels != UNTYPED_WBC)
-    cells = [(cell, int(row)) for cell, row in enumerate(rows) if row >= 0 and known[row]]
-    right = sum(agrees(result, cell, int(labels[row])) for cell, row in cells)
-    return len(cells), right, sum(not result.counted.identified[cell] for cell, _ in cells)
+    cells = [(cell, int(labels[row])) for cell, row in enumerate(rows) if row >= 0 and known[row]]
+    right = sum(agrees(result, cell, truth) for cell, truth in cells)
+    likeliest = sum(likeliest_agrees(result, cell, truth) for cell, truth in cells)
+    return len(cells), right, sum(not result.counted.identified[cell] for cell, _ in cells), likeliest
 
 
 def _ratio(part: Counts, whole: Counts | NDArray[np.int32], weights: Counts) -> Estimate:

@@ -78,8 +78,8 @@ class LaboratoryFigures(Strict):
 
     `um_per_px` by source is what it was measured at. `count_error` is counted over true, less 1. `types`: mean AP over classes
     with truth. `right_of_found` and `unidentified_of_found` are shares of `found_typed`, the found leukocytes of known type;
-    the rest was called another class. `outside` counts what was found outside all annotated cells, `empty` what was found in
-    images without any.
+    the rest was called another class. `likeliest_of_found` takes the likeliest class, also where it is uncertain. `outside`
+    counts what was found outside all annotated cells, `empty` what was found in images without any.
     """
 
     images: int
@@ -94,6 +94,7 @@ class LaboratoryFigures(Strict):
     found_typed: int
     right_of_found: Estimate
     unidentified_of_found: Estimate
+    likeliest_of_found: Estimate
     outside: EmptyFields
     empty: EmptyFields | None
 

@@ -32,6 +32,8 @@ def test_what_is_called_of_what_is_found(one: ImageResult, typed: int, right: in
     assert found.found_typed == typed
     shares = (found.right_of_found.value, found.unidentified_of_found.value)
     assert shares == ((right / typed, unidentified / typed) if typed else (None, None))
+    # The one that is left open here would have been called rightly.
+    assert found.likeliest_of_found.value == ((right + unidentified) / typed if typed else None)
 
 
 @pytest.mark.parametrize(
