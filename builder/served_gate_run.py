@@ -47,6 +47,7 @@ def verify_server(
     bundle: Bundle,
     images: Path | None,
     address: str,
+    server_ca: Path | None = None,
     *,
     limit: int,
     um_per_px: float | None = None,
@@ -58,6 +59,7 @@ def verify_server(
     bundle's engines.
 
     Raises `SourceError` for images that cannot be used, and `EngineError` when the server, or the reference, cannot be run.
+    `server_ca`: see `ServerWanted`.
     """
     if bundle.manifest.quantisation is not None:
         raise EngineError(
@@ -66,7 +68,7 @@ def verify_server(
         )
     seen = seen_by(profile, bundle) if profile is not None else None
     size = frame_size_for(images, bundle, um_per_px or (seen.um_per_px if seen is not None else None))
-    engine = RemoteEngine(bundle, *size, ServerWanted(address, _PATIENT_MS))
+    engine = RemoteEngine(bundle, *size, ServerWanted(address, _PATIENT_MS, ca=server_ca))
     try:
         frames = read_images(images, bundle, *size, limit, um_per_px, seen)
         baseline = reference_baseline(bundle, frames, progress)

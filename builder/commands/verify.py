@@ -24,6 +24,9 @@ def verify(
     server: Annotated[
         str | None, typer.Option(help="HOST:PORT of an inference server: verify what it serves, and no engine")
     ] = None,
+    server_ca: Annotated[
+        Path | None, typer.Option(help="of --server: PEM file of who signed its certificate; the connection is TLS then")
+    ] = None,
     limit: Annotated[int, typer.Option(min=1, help="at most so many images")] = DEFAULT_LIMIT,
     emulation_only: Annotated[
         bool, typer.Option("--emulation-only", help="judge the FP16 graph alone, on the CPU, without any engine")
@@ -54,7 +57,7 @@ def verify(
     leuko-build verify bundles/tiny --images fields --um-per-px 0.13 --server 10.0.0.5:8001
     """
     if server is not None:
-        _verify_server(bundle, images, um_per_px, profile, engine_dir, server, limit, as_json)
+        _verify_server(bundle, images, um_per_px, profile, engine_dir, server, server_ca, limit, as_json)
         return
     from builder.gate_display import print_gate
     from builder.parity_gate import run_gate
@@ -106,6 +109,7 @@ def _verify_server(
     profile: Path | None,
     engine_dir: Path | None,
     server: str,
+    server_ca: Path | None,
     limit: int,
     as_json: bool,
 ) -> None:
@@ -118,6 +122,7 @@ def _verify_server(
             load_bundle(bundle),
             images,
             server,
+            server_ca,
             limit=limit,
             um_per_px=um_per_px,
             profile=profile,

@@ -1,18 +1,26 @@
 """`leuko-edge doctor`: what is installed, which engines fit, and what a run would open."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from edge.settings import SHIPPED_BUNDLE, EdgeSettings
-from edge.settings.command_line import Given, takes
+from edge.settings import EdgeSettings
+from edge.settings.command_line import SERVER_SETTINGS, ConfigOption, Given, takes
 
 
-@takes(EdgeSettings, "engine_dir", "signers", "profile", "correct")
+@takes(
+    EdgeSettings,
+    *("journal", "engine", "engine_dir", "allow_ungated_engine", "precision", "signers", "profile", "correct"),
+    *SERVER_SETTINGS,
+)
 def doctor(
     given: Given,
-    bundle: Annotated[Path, typer.Argument(help="directory with bundle.json", show_default="the shipped one")] = SHIPPED_BUNDLE,
+    bundle: Annotated[
+        Path | None, typer.Argument(help="directory with bundle.json; when not given the bundle that a run would have")
+    ] = None,
+    config: ConfigOption = None,
     frame: Annotated[
         str | None,
         typer.Option(
@@ -26,15 +34,18 @@ def doctor(
 ) -> None:
     """Say what is installed and usable here, which engines of a bundle fit this machine, and what `leuko-edge run` would open.
 
-    Of an engine that does not fit, the reason is told and what helps; with --profile also whether its parity gate was passed on
-    fields as that profile corrects them. Nothing is opened, loaded onto the GPU or computed.
+    Settings are those of a run: these options, the environment, --config. The bundle is the one that serves by them, also where
+    another was rolled out; the line `serves` says so. With BUNDLE it is that one, whatever serves. Of an engine that does not
+    fit, the reason is told and what helps; with a profile also whether its parity gate was passed on fields as that profile
+    corrects them. An inference server (--server) is asked what it serves, how it is reached, and held against its parity gate.
+    Nothing is opened, loaded onto the GPU or computed, here or there.
 
     Exit code: 0 a run could start with the engine that would be chosen; 5 none could, for example because a GPU engine fits
-    and has not passed its parity gate; 2 an option, 3 the bundle cannot be used.
+    and has not passed its parity gate, or the server cannot be reached; 2 a setting, 3 the bundle or profile cannot be used.
     """
-    from edge.doctor.diagnosis import Question
+    from edge.doctor.asked import asked
     from edge.doctor.diagnosis_text import tell
     from edge.engine.survey import parse_frame_size
 
     frame_px = parse_frame_size(frame) if frame is not None else None
-    tell(Question(bundle, frame_px=frame_px, max_batch=max_batch, **given), as_json)
+    tell(asked(given, config, os.environ, bundle, frame_px, max_batch), as_json)

@@ -55,11 +55,12 @@ def rollout(
     2 a setting, 3 the new bundle or the profile, 4 no fields to compare, 5 an engine that may not be opened, 8 the journal.
     """
     from edge.contracts.errors import ConfigError
-    from edge.rollout.rolling_out import Fields, Shown, Stated, TakeOver, compare_bundles, go_back
+    from edge.rollout.rolling_out import NO_SOURCE, Fields, Shown, TakeOver, compare_bundles, go_back
     from edge.service.process import set_up_logging
+    from edge.service.serving_setup import Stated
 
     set_up_logging(log_level, None)
-    stated = Stated(given, config, os.environ)
+    stated = Stated(given, config, os.environ, NO_SOURCE)
     if back:
         if new is not None or take_over:
             raise ConfigError("--back names no bundle: it is the one that served before; leave BUNDLE and --take-over out.")

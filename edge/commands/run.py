@@ -22,25 +22,28 @@ def run(given: Given, config: ConfigOption = None) -> None:
     also when this one was killed. `leuko-edge runs` lists, exports and verifies what is in it.
 
     Every setting may stand in the file of --config, too, or in the environment as LEUKO_EDGE_ and its name. The command line
-    wins over the environment, that over the file, the file over the profile, the profile over the bundle. SIGINT and SIGTERM
+    wins over the environment, that over the file, the file over the profile, the profile over the bundle. A bundle that was
+    put in the place of the one that these name (`leuko-edge rollout`) serves here, too; a warning says so. SIGINT and SIGTERM
     finish the fields taken in and end the run with run_stop.
 
     Exit code: 0 the run completed or was stopped; 1 it failed; 2 a setting, 3 the bundle or profile, 4 the source,
     5 the engine, 6 the connection (also when the controller did not acknowledge everything), 8 the journal.
     """
     from edge.doctor.diagnosis_text import findings, question_of
-    from edge.pipeline import StopSwitch, opened
-    from edge.pipeline.latency_fit import with_latency
+    from edge.pipeline import StopSwitch
     from edge.service.process import log_as_set, set_apart_what_lasts, stop_on_signals
     from edge.service.serve import serve_one_run
-    from edge.settings.resolution import resolve
+    from edge.service.serving_setup import Stated, opened_as_ordered, warnings_of
+    from edge.settings import Setup
 
-    setup = with_latency(resolve(given, config, os.environ))
-    log_as_set(setup.settings)
-    for warning in setup.warnings:
-        _log.warning("%s", warning)
-    stop = StopSwitch()
-    with stop_on_signals(stop), opened(setup) as parts:
+    switch, stop = Stated(given, config, os.environ).switch(), StopSwitch()
+
+    def tell(setup: Setup) -> None:
+        log_as_set(setup.settings)
+        for warning in warnings_of(switch, setup):
+            _log.warning("%s", warning)
+
+    with stop_on_signals(stop), opened_as_ordered(switch, tell) as (setup, parts):
         set_apart_what_lasts()
         outcome = serve_one_run(setup, parts, stop, lambda: findings(question_of(setup)))
     raise typer.Exit(outcome.exit_code)

@@ -27,25 +27,20 @@ def serve(given: Given, config: ConfigOption = None) -> None:
     """
     from edge.doctor.diagnosis_text import findings, question_of
     from edge.pipeline import StopSwitch
-    from edge.pipeline.latency_fit import with_latency
-    from edge.service.bundle_switch import BundleSwitch
     from edge.service.heartbeat import HEARTBEAT
     from edge.service.process import log_as_can_be, set_apart_what_lasts, stop_on_signals
     from edge.service.serve_runs import serve_runs
-    from edge.settings.reachable import reachable
-    from edge.settings.resolution import resolve
+    from edge.service.serving_setup import Stated
 
-    reached_by = reachable(given, config, os.environ)
+    stated = Stated(given, config, os.environ)
+    reached_by = stated.reach()
     log_as_can_be(reached_by)
     stop = StopSwitch()
-    switch = BundleSwitch(
-        lambda: reachable(given, config, os.environ),
-        lambda bundle: with_latency(resolve(given if bundle is None else {**given, "bundle": bundle}, config, os.environ)),
-    )
+    switch = stated.switch()
     with stop_on_signals(stop), HEARTBEAT.during(reached_by.watchdog_s, os.environ):
         serve_runs(
             switch.resolve,
-            lambda: reachable(given, config, os.environ),
+            stated.reach,
             stop,
             lambda setup: findings(question_of(setup)),
             switch=switch,

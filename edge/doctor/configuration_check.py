@@ -16,11 +16,11 @@ from edge.contracts.base import explain
 from edge.contracts.errors import ConfigError, LeukoError
 from edge.contracts.user_paths import expanded
 from edge.contracts.whole_file import write_whole
+from edge.service.serving_setup import Stated
 from edge.settings import IN_MEMORY, EdgeSettings, Setup
 from edge.settings.config_file import config_content, known, read_config
 from edge.settings.config_text import commented_configuration
 from edge.settings.named_profiles import profiles_of, with_profile
-from edge.settings.resolution import resolve
 from edge.stream.curve_keys import EDGE, read_pair
 from edge.stream.sockets import check_endpoint, check_guarded
 from edge.telemetry.metrics_page import MetricsPage
@@ -70,9 +70,10 @@ def tell_check(file: Path, as_json: bool) -> None:
 def check_configuration(file: Path) -> tuple[list[str], list[str]]:
     """What keeps a run from using it, and what it would warn of. Never raises a `LeukoError`."""
     problems: list[str] = []
-    setup = None
+    setup, why = None, ""
     try:
-        setup = resolve({}, file)
+        serving = Stated({}, file, {}).serving()
+        setup, why = serving.setup, serving.why
     except LeukoError as problem:
         problems.append(str(problem))
     if setup is None:
@@ -82,7 +83,7 @@ def check_configuration(file: Path) -> tuple[list[str], list[str]]:
             look()
         except LeukoError as problem:
             problems.append(str(problem))
-    warnings = [*setup.warnings, *_doubts(setup.settings)]
+    warnings = [*dict.fromkeys((*filter(None, [why]), *setup.warnings)), *_doubts(setup.settings)]
     for name in profiles_of(setup):
         try:
             warnings += [f"profile {name!r}: {said}" for said in with_profile(setup, name).warnings]

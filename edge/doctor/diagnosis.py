@@ -5,20 +5,25 @@ from pathlib import Path
 
 from edge.camera.correction import Correction
 from edge.contracts.bundle import MANIFEST, Bundle, load_bundle
-from edge.contracts.choices import Correct
+from edge.contracts.choices import Correct, Precision
 from edge.contracts.engine_files import RUNTIME_NAMES
 from edge.contracts.errors import BundleError, EngineError, LeukoError, ProfileError
 from edge.contracts.profile import load_profile
 from edge.doctor.facts import OPENVINO, Fact, find_facts
-from edge.engine.choice import Choice, weigh_engines
+from edge.doctor.what_opens import Opening, opening_on_server
+from edge.engine.choice import Choice, require_possible, weigh_engines
 from edge.engine.engine_places import engine_places
 from edge.engine.machine import Machine
 from edge.engine.quantised_gate import parity_of
 from edge.engine.survey import Verdict, Wanted, survey
 from edge.pipeline.field_correction import correction_of
 from edge.pipeline.gate_doubt import doubt_of_gate
+from edge.settings import EdgeSettings
 from edge.settings.profile_layer import layer_of
 from edge.signing import signers_in
+
+_NONE = "none:"
+"""No source is looked at here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,16 +37,12 @@ class Question:
     signers: Path | None = None
     profile: Path | None = None
     correct: Correct = "profile"
-
-
-@dataclass(frozen=True, slots=True)
-class Opening:
-    """What a run would open, or `problem`: why nothing. `key` is that of a compiled engine."""
-
-    text: str = ""
-    runtime: str | None = None
-    key: str | None = None
+    settings: EdgeSettings | None = None
+    """what else a run would be told; None: nothing"""
+    why: str = ""
+    """which bundle serves and why, where that is to be said"""
     problem: LeukoError | None = None
+    """why the settings cannot be had, of which all else is a part"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +59,15 @@ class Diagnosis:
     """sentences; empty without a GPU, and when the run opens a GPU engine"""
     gate_doubt: str = ""
     """a sentence where the gate was passed on other fields than a run with the profile has"""
+    why: str = ""
+    """which bundle serves and why"""
 
 
 def diagnose(question: Question, machine: Machine) -> Diagnosis:
-    """Look at everything; never raises. Neither engine nor camera is opened, and nothing is computed."""
-    facts = find_facts(machine)
+    """Look at everything; never raises. Neither engine nor camera is opened, and nothing is computed; a server is asked."""
+    facts, told = find_facts(machine), question.settings or EdgeSettings(source=_NONE)
+    if question.problem is not None:
+        return Diagnosis(facts, machine, Opening(problem=question.problem))
     try:
         signers = signers_in(question.signers)
         bundle = load_bundle(question.bundle)
@@ -85,21 +90,37 @@ def diagnose(question: Question, machine: Machine) -> Diagnosis:
     choice, saw = Choice(), None
     try:
         engines = survey(bundle, machine, judged_by, question.engine_dir, signers)
-        if bundle.manifest.quantisation is None:
-            choice = weigh_engines(bundle, machine, wanted, engine_dir=question.engine_dir, signers=signers)
+        require_possible(bundle, told.engine, told.precision)
+        if told.engine != "openvino" and told.precision == "auto" and bundle.manifest.quantisation is None:
+            choice = weigh_engines(
+                bundle,
+                machine,
+                wanted,
+                runtime=None if told.engine == "auto" else told.engine,
+                engine_dir=question.engine_dir,
+                allow_ungated=told.allow_ungated_engine,
+                signers=signers,
+            )
         else:
-            _, saw = parity_of(bundle, question.engine_dir, signers=signers)
+            _, saw = parity_of(bundle, question.engine_dir, allow_ungated=told.allow_ungated_engine, signers=signers)
         if choice.files is not None:
             choice.files.read_plan()
             saw = choice.files.parity.saw if choice.files.parity is not None else None
     except Exception as problem:  # noqa: BLE001 see above
         opening = Opening(problem=_told(problem, f"an engine of bundle {bundle.path}", EngineError))
     else:
-        opening = _opening(choice, machine, facts)
+        opening = _opening(choice, machine, facts, told.precision)
+    wants_gpu = machine.gpu is not None and told.engine != "openvino" and told.server is None
+    lacks = _lacking(machine, choice) if wants_gpu and choice.files is None else []
     key = f"engine {opening.key}" if opening.key else f"bundle {bundle.path}"
-    doubt = doubt_of_gate(key, saw, correction, bundle, profile=question.profile, engine_dir=question.engine_dir)
-    lacks = [] if machine.gpu is None or choice.files is not None else _lacking(machine, choice)
-    return Diagnosis(facts, machine, opening, bundle, wanted, engines, lacks, doubt)
+    if told.server is not None:
+        fact, opening, served = opening_on_server(told, bundle, wanted, opening)
+        facts.append(fact)
+        key, saw = (f"inference server {told.server}", served.saw) if served is not None else (key, saw)
+    doubt = doubt_of_gate(
+        key, saw, correction, bundle, profile=question.profile, engine_dir=question.engine_dir, server=told.server
+    )
+    return Diagnosis(facts, machine, opening, bundle, wanted, engines, lacks, doubt, question.why)
 
 
 def _correction(question: Question, bundle: Bundle) -> Correction | None:
@@ -111,7 +132,7 @@ def _correction(question: Question, bundle: Bundle) -> Correction | None:
     return correction_of(layer.light, layer.colours, bundle)
 
 
-def _opening(choice: Choice, machine: Machine, facts: list[Fact]) -> Opening:
+def _opening(choice: Choice, machine: Machine, facts: list[Fact], precision: Precision) -> Opening:
     if choice.refused:
         return Opening(problem=EngineError(choice.reason))
     if choice.files is not None and machine.gpu is not None:
@@ -121,7 +142,8 @@ def _opening(choice: Choice, machine: Machine, facts: list[Fact]) -> Opening:
     (openvino,) = (fact for fact in facts if fact.name == OPENVINO)
     if not openvino.usable:
         return Opening(problem=EngineError(f"OpenVINO {openvino.text}; install leukostream again, which brings OpenVINO."))
-    return Opening(f"{OPENVINO} {openvino.text}", OPENVINO)
+    asked = "" if precision == "auto" else f"; {precision} is asked for"
+    return Opening(f"{OPENVINO} {openvino.text}{asked}", OPENVINO)
 
 
 def _lacking(machine: Machine, choice: Choice) -> list[str]:

@@ -32,6 +32,8 @@ def _print(found: Diagnosis, engine_dir: Path | None) -> None:
     rows = [(fact.name, fact.text, "" if fact.usable else "yellow") for fact in found.facts]
     if found.bundle is not None:
         rows.append(("bundle", f"{found.bundle.manifest.name}, {found.bundle.path}", ""))
+        if found.why:
+            rows.append(("serves", found.why, ""))
         if not found.engines:
             rows.append(("engines", f"none of this bundle in {named(engine_places(found.bundle, engine_dir))}", ""))
     for verdict in found.engines:
@@ -74,6 +76,7 @@ def as_json(found: Diagnosis) -> dict[str, Any]:
         "gpu": {**gpu.identity.model_dump(), **{k: v for k, v in asdict(gpu).items() if k != "identity"}} if gpu else None,
         "facts": {fact.name: {"usable": fact.usable, "text": fact.text} for fact in found.facts},
         "bundle": {"name": bundle.manifest.name, "path": str(bundle.path), "bundle_id": bundle.bundle_id} if bundle else None,
+        "serves": found.why or None,
         "engines": [verdict_as_json(verdict) for verdict in found.engines],
     }
 
@@ -83,6 +86,9 @@ def findings(question: Question) -> tuple[Finding, ...]:
     found = diagnose(question, look_at_machine(everything=True))
     opening = found.opening
     told = [Finding(name=each.name, text=printable(each.text), usable=each.usable) for each in found.facts]
+    if found.bundle is not None:
+        named = f"{found.bundle.manifest.name} ({found.bundle.bundle_id[:12]}), {found.bundle.path}"
+        told.append(Finding(name="bundle", text=printable(f"{named}{'. ' * bool(found.why)}{found.why}")))
     told += [
         Finding(name=printable(f"engine {verdict.folder.name}"), text=printable(verdict.reason or "fits"), usable=verdict.fits)
         for verdict in found.engines
@@ -96,14 +102,17 @@ def findings(question: Question) -> tuple[Finding, ...]:
     return (*told, *(Finding(name="a GPU engine", text=printable(each), usable=False) for each in found.gpu_engine_lacks))
 
 
-def question_of(setup: Setup) -> Question:
-    """What a run with this setup would ask `doctor`."""
+def question_of(setup: Setup, why: str = "", frame_px: tuple[int, int] | None = None) -> Question:
+    """What a run with this setup would ask `doctor`; `why` its bundle serves is told with the rest."""
     settings = setup.settings
     return Question(
         setup.bundle.path,
         engine_dir=settings.engine_dir,
+        frame_px=frame_px,
         max_batch=settings.max_batch,
         signers=settings.signers,
+        settings=settings,
+        why=why,
         profile=settings.profile,
         correct=settings.correct,
     )

@@ -15,8 +15,8 @@ from edge.doctor.support_archive import ArchiveWriter, Cleaner, clean_records, c
 from edge.engine.machine import look_at_machine
 from edge.journal.archive import Archive, StoredRun
 from edge.service.log_lines import ids_text
+from edge.service.serving_setup import Stated
 from edge.settings import DEFAULT_JOURNAL, IN_MEMORY, SHIPPED_BUNDLE, Setup
-from edge.settings.resolution import resolve
 from edge.watch.settings_text import NO_SOURCE, effective
 
 
@@ -28,16 +28,19 @@ class Now:
     log_file: Path | None
     setup: Setup | None
     problem: str = ""
+    why: str = ""
+    """which bundle serves and why, where one was rolled out"""
 
 
 def as_set_now(given: Mapping[str, Any], file: Path | None, environment: Mapping[str, str]) -> Now:
     """Never raises for settings that cannot be used: what went wrong may be just that."""
     try:
-        setup = resolve(given, file, environment, instead_of_none=NO_SOURCE)
+        serving = Stated(given, file, environment, NO_SOURCE).serving()
     except LeukoError as problem:
         log_file = given.get("log_file")
         return Now(Path(given.get("journal", DEFAULT_JOURNAL)), log_file and Path(log_file), None, str(problem))
-    return Now(setup.settings.journal, setup.settings.log_file, setup)
+    settings = serving.setup.settings
+    return Now(settings.journal, settings.log_file, serving.setup, why=serving.why)
 
 
 def pack_support(run_id: str, now: Now, out: Path | None) -> None:
@@ -102,7 +105,7 @@ def _files(
         yield "log.json", clean({"files": extract.files, "lines": len(extract.lines), "lines_of_another_form": extract.others})
     yield "configuration.json", clean(_configuration(archive, run, now))
     yield "versions.json", clean(versions())
-    question = question_of(now.setup) if now.setup else Question(SHIPPED_BUNDLE)
+    question = question_of(now.setup, now.why) if now.setup else Question(SHIPPED_BUNDLE)
     yield "doctor.json", clean(as_json(diagnose(question, look_at_machine(everything=True))))
 
 
@@ -128,7 +131,7 @@ def _configuration(archive: Archive, run: StoredRun, now: Now) -> dict[str, Any]
     start = _document(archive.first_and_last(run)[0])
     return {
         "of_the_run": {key: start.get(key) for key in ("settings", "provenance", "policy", "diagnostic")},
-        "here_and_now": list(effective(now.setup)) if now.setup else {"problem": now.problem},
+        "here_and_now": list(effective(now.setup, now.why)) if now.setup else {"problem": now.problem},
     }
 
 

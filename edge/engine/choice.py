@@ -70,17 +70,8 @@ def open_engine(
     Raises `EngineError` when graph or engine do not load, do not fit bundle or machine, or the parity gate was not passed, and
     `ConfigError` when a compiled engine is asked for another precision than its own.
     """
-    if engine in {"tensorrt", "tensorrt_rtx"} and precision != "auto":
-        raise ConfigError(
-            f"precision {precision} is OpenVINO's; an engine built by {engine} computes in f16: leave it at auto."
-        )
-    quantised = bundle.manifest.quantisation
-    if quantised is not None and engine in {"tensorrt", "tensorrt_rtx"}:
-        raise EngineError(
-            f"bundle {bundle.path} is an int8 one for CPUs, which no GPU engine is built from; give its parent, bundle "
-            f"{quantised.parent_bundle_id[:12]}, or leave --engine at auto."
-        )
-    if engine != "openvino" and precision == "auto" and quantised is None:
+    require_possible(bundle, engine, precision)
+    if engine != "openvino" and precision == "auto" and bundle.manifest.quantisation is None:
         files = choose_engine(
             bundle,
             look_at_machine(),
@@ -106,6 +97,20 @@ def open_engine(
         parity=parity,
         gate_saw=gate_saw,
     )
+
+
+def require_possible(bundle: Bundle, engine: EngineChoice, precision: Precision) -> None:
+    """Whether such an engine can be asked for at all. Raises `ConfigError` and `EngineError`."""
+    if engine in {"tensorrt", "tensorrt_rtx"} and precision != "auto":
+        raise ConfigError(
+            f"precision {precision} is OpenVINO's; an engine built by {engine} computes in f16: leave it at auto."
+        )
+    quantised = bundle.manifest.quantisation
+    if quantised is not None and engine in {"tensorrt", "tensorrt_rtx"}:
+        raise EngineError(
+            f"bundle {bundle.path} is an int8 one for CPUs, which no GPU engine is built from; give its parent, bundle "
+            f"{quantised.parent_bundle_id[:12]}, or leave --engine at auto."
+        )
 
 
 def weigh_engines(

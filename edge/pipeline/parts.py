@@ -86,13 +86,13 @@ def open_for(plan: FitPlan, bundle: Bundle, settings: EdgeSettings) -> Engine:
     if settings.server is not None:
         if settings.signers is not None:
             raise ConfigError("what a server computes with cannot be signed; leave out --server, or --signers.")
-        from edge.engine.remote import ServerWanted, open_remote  # noqa: PLC0415 its client is an extra
+        from edge.engine.remote import open_remote, server_of  # noqa: PLC0415 its client is an extra
 
         return open_remote(
             bundle,
             plan.engine_width_px,
             plan.engine_height_px,
-            ServerWanted(settings.server, settings.server_deadline_ms, settings.server_fallback),
+            server_of(settings),
             partial(_open_here, plan, bundle, settings),
             max_batch=batch_for(plan, settings),
             engine_dir=settings.engine_dir,
@@ -128,12 +128,13 @@ def opened(setup: Setup, source: FrameSource | None = None) -> Iterator[Parts]:
         info, frames, crops = source.info, None, None
         if setup.profile_camera is not None:
             require_camera(setup.profile_camera, info, settings.profile, settings.objective)
+        engine, plan = engine_for(info, setup.bundle, settings, correction_for(setup))
+        held.callback(engine.close)
+        # After the engine: a start that failed leaves no directory behind, which the next one would find in its way.
         if settings.keep_frames is not None:
             frames = held.enter_context(closing(FrameStore(settings.keep_frames, info, settings.keep_frames_mb)))
         if settings.keep_crops is not None:
             crops = held.enter_context(closing(CropStore(settings.keep_crops, info, settings.keep_frames_mb)))
-        engine, plan = engine_for(info, setup.bundle, settings, correction_for(setup))
-        held.callback(engine.close)
         yield Parts(source, engine, plan, frames, crops)
 
 

@@ -2,12 +2,11 @@
 
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
@@ -17,15 +16,14 @@ from edge.rollout.bundle_comparison import Comparing, Comparison
 from edge.rollout.bundle_side import BundleSide, opened_side
 from edge.rollout.comparison_text import show_comparison, write_comparison_page
 from edge.rollout.fields_to_compare import FieldToCompare, next_fields, of_place, of_run
-from edge.rollout.taking_over import former_of, order_bundle, order_former, outcome, require_fit, serves_instead
-from edge.service.bundle_switch import BundleSwitch
-from edge.settings import EdgeSettings, Setup
-from edge.settings.reachable import reachable
-from edge.settings.resolution import resolve
+from edge.rollout.taking_over import former_of, order_bundle, order_former, outcome, require_fit
+from edge.service.serving_setup import Stated
+from edge.settings import Setup
 
 OUTSIDE = 10
 """Exit code: the counts do not agree, or too little was compared to say."""
-_NO_SOURCE = "none:"
+NO_SOURCE = "none:"
+"""for settings that state none: nothing is opened by it"""
 _NICER = 10
 
 
@@ -57,34 +55,13 @@ class TakeOver:
     within_s: float = 30.0
 
 
-class Stated:
-    """The service's settings, as they are stated where this is called."""
-
-    def __init__(self, given: Mapping[str, Any], config: Path | None, environment: Mapping[str, str]) -> None:
-        self._given, self._config, self._environment = given, config, environment
-
-    def reach(self) -> EdgeSettings:
-        return reachable(self._given, self._config, self._environment)
-
-    def with_bundle(self, bundle: Path | None) -> Setup:
-        """All of them, with the configuration's bundle or another. Raises `BundleError` for a damaged or unsigned one."""
-        given = self._given if bundle is None else {**self._given, "bundle": expanded(bundle)}
-        return resolve(given, self._config, self._environment, instead_of_none=_NO_SOURCE)
-
-    def serving(self) -> Setup:
-        """With the bundle that serves now."""
-        switch = BundleSwitch(self.reach, self.with_bundle)
-        setup, instead = switch.resolve(), serves_instead(self.reach())
-        return setup if instead is None or setup.bundle.bundle_id == instead.bundle_id else self.with_bundle(Path(instead.path))
-
-
 def compare_bundles(stated: Stated, new_bundle: Path, fields: Fields, shown: Shown, take_over: TakeOver) -> int:
     """Compare, print it, and order the new one where that is wanted. Returns the exit code: 0 within the limits, or ordered;
     `OUTSIDE` outside of them, or undecided.
 
     Raises any `LeukoError` that says why the new bundle could not serve, or why nothing can be compared.
     """
-    current, new = stated.serving(), stated.with_bundle(new_bundle)
+    current, new = stated.serving().setup, stated.with_bundle(new_bundle)
     found = compared(current, new, fields)
     tell_comparison(found, shown)
     if not take_over.is_wanted:

@@ -2,20 +2,16 @@
 
 import time
 import uuid
-from contextlib import suppress
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from edge.contracts.errors import ConfigError, EngineError, LeukoError
-from edge.contracts.whole_file import SMALL_BYTES, read_whole, write_whole
+from edge.contracts.whole_file import write_whole
 from edge.rollout.bundle_comparison import Comparison
 from edge.service.bundle_switch import (
-    Answer,
     NamedBundle,
     Switch,
-    answer_file,
     is_heeded,
+    read_answer,
     read_switch,
     require_parity,
     switch_file,
@@ -108,27 +104,11 @@ def _file_of(settings: EdgeSettings) -> Path:
     return path
 
 
-def serves_instead(settings: EdgeSettings) -> NamedBundle | None:
-    """The bundle that serves although another was ordered: what was ordered could not. None else, as far as is known."""
-    answer, switch = _answer(settings), None
-    with suppress(ConfigError):  # which is said where it is heeded
-        switch = read_switch(switch_file(settings))
-    is_of_it = switch is not None and answer is not None and answer.order_id == switch.order_id
-    return answer.serves if is_of_it and answer is not None and answer.refused else None
-
-
-def _answer(settings: EdgeSettings) -> Answer | None:
-    path = answer_file(settings)
-    with suppress(OSError, ValidationError):
-        return Answer.model_validate_json(read_whole(path, SMALL_BYTES)) if path is not None else None
-    return None
-
-
 def outcome(settings: EdgeSettings, order_id: str, bundle: Path, within_s: float) -> str:
     """What the service says of the order within that time. Raises `EngineError` when it goes on with another bundle."""
     until_s = time.monotonic() + within_s
     while True:
-        answer = _answer(settings)
+        answer = read_answer(settings)
         if answer is not None and answer.order_id == order_id:
             if answer.refused:
                 raise EngineError(f"the service goes on with bundle {answer.serves.path}: {answer.refused}")

@@ -8,10 +8,13 @@ sentence.
 import hashlib
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Literal
+
+from pydantic import ValidationError
 
 from edge.contracts.base import Sha256, Strict, parse_json
 from edge.contracts.bundle import MANIFEST, Bundle
@@ -80,6 +83,14 @@ def read_switch(path: Path | None) -> Switch | None:
     return None if content is None or path is None else parse_json(Switch, content, path, ConfigError)
 
 
+def read_answer(settings: EdgeSettings) -> Answer | None:
+    """The last one; None where there is none that can be read."""
+    path = answer_file(settings)
+    with suppress(OSError, ValidationError):
+        return Answer.model_validate_json(read_whole(path, SMALL_BYTES)) if path is not None else None
+    return None
+
+
 def wall_time() -> str:
     """ISO 8601 UTC; a label."""
     return datetime.now(timezone.utc).isoformat(timespec="milliseconds")
@@ -94,7 +105,17 @@ class BundleSwitch:
         self._switch: Switch | None = None
         self._mark: tuple[int, int] | None = None
         self._refused: dict[str, str] = {}
-        self._said = ""
+        self._said = self._instead = ""
+
+    @property
+    def order(self) -> Switch | None:
+        """What was ordered and is heeded, by the last `resolve`."""
+        return self._switch
+
+    @property
+    def said(self) -> str:
+        """Why what was ordered does not serve, by the last `resolve`; empty where it does, or nothing was ordered."""
+        return self._instead
 
     def changed(self) -> bool:
         """Whether there is another order than when the settings were read last."""
@@ -110,6 +131,7 @@ class BundleSwitch:
                 void = f"the configuration names another bundle than when {path} was written, and that one serves."
         except ConfigError as problem:
             switch, void = None, f"{problem} Meanwhile the configuration's bundle serves."
+        self._instead = void
         if switch is None or void:
             self._switch = None
             setup = self._resolve_with(None)
@@ -135,10 +157,11 @@ class BundleSwitch:
                 self._said = self._said or str(problem)
                 continue
             if not is_configured:
-                setup = replace(setup, origins={**setup.origins, "bundle": Origin("file", str(path))})
+                setup = replace(setup, origins={**setup.origins, "bundle": Origin("rollout", str(path))})
             if not self._said:
                 return setup
             said = f"bundle {switch.now.path} was rolled out and cannot serve: {self._said} Bundle {setup.bundle.path} goes on."
+            self._instead = said
             return replace(setup, warnings=(said, *setup.warnings))
         self._refused.clear()  # not even the oldest could be opened: the cause is none of the bundles'
         return self._of(switch, path)

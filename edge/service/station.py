@@ -25,6 +25,7 @@ from edge.pipeline.named_optics import NamedOptics
 from edge.service.bundle_switch import BundleSwitch, require_parity
 from edge.service.fitness import Marks, check_age, check_clock, check_room, marks_of
 from edge.service.journals import opened_journal
+from edge.service.serving_setup import why_it_serves
 from edge.settings import IN_MEMORY, EdgeSettings, Setup
 
 LOOK_S = 1.0
@@ -316,6 +317,8 @@ class Station:
             self.optics.open(self.setup, self.parts)
             if self._switch is not None:
                 self._switch.answer(self.setup)
+                if why := why_it_serves(self._switch, self.setup):
+                    _log.info("%s", why)
         source = self.parts.source
         if isinstance(source, LookedAfter):
             try:

@@ -28,7 +28,7 @@ Given = dict[str, Any]
 REQUIRED = inspect.Parameter.empty
 """As the default of a setting: a command cannot do without it, where a run may have it from a file."""
 
-SERVER_SETTINGS = ("server", "server_deadline_ms", "server_fallback")
+SERVER_SETTINGS = ("server", "server_deadline_ms", "server_fallback", "server_ca")
 ENGINE_SETTINGS = (
     "bundle",
     "engine",

@@ -116,6 +116,9 @@ class EdgeSettings(Strict):
     server_fallback: Annotated[bool, _MODEL] = Field(
         False, description="when the server fails, `engine` computes on, and the run's records say from where"
     )
+    server_ca: Annotated[UserPath | None, _MODEL] = Field(
+        None, description="PEM file of who signed the server's certificate: the connection is TLS then, and without it plain"
+    )
     precision: Annotated[Precision, _MODEL] = Field(
         "auto", description="of OpenVINO; auto: bf16 where the CPU has it, else f32"
     )
@@ -188,8 +191,8 @@ class EdgeSettings(Strict):
         return hashlib.sha256(text.encode()).hexdigest()
 
 
-OriginKind = Literal["option", "environment", "file", "profile", "bundle", "default"]
-"""From the strongest to the weakest."""
+OriginKind = Literal["rollout", "option", "environment", "file", "profile", "bundle", "default"]
+"""From the strongest to the weakest; a rollout names the bundle alone, in the place of the one that the others name."""
 
 
 @dataclass(frozen=True, slots=True)

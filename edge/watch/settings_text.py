@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,9 @@ from rich.text import Text
 
 from edge.contracts.secrets_hidden import without_secrets
 from edge.pipeline.latency_fit import with_latency
+from edge.service.serving_setup import Stated
 from edge.settings import SHIPPED_BUNDLE, Setup
 from edge.settings.edge_settings import NAMED, PARTED
-from edge.settings.resolution import resolve
 from edge.settings.setting_layers import DEFAULT
 from edge.watch.fitting_table import Column, fitting_table
 
@@ -21,22 +22,27 @@ _COLUMNS = (Column("setting"), Column("value", least=20), Column("from"), Column
 
 
 def tell_settings(given: Mapping[str, Any], file: Path | None, environment: Mapping[str, str], as_json: bool) -> None:
-    """Print them, warnings last. Raises as a run would, but for a source that is not stated."""
-    setup = with_latency(resolve(given, file, environment, instead_of_none=NO_SOURCE))
-    rows = list(effective(setup))
+    """Print them, warnings last, and which bundle serves where another was rolled out. Raises as a run would, but for a source
+    that is not stated."""
+    serving = Stated(given, file, environment, NO_SOURCE).serving()
+    setup = with_latency(serving.setup)
+    rows = list(effective(setup, serving.why))
     if as_json:
         print(json.dumps(rows))
         return
     console = Console(highlight=False)
-    texts = [[Text("-" if value is None else str(value)) for value in row.values()] for row in rows]
+    texts = [[Text("-" if value is None else str(value)) for value in islice(row.values(), len(_COLUMNS))] for row in rows]
     table, _ = fitting_table(_COLUMNS, texts, console.width)
     console.print(table)
+    if serving.why and serving.why not in setup.warnings:
+        console.print(Text(serving.why), soft_wrap=True)
     for warning in setup.warnings:
         console.print(Text(f"warning: {warning}"), soft_wrap=True)
 
 
-def effective(setup: Setup) -> Iterator[dict[str, Any]]:
-    """Every setting as a row: `setting`, its `value` as JSON has it, which layer it is `from`, and `where` that is."""
+def effective(setup: Setup, why: str = "") -> Iterator[dict[str, Any]]:
+    """Every setting as a row: `setting`, its `value` as JSON has it, which layer it is `from`, and `where` that is; of the
+    bundle also `why` it serves, if that is to be said."""
     values = setup.settings.model_dump(mode="json")
     for name, value in values.items():
         parts = value.items() if isinstance(value, dict) and name in (*PARTED, *NAMED) else [(None, value)]
@@ -46,4 +52,5 @@ def effective(setup: Setup) -> Iterator[dict[str, Any]]:
             if name == "source" and value == NO_SOURCE:
                 origin = DEFAULT
             shown = "the shipped one" if name == "bundle" and inner == str(SHIPPED_BUNDLE) else without_secrets(path, inner)
-            yield {"setting": path, "value": shown, "from": origin.kind, "where": origin.place or None}
+            row = {"setting": path, "value": shown, "from": origin.kind, "where": origin.place or None}
+            yield {**row, "why": why} if name == "bundle" and why else row

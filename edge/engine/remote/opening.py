@@ -3,15 +3,14 @@
 import logging
 from collections.abc import Callable
 from pathlib import Path
-from shlex import quote
 
 from edge.contracts.bundle import Bundle
 from edge.contracts.errors import EngineError
 from edge.engine.base import Engine
-from edge.engine.choice import UNGATED
+from edge.engine.remote.connection import ServerWanted
 from edge.engine.remote.fallback_engine import FallbackEngine
-from edge.engine.remote.remote_engine import RemoteEngine, ServerWanted
-from edge.engine.remote.served_gate import gate_of_served
+from edge.engine.remote.remote_engine import RemoteEngine
+from edge.engine.remote.served_gate import gate_of_served, ungated
 
 _log = logging.getLogger(__name__)
 
@@ -44,11 +43,7 @@ def open_remote(
     try:
         gate, saw = gate_of_served(remote, bundle, engine_dir)
         if gate != "passed" and not allow_ungated:
-            raise EngineError(
-                f"inference server {server.address} {UNGATED[gate]}; run `leuko-build verify {quote(str(bundle.path))} "
-                f"--server {server.address} --images DIR --um-per-px SCALE`, or start with --allow-ungated-engine, which the "
-                "run records and which makes it non-diagnostic."
-            )
+            raise EngineError(ungated(server.address, bundle, gate))
         if gate == "passed":
             remote.accept("passed", saw)
         else:

@@ -1,9 +1,8 @@
 """The engine on a server: slots are sent, or read there in place, and the boxes come back within a deadline or not at all."""
 
 import queue
-import re
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -14,11 +13,12 @@ from tritonclient.utils import InferenceServerException
 from edge.contracts.bundle import Bundle
 from edge.contracts.detections import Image, RawDetections
 from edge.contracts.engine_files import GateSight
-from edge.contracts.errors import ConfigError, EngineError
+from edge.contracts.errors import EngineError
 from edge.contracts.served_model import ServedIdentity
 from edge.engine.base import INPUT, EngineInfo, Parity, SlotBook, check_values, expected_outputs
+from edge.engine.remote.connection import ServerWanted, connected, said_by
 from edge.engine.remote.frame_memory import LOCAL_HOSTS, FrameMemory
-from edge.engine.remote.served_identity import ask_identity, said_by
+from edge.engine.remote.served_identity import ask_identity
 
 SLOTS = 3
 """One is on its way there, one is computed, one is on its way back."""
@@ -27,23 +27,8 @@ ASK_S = 5.0
 FIRST_S = 120.0
 """The first batch of a shape may be compiled for there."""
 _LATER_S = 1.0
-_ADDRESS = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s:/\[\]]+):(\d{1,5})")
 
 _Answer = tuple["grpc.InferResult | None", "InferenceServerException | None"]
-
-
-@dataclass(frozen=True, slots=True)
-class ServerWanted:
-    """Which server computes, within which time, and whether this machine does where it fails."""
-
-    address: str
-    deadline_ms: float = 1000.0
-    fallback: bool = False
-
-    def __post_init__(self) -> None:
-        found = _ADDRESS.fullmatch(self.address)
-        if found is None or not 0 < int(found[2]) < 65536:
-            raise ConfigError(f"--server {self.address!r} is no HOST:PORT; write for example 10.0.0.5:8001, its gRPC port.")
 
 
 class RemoteEngine:
@@ -67,9 +52,9 @@ class RemoteEngine:
         share: bool = True,
     ) -> None:
         self._server, self._top_k = server, bundle.manifest.top_k
-        self._client = grpc.InferenceServerClient(server.address)
+        self._client = connected(server)
         try:
-            self.identity = ask_identity(self._client, server.address, bundle, ASK_S)
+            self.identity = ask_identity(self._client, server, bundle, ASK_S)
             self._memory = FrameMemory((max_batch, frame_height_px, frame_width_px, 3), slots)
             if share and server.address.rpartition(":")[0] in LOCAL_HOSTS:
                 self._memory.share(self._client)
@@ -176,7 +161,7 @@ class RemoteEngine:
     def _described(
         self, identity: ServedIdentity, width_px: int, height_px: int, max_batch: int, slots: int, parity: Parity
     ) -> EngineInfo:
-        way = "shared memory" if self._memory.region is not None else "gRPC"
+        way = "shared memory" if self._memory.region is not None else "gRPC over TLS" if self._server.ca else "gRPC"
         return EngineInfo(
             runtime=f"{identity.server or 'inference server'} ({identity.platform or 'KServe v2'})",
             version=identity.server_version or "of no version",

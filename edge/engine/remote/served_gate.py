@@ -4,6 +4,7 @@ import hashlib
 import io
 import os
 from pathlib import Path
+from shlex import quote
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from edge.contracts.engine_files import PARITY, Gate, GateSight, ParityReport, g
 from edge.contracts.errors import EngineError
 from edge.contracts.served_model import FIELD, SCORES_MAY_DIFFER, SERVED, ServedAnswer, ServedIdentity
 from edge.contracts.whole_file import SMALL_BYTES, read_whole, write_whole
+from edge.engine.choice import UNGATED
 from edge.engine.engine_places import engine_places, place_to_build
 from edge.engine.remote.remote_engine import RemoteEngine
 
@@ -27,14 +29,35 @@ def gate_of_served(engine: RemoteEngine, bundle: Bundle, engine_dir: Path | None
 
     Raises `EngineError` when it answers otherwise than it did, or when a report cannot be read.
     """
-    folder = _folder(engine.identity, engine, bundle, engine_dir)
+    size_px = engine.info.frame_width_px, engine.info.frame_height_px
+    gate, saw = gate_on_record(engine.identity, size_px, bundle, engine_dir)
+    folder = _folder(engine.identity, size_px, bundle, engine_dir)
+    if folder is not None and gate in {"passed", "drawn", "undecided"}:
+        _ask_again(engine, folder, bundle)
+    return gate, saw
+
+
+def gate_on_record(
+    identity: ServedIdentity, size_px: tuple[int, int], bundle: Bundle, engine_dir: Path | None
+) -> tuple[Gate, GateSight | None]:
+    """What the report says of a server that is called so, for frames of that size, and how these were corrected.
+
+    Raises `EngineError` for a damaged one.
+    """
+    folder = _folder(identity, size_px, bundle, engine_dir)
     if folder is None:
         return "none", None
     report = parse_json(ParityReport, read_whole(folder / PARITY, SMALL_BYTES), folder / PARITY, EngineError)
-    gate = gate_of(report, engine.identity.sha256(), bundle.bundle_id)
-    if gate in {"passed", "drawn", "undecided"}:
-        _ask_again(engine, folder, bundle)
-    return gate, report.saw
+    return gate_of(report, identity.sha256(), bundle.bundle_id), report.saw
+
+
+def ungated(address: str, bundle: Bundle, gate: Gate) -> str:
+    """Why a server is refused, and what helps."""
+    return (
+        f"inference server {address} {UNGATED[gate]}; run `leuko-build verify {quote(str(bundle.path))} --server {address} "
+        "--images DIR --um-per-px SCALE`, or start with --allow-ungated-engine, which the run records and which makes it "
+        "non-diagnostic."
+    )
 
 
 def keep_gate(engine: RemoteEngine, bundle: Bundle, engine_dir: Path | None, report: ParityReport, field: Image) -> Path:
@@ -64,8 +87,8 @@ def keep_gate(engine: RemoteEngine, bundle: Bundle, engine_dir: Path | None, rep
     return folder
 
 
-def _folder(identity: ServedIdentity, engine: RemoteEngine, bundle: Bundle, engine_dir: Path | None) -> Path | None:
-    key = identity.key(engine.info.frame_width_px, engine.info.frame_height_px)
+def _folder(identity: ServedIdentity, size_px: tuple[int, int], bundle: Bundle, engine_dir: Path | None) -> Path | None:
+    key = identity.key(*size_px)
     names = (PARITY, SERVED, FIELD)
     places = (place / key for place in engine_places(bundle, engine_dir))
     return next((folder for folder in places if all(os.path.isfile(folder / name) for name in names)), None)  # noqa: PTH113

@@ -10,22 +10,23 @@ from edge.contracts.bundle import Bundle
 from edge.contracts.errors import EngineError
 from edge.contracts.served_model import ServedIdentity, model_name, model_version
 from edge.engine.base import INPUT, expected_outputs
+from edge.engine.remote.connection import ServerWanted, said_by, unreachable
 
 _DECIDES = ("platform", "backend", "optimization", "parameters", "instance_group", "default_model_filename")
 """Of a model's configuration: what computes, and in which precision. Queues and batches are the server's own matter."""
 _KINDS = {"float32": "FP32", "int32": "INT32"}
 
 
-def ask_identity(client: "grpc.InferenceServerClient", address: str, bundle: Bundle, timeout_s: float) -> ServedIdentity:
+def ask_identity(
+    client: "grpc.InferenceServerClient", wanted: ServerWanted, bundle: Bundle, timeout_s: float
+) -> ServedIdentity:
     """Raises `EngineError` when the server does not answer, has no such model, or its inputs or outputs are not the graph's."""
+    address = wanted.address
     name, version = model_name(bundle.bundle_id), str(model_version(bundle.bundle_id))
     try:
         server: dict[str, Any] = client.get_server_metadata(as_json=True, client_timeout=timeout_s)
     except InferenceServerException as problem:
-        raise EngineError(
-            f"inference server {address} cannot be reached ({said_by(problem)}); start it, check --server, or ask for "
-            "--server-fallback."
-        ) from problem
+        raise unreachable(wanted, problem) from problem
     try:
         model: dict[str, Any] = client.get_model_metadata(name, version, as_json=True, client_timeout=timeout_s)
     except InferenceServerException as problem:
@@ -42,12 +43,6 @@ def ask_identity(client: "grpc.InferenceServerClient", address: str, bundle: Bun
         platform=str(model.get("platform", "")),
         configuration=_configuration(client, name, version, timeout_s),
     )
-
-
-def said_by(problem: InferenceServerException) -> str:
-    """The first line of what it says, and no more than a sentence has room for."""
-    text = str(problem.message() or problem.status() or "no reason given").strip().splitlines()[0]
-    return text.rstrip(".") if len(text) <= 200 else f"{text[:197]}..."
 
 
 def _configuration(client: "grpc.InferenceServerClient", name: str, version: str, timeout_s: float) -> dict[str, str]:

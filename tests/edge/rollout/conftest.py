@@ -15,12 +15,10 @@ from support.tiny_bundle import blob_field, write_tiny_bundle
 from edge.contracts.messages import State
 from edge.contracts.records import RunStart, RunStop
 from edge.pipeline import StopSwitch
-from edge.rollout.rolling_out import Fields, Shown, Stated, TakeOver, compare_bundles, go_back
+from edge.rollout.rolling_out import NO_SOURCE, Fields, Shown, TakeOver, compare_bundles, go_back
 from edge.service import station
-from edge.service.bundle_switch import BundleSwitch
 from edge.service.serve_runs import serve_runs
-from edge.settings.reachable import reachable
-from edge.settings.resolution import resolve
+from edge.service.serving_setup import Stated
 from edge.stream.client import Controller
 from edge.stream.settings import ClientSettings
 
@@ -57,7 +55,7 @@ class SwitchingService:
 
     @property
     def stated(self) -> Stated:
-        return Stated({}, self.config, {})
+        return Stated({}, self.config, {}, NO_SOURCE)
 
     def bundle(self, name: str, **thresholds: Any) -> Path:  # noqa: ANN401 as Thresholds has them
         """Written on first use."""
@@ -126,11 +124,9 @@ def start_service(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[C
         lines = [f"{key} = {value!r}\n" for key, value in settings.items() if value is not None]
         lines += ["[profiles]\n", *(f"{name} = {str(path)!r}\n" for name, path in (profiles or {}).items())]
         config.write_text("".join(lines))
-        given, stop = {"bind": endpoint}, StopSwitch()
-        switch = BundleSwitch(
-            lambda: reachable(given, config), lambda bundle: resolve(given | ({"bundle": bundle} if bundle else {}), config)
-        )
-        arguments = (switch.resolve, lambda: reachable(given, config), stop)
+        stated, stop = Stated({"bind": endpoint}, config, {}), StopSwitch()
+        switch = stated.switch()
+        arguments = (switch.resolve, stated.reach, stop)
         thread = threading.Thread(target=serve_runs, args=arguments, kwargs={"switch": switch}, name="switching-service")
         thread.start()
         controller = Controller(endpoint, client_id="scanner", settings=ClientSettings(reconnect_s=WITHIN_S))

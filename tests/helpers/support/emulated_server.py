@@ -136,11 +136,15 @@ class EmulatedServer:
 
 
 @contextmanager
-def emulated_server(bundle: Bundle) -> Iterator[EmulatedServer]:
+def emulated_server(bundle: Bundle, key_and_certificate: tuple[bytes, bytes] | None = None) -> Iterator[EmulatedServer]:
+    """With a key and its certificate (PEM both) it speaks TLS."""
     server = grpc.server(ThreadPoolExecutor(4), options=[("grpc.max_receive_message_length", -1), ("grpc.so_reuseport", 0)])
     does = Behaviour()
     service_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(_Servicer(bundle, does), server)
-    port = server.add_insecure_port("127.0.0.1:0")
+    if key_and_certificate is None:
+        port = server.add_insecure_port("127.0.0.1:0")
+    else:
+        port = server.add_secure_port("127.0.0.1:0", grpc.ssl_server_credentials([key_and_certificate]))
     server.start()
     found = EmulatedServer(f"127.0.0.1:{port}", does, server)
     try:
