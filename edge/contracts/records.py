@@ -348,6 +348,7 @@ class Event(_Record):
     code: str
     message: str
     field_index: Count | None = None
+    doubt: str | None = Field(None, description="what of it speaks against the result of the run; `run_stop` says it again")
 
 
 class SourceStatistics(Wire):

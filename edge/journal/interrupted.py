@@ -1,6 +1,9 @@
 """Ends the runs that a former edge process left open: it crashed, was killed, or lost its power."""
 
+import json
+from contextlib import suppress
 from datetime import datetime
+from itertools import islice
 
 from edge.contracts.base import parse_json
 from edge.contracts.errors import JournalError
@@ -21,7 +24,9 @@ from edge.journal.carried import carried_into
 from edge.journal.earlier_runs import held_by, slide_result
 
 _STEP = 64
-_FIELD = b'{"type":"field"'
+_FIELD, _EVENT = b'{"type":"field"', b'{"type":"event"'
+MOST_DOUBTS = 20
+"""Of the notes of a run that cast a doubt on its result so many are said again at its end; every one is an event."""
 _DETAIL = (
     "the edge process ended in mid-run; fields that it had taken in and not recorded are in no count: repeat them in a new run."
 )
@@ -66,12 +71,30 @@ def end_interrupted(journal: Journal, wall_time: str) -> list[str]:
                 net=net,
                 carried=before and before.with_run(run_id, sums.fields, sums.cells),
                 slide=slide_result(held_by(journal), start, before.run_ids if before else ()),
-                doubts=before.doubts() if before else (),
+                doubts=(*_doubts(journal, run_id), *(before.doubts() if before else ())),
                 duration_s=_seconds_between(start.wall_time, last_wall_time or start.wall_time),
             )
         )
         ended.append(run_id)
     return ended
+
+
+def _doubts(journal: Journal, run_id: str) -> tuple[str, ...]:
+    """What the run had on record against its result when its edge ended, as its own end would have said it."""
+    found: dict[str, None] = {}
+    with suppress(LookupError):  # records that were acknowledged and forgotten
+        for content in held_by(journal)(run_id):
+            if content.startswith(_EVENT) and (said := _doubt_in(content)):
+                found[said] = None
+    return tuple(islice(found, MOST_DOUBTS))
+
+
+def _doubt_in(content: bytes) -> str:
+    try:
+        said = json.loads(content).get("doubt")
+    except ValueError:  # `leuko-edge runs verify` says of it what is to be said
+        return ""
+    return said if isinstance(said, str) else ""
 
 
 def _end_triggers(journal: Journal, run_id: str, running: Running, start: RunStart, wall_time: str) -> Running:

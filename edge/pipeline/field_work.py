@@ -17,7 +17,7 @@ from edge.contracts.profile import Knot
 from edge.contracts.records import FieldQuality, FieldStatus, StageTimes
 from edge.pipeline.crops import CropStore
 from edge.postprocess import Findings, OperatingPoint, postprocess
-from edge.quality import ColourDrift, FieldWatch, ScaleCheck
+from edge.quality import ColourDrift, FieldWatch, PositionCheck, ScaleCheck
 
 _SIZES = 8
 """Sizes of images whose plans are kept; a plan may hold a picture to scale into."""
@@ -74,6 +74,7 @@ class CellWork:
         probability: Sequence[Knot] = (),
         drift: ColourDrift | None = None,
         watch: FieldWatch | None = None,
+        positions: PositionCheck | None = None,
     ) -> None:
         self._info = info
         self._probability = probability
@@ -84,6 +85,7 @@ class CellWork:
         self._scale = scale
         self._drift = drift
         self._watch = watch
+        self._positions = positions
         self._suggestion = ""
         self._point = OperatingPoint.of(thresholds)
         self._others: OrderedDict[tuple[int, int], CellWork] = OrderedDict()
@@ -125,6 +127,7 @@ class CellWork:
                 self._probability,
                 self._drift,
                 self._watch,
+                self._positions,
             )
             if len(self._others) > _SIZES:
                 self._others.popitem(last=False)
@@ -156,6 +159,8 @@ class CellWork:
             self._drift.look(trigger_id, bgr)
         if self._watch is not None:
             self._watch.look(trigger_id, bgr)
+        if self._positions is not None:
+            self._positions.look(trigger_id, bgr)
 
     def findings(self, raw: RawDetections) -> Findings:
         info = self._info
@@ -184,7 +189,7 @@ class CellWork:
 def scale_note(scale: ScaleCheck | None, *, is_last: bool = False) -> SourceNote | None:
     """What the run should be told of its um/px, if anything. `is_last`: no field comes any more."""
     said = scale.contradiction(is_last=is_last) if scale is not None else ""
-    return SourceNote("scale_contradicted", said, "warning") if said else None
+    return SourceNote("scale_contradicted", said, "warning", doubt=said) if said else None
 
 
 @dataclass(slots=True)

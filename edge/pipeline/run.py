@@ -36,7 +36,7 @@ from edge.pipeline.pause import Pause
 from edge.pipeline.run_account import RunAccount, provenance_of
 from edge.pipeline.run_control import StopSwitch
 from edge.pipeline.trigger_desk import TriggerDesk
-from edge.quality import ScaleCheck
+from edge.quality import PositionCheck, ScaleCheck
 from edge.settings import Setup
 
 _JOIN_S = 2.0
@@ -84,7 +84,9 @@ class Run:
         drift = drift_for(setup, parts.source.info.um_per_px)
         self._ordered = order.order or settings.order
         watch = watch_for(setup, self._ordered, parts.source.info.um_per_px)
-        looks = (self._scale, parts.crops, setup.probability, drift, watch)
+        self._geometry = StageGeometry.of(setup.stage, parts.source.info.um_per_px)
+        positions = PositionCheck(self._geometry, parts.source.info.um_per_px)
+        looks = (self._scale, parts.crops, setup.probability, drift, watch, positions)
         work = CellWork(parts.source.info, parts.plan, um_per_px, thresholds, *looks)
         batching = Batching(parts.fields_per_batch, int(settings.max_delay_ms * 1e6))
         # A trigger without a frame ends after its own time, which the source has beside: it is not silent before.
@@ -95,12 +97,11 @@ class Run:
         if doubt := doubt_of_run(parts.engine.info, parts.plan.correction, setup.bundle, settings):
             self._queue.note(SourceNote(OTHER_FIELDS, doubt, "warning"))
         info = parts.source.info
-        self._geometry = StageGeometry.of(setup.stage, info.um_per_px)
         slide = SlideAccount(self._geometry, info.width_px, info.height_px, self._ordered)
         if before is not None:
             before.feed(slide)
         places = desk.places if desk else None
-        self._account = RunAccount(order.run_id, self.ledger, places, before, slide, self._queue.note)
+        self._account = RunAccount(order.run_id, self.ledger, places, before, slide, self._queue.note, positions=positions)
         self._ending: Ending | None = None
 
     @property

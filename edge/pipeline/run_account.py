@@ -35,16 +35,16 @@ from edge.counting.places import Places
 from edge.counting.slide_account import FieldEnd, Said, SlideAccount
 from edge.engine.base import EngineInfo
 from edge.journal.carried import Carried
+from edge.journal.interrupted import MOST_DOUBTS
 from edge.pipeline.field_work import FieldJob
 from edge.pipeline.intake import AdviceNote, Note
 from edge.pipeline.ledger import Ledger
+from edge.quality import PositionCheck
 from edge.settings import EdgeSettings, Setup
 
 _UNUSABLE = (FieldStatus.FAILED, FieldStatus.INCOMPLETE)
 """Ends of fields whose image was there and could not be counted."""
 
-_DOUBTS = 20
-"""So many of the notes that cast a doubt on the result are said again at its end; every one is an event."""
 _NOT_SUMMED = Running(fields={}, cells={}, wbc_total=0)
 _log = logging.getLogger(__name__)
 
@@ -61,8 +61,10 @@ class RunAccount:
         slide: SlideAccount | None = None,
         note: Callable[[Note], None] = lambda note: None,
         clock: Callable[[], int] = time.monotonic_ns,
+        positions: PositionCheck | None = None,
     ) -> None:
         self._run_id = run_id
+        self._positions = positions
         self._slide = slide
         self._note = note
         self._index_of: dict[str, int] = {}
@@ -167,6 +169,9 @@ class RunAccount:
             running = running.model_copy(update={"slide": slide})
             record = record.model_copy(update={"running": running})
         self._ledger.close(frame.trigger_id, status)
+        if self._positions is not None:
+            for note in self._positions.ended(frame.trigger_id, frame.field_index, frame.stage_nm):
+                self._note(note)
         if status in _UNUSABLE and not self._first_failure:
             self._first_failure = job.detail
         self._seq()
@@ -221,7 +226,7 @@ class RunAccount:
         return Running(fields=fields, cells=cells, wbc_total=wbc_total(cells))
 
     def event(self, note: SourceNote) -> Event:
-        if note.doubt and len(self._doubts) < _DOUBTS:
+        if note.doubt and len(self._doubts) < MOST_DOUBTS:
             self._doubts.append(printable(note.doubt))
         return Event(
             run_id=self._run_id,
@@ -231,6 +236,7 @@ class RunAccount:
             code=note.code,
             message=printable(note.message),
             field_index=note.field_index,
+            doubt=printable(note.doubt) or None,
         )
 
     def advice(self, note: AdviceNote) -> Advice:
@@ -283,7 +289,7 @@ class RunAccount:
             differential=self._counts.differential(),
             duration_s=(self._clock() - self._start_ns) / 1e9,
             source=source,
-            doubts=(*doubts, *self._doubts, *(self._before.doubts() if self._before else ())),
+            doubts=tuple(dict.fromkeys((*doubts, *self._doubts, *(self._before.doubts() if self._before else ())))),
             net=net,
             carried=carried,
             slide=self._slide.result() if self._slide else None,

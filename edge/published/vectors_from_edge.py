@@ -22,20 +22,21 @@ from edge.contracts.records import (
     StagePosition,
     StageTimes,
 )
-from edge.published.vectors_of_an_edge import OF_AN_EDGE
-from edge.published.vectors_of_an_order import OF_AN_ORDER
-from edge.published.vectors_to_edge import (
+from edge.published.vector_parts import (
     BEYOND_DOUBLES,
     BOOT,
     EARLIER_RUN,
     LARGEST_COUNT,
     LARGEST_INT64,
+    NOTHING_COUNTED,
     PROVENANCE,
     RUN,
     SLIDE,
     SMALLEST_INT64,
-    WALL,
+    record,
 )
+from edge.published.vectors_of_an_edge import OF_AN_EDGE
+from edge.published.vectors_of_an_order import OF_AN_ORDER
 
 _ON_A_GPU = PROVENANCE.model_copy(
     update={
@@ -90,9 +91,6 @@ _SMUDGE = Detection(
 
 def _field(seq: int, status: FieldStatus, running: Running, **changed: object) -> FieldRecord:
     known: dict[str, object] = {
-        "run_id": RUN,
-        "seq": seq,
-        "wall_time": WALL,
         "trigger_id": f"t-{seq - 1}",
         "field_index": seq - 1,
         "status": status,
@@ -100,7 +98,7 @@ def _field(seq: int, status: FieldStatus, running: Running, **changed: object) -
         "running": running,
         "counted": status is FieldStatus.OK or status is FieldStatus.EMPTY,
     }
-    return FieldRecord.model_validate(known | changed)
+    return record(FieldRecord, seq, **(known | changed))
 
 
 def _running(cells: dict[str, int], wbc_total: int, **fields: int) -> Running:
@@ -119,12 +117,10 @@ def _so_far(last: str) -> Running:
     return _running(_CELLS, 3, **{name: _FIELDS[name] for name in names[: names.index(last) + 1]})
 
 
-_NONE_COUNTED = Differential(wbc_total=0, rows=(), non_wbc_per_100_wbc={})
 _RECORDS: dict[str, Wire] = {
-    "run_start": RunStart(
-        run_id=RUN,
-        seq=0,
-        wall_time=WALL,
+    "run_start": record(
+        RunStart,
+        0,
         cmd_id="c-1",
         slide_id="S-2041",
         sample_id="0815",
@@ -134,10 +130,9 @@ _RECORDS: dict[str, Wire] = {
         provenance=PROVENANCE,
         settings={"source": "virtual:seed=42", "max_batch": 1, "max_delay_ms": 5.0, "journal": None},
     ),
-    "run_start_on_a_gpu": RunStart(
-        run_id=RUN,
-        seq=0,
-        wall_time=WALL,
+    "run_start_on_a_gpu": record(
+        RunStart,
+        0,
         slide_id=SLIDE,
         continues_run_id=EARLIER_RUN,
         policy="latest",
@@ -218,25 +213,21 @@ _RECORDS: dict[str, Wire] = {
         counts={"neutrophil_segmented": 1},
         times=_TIMES,
     ),
-    "advice": Advice(run_id=RUN, seq=9, wall_time=WALL, advice="stop", reason="200 leukocytes were counted."),
-    "advice_pause": Advice(run_id=RUN, seq=3, wall_time=WALL, advice="pause", reason="4,096 records wait to be acknowledged."),
-    "advice_resume": Advice(run_id=RUN, seq=4, wall_time=WALL, advice="resume", reason="2,048 records wait."),
-    "event": Event(
-        run_id=RUN,
-        seq=10,
-        wall_time=WALL,
+    "advice": record(Advice, 9, advice="stop", reason="200 leukocytes were counted."),
+    "advice_pause": record(Advice, 3, advice="pause", reason="4,096 records wait to be acknowledged."),
+    "advice_resume": record(Advice, 4, advice="resume", reason="2,048 records wait."),
+    "event": record(
+        Event,
+        10,
         severity="warning",
         code="grey_converted",
         message="視野-0.png is a grey image and was converted.",
         field_index=0,
     ),
-    "event_of_no_field": Event(
-        run_id=RUN, seq=4, wall_time=WALL, severity="warning", code="camera_lost", message="The link is down."
-    ),
-    "run_stop": RunStop(
-        run_id=RUN,
-        seq=11,
-        wall_time=WALL,
+    "event_of_no_field": record(Event, 4, severity="warning", code="camera_lost", message="The link is down."),
+    "run_stop": record(
+        RunStop,
+        11,
         outcome=RunOutcome.COMPLETED,
         triggers=sum(_FIELDS.values()),
         fields={FieldStatus(name): count for name, count in _FIELDS.items()},
@@ -264,41 +255,39 @@ _RECORDS: dict[str, Wire] = {
         ),
         duration_s=0.1 + 0.2,
     ),
-    "run_stop_with_replaced_and_carried": RunStop(
-        run_id=RUN,
-        seq=LARGEST_COUNT,
-        wall_time=WALL,
+    "run_stop_with_replaced_and_carried": record(
+        RunStop,
+        LARGEST_COUNT,
         outcome=RunOutcome.STOPPED,
         detail="the controller asked for it",
         triggers=3,
         fields={FieldStatus.OK: 2, FieldStatus.LOST: 1},
         sums_match=True,
         cells={"smudge": 2},
-        differential=_NONE_COUNTED,
+        differential=NOTHING_COUNTED,
         duration_s=1.5,
         source=SourceStatistics(delivered=2, lost=1, while_paused=LARGEST_COUNT),
         net=NetResult(
-            replaced=1, fields={FieldStatus.OK: 1, FieldStatus.LOST: 1}, cells={"smudge": 1}, differential=_NONE_COUNTED
+            replaced=1, fields={FieldStatus.OK: 1, FieldStatus.LOST: 1}, cells={"smudge": 1}, differential=NOTHING_COUNTED
         ),
         carried=CarriedResult(
             run_ids=(EARLIER_RUN, RUN),
             missing_run_id="a run before",
             fields={FieldStatus.OK: 2, FieldStatus.LOST: 1},
             cells={"smudge": 2},
-            differential=_NONE_COUNTED,
+            differential=NOTHING_COUNTED,
         ),
     ),
-    "run_stop_without_a_cell": RunStop(
-        run_id=RUN,
-        seq=1,
-        wall_time=WALL,
+    "run_stop_without_a_cell": record(
+        RunStop,
+        1,
         outcome=RunOutcome.INTERRUPTED,
         detail="The edge process was killed; nothing was counted.",
         triggers=0,
         fields={},
         sums_match=True,
         cells={},
-        differential=Differential(wbc_total=0, rows=(), non_wbc_per_100_wbc={}),
+        differential=NOTHING_COUNTED,
         duration_s=0,
     ),
 }
@@ -328,7 +317,7 @@ FROM_EDGE_VECTORS: dict[str, Wire] = {
         runs=(_RUNNING.model_copy(update={"paused": True}),),
         fields={FieldStatus.OK: 2},
         net=NetSums(replaced=1, fields={FieldStatus.OK: 1}, cells={}, wbc_total=0),
-        carried=CarriedResult(run_ids=(RUN,), fields={FieldStatus.OK: 1}, cells={}, differential=_NONE_COUNTED),
+        carried=CarriedResult(run_ids=(RUN,), fields={FieldStatus.OK: 1}, cells={}, differential=NOTHING_COUNTED),
     ),
     "state_without_runs": State(cmd_id="5", runs=()),
     "ping": Ping(nonce=8, t_ns=81_234_567_890_100),

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from edge.contracts.base import Wire
+from edge.published.vector_parts import RUN
 from edge.published.vectors_from_edge import FROM_EDGE_VECTORS
-from edge.published.vectors_to_edge import RUN, TO_EDGE_VECTORS
+from edge.published.vectors_to_edge import TO_EDGE_VECTORS
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,6 @@ from edge.contracts.records import (
     CarriedResult,
     Detection,
     Differential,
-    DifferentialRow,
     Event,
     FieldQuality,
     FieldRecord,
@@ -30,7 +29,7 @@ from edge.contracts.records import (
     SourceStatistics,
     StageTimes,
 )
-from edge.published.vectors_to_edge import BOOT, EARLIER_RUN, LARGEST_COUNT, LARGEST_INT64, RUN, WALL
+from edge.published.vector_parts import BOOT, EARLIER_RUN, LARGEST_COUNT, LARGEST_INT64, RUN, only, record
 
 _CALIBRATED = Provenance(
     bundle_id="a" * 64,
@@ -55,7 +54,7 @@ _CALIBRATED = Provenance(
 _ONE_CELL: dict[str, int] = {"neutrophil_segmented": 1}
 _DIFFERENTIAL = Differential(
     wbc_total=1,
-    rows=(DifferentialRow(label="neutrophil_segmented", count=1, percent=100.0, low_percent=2.5, high_percent=100.0),),
+    rows=only("neutrophil_segmented", 1, low_percent=2.5),
     non_wbc_per_100_wbc={"smudge": 200.0},
 )
 _CARRIED = CarriedResult(
@@ -197,10 +196,9 @@ OF_AN_EDGE: dict[str, Wire] = {
     ),
     "reject_superseded": Reject(code="superseded", reason="this client opened a newer session; this one is closed."),
     "reject_ending": Reject(code="ending", reason="a controller holds all of this run.", run_id=RUN, upto_seq=203),
-    "run_start_calibrated": RunStart(
-        run_id=RUN,
-        seq=0,
-        wall_time=WALL,
+    "run_start_calibrated": record(
+        RunStart,
+        0,
         boot_id=BOOT,
         cmd_id="1",
         policy="lossless",
@@ -208,10 +206,9 @@ OF_AN_EDGE: dict[str, Wire] = {
         provenance=_CALIBRATED,
         settings={"journal_durability": "full"},
     ),
-    "field_with_everything": FieldRecord(
-        run_id=RUN,
-        seq=1,
-        wall_time=WALL,
+    "field_with_everything": record(
+        FieldRecord,
+        1,
         boot_id=BOOT,
         trigger_id="t-0",
         field_index=0,
@@ -263,14 +260,21 @@ OF_AN_EDGE: dict[str, Wire] = {
         ),
         times=StageTimes(acquire_ms=1, queue_ms=0, fit_ms=0.25, batch_ms=0.1, infer_ms=15.5, postprocess_ms=0.3, total_ms=17),
     ),
-    "advice_of_a_process": Advice(run_id=RUN, seq=2, wall_time=WALL, boot_id=BOOT, advice="resume", reason="0 records wait."),
-    "event_of_a_process": Event(
-        run_id=RUN, seq=3, wall_time=WALL, boot_id=BOOT, severity="info", code="continued", message="the run goes on."
+    "advice_of_a_process": record(Advice, 2, boot_id=BOOT, advice="resume", reason="0 records wait."),
+    "event_of_a_process": record(Event, 3, boot_id=BOOT, severity="info", code="continued", message="the run goes on."),
+    "event_that_casts_a_doubt": record(
+        Event,
+        4,
+        boot_id=BOOT,
+        severity="warning",
+        code="same_picture",
+        message="field 7 shows the same picture as field 6, and the stage says that they are 81 µm apart.",
+        field_index=7,
+        doubt="from field 7 on fields show the picture of another place.",
     ),
-    "run_stop_with_everything": RunStop(
-        run_id=RUN,
-        seq=4,
-        wall_time=WALL,
+    "run_stop_with_everything": record(
+        RunStop,
+        4,
         boot_id=BOOT,
         outcome=RunOutcome.COMPLETED,
         triggers=1,

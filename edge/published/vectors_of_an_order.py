@@ -4,7 +4,6 @@ from edge.contracts.base import Wire
 from edge.contracts.records import (
     Advice,
     Differential,
-    DifferentialRow,
     Event,
     FieldRecord,
     FieldStatus,
@@ -18,17 +17,25 @@ from edge.contracts.records import (
 )
 from edge.contracts.stage_geometry import StageGeometry
 from edge.contracts.stop_state import RaisedFlag, StopReached, StopResult, StopState
-from edge.published.vectors_to_edge import BOOT, EARLIER_RUN, LARGEST_COUNT, LARGEST_INT64, ORDER, PROVENANCE, RUN, WALL
+from edge.published.vector_parts import (
+    BOOT,
+    EARLIER_RUN,
+    LARGEST_COUNT,
+    LARGEST_INT64,
+    NOTHING_COUNTED,
+    ORDER,
+    PROVENANCE,
+    only,
+    record,
+)
 
 _REACHED = StopReached(reason="limit_width", field_index=LARGEST_COUNT, run_id=EARLIER_RUN, wbc=200)
 _EARLIER = StopReached(reason="time", field_index=0, run_id=EARLIER_RUN, wbc=0)
-_DIFFERENTIAL = Differential(wbc_total=0, rows=(), non_wbc_per_100_wbc={})
 
 OF_AN_ORDER: dict[str, Wire] = {
-    "run_start_of_an_order": RunStart(
-        run_id=RUN,
-        seq=0,
-        wall_time=WALL,
+    "run_start_of_an_order": record(
+        RunStart,
+        0,
         boot_id=BOOT,
         cmd_id="c-1",
         continues_run_id=EARLIER_RUN,
@@ -39,10 +46,9 @@ OF_AN_ORDER: dict[str, Wire] = {
         provenance=PROVENANCE,
         settings={},
     ),
-    "field_of_an_order": FieldRecord(
-        run_id=RUN,
-        seq=1,
-        wall_time=WALL,
+    "field_of_an_order": record(
+        FieldRecord,
+        1,
         boot_id=BOOT,
         trigger_id="t-0",
         field_index=0,
@@ -67,60 +73,55 @@ OF_AN_ORDER: dict[str, Wire] = {
         ),
         counted=True,
     ),
-    "advice_stop_provisional": Advice(
-        run_id=RUN,
-        seq=2,
-        wall_time=WALL,
+    "advice_stop_provisional": record(
+        Advice,
+        2,
         boot_id=BOOT,
         advice="stop",
         reason="200 leukocytes were ordered and are counted, some of it in fields that are not final yet.",
         final=False,
         field_index=LARGEST_COUNT,
     ),
-    "advice_stop_final": Advice(
-        run_id=RUN,
-        seq=3,
-        wall_time=WALL,
+    "advice_stop_final": record(
+        Advice,
+        3,
         boot_id=BOOT,
         advice="stop",
         reason="200 leukocytes were ordered and are counted, with field 0: this is final.",
         final=True,
         field_index=0,
     ),
-    "event_reimage_suggested": Event(
-        run_id=RUN,
-        seq=3,
-        wall_time=WALL,
+    "event_reimage_suggested": record(
+        Event,
+        3,
         boot_id=BOOT,
         severity="warning",
         code="reimage_suggested",
         message="field 0 came out badly: blurred (sharpness 0.1, below 0.2); image it anew.",
         field_index=0,
     ),
-    "event_stop_withdrawn": Event(
-        run_id=RUN,
-        seq=4,
-        wall_time=WALL,
+    "event_stop_withdrawn": record(
+        Event,
+        4,
         boot_id=BOOT,
         severity="warning",
         code="stop_withdrawn",
         message="a limit of the order that seemed to be reached is not.",
     ),
-    "run_stop_of_an_order": RunStop(
-        run_id=RUN,
-        seq=5,
-        wall_time=WALL,
+    "run_stop_of_an_order": record(
+        RunStop,
+        5,
         boot_id=BOOT,
         outcome=RunOutcome.STOPPED,
         triggers=1,
         fields={FieldStatus.EMPTY: 1},
         sums_match=True,
         cells={},
-        differential=_DIFFERENTIAL,
+        differential=NOTHING_COUNTED,
         duration_s=0.25,
         slide=SlideResult(
             cells={},
-            differential=_DIFFERENTIAL,
+            differential=NOTHING_COUNTED,
             same_cells=0,
             tolerance_um=3.0,
             run_ids=(EARLIER_RUN,),
@@ -129,11 +130,7 @@ OF_AN_ORDER: dict[str, Wire] = {
             nrbc_correction=100 / 103,
             by_policy=Differential(
                 wbc_total=LARGEST_COUNT,
-                rows=(
-                    DifferentialRow(
-                        label="lymphocyte", count=LARGEST_COUNT, percent=100.0, low_percent=100.0, high_percent=100.0
-                    ),
-                ),
+                rows=only("lymphocyte", LARGEST_COUNT),
                 non_wbc_per_100_wbc={"nrbc": 1e-7},
             ),
             stop=StopResult(final=_EARLIER, wbc=LARGEST_COUNT, overshoot_wbc=LARGEST_COUNT, overshoot_fields=1),

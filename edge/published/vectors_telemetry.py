@@ -3,7 +3,7 @@
 from edge.contracts.base import Wire
 from edge.contracts.messages import Live, LiveField
 from edge.contracts.records import FieldStatus, NetSums, StageTimes
-from edge.published.vectors_to_edge import LARGEST_COUNT, LARGEST_INT64, RUN
+from edge.published.vector_parts import LARGEST_COUNT, LARGEST_INT64, RUN
 
 _BOOT = "0d9a3a3e-7c57-4f0a-8f0e-2a0d6a1f9c33"
 _ENGINE = "OpenVINO 2026.4.1 on CPU, bf16"

@@ -27,7 +27,10 @@ def failed_in(environment: Path, part: str) -> list[str] | None:
         return []
     if code != TESTS_FAILED:
         return None
-    return list(json.loads(Path(f".pytest_cache/{part}/v/cache/lastfailed").read_text()))
+    try:
+        return list(json.loads(Path(f".pytest_cache/{part}/v/cache/lastfailed").read_text()))
+    except (FileNotFoundError, ValueError):  # it failed, and nobody knows what
+        return None
 
 
 def main(environment: str, *parts: str) -> int:

@@ -1,0 +1,137 @@
+"""Pictures against the places that a stage states: what lies is found, and an ordinary slide is never called a lie."""
+
+import os
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support.stated_scan import SIZE, Photographer, judged, places_of
+
+from edge.contracts.stage_geometry import StageGeometry
+from edge.virtual import UM_PER_PX
+
+pytestmark = pytest.mark.timeout(180)
+DATA = os.environ.get("LEUKO_DATA", "")
+
+
+def codes(*arguments: object) -> list[str]:
+    return [note.code for note in judged(*arguments)]  # type: ignore[arg-type] # passed on
+
+
+@settings(max_examples=6, deadline=None)
+@given(
+    st.integers(0, 10_000),
+    st.sampled_from([0.0, 0.12, 0.15, 0.3]),
+    st.sampled_from(["snake", "rows", "random"]),
+    st.sampled_from([(90.0, 0.3), (150.0, 0.1), (30.0, 1.0), (4.0, 0.1), (0.0, 0.3), (200.0, 2.0)]),
+    st.sampled_from([0.0, 1.0, 2.0]),
+    st.booleans(),
+)
+def test_an_ordinary_slide_is_never_doubted(
+    seed: int, overlap: float, order: str, density: tuple[float, float], stage_um: float, dust: bool
+) -> None:
+    places = places_of(5, 5, overlap, order, seed)
+    rbc, wbc = density
+    photographer = Photographer.of(seed, rbc=rbc, wbc=wbc, stage_um=stage_um, dust=dust)
+    geometry = StageGeometry(um_per_px=((UM_PER_PX, 0.0), (0.0, UM_PER_PX)), sigma_um=stage_um / 2)
+    assert codes(list(photographer.pictures(places)), places, geometry) == []
+
+
+@pytest.mark.parametrize("overlap", [0.0, 0.15])
+@pytest.mark.parametrize("dust", [False, True])
+def test_a_stage_that_stays_where_it_was_is_found_at_each_field(overlap: float, dust: bool) -> None:
+    places = places_of(6, 4, overlap)
+    really = [places[at - 1] if at in {9, 17} else place for at, place in enumerate(places)]
+    said = judged(list(Photographer.of(3, dust=dust).pictures(really)), places)
+    assert [(note.code, note.field_index) for note in said] == [("same_picture", 9), ("same_picture", 17)]
+    assert "same picture as field 8" in said[0].message and said[0].doubt and not said[1].doubt
+
+
+def test_a_stage_that_never_moves_is_found_and_an_empty_slide_is_not_taken_for_it() -> None:
+    places = places_of(4, 3, 0.0)
+    said = judged(list(Photographer.of(3).pictures([places[0]] * 12)), places)
+    assert [note.field_index for note in said] == list(range(3, 12))
+    assert said[0].doubt and not any(note.doubt for note in said[1:])
+
+
+@pytest.mark.parametrize("dust", [False, True], ids=["a clean camera", "dust and a scale bar"])
+@pytest.mark.parametrize("stuck", [False, True], ids=["it moves", "it does not, and nobody can know"])
+def test_empty_fields_are_alike_and_nothing_is_said(dust: bool, stuck: bool) -> None:
+    places = places_of(6, 4, 0.15)
+    really = [places[0]] * len(places) if stuck else places
+    assert codes(list(Photographer.of(5, rbc=0.0, wbc=0.0, dust=dust).pictures(really)), places) == []
+
+
+def test_empty_fields_among_full_ones_are_not_taken_for_each_other() -> None:
+    """A scan that leaves the smear and comes back: two empty fields in a row."""
+    places = places_of(6, 4, 0.0)
+    full, empty = (list(Photographer.of(6, rbc=rbc, wbc=0.0, dust=True).pictures(places)) for rbc in (90.0, 0.0))
+    pictures = [empty[at] if at in {8, 9, 10, 15, 16} else full[at] for at in range(len(places))]
+    assert codes(pictures, places) == []
+
+
+@pytest.mark.parametrize("order", ["snake", "random"])
+def test_pictures_that_are_each_their_neighbour_s_are_found(order: str) -> None:
+    """The first exposure was lost before anybody counted: each picture is that of the next field."""
+    places = places_of(6, 7, 0.3 if order == "random" else 0.15, order, seed=1)
+    said = judged(list(Photographer.of(4).pictures(places[1:])), places[:-1])
+    assert [note.code for note in said] == ["pictures_shifted"]
+    assert "the next field each" in said[0].message and said[0].doubt == said[0].message
+
+
+def test_one_exposure_too_many_shifts_them_the_other_way() -> None:
+    places = places_of(6, 7, 0.15)
+    said = judged(list(Photographer.of(4).pictures([places[0], *places[:-1]])), places)
+    assert [note.code for note in said if note.code != "same_picture"] == ["pictures_shifted"]
+    assert "the former field each" in said[-1].message
+
+
+def test_places_that_are_wrong_altogether_are_found() -> None:
+    """A camera that lies turned over its stage, which no profile says."""
+    places = places_of(6, 6, 0.3)
+    turned = [(y, x) for x, y in places]
+    said = judged(list(Photographer.of(8, stage_um=0.5).pictures(turned)), places)
+    assert [note.code for note in said] == ["overlap_misfit"] and "leuko-calib stage" in said[0].doubt
+
+
+def test_a_retake_at_its_own_place_and_fields_without_a_place_are_no_lie() -> None:
+    places = places_of(6, 3, 0.0)
+    places = [place for at, place in enumerate(places) for _ in range(1 + (at == 9))]
+    assert codes(list(Photographer.of(9).pictures(places)), places) == []
+
+
+TAKEN_TWICE = {"E-11_0425.jpg", "N-1B_0254.jpg", "BloodImage_00038.jpg"}
+"""Pictures of these collections that do show the place of the one before, as everybody can see."""
+
+
+@pytest.mark.skipif(not DATA, reason="LEUKO_DATA is not set: real fields are not here")
+@pytest.mark.parametrize(
+    ("folder", "pattern"), [("chula_wbc", "**/*.jpg"), ("rbc_fields", "**/*.[jp][pn]g"), ("bccd", "**/*.jpg")]
+)
+def test_of_real_fields_those_are_found_that_were_taken_twice_and_no_others(folder: str, pattern: str) -> None:
+    files = [(file.name, cv2.imread(str(file))) for file in sorted(Path(DATA, folder).glob(pattern))]
+    sizes = [image.shape for _, image in files if image is not None]
+    most = max(set(sizes), key=sizes.count)
+    files = [(name, image) for name, image in files if image is not None and image.shape == most]
+    said = judged(
+        [image for _, image in files if image is not None], [(1000.0 + 200.0 * at, 1000.0) for at in range(len(files))]
+    )
+    found = {files[note.field_index][0] for note in said if note.field_index is not None}
+    assert found == TAKEN_TWICE & {name for name, _ in files} and all(note.code == "same_picture" for note in said)
+
+
+@pytest.mark.skipif(not DATA, reason="LEUKO_DATA is not set: real fields are not here")
+def test_copies_of_real_fields_are_found_with_the_noise_of_another_exposure() -> None:
+    fields = [cv2.imread(str(file)) for file in sorted(Path(DATA, "chula_wbc").glob("**/*.jpg"))[:40]]
+    noise = np.random.default_rng(0).normal(0, 2, SIZE[::-1])[..., None]
+    pictures = []
+    for image in fields:
+        assert image is not None
+        picture = np.asarray(image[: SIZE[1], : SIZE[0]], np.uint8)
+        pictures += [picture, np.asarray(np.clip(picture + noise, 0, 255), np.uint8)]
+    said = judged(pictures, [(900.0 + 100.0 * at, 0.0) for at in range(len(pictures))])
+    assert all(note.code == "same_picture" and note.field_index is not None and note.field_index % 2 for note in said)
+    assert len(said) > 0.9 * len(fields)
