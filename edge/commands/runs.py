@@ -84,10 +84,11 @@ def review(
     csv: Annotated[Path, typer.Option("--csv", help="sheet with the columns cell, label, who and why")],
     journal: JournalOption = DEFAULT_JOURNAL,
 ) -> None:
-    """Append what people say of a run's cells: relabelled, rejected or confirmed. The records stay as they are.
+    """Append what people say of a run's cells: relabelled, rejected, confirmed or added. The records stay as they are.
 
-    `leuko-edge export RUN --as csv --out DIR` writes DIR/review.csv to fill: a class, reject or confirm, and who says so. All
-    rows are taken or, with a sentence about the first that cannot be, none.
+    `leuko-edge export RUN --as csv --out DIR` writes DIR/review.csv to fill: a class, reject or confirm, and who says so. A row
+    whose cell is `new`, with field_index, x_px and y_px, adds a cell that the model has missed. All rows are taken or, with a
+    sentence about the first that cannot be, none.
     """
     from edge.reports.reviewing import review_run
 

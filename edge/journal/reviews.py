@@ -21,11 +21,13 @@ from edge.journal.archive import Archive, StoredRun
 from edge.journal.journal_file import close_marked, hold, mark_open, trouble_of
 from edge.journal.tables import BESIDE, connect, next_link
 
-Verdict = Literal["label", "reject", "confirm"]
+Verdict = Literal["label", "reject", "confirm", "add"]
 
 
 class Review(Wire):
-    """One judgement of one detection. `label` is what its cell is called from now on, None when it is none."""
+    """One judgement of one detection. `label` is what its cell is called from now on, None when it is none.
+
+    One that adds a cell gives it its id (`f17a0`) and says where it is; others lack these three keys."""
 
     review: Literal[1] = 1
     cell: str
@@ -35,6 +37,17 @@ class Review(Wire):
     who: str
     why: str
     wall_time: str
+    field_index: int | None = None
+    box_px: tuple[float, float, float, float] | None = None
+    box_is_assumed: bool | None = None
+    """whether the person has said where it is and not how large"""
+
+    def content(self) -> bytes:
+        """As it is kept."""
+        return self.model_dump_json(exclude=None if self.verdict == "add" else set(_OF_ADDED)).encode()
+
+
+_OF_ADDED = ("field_index", "box_px", "box_is_assumed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +94,7 @@ def append_reviews(path: Path, run: StoredRun, stood: StoredReviews, reviews: Se
             raise JournalError(f"run {run.run_id} of journal {path} has changed while its reviews were read; give them again.")
         link = stood.last_link or first_review_link(run.link)
         for number_of, review in enumerate(reviews, start=number):
-            content = review.model_dump_json().encode()
+            content = review.content()
             link = next_link(link, content)
             connection.execute(
                 "INSERT INTO reviews (run, number, content, link) VALUES (?, ?, ?, ?)", (run.number, number_of, content, link)

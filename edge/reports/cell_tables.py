@@ -13,12 +13,16 @@ _CELL_COLUMNS = (
     *("cell", "field_index", "source_name", "counts", "same_as", "called", "called_now", "verdict", "who", "why"),
     *("best_class", "runner_up", "score", "presence", "margin", "probability", "is_wbc", "touches_border"),
     *("x1_px", "y1_px", "x2_px", "y2_px", "width_um", "height_um", "stage_x_um", "stage_y_um"),
+    *("added", "box_is_assumed"),
 )
 _FIELD_COLUMNS = (
     *("field_index", "trigger_id", "source_name", "status", "detail", "counted", "replaced", "overflow", "bad", "left_out"),
     *("cells", "leukocytes", "stage_x_um", "stage_y_um", "width_px", "height_px", "um_per_px", "wall_time"),
 )
-_SHEET_COLUMNS = ("cell", "field_index", "source_name", "called", "score", "label", "who", "why")
+_SHEET_COLUMNS = (
+    *("cell", "field_index", "source_name", "called", "score", "label", "who", "why"),
+    *("x_px", "y_px", "width_px", "height_px"),
+)
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -55,10 +59,12 @@ def _value(value: object) -> object:
 def _cell(cell: ReportedCell, names: dict[int, str]) -> Sequence[object]:
     said, stage = cell.judgement, cell.stage_um or (None, None)
     return (
-        *(cell.id, cell.field_index, names.get(cell.field_index, ""), cell.counts, cell.same_as, cell.label, cell.label_now),
+        *(cell.id, cell.field_index, names.get(cell.field_index, ""), cell.counts, cell.same_as),
+        *("" if cell.added else cell.label, cell.label_now),
         *((said.verdict, said.who, said.why) if said else ("", "", "")),
         *(cell.best_class, cell.runner_up, cell.score, cell.presence, cell.margin, cell.probability),
         *(cell.is_wbc, cell.touches_border, *cell.box_px, *cell.size_um, *stage),
+        *(cell.added, cell.box_is_assumed),
     )
 
 
@@ -72,4 +78,6 @@ def _field(one: ReportedField) -> Sequence[object]:
 
 def _to_judge(cell: ReportedCell, names: dict[int, str]) -> Sequence[object]:
     called = "" if cell.label_now is None else cell.label_now
-    return (cell.id, cell.field_index, names.get(cell.field_index, ""), called, cell.score, "", "", "")
+    x1, y1, x2, y2 = cell.box_px
+    place = (round((x1 + x2) / 2, 1), round((y1 + y2) / 2, 1), round(x2 - x1, 1), round(y2 - y1, 1))
+    return (cell.id, cell.field_index, names.get(cell.field_index, ""), called, cell.score, "", "", "", *place)

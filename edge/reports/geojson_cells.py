@@ -75,10 +75,11 @@ def _cells(report: Report, layout: SlideLayout | None, unit: Unit, only_field: i
 
 def _cell_feature(cell: ReportedCell, one: ReportedField, corners: list[Point]) -> dict[str, Any]:
     label = cell.label_now or cell.label
+    reviewed = "added" if cell.added else "yes" if cell.judgement else "no"
     more = {
         "classification": {"name": label, "color": _COLOURS.get(label, _GREY)},
         "measurements": {"score": cell.score, "presence": cell.presence, "margin": cell.margin},
-        "metadata": {"source_name": one.source_name, "called": cell.label, "reviewed": "yes" if cell.judgement else "no"},
+        "metadata": {"source_name": one.source_name, "called": "" if cell.added else cell.label, "reviewed": reviewed},
         "field_index": cell.field_index,
     }
     return _feature(cell.id, corners, "detection", more)

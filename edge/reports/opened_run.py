@@ -75,7 +75,7 @@ def opened_run(journal: Path, run_id: str) -> OpenedRun:
                 waits = waits or (isinstance(record, RunStart) and record.settings.get("journal_keep_unreported") is True)
                 yield record
 
-        report = report_of(heard(), judgements, chain)
+        report = report_of(heard(), judgements, chain, () if wrong else reviews.reviews)
         return OpenedRun(path, stored, reviews, report, archive.lacks, waits)
 
 

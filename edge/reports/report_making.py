@@ -1,7 +1,7 @@
 """A run's records and what people have said of its cells, made into a report."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from edge.contracts.cells import CELLS, UNIDENTIFIED
@@ -22,6 +22,8 @@ from edge.contracts.run_order import RunOrder
 from edge.counting import differential
 from edge.counting.result_flags import nrbc_correction, raised_flags
 from edge.counting.stop_rule import adjusted
+from edge.journal.reviews import Review
+from edge.reports.added_cells import cells_added
 from edge.reports.cells_once import CellsOnce, Place, cell_id
 from edge.reports.run_report import (
     NOT_FROM_A_JOURNAL,
@@ -43,19 +45,22 @@ _AS_IT_SHOULD = (RunOutcome.COMPLETED, RunOutcome.STOPPED)
 
 
 def report_of(
-    records: Iterable[Record], judgements: Mapping[str, Judgement] | None = None, chain: Chain | None = None
+    records: Iterable[Record],
+    judgements: Mapping[str, Judgement] | None = None,
+    chain: Chain | None = None,
+    reviews: Sequence[Review] = (),
 ) -> Report:
     """The report of one run, from its records in order; a run that has not ended may be given as far as it is.
 
-    `judgements` by cell id, each the last one of its cell. Raises `JournalError` when the records do not begin with a run's
-    first one.
+    `judgements` by cell id, each the last one of its cell; `reviews` are those from which cells were added. Raises
+    `JournalError` when the records do not begin with a run's first one.
     """
     taken = _Taken()
     for record in records:
         taken.take(record)
     if taken.start is None:
         raise JournalError("these records do not begin with a run_start, so nobody can say what they are of; give them whole.")
-    return taken.report(taken.start, judgements or {}, chain)
+    return taken.report(taken.start, judgements or {}, chain, reviews)
 
 
 class _Taken:
@@ -89,12 +94,18 @@ class _Taken:
         else:
             self.remarks.append(remark_of(record))
 
-    def report(self, start: RunStart, judgements: Mapping[str, Judgement], chain: Chain | None) -> Report:
+    def report(
+        self, start: RunStart, judgements: Mapping[str, Judgement], chain: Chain | None, reviews: Sequence[Review]
+    ) -> Report:
         stop = self.stop
         chain = chain or Chain(is_whole=None, verdict=NOT_FROM_A_JOURNAL, records=self.n_records)
-        cells = tuple(self._cells(judgements))
+        fields = tuple(
+            one.model_copy(update={"replaced": True}) if one.field_index in self._once.replaced else one for one in self.fields
+        )
+        found = tuple(self._cells(judgements))
+        cells = (*found, *cells_added(reviews, {one.field_index: one for one in fields}, judgements))
         sums = sums_of(self.stop, self.last)
-        listed = dict(Counter(cell.label for cell in cells if cell.counts))
+        listed = dict(Counter(cell.label for cell in found if cell.counts))
         earlier = self.stop.slide.run_ids if self.stop is not None and self.stop.slide is not None else ()
         if earlier:
             what = f"the result is over {', '.join(earlier)} and this run; the cells that are listed one by one are this run's"
@@ -129,10 +140,7 @@ class _Taken:
             stop=order_text(stop.slide.stop) if stop is not None and stop.slide is not None and stop.slide.stop else "",
             flags=tuple(_flags(sums[0].cells, start.order)),
             remarks=tuple(self.remarks),
-            fields=tuple(
-                one.model_copy(update={"replaced": True}) if one.field_index in self._once.replaced else one
-                for one in self.fields
-            ),
+            fields=fields,
             cells=cells,
             provenance=start.provenance,
             profile=_text(start.settings, "profile"),
@@ -229,11 +237,11 @@ def counted_sums(basis: Basis, cells: Mapping[str, int]) -> ReportedSums:
 
 
 def _reviewed(sent: Mapping[str, int], cells: Iterable[ReportedCell]) -> Counter[str]:
-    """What was sent, with every cell that a person has judged called as they say."""
+    """What was sent, with every cell that a person has judged called as they say, and those that they have added."""
     now = Counter(sent)
     for cell in cells:
-        if cell.counts and cell.label_now != cell.label:
-            now[cell.label] -= 1
+        if cell.counts and (cell.added or cell.label_now != cell.label):
+            now[cell.label] -= not cell.added
             if cell.label_now is not None:
                 now[cell.label_now] += 1
     return +now

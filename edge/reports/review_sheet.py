@@ -10,7 +10,8 @@ from edge.contracts.cells import CELLS, UNIDENTIFIED, UNIDENTIFIED_NON_WBC
 from edge.contracts.errors import DataError, first_line
 from edge.contracts.whole_file import SMALL_BYTES, read_whole
 from edge.journal.reviews import Verdict
-from edge.reports.run_report import ReportedCell
+from edge.reports.added_cells import NEW, PLACE, Additions
+from edge.reports.run_report import Box, Report, ReportedCell
 
 COLUMNS = ("cell", "label", "who", "why")
 REJECT, CONFIRM = "reject", "confirm"
@@ -32,18 +33,23 @@ class SheetRow:
     label: str | None
     who: str
     why: str
+    field_index: int | None = None
+    box_px: Box | None = None
+    box_is_assumed: bool | None = None
 
 
-def read_sheet(path: Path, cells: Mapping[str, ReportedCell]) -> list[SheetRow]:
-    """The rows that say something, of a run with these `cells` by id; a row without label and without who is none yet.
+def read_sheet(path: Path, report: Report) -> list[SheetRow]:
+    """The rows that say something of the run with this report; a row without label and without who is none yet.
 
-    Columns are `cell`, `label` (a class by name or abbreviation, `reject` or `confirm`), `who` and, if wanted, `why`; others do
+    Columns are `cell`, `label` (a class by name or abbreviation, `reject` or `confirm`), `who` and, if wanted, `why`. A row
+    whose cell is `new` adds one, and has `field_index`, `x_px`, `y_px` and, if wanted, `width_px` and `height_px`. Others do
     not matter. Commas, semicolons or tabs. Raises `DataError` for the first row that cannot be taken, by its line.
     """
     rows = [row for row in _rows(path) if row["label"] or row["who"]]
     found: dict[str, SheetRow] = {}
+    checking = RowCheck(report)
     for row in rows:
-        one = checked_row(f"{path} line {row['line']}", row, cells)
+        one = checking.row(f"{path} line {row['line']}", row)
         if (other := found.get(one.cell)) is not None:
             raise DataError(
                 f"{path} line {one.line} judges cell {one.cell}, which line {other.line} has judged; strike one of the two."
@@ -84,22 +90,51 @@ def _rows(path: Path) -> Iterable[dict[str, str]]:
 def _check_head(path: Path, names: Sequence[str]) -> None:
     if missing := [name for name in COLUMNS[:3] if name not in names]:
         raise DataError(f"{path} lacks the column {missing[0]!r}; its first line must name cell, label, who and may name why.")
-    if twice := [name for name in COLUMNS if names.count(name) > 1]:
+    if twice := [name for name in (*COLUMNS, *PLACE) if names.count(name) > 1]:
         raise DataError(f"{path} has the column {twice[0]!r} twice; strike one of the two.")
 
 
-def checked_row(where: str, row: Mapping[str, str], cells: Mapping[str, ReportedCell]) -> SheetRow:
-    """A judgement with the keys of `COLUMNS` and its `line`; `where` begins the sentence. Raises `DataError`."""
-    line, cell, said = int(row["line"]), row["cell"].lower(), row["label"].lower().replace(" ", "_")
-    if cell not in cells:
+class RowCheck:
+    """Judgements of the cells of one run, one after the other."""
+
+    def __init__(self, report: Report) -> None:
+        self._cells = {cell.id: cell for cell in report.cells}
+        self._additions = Additions(report)
+
+    def row(self, where: str, row: Mapping[str, str]) -> SheetRow:
+        """A judgement with the keys of `COLUMNS` and its `line`; `where` begins the sentence. Raises `DataError`."""
+        line, cell, said = int(row["line"]), row["cell"].lower(), row["label"].lower().replace(" ", "_")
+        if cell != NEW:
+            _refuse_foreign(where, row["cell"], self._cells.get(cell))
+        _check_texts(where, row, said, cell)
+        if cell == NEW:
+            return self._added(where, row, line, said)
+        verdict: Verdict = "reject" if said == REJECT else "confirm" if said == CONFIRM else "label"
+        return SheetRow(line, cell, verdict, _LABELS.get(said), row["who"], row["why"])
+
+    def _added(self, where: str, row: Mapping[str, str], line: int, said: str) -> SheetRow:
+        if said in {REJECT, CONFIRM}:
+            raise DataError(f"{where} adds a cell and says {said} of it; a new cell has a class.")
+        label, who, why = _LABELS[said], row["who"], row["why"]
+        if (known := self._additions.known(row, label, who, why)) is not None:
+            return SheetRow(line, known, "add", label, who, why)
+        cell, index, box_px, is_assumed = self._additions.checked(where, row, label)
+        return SheetRow(line, cell, "add", label, who, why, index, box_px, is_assumed)
+
+
+def _refuse_foreign(where: str, given: str, cell: ReportedCell | None) -> None:
+    if cell is None:
         raise DataError(
-            f"{where} judges cell {row['cell'][:40]!r}, which the run does not have; `leuko-edge export RUN --as csv` "
+            f"{where} judges cell {given[:40]!r}, which the run does not have; `leuko-edge export RUN --as csv` "
             "lists its cells."
         )
-    if cells[cell].of_earlier_run:
+    if cell.of_earlier_run:
         raise DataError(
-            f"{where} judges cell {cell}, which a run that this one continues has counted; review that run's cells."
+            f"{where} judges cell {cell.id}, which a run that this one continues has counted; review that run's cells."
         )
+
+
+def _check_texts(where: str, row: Mapping[str, str], said: str, cell: str) -> None:
     if not row["who"] or not said:
         lacks = "who says so" if said else f"a label, {REJECT} or {CONFIRM}"
         raise DataError(f"{where} does not say {lacks}; fill the column, or leave both empty.")
@@ -111,5 +146,3 @@ def checked_row(where: str, row: Mapping[str, str], cells: Mapping[str, Reported
     for name in ("who", "why"):
         if len(row[name]) > _LONGEST or "\0" in row[name]:
             raise DataError(f"{where} has {len(row[name])} characters in {name!r}, or one that is no text; shorten it.")
-    verdict: Verdict = "reject" if said == REJECT else "confirm" if said == CONFIRM else "label"
-    return SheetRow(line, cell, verdict, _LABELS.get(said), row["who"], row["why"])

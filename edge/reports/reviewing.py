@@ -7,17 +7,17 @@ from edge.contracts.errors import JournalError
 from edge.contracts.user_paths import expanded
 from edge.journal.reviews import Review, append_reviews, count_reviews, now
 from edge.reports.opened_run import OpenedRun, opened_run
-from edge.reports.review_sheet import SheetRow, checked_row, read_sheet
+from edge.reports.review_sheet import RowCheck, SheetRow, read_sheet
 from edge.reports.run_report import Report, ReportedCell
 
-_SAID = {"label": "relabelled", "reject": "rejected", "confirm": "confirmed"}
+_SAID = {"label": "relabelled", "reject": "rejected", "confirm": "confirmed", "add": "added"}
 
 
 def review_run(journal: Path, run_id: str, sheet: Path) -> None:
     """Append the rows of a sheet, all or none, and print what they were. Raises `JournalError` and `DataError`."""
     opened = opened_run(journal, run_id)
     refuse_unfit(opened)
-    rows = read_sheet(expanded(sheet), {cell.id: cell for cell in opened.report.cells})
+    rows = read_sheet(expanded(sheet), opened.report)
     reviews = new_reviews(opened.report, rows, now())
     if reviews:
         append_reviews(opened.journal, opened.stored, opened.reviews, reviews)
@@ -29,13 +29,13 @@ def review_run(journal: Path, run_id: str, sheet: Path) -> None:
 
 
 def review_cell(journal: Path, run_id: str, said: Mapping[str, str]) -> int:
-    """Append one judgement with the keys cell, label, who and why; returns how many were, 0 where it stood already.
+    """Append one judgement with the keys of a sheet's row; returns how many were, 0 where it stood already.
 
     Raises `JournalError` and `DataError`, as for a sheet.
     """
     opened = opened_run(journal, run_id)
     refuse_unfit(opened)
-    row = checked_row("this review", {**said, "line": "1"}, {cell.id: cell for cell in opened.report.cells})
+    row = RowCheck(opened.report).row("this review", {**said, "line": "1"})
     reviews = new_reviews(opened.report, [row], now())
     if reviews:
         append_reviews(opened.journal, opened.stored, opened.reviews, reviews)
@@ -68,7 +68,11 @@ def new_reviews(report: Report, rows: Sequence[SheetRow], wall_time: str) -> lis
     names = {cell.id: cell.label_now for cell in report.cells if cell.same_as is None}
     added: list[Review] = []
     for row in rows:
-        cell = cells[row.cell]
+        cell = cells.get(row.cell)
+        if cell is None or row.verdict == "add":
+            if cell is None:
+                added.append(_added(row, wall_time))
+            continue
         whole = cell.same_as or cell.id
         label = row.label if row.verdict == "label" else names[whole] if row.verdict == "confirm" else None
         if row.verdict == "confirm" and label is None:
@@ -88,6 +92,21 @@ def new_reviews(report: Report, rows: Sequence[SheetRow], wall_time: str) -> lis
         )
         names[whole] = label
     return added
+
+
+def _added(row: SheetRow, wall_time: str) -> Review:
+    return Review(
+        cell=row.cell,
+        verdict="add",
+        old_label=None,
+        label=row.label,
+        who=row.who,
+        why=row.why,
+        wall_time=wall_time,
+        field_index=row.field_index,
+        box_px=row.box_px,
+        box_is_assumed=row.box_is_assumed,
+    )
 
 
 def _repeats(cell: ReportedCell, row: SheetRow, label: str | None) -> bool:

@@ -35,7 +35,7 @@ class Judgement(Strict):
     """What a person has said of a cell last. `label` is None for one that was rejected: no cell, or none to be counted."""
 
     number: int = Field(description="of the review among those of its run, from 0")
-    verdict: Literal["label", "reject", "confirm"]
+    verdict: Literal["label", "reject", "confirm", "add"]
     label: str | None
     who: str
     why: str
@@ -43,11 +43,12 @@ class Judgement(Strict):
 
 
 class ReportedCell(Strict):
-    """One detection. Of several views of one cell exactly one `counts`, and gives the cell its `label`."""
+    """One detection, or a cell that a person has added. Of several views of one cell exactly one `counts`, and gives the cell
+    its `label`."""
 
-    id: str = Field(description="f FIELD INDEX c PLACE IN ITS DETECTIONS; stays the same for ever")
+    id: str = Field(description="f FIELD INDEX c PLACE IN ITS DETECTIONS, a instead of c for an added one; stays for ever")
     field_index: int
-    label: str = Field(description="as the edge called it")
+    label: str = Field(description="as the edge called it, or the person who added it")
     best_class: str
     is_wbc: bool
     score: float
@@ -63,6 +64,10 @@ class ReportedCell(Strict):
     same_as: str | None = Field(description="the view that stands for the same cell; null for that view itself")
     of_earlier_run: bool = Field(False, description="whether its cell was counted by a run that this one continues")
     judgement: Judgement | None = None
+    added: bool = Field(
+        False, description="whether a person has added it, because the edge had missed it; it has no score then"
+    )
+    box_is_assumed: bool = Field(False, description="whether the person has said where it is, and its size was assumed")
 
     @property
     def label_now(self) -> str | None:
@@ -156,7 +161,9 @@ class Report(Strict):
         counted = self.counted_cells
         judged = [cell.judgement for cell in counted if cell.judgement is not None]
         people = ", ".join(sorted({one.who for one in judged}))
-        return f"{len(judged)} of {len(counted)} cells, by {people}" if judged else ""
+        n_added = sum(cell.added and cell.label_now is not None for cell in counted)
+        added = f", {n_added} of them added" if n_added else ""
+        return f"{len(judged)} of {len(counted)} cells{added}, by {people}" if judged else ""
 
     @property
     def counted_cells(self) -> tuple[ReportedCell, ...]:

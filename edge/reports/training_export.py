@@ -98,11 +98,15 @@ def _write_coco(folder: Path, written: Sequence[tuple[str, ReportedField, list[R
                 "bbox": [round(value, 3) for value in (x1, y1, x2 - x1, y2 - y1)],
                 "area": round((x2 - x1) * (y2 - y1), 3),
                 "iscrowd": 0,
-                "attributes": {"cell": cell.id, "score": cell.score, "reviewed": cell.judgement is not None},
+                "attributes": {"cell": cell.id, "score": cell.score, "reviewed": cell.judgement is not None, **_added(cell)},
             }
             marks.append(mark)
     categories = [{"id": number, "name": name} for number, name in enumerate(NAMES, start=1)]
     write_whole(folder / "annotations.json", json.dumps({"images": images, "annotations": marks, "categories": categories}))
+
+
+def _added(cell: ReportedCell) -> dict[str, bool]:
+    return {"added": True, "box_is_assumed": cell.box_is_assumed} if cell.added else {}
 
 
 def _write_yolo(folder: Path, written: Sequence[tuple[str, ReportedField, list[ReportedCell]]]) -> None:

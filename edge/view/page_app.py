@@ -15,6 +15,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from edge.contracts.errors import LeukoError
+from edge.reports.added_cells import PLACE
 from edge.reports.review_sheet import VERDICTS
 from edge.view.page_guard import has_token
 from edge.view.watched_edge import WatchedEdge
@@ -74,6 +75,11 @@ class _Page:
             await run_in_threadpool(self._edge.field_picture, request.query_params.get("run", ""), request.path_params["n"])
         )
 
+    async def look(self, request: Request) -> Response:
+        run_id, index = request.query_params.get("run", ""), request.path_params["n"]
+        found = await run_in_threadpool(self._edge.field_look, run_id, index)
+        return JSONResponse(found) if found is not None else _refusal(f"the run has no field {index}, or has not ended.", 404)
+
     async def crop(self, request: Request) -> Response:
         return _jpeg(
             await run_in_threadpool(self._edge.crop_picture, request.query_params.get("run", ""), request.path_params["n"])
@@ -117,7 +123,7 @@ async def _said(request: Request) -> dict[str, str] | None:
         return None
     if not isinstance(given, dict):
         return None
-    said = {name: given.get(name, "") for name in ("run_id", *_SAYS)}
+    said = {name: given.get(name, "") for name in ("run_id", *_SAYS, *PLACE)}
     if not all(isinstance(text, str) for text in said.values()) or not (said["run_id"] and said["cell"] and said["label"]):
         return None
     return {name: text.strip() for name, text in said.items()}
@@ -146,6 +152,7 @@ def page_app(edge: WatchedEdge, token: str | None, leaving: threading.Event) -> 
             Route("/map", page.map),
             Route("/gallery", page.gallery),
             Route("/field/{n:int}", page.field),
+            Route("/look/{n:int}", page.look),
             Route("/crop/{n:int}", page.crop),
             Route("/reviews", page.review, methods=["POST"]),
             Mount("/page", StaticFiles(directory=_PAGE)),

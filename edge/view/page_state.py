@@ -71,6 +71,7 @@ def run_state(run: FollowedRun | None, problem: str) -> dict[str, Any]:
         "detail": run.stop.detail if run.stop else "",
         "state": report.state if report else "provisional",
         "reviewed": report.reviewed if report else "",
+        "reviews": report.chain.reviews if report else 0,
         "chain": report.chain.verdict if report else "",
         "chain_is_whole": report.chain.is_whole if report else None,
         "fields": run.field_ends,

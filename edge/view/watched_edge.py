@@ -10,6 +10,7 @@ from edge.reports.reviewing import review_cell
 from edge.reports.run_report import ReportedCell
 from edge.reports.svg_pictures import ends_legend, field_map
 from edge.stream.curve_keys import ClientKeys
+from edge.view.field_state import field_state
 from edge.view.followed_run import FollowedRun
 from edge.view.journal_follower import JournalFollower
 from edge.view.page_state import heard_state, run_state, whole_state
@@ -97,6 +98,13 @@ class WatchedEdge:
         """JPEG of the frame; None where there is none to be shown."""
         found = self._of_run(run_id, field_index)
         return found[0].field(found[1], found[2]) if found else None
+
+    def field_look(self, run_id: str, field_index: int) -> dict[str, Any] | None:
+        """A field of an ended run with its cells as people call them now; None where there is none."""
+        report = (
+            self._follower.look(lambda run, _: run.report if run and run.run_id == run_id else None) if self._follower else None
+        )
+        return field_state(report, field_index) if report is not None else None
 
     def crop_picture(self, run_id: str, number: int) -> bytes | None:
         """JPEG of a kept cell, by its line of the index."""

@@ -5,7 +5,9 @@ const by = (id) => document.getElementById(id);
 const words = (text) => String(text).replaceAll("_", " ");
 const SVG = "http://www.w3.org/2000/svg";
 const MAP_MS = 2000, GALLERY_MS = 3000;
+const LOOK_MS = 300, DRAG_PX = 4;
 let now = null, verdicts = [], mapKey = "", galleryKey = "", shownField = "", shownBars = "";
+let chosen = null, look = null, lookKey = ""; // of an ended run: the field that was chosen, as it is by now, and for what it was asked
 
 function made(tag, text, name) {
   const one = document.createElement(tag);
@@ -75,8 +77,12 @@ function showCounts(state) {
   by("ends").textContent = Object.entries(state.fields).map(([status, n]) => `${n} ${status}`).join(", ");
 }
 
+const ended = (state) => Boolean(state && state.run && state.run.outcome);
+
 function showField(state) {
-  const field = state.last_field;
+  const known = ended(state) && look && look.run_id === state.run.run_id ? look : null, field = known || state.last_field;
+  by("field-choice").hidden = !known;
+  by("field-which").textContent = known ? "Field" : "Last field";
   if (!field) {
     shownField = "";
     by("field-name").textContent = "";
@@ -105,15 +111,31 @@ function fieldDrawing(runId, field) {
     if (by("field").contains(svg)) by("field-said").append(" The frame itself was not kept (--keep-frames DIR).");
   });
   svg.append(image);
+  let from = null, dragged = false;
+  const point = (event) => new DOMPoint(event.clientX, event.clientY).matrixTransform(svg.getScreenCTM().inverse());
+  if (reviewable() && field.may_add) {
+    svg.classList.add("takes");
+    svg.addEventListener("pointerdown", (event) => { from = point(event); dragged = false; });
+    svg.addEventListener("pointerup", (event) => {
+      if (!from) return;
+      const to = point(event), width = Math.abs(to.x - from.x), height = Math.abs(to.y - from.y);
+      dragged = Math.min(width, height) >= DRAG_PX;
+      const place = { field_index: field.field_index, x_px: (from.x + to.x) / 2, y_px: (from.y + to.y) / 2 };
+      from = null;
+      if (dragged) askReview(runId, "new", { ...place, width_px: width, height_px: height });
+      else if (!event.target.classList.contains("box")) askReview(runId, "new", place);
+    });
+  }
   for (const cell of field.cells) {
     const [x1, y1, x2, y2] = cell.box_px;
-    const box = drawn("rect", { x: x1, y: y1, width: x2 - x1, height: y2 - y1, class: "box" });
+    const box = drawn("rect", { x: x1, y: y1, width: x2 - x1, height: y2 - y1,
+      class: `box${cell.rejected ? " rejected" : ""}${cell.added ? " added" : ""}` });
     const label = drawn("text", { x: x1, y: Math.max(12, y1 - 4) });
-    label.textContent = `${words(cell.label)} ${cell.score.toFixed(2)}`;
+    label.textContent = `${words(cell.label)} ${cell.rejected ? "rejected" : cell.added ? "added" : cell.score.toFixed(2)}`;
     if (reviewable() && cell.id) {
       box.style.pointerEvents = "all";
       box.classList.add("reviewable");
-      box.addEventListener("click", () => askReview(runId, cell.id));
+      box.addEventListener("click", () => { if (!dragged) askReview(runId, cell.id); });
     }
     svg.append(box, label);
   }
@@ -157,6 +179,28 @@ async function refreshMap() {
   }
 }
 
+async function refreshLook() {
+  if (!ended(now) || !now.last_field) { look = null; lookKey = ""; chosen = null; return; }
+  const run = now.run;
+  if (look && look.run_id !== run.run_id) chosen = null;
+  const index = chosen ?? now.last_field.field_index, key = JSON.stringify([run.run_id, index, run.reviews, run.records]);
+  if (key === lookKey) return;
+  const answer = await fetch(`/look/${index}?run=${encodeURIComponent(run.run_id)}`), told = await answer.json();
+  lookKey = key;
+  by("field-choice-said").textContent = answer.ok ? "" : told.error;
+  if (!answer.ok) return;
+  look = told;
+  by("field-index").value = index;
+  by("field-before").disabled = look.before === null;
+  by("field-after").disabled = look.after === null;
+  showField(now);
+}
+
+function choose(index) {
+  chosen = Number.isInteger(index) && index >= 0 ? index : chosen;
+  refreshLook();
+}
+
 async function refreshGallery() {
   const answer = await fetch("/gallery");
   if (!answer.ok || !now) return;
@@ -189,17 +233,22 @@ function galleryCell(runId, label, cell) {
   return part;
 }
 
-function askReview(runId, cell) {
+function askReview(runId, cell, place) {
+  const texts = Object.entries(place || {}).map(([name, value]) => [name, name === "field_index" ? String(value) : value.toFixed(1)]);
   by("review").dataset.run = runId;
+  by("review").dataset.place = JSON.stringify(Object.fromEntries(texts));
   by("review-cell").textContent = cell;
-  by("review-label").replaceChildren(...verdicts.map((one) => { const option = made("option", words(one)); option.value = one; return option; }));
+  by("review-place").textContent = texts.length ? `in field ${place.field_index} at ${place.x_px.toFixed(0)}, ${place.y_px.toFixed(0)}${
+    place.width_px ? `, ${place.width_px.toFixed(0)} x ${place.height_px.toFixed(0)} px` : ", as large as others of its class"}` : "";
+  const said = verdicts.filter((one) => cell !== "new" || !["reject", "confirm"].includes(one));
+  by("review-label").replaceChildren(...said.map((one) => { const option = made("option", words(one)); option.value = one; return option; }));
   by("review-said").textContent = "";
   by("review").showModal();
 }
 
 async function giveReview() {
   const said = { run_id: by("review").dataset.run, cell: by("review-cell").textContent, label: by("review-label").value,
-    who: by("review-who").value, why: by("review-why").value };
+    who: by("review-who").value, why: by("review-why").value, ...JSON.parse(by("review").dataset.place) };
   const answer = await fetch("/reviews", { method: "POST", body: JSON.stringify(said),
     headers: { "Content-Type": "application/json", Authorization: `Bearer ${by("review-token").value}` } });
   const told = await answer.json();
@@ -228,5 +277,9 @@ states.onerror = () => {
 };
 by("review-give").addEventListener("click", giveReview);
 by("review-leave").addEventListener("click", () => by("review").close());
+by("field-index").addEventListener("change", () => choose(by("field-index").valueAsNumber));
+by("field-before").addEventListener("click", () => choose(look.before));
+by("field-after").addEventListener("click", () => choose(look.after));
+again(refreshLook, LOOK_MS);
 again(refreshMap, MAP_MS);
 again(refreshGallery, GALLERY_MS);

@@ -71,6 +71,26 @@ def test_its_counts_are_those_of_the_journal_and_a_person_can_correct_them(tab: 
         assert (after.state, after.result.cells["basophil"]) == ("reviewed", 1)
         assert after.chain.last_link == before.chain.last_link
         assert counts_shown(tab) == after.result.cells
+        # And a cell that the model has missed, in the field before, where a person clicks.
+        tab.until("!by('field-choice').hidden && !by('field-before').disabled")
+        tab.click("#field-before")
+        tab.until(f"by('field-name').innerText.startsWith('{last.field_index - 1},') && document.querySelector('svg.takes')")
+        tab.value(
+            "(svg => { const at = svg.getBoundingClientRect(); "
+            "for (const kind of ['pointerdown', 'pointerup']) svg.dispatchEvent("
+            "new PointerEvent(kind, { clientX: at.left + at.width / 2, clientY: at.top + at.height / 2 })); })"
+            "(document.querySelector('#field svg'))"
+        )
+        tab.until("document.querySelector('#review').open")
+        assert "as large as others" in tab.text("#review-place") and not tab.value(
+            "by('review-label').innerHTML.includes('reject')"
+        )
+        tab.value("by('review-label').value = 'blast'")
+        tab.click("#review-give")
+        tab.until("document.querySelector('#field rect.added')")
+        (added,) = (cell for cell in opened_run(journal, RUN).report.cells if cell.added)
+        x1, _, x2, _ = added.box_px
+        assert added.field_index == last.field_index - 1 and abs((x1 + x2) / 2 - 366) < 3 and added.label == "blast"
     tab.until("document.querySelector('#page-says').innerText.includes('has lost its server')")
 
 
