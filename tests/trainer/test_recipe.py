@@ -1,5 +1,6 @@
 """Recipes: the reference's systems with the reference's numbers, overrides, and mistakes answered in one sentence."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -7,9 +8,10 @@ import pytest
 from support.small_trainer import RECIPE
 
 from edge.contracts.errors import ConfigError
+from trainer.loop.batches import shared_by
 from trainer.loop.optimiser import Sgd, Steps
 from trainer.overrides import parse_assignment
-from trainer.recipe import Recipe, load_recipe, shipped_recipes
+from trainer.recipe import RECIPES, Recipe, load_recipe, shipped_recipes
 
 SSD_STEPS = Steps(at=(14700, 147000, 294000, 735000), scales=0.1)
 YOLO_STEPS = Steps(at=(10000, 35000), scales=(0.1, 0.1))
@@ -72,6 +74,13 @@ CANDIDATES = {
     "style-mixing": {"style_mixing"},
 }
 """What each has of its own beside `candidates/base`: a table that compares them compares nothing else."""
+
+
+@pytest.mark.parametrize("name", [name for name in shipped_recipes() if "/" not in name])
+def test_a_recipe_states_how_many_processes_may_share_it(name: str) -> None:
+    text = (RECIPES / f"{name}.yaml").read_text()
+    (said,) = re.findall(r"^# Scaling: ([\d, or]+) processes share the batch", text, re.MULTILINE)
+    assert [int(number) for number in re.findall(r"\d+", said)] == shared_by(load_recipe(name))
 
 
 def test_a_candidate_differs_from_their_base_in_what_it_is_about() -> None:

@@ -61,6 +61,20 @@ def cut(phase: Phase, processes: int) -> int:
     return parts
 
 
+def shared_by(recipe: Recipe) -> list[int]:
+    """Numbers of processes that can share every batch of a recipe."""
+    most = min(phase.batch_size for phase in recipe.phases)
+    return [processes for processes in range(1, most + 1) if all(_can_be_cut(phase, processes) for phase in recipe.phases)]
+
+
+def _can_be_cut(phase: Phase, processes: int) -> bool:
+    try:
+        cut(phase, processes)
+    except ConfigError:
+        return False
+    return True
+
+
 def part_numbers(first: int, batch_size: int, parts: int, rank: int, processes: int) -> list[list[int]]:
     """Sample numbers of the parts that process `rank` computes of the batch that begins with sample `first`."""
     size = batch_size // (parts * processes)
