@@ -38,14 +38,16 @@ _SAME_NOISE = 0.3
 """Mean difference of two exposures of one place, over the spread of either picture: at most so much."""
 _SAME = 0.8
 """Correlation of what two pictures show besides what is fixed."""
+_FULL, _BLACK = 200, 48
+"""The light of an empty place, and grey levels below which a place never had any: the rim of an aperture, dirt."""
 _COVERED, _DARKER = 0.03, 12
-"""Share of samples that something darkens by so many grey levels: fewer is an empty field."""
+"""Share of samples that something darkens by so many of `_FULL`: fewer is an empty field."""
 _COPY, _COPIES = 0.85, 3
 """Likeness of copies, and so many of them in a row, where nothing but them is known of the camera's picture."""
 _FITS, _MISFITS = 0.65, 0.4
 """Correlation where two fields overlap: above they fit, below they do not, between nothing is said."""
 _STRUCTURE = 6.0
-"""Standard deviation in grey levels of what is compared."""
+"""Standard deviation of what is compared, of `_FULL`."""
 _LEAST_SIDE = 5
 _WAYS = {1: ("next", "an exposure was lost before the first"), -1: ("former", "one too many was exposed")}
 _AT_FIRST, _PAIRS_PER_FIELD, _MOST_CREDIT = 32, 0.1, 4.0
@@ -120,8 +122,11 @@ class PositionCheck:
             self._n_covered += _is_covered(self._shown(grey))
 
     def _shown(self, grey: Grey) -> Grey:
-        """How much darker each sample is than ever."""
-        return grey if self._fixed is None else np.asarray(cv2.subtract(self._fixed, grey), np.uint8)
+        """Each sample's share of the light that it has ever had, `_FULL` for all of it; a lamp that fades changes all alike."""
+        if self._fixed is None:
+            return grey
+        _, never_bright = cv2.threshold(self._fixed, _BLACK, _FULL, cv2.THRESH_BINARY_INV)
+        return np.asarray(cv2.max(cv2.divide(grey, self._fixed, scale=_FULL), never_bright), np.uint8)
 
     # The same picture twice.
 
@@ -157,13 +162,14 @@ class PositionCheck:
     # Neighbours that overlap.
 
     def _compared(self, one: _Field, before: _Field) -> list[SourceNote]:
-        """Where the scan turns with the field before, else with one of a former line; no more than there is time for."""
+        """With the field before and with one of a former line; no more than there is time for."""
         self._credit = min(_MOST_CREDIT, self._credit + _PAIRS_PER_FIELD)
         if self._n_known < _KNOWN_AFTER or (self._credit < 1 and one.number >= _AT_FIRST):
             return []
         earlier = self._fields.get(one.number - 2)
         turns = earlier is None or _differ(_from(before, one), _from(earlier, before))
-        for other in (before if turns else None, self._neighbour(one)):
+        both = (before, self._neighbour(one))
+        for other in both if turns or one.number % 2 else both[::-1]:
             if other is not None and (one.number < _AT_FIRST or self._credit >= 1):
                 self._credit = max(0.0, self._credit - self._judge(one, other))
         return self._told()
@@ -173,7 +179,8 @@ class PositionCheck:
         found = self._agreement(one, other, _from(other, one))
         if found is None or _MISFITS <= found < _FITS:
             return found is not None
-        self._votes.judged((other.number, one.number), fits=found >= _FITS)
+        x_px, y_px = _from(other, one)
+        self._votes.judged((other.number, one.number), fits=found >= _FITS, upright=abs(y_px) > abs(x_px))
         self._try(one, other, -1, fits=found >= _FITS)
         return 1 if found >= _FITS else 2
 
@@ -286,8 +293,8 @@ def _common(size: int, shift: int, reach: int) -> tuple[int, int, int] | None:
 
 def _is_covered(shown: Grey) -> bool:
     some = np.sort(shown[::4, ::4], axis=None)
-    level = int(some[some.size // 4]) + _DARKER
-    _, darker = cv2.threshold(shown, level - 1, 1, cv2.THRESH_BINARY)
+    empty = int(some[3 * some.size // 4])
+    _, darker = cv2.threshold(shown, empty - _DARKER, 1, cv2.THRESH_BINARY_INV)
     return cv2.countNonZero(darker) >= _COVERED * shown.size
 
 

@@ -8,21 +8,45 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.stated_scan import SIZE, Photographer, judged, places_of
+from support.stated_scan import SIZE, Photographer, Place, dusty, exposed_again, judged, places_of
 
+from edge.contracts.detections import Image
 from edge.contracts.stage_geometry import StageGeometry
 from edge.virtual import UM_PER_PX
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(300)
 DATA = os.environ.get("LEUKO_DATA", "")
+COLUMNS, ROWS = 6, 6
 
 
 def codes(*arguments: object) -> list[str]:
     return [note.code for note in judged(*arguments)]  # type: ignore[arg-type] # passed on
 
 
-@settings(max_examples=6, deadline=None)
-@given(
+@pytest.fixture(scope="module")
+def places() -> list[Place]:
+    """A snake whose fields overlap by 15 %."""
+    return places_of(COLUMNS, ROWS, 0.15)
+
+
+@pytest.fixture(scope="module")
+def pictures(places: list[Place]) -> list[Image]:
+    """Of an ordinary slide, as the stage says it."""
+    return list(Photographer.of(4, stage_um=0.5).pictures(places))
+
+
+@pytest.fixture(scope="module")
+def empty() -> list[Image]:
+    """Fields in which nothing lies."""
+    return list(Photographer.of(5, rbc=0.0, wbc=0.0).pictures(places_of(3, 2, 0.15)))
+
+
+def apart(places: list[Place]) -> list[Place]:
+    """The same order, and no field overlaps another."""
+    return [(2 * x, 2 * y) for x, y in places]
+
+
+ORDINARY = st.tuples(
     st.integers(0, 10_000),
     st.sampled_from([0.0, 0.12, 0.15, 0.3]),
     st.sampled_from(["snake", "rows", "random"]),
@@ -30,77 +54,91 @@ def codes(*arguments: object) -> list[str]:
     st.sampled_from([0.0, 1.0, 2.0]),
     st.booleans(),
 )
-def test_an_ordinary_slide_is_never_doubted(
-    seed: int, overlap: float, order: str, density: tuple[float, float], stage_um: float, dust: bool
-) -> None:
-    places = places_of(5, 5, overlap, order, seed)
-    rbc, wbc = density
-    photographer = Photographer.of(seed, rbc=rbc, wbc=wbc, stage_um=stage_um, dust=dust)
+
+
+def check_ordinary(drawn: tuple[int, float, str, tuple[float, float], float, bool], columns: int) -> None:
+    seed, overlap, order, (rbc, wbc), stage_um, dust = drawn
+    said_places = places_of(columns, columns, overlap, order, seed)
+    shown = list(Photographer.of(seed, rbc=rbc, wbc=wbc, stage_um=stage_um).pictures(said_places))
     geometry = StageGeometry(um_per_px=((UM_PER_PX, 0.0), (0.0, UM_PER_PX)), sigma_um=stage_um / 2)
-    assert codes(list(photographer.pictures(places)), places, geometry) == []
+    assert codes([dusty(one) for one in shown] if dust else shown, said_places, geometry) == []
 
 
-@pytest.mark.parametrize("overlap", [0.0, 0.15])
-@pytest.mark.parametrize("dust", [False, True])
-def test_a_stage_that_stays_where_it_was_is_found_at_each_field(overlap: float, dust: bool) -> None:
-    places = places_of(6, 4, overlap)
-    really = [places[at - 1] if at in {9, 17} else place for at, place in enumerate(places)]
-    said = judged(list(Photographer.of(3, dust=dust).pictures(really)), places)
+@settings(max_examples=2, deadline=None)
+@given(ORDINARY)
+def test_an_ordinary_slide_is_never_doubted(drawn: tuple[int, float, str, tuple[float, float], float, bool]) -> None:
+    check_ordinary(drawn, 4)
+
+
+@pytest.mark.soak
+@settings(max_examples=60, deadline=None)
+@given(ORDINARY)
+def test_sixty_ordinary_slides_are_never_doubted(drawn: tuple[int, float, str, tuple[float, float], float, bool]) -> None:
+    check_ordinary(drawn, 7)
+
+
+@pytest.mark.parametrize("dust", [False, True], ids=["a clean camera", "dust and a scale bar"])
+@pytest.mark.parametrize("overlap", [False, True], ids=["fields apart", "fields that overlap"])
+def test_a_stage_that_stays_where_it_was_is_found_at_each_field(
+    places: list[Place], pictures: list[Image], overlap: bool, dust: bool
+) -> None:
+    shown = [exposed_again(pictures[at - 1], at) if at in {9, 17} else one for at, one in enumerate(pictures)]
+    said = judged([dusty(one) for one in shown] if dust else shown, places if overlap else apart(places))
     assert [(note.code, note.field_index) for note in said] == [("same_picture", 9), ("same_picture", 17)]
     assert "same picture as field 8" in said[0].message and said[0].doubt and not said[1].doubt
 
 
-def test_a_stage_that_never_moves_is_found_and_an_empty_slide_is_not_taken_for_it() -> None:
-    places = places_of(4, 3, 0.0)
-    said = judged(list(Photographer.of(3).pictures([places[0]] * 12)), places)
+def test_a_stage_that_never_moves_is_found(places: list[Place], pictures: list[Image]) -> None:
+    said = judged([exposed_again(pictures[0], at) for at in range(12)], places[:12])
     assert [note.field_index for note in said] == list(range(3, 12))
     assert said[0].doubt and not any(note.doubt for note in said[1:])
 
 
 @pytest.mark.parametrize("dust", [False, True], ids=["a clean camera", "dust and a scale bar"])
 @pytest.mark.parametrize("stuck", [False, True], ids=["it moves", "it does not, and nobody can know"])
-def test_empty_fields_are_alike_and_nothing_is_said(dust: bool, stuck: bool) -> None:
-    places = places_of(6, 4, 0.15)
-    really = [places[0]] * len(places) if stuck else places
-    assert codes(list(Photographer.of(5, rbc=0.0, wbc=0.0, dust=dust).pictures(really)), places) == []
+def test_empty_fields_are_alike_and_nothing_is_said(places: list[Place], empty: list[Image], dust: bool, stuck: bool) -> None:
+    shown = [exposed_again(empty[0 if stuck else at % len(empty)], at) for at in range(len(places))]
+    assert codes([dusty(one) for one in shown] if dust else shown, places) == []
 
 
-def test_empty_fields_among_full_ones_are_not_taken_for_each_other() -> None:
+def test_empty_fields_among_full_ones_are_not_taken_for_each_other(
+    places: list[Place], pictures: list[Image], empty: list[Image]
+) -> None:
     """A scan that leaves the smear and comes back: two empty fields in a row."""
-    places = places_of(6, 4, 0.0)
-    full, empty = (list(Photographer.of(6, rbc=rbc, wbc=0.0, dust=True).pictures(places)) for rbc in (90.0, 0.0))
-    pictures = [empty[at] if at in {8, 9, 10, 15, 16} else full[at] for at in range(len(places))]
-    assert codes(pictures, places) == []
+    shown = [empty[at % len(empty)] if at in {8, 9, 10, 15, 16} else one for at, one in enumerate(pictures)]
+    assert codes([dusty(one) for one in shown], apart(places)) == []
 
 
-@pytest.mark.parametrize("order", ["snake", "random"])
-def test_pictures_that_are_each_their_neighbour_s_are_found(order: str) -> None:
+def test_pictures_that_are_each_their_neighbour_s_are_found(places: list[Place], pictures: list[Image]) -> None:
     """The first exposure was lost before anybody counted: each picture is that of the next field."""
-    places = places_of(6, 7, 0.3 if order == "random" else 0.15, order, seed=1)
-    said = judged(list(Photographer.of(4).pictures(places[1:])), places[:-1])
+    said = judged(pictures[1:], places[:-1])
     assert [note.code for note in said] == ["pictures_shifted"]
     assert "the next field each" in said[0].message and said[0].doubt == said[0].message
 
 
-def test_one_exposure_too_many_shifts_them_the_other_way() -> None:
-    places = places_of(6, 7, 0.15)
-    said = judged(list(Photographer.of(4).pictures([places[0], *places[:-1]])), places)
+def test_one_exposure_too_many_shifts_them_the_other_way(places: list[Place], pictures: list[Image]) -> None:
+    said = judged([pictures[0], *pictures[:-1]], places)
     assert [note.code for note in said if note.code != "same_picture"] == ["pictures_shifted"]
     assert "the former field each" in said[-1].message
 
 
-def test_places_that_are_wrong_altogether_are_found() -> None:
-    """A camera that lies turned over its stage, which no profile says."""
-    places = places_of(6, 6, 0.3)
-    turned = [(y, x) for x, y in places]
-    said = judged(list(Photographer.of(8, stage_um=0.5).pictures(turned)), places)
+def test_shifted_pictures_of_a_scan_without_lines_are_found() -> None:
+    """Where neighbours in time are none on the slide."""
+    at = places_of(5, 5, 0.3, "random", seed=1)
+    said = judged(list(Photographer.of(4).pictures(at[1:])), at[:-1])
+    assert [note.code for note in said] == ["pictures_shifted"]
+
+
+def test_places_that_are_wrong_altogether_are_found(places: list[Place], pictures: list[Image]) -> None:
+    """A camera whose picture is mirrored over its stage, which no profile says."""
+    said = judged(pictures, [(-x, y) for x, y in places])
     assert [note.code for note in said] == ["overlap_misfit"] and "leuko-calib stage" in said[0].doubt
 
 
-def test_a_retake_at_its_own_place_and_fields_without_a_place_are_no_lie() -> None:
-    places = places_of(6, 3, 0.0)
-    places = [place for at, place in enumerate(places) for _ in range(1 + (at == 9))]
-    assert codes(list(Photographer.of(9).pictures(places)), places) == []
+def test_a_retake_at_its_own_place_and_fields_without_a_place_are_no_lie(places: list[Place], pictures: list[Image]) -> None:
+    shown, at = [*pictures[:10], exposed_again(pictures[9], 99), *pictures[10:]], [*places[:10], places[9], *places[10:]]
+    assert codes(shown, at) == []
+    assert codes([exposed_again(pictures[0], k) for k in range(20)], [None] * 20) == []
 
 
 TAKEN_TWICE = {"E-11_0425.jpg", "N-1B_0254.jpg", "BloodImage_00038.jpg"}

@@ -34,15 +34,14 @@ class Photographer:
 
     slide: VirtualSlide
     stage_um: float = 0.0
-    dust: bool = False
     seed: int = 0
 
     @classmethod
-    def of(cls, seed: int, *, wbc: float = 0.5, rbc: float = 90.0, stage_um: float = 0.0, dust: bool = False) -> "Photographer":
+    def of(cls, seed: int, *, wbc: float = 0.5, rbc: float = 90.0, stage_um: float = 0.0) -> "Photographer":
         settings = SlideSettings(seed=seed, wbc_per_field_mean=wbc, rbc_per_field_mean=rbc, variants=2)
         if not rbc:
             settings = settings.model_copy(update={"platelets_per_field_mean": 0.0})
-        return cls(VirtualSlide(settings), stage_um, dust, seed)
+        return cls(VirtualSlide(settings), stage_um, seed)
 
     def pictures(self, places: Sequence[Place], first_key: int = 0) -> Iterator[Image]:
         """As the camera gives them."""
@@ -50,18 +49,31 @@ class Photographer:
         for key, (x_um, y_um) in enumerate(places, first_key):
             dx, dy = draw.uniform(-self.stage_um, self.stage_um, 2)
             image = self.slide.render(x_um + dx, y_um + dy, *SIZE, field_key=key).image
-            if self.dust:
-                for at, (x, y) in enumerate(np.random.default_rng(7).integers(40, 530, (12, 2)).tolist()):
-                    cv2.circle(image, (x, y), 6 + 3 * (at % 4), (60, 60, 60), -1)
-                cv2.rectangle(image, (560, 530), (700, 540), (0, 0, 0), -1)
             yield image
 
 
-def judged(pictures: Sequence[Image], places: Sequence[Place], geometry: StageGeometry | None = None) -> list[SourceNote]:
+def dusty(picture: Image) -> Image:
+    """With what lies on the camera, and a scale bar that it writes into every picture."""
+    image = picture.copy()
+    for at, (x, y) in enumerate(np.random.default_rng(7).integers(40, 530, (12, 2)).tolist()):
+        cv2.circle(image, (x, y), 6 + 3 * (at % 4), (60, 60, 60), -1)
+    cv2.rectangle(image, (560, 530), (700, 540), (0, 0, 0), -1)
+    return image
+
+
+def exposed_again(picture: Image, key: int) -> Image:
+    """The same place with the noise of another exposure."""
+    noise = np.random.default_rng(key).normal(0, 2, picture.shape[:2])[..., None]
+    return np.asarray(np.clip(picture + noise, 0, 255), np.uint8)
+
+
+def judged(
+    pictures: Sequence[Image], places: Sequence[Place | None], geometry: StageGeometry | None = None
+) -> list[SourceNote]:
     """What is said of these pictures at these places."""
     check = PositionCheck(geometry or StageGeometry.upright(UM_PER_PX), UM_PER_PX)
     said: list[SourceNote] = []
-    for index, (picture, (x_um, y_um)) in enumerate(zip(pictures, places, strict=True)):
+    for index, (picture, place) in enumerate(zip(pictures, places, strict=True)):
         check.look(f"t{index}", picture)
-        said += check.ended(f"t{index}", index, (round(1000 * x_um), round(1000 * y_um)))
+        said += check.ended(f"t{index}", index, (round(1000 * place[0]), round(1000 * place[1])) if place else None)
     return said
