@@ -71,12 +71,12 @@ def train(
     """
     training = TrainingState(recipe, data, ranks, resume, start_from, pretrain)
     saved = training.step if resume else None
-    clock = Clock()
     loss: list[float] = []
     with ExitStack() as stack:
         log = None
         if ranks.first:
             log = stack.enter_context(TrainingLog(folder, recipe, training.step, boards, training.so_far.step))
+        clock = Clock()  # opening a board may take longer than many steps
         request = stack.enter_context(stop_request())
         validating = Validating(training, validator, folder, log, clock)
         # What a stop left undone comes first: the weights are those that would have been measured.

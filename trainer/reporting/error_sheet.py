@@ -25,7 +25,7 @@ ANNOTATED, FOUND = (200, 90, 0), (0, 120, 255)
 """BGR: blue as annotated, orange as found, as in the report."""
 
 FONT, FONT_SCALE = cv2.FONT_HERSHEY_SIMPLEX, 0.36
-LETTERS = 27
+LETTERS = 25
 """That a line of a tile has room for."""
 
 
