@@ -20,7 +20,7 @@ from support.scripted_run import field_record, run_start
 from edge.contracts.errors import JournalError
 from edge.journal.archive import Archive
 from edge.journal.sqlite_journal import SqliteJournal
-from edge.journal.tables import write
+from edge.journal.tables import WaitingRecord, WaitingTrigger, write
 
 pytestmark = pytest.mark.timeout(40)
 
@@ -79,6 +79,31 @@ def test_a_finished_run_takes_nothing_more(opened: Callable[[], SqliteJournal]) 
         journal.append(field_record("r", 3))
     with pytest.raises(ValueError, match="has no record 9"):
         journal.acknowledge("r", 9)
+
+
+def test_an_acknowledgement_goes_to_disk_with_the_next_record(
+    opened: Callable[[], SqliteJournal], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One sync for both, not one that the record has to wait for."""
+    monkeypatch.setattr("edge.journal.sqlite_journal._ACKNOWLEDGED_WITHIN_S", 300.0)
+    written: list[tuple[int, dict[int, int]]] = []
+
+    def noted(writer: sqlite3.Connection, batch: list[WaitingRecord | WaitingTrigger], upto: dict[int, int]) -> None:
+        written.append((len(batch), dict(upto)))
+        write(writer, batch, upto)
+
+    monkeypatch.setattr("edge.journal.sqlite_journal.write", noted)
+    journal = opened()
+    fill(journal, 2, stop=False)
+    journal.settle()
+    written.clear()
+    journal.acknowledge("r", 1)
+    journal.append(field_record("r", 3))
+    journal.settle()
+    assert written == [(1, {0: 1})]
+    journal.acknowledge("r", 3)
+    journal.close()
+    assert written[1:] == [(0, {0: 3})], "at the end alone"
 
 
 def test_nothing_can_be_read_before_it_is_committed(
