@@ -24,6 +24,7 @@ CONTAINED = 0.6
 """Share of a cut box's area inside a whole box of another tile from which both are the same cell."""
 
 MIN_SIDE_PX = 1.0
+_BOX_BYTES = 4 * np.dtype(np.float32).itemsize
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,11 +128,17 @@ def _gather_priors(raw: RawDetections, plan: FitPlan, floor: float, detect: floa
 
 
 def _by_prior(boxes: Float32, scores: Float32, labels: Int32) -> tuple[Float32, Float32]:
-    keys = np.ascontiguousarray(boxes).view(np.dtype((np.void, boxes.itemsize * 4))).ravel()
-    _, first, which = np.unique(keys, return_index=True, return_inverse=True)
-    table = np.zeros((len(first), N_CLASSES), np.float32)
-    np.maximum.at(table, (which.ravel(), labels), scores)
-    return boxes[first], table
+    """In the order of the boxes' bytes, whatever the rows' order. Of a few rows a dictionary makes that sooner than numpy."""
+    content = np.ascontiguousarray(boxes).tobytes()
+    keys = [content[at : at + _BOX_BYTES] for at in range(0, len(content), _BOX_BYTES)]
+    first: dict[bytes, int] = {}
+    for row, key in enumerate(keys):
+        first.setdefault(key, row)
+    order = sorted(first)
+    place = {key: at for at, key in enumerate(order)}
+    table = np.zeros((len(order), N_CLASSES), np.float32)
+    np.maximum.at(table, ([place[key] for key in keys], labels), scores)
+    return boxes[[first[key] for key in order]], table
 
 
 def _cut(boxes: Float32, plan: FitPlan, tile: int) -> Bool:
