@@ -13,7 +13,7 @@ from builder.inspection import Inspection
 from builder.quantised_gate_run import QuantisedOutcome
 from builder.training_figures import data_lines, metric_lines
 from edge.contracts.bundle import Bundle, Training
-from edge.contracts.engine_files import RUNTIME_NAMES, EngineFiles, EngineManifest
+from edge.contracts.engine_files import RUNTIME_NAMES, EngineFiles, EngineManifest, ParityResult
 from edge.engine.engine_places import named
 from edge.engine.survey import GATES, Verdict, verdict_rows, verify_command
 
@@ -131,11 +131,20 @@ def _quantised_rows(outcome: QuantisedOutcome) -> list[Row]:
         rows += [("taken back", f"{back} (share of the error)"), ("still int8", stay)]
     rows.append(("judged on", f"{report.frames} frames, {report.images_from}"))
     if result is not None:
-        changes = f"{result.missed} missed, {result.added} added, {result.label_flips} under another label"
         rows += [
             ("by", result.executor),
-            ("cells", f"{report.reference_cells} of the reference, {result.cells} here: {changes}"),
+            ("cells", f"{report.reference_cells} of the reference, {result.cells} here: {_changes(result)}"),
             ("scores, boxes", f"99 % within {result.p99_score_difference:.4f}; IoU {result.median_iou:.4f} in the median"),
             ("gate", f"{result.verdict}" + "".join(f"\n{failure}" for failure in result.failures)),
         ]
+    if (beside := outcome.yardsticks) is not None:
+        rows += [
+            ("its parent here", f"{beside.as_run.executor}: {_changes(beside.as_run)}"),
+            ("time", f"{beside.time_ratio:.2f} of that one's, in turns"),
+            ("its parent in f32", f"the same fields moved by a pixel: {_changes(beside.moved)}"),
+        ]
     return [*rows, ("report in", str(outcome.folder))]
+
+
+def _changes(result: ParityResult) -> str:
+    return f"{result.missed} missed, {result.added} added, {result.label_flips} under another label"

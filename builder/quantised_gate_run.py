@@ -14,6 +14,7 @@ from builder.gate_outcome import Baseline
 from builder.graph_contract import check_graph
 from builder.images import FieldImages, read_images
 from builder.inspection import read_graph
+from builder.int8_yardsticks import Yardsticks, measure_yardsticks
 from builder.parity import compare, find_cells
 from builder.parity_gate import thresholds_for
 from builder.profile_correction import seen_by
@@ -32,6 +33,9 @@ from edge.engine.quantised_gate import keep_report
 CALIBRATION_FRAMES = 100
 """So many set the scales, at most a third of what is given; the others judge."""
 
+SEARCH_FRAMES = 50
+"""So many of those show which convolutions have to go back to floating point: each of them is rounded alone for it."""
+
 
 @dataclass(frozen=True, slots=True)
 class QuantisedOutcome:
@@ -45,6 +49,7 @@ class QuantisedOutcome:
     report: ParityReport
     problem: EngineError | None
     shares: tuple[LayerShare, ...] = ()
+    yardsticks: Yardsticks | None = None
 
     def as_json(self) -> dict[str, object]:
         """As `--json` prints it."""
@@ -54,6 +59,7 @@ class QuantisedOutcome:
             "bundle_id": self.bundle.bundle_id,
             "quantisation": about.model_dump(mode="json") if about else None,
             "layers": [asdict(each) for each in self.shares],
+            "beside": self.yardsticks.as_json() if self.yardsticks is not None else None,
             "folder": str(self.folder),
             "passed": self.report.passed,
             "verdict": "passed" if self.problem is None else "not decided" if self.problem.code == "undecided" else "failed",
@@ -90,14 +96,14 @@ def quantise_bundle(
             "`leuko-train export`."
         )
     chosen = found.frames[sets_scales]
-    made, calibrating = quantise(model, chosen, keep_float, progress("ranges", len(chosen))), _part(found, sets_scales)
-    writer = ChildWriter(parent, chosen, calibrating.origin)
+    made = quantise(model, chosen, keep_float, progress("ranges", len(chosen)))
+    writer, shown = ChildWriter(parent, chosen, found.origin), _some(_part(found, sets_scales))
     with TemporaryDirectory(prefix="leuko-int8-") as place:
         numbers = itertools.count()
         search = keep_the_count(
             made,
-            reference_baseline(parent, calibrating, progress).cells,
-            lambda graph: _run(writer.write(Path(place) / str(next(numbers)), graph), calibrating)[1],
+            reference_baseline(parent, shown, progress).cells,
+            lambda graph: _run(writer.write(Path(place) / str(next(numbers)), graph), shown)[1],
             progress("layers", most_runs(made)),
         )
     child = writer.write(out, search.graph, n_back=len(search.taken_back))
@@ -167,6 +173,13 @@ def _part(found: FieldImages, which: "np.ndarray[tuple[int], np.dtype[np.bool_]]
     return replace(found, frames=found.frames[which], names=names, images=images)
 
 
+def _some(found: FieldImages) -> FieldImages:
+    """`SEARCH_FRAMES` of the frames at most, evenly spread."""
+    which = np.zeros(len(found.frames), np.bool_)
+    which[:: -(-len(which) // SEARCH_FRAMES)] = True
+    return _part(found, which)
+
+
 def _run(bundle: Bundle, images: FieldImages, advance: Callable[[int], object] = lambda _: None) -> tuple[str, list[Cells]]:
     """The executor's name, and the cells it finds."""
     height_px, width_px = images.frames.shape[1:3]
@@ -186,7 +199,8 @@ def _judged(
     result = compare(baseline.cells, cells, name, is_emulation=False)
     report = baseline.report(child.manifest.files[MODEL], result)
     folder = keep_report(child, engine_dir, report)
-    return QuantisedOutcome(child, folder, report, _problem(baseline, report, child))
+    yardsticks = measure_yardsticks(child, parent, images, baseline.cells, progress)
+    return QuantisedOutcome(child, folder, report, _problem(baseline, report, child), yardsticks=yardsticks)
 
 
 def _problem(baseline: Baseline, report: ParityReport, child: Bundle) -> EngineError | None:

@@ -1,7 +1,7 @@
 """Which convolutions go back to floating point until an int8 graph counts as its parent does: the worst ones first.
 
 Each convolution is rounded alone, and how far cells come out otherwise is its share of the error. Then they go back, largest
-share first, until the gate's limits hold on the fields that set the scales. What these fields say is no verdict: that is given
+share first, until the gate's limits hold on some of the fields that set the scales. What these say is no verdict: that is given
 once, for what came out, by fields that had no part in it.
 """
 
@@ -16,7 +16,7 @@ from edge.contracts.detections import Cells
 from edge.postprocess import label_of
 
 CellsOf = Callable[[QuantisedGraph], list[Cells]]
-"""The cells that a graph finds on this machine in the fields that set the scales."""
+"""The cells that a graph finds on this machine in those fields."""
 
 _FEW_DECIDE = {**LIMITS, "min_cells": 1.0}
 """Among these few fields are rarely as many cells as a verdict needs."""
