@@ -24,8 +24,13 @@ def quantize(
     """Make an int8 bundle for CPUs out of a bundle, and hold it against that one's graph, as an engine is.
 
     The child names its parent, whose FP32 graph stays the reference. 8 bits hold weights and inputs of convolutions; all else,
-    and a second look, stays in floating point. The report beside it says how far it agrees, and the edge refuses an int8 bundle
-    without a passed one. On another processor, or another version of OpenVINO, run leuko-build verify again.
+    and a second look, stays in floating point. Convolutions whose rounding spoils the count go back to it, the worst first, until
+    the limits hold on some of the fields that set the scales; which did is printed, with the share of the error of each. The
+    report beside the child says how far it agrees, and the edge refuses an int8 bundle without a passed one. On another
+    processor, or another version of OpenVINO, run leuko-build verify again.
+
+    Beside the verdict is printed what it is worth: what the parent does as a run has it here (which may be bf16), the time over
+    that one's, and what a shift of the same fields by one pixel does to the parent's own cells.
 
     leuko-build quantize bundles/tiny --images fields --um-per-px 0.13 --out bundles/tiny-int8
 

@@ -51,8 +51,8 @@ from edge.journal.tables import (
 
 _BATCH_RECORDS = 64
 _ACKNOWLEDGED_WITHIN_S = 1.0
-"""An acknowledgement waits so long for a record to go to disk with: alone it would cost a sync of its own, which the next record
-would have to wait for, the first field of a run above all."""
+"""An acknowledgement waits so long for a record to go to disk with: alone it would cost a sync of its own, for which the next
+record would have to wait, that of a run's first field above all."""
 _MAX_WAITING = 4096
 _NOTICED_S = 1.0
 """Another program that holds the file for longer is spoken of."""

@@ -10,6 +10,7 @@ from edge.contracts.bundle import Thresholds
 from edge.contracts.cells import INDEX, NAMES, UNIDENTIFIED, UNIDENTIFIED_NON_WBC
 from edge.contracts.detections import Cells, RawDetections
 from edge.postprocess import OperatingPoint, field_counts, label_of, postprocess, to_detections
+from edge.postprocess.suppression import _by_prior
 
 pytestmark = pytest.mark.timeout(20)
 K = 16
@@ -142,3 +143,20 @@ def test_tiles_of_one_field_are_merged(left: list[Row], right: list[Row], expect
     assert TILED.n_tiles == 2
     cells = postprocess(raw_of(left, right), TILED, OperatingPoint.of(Thresholds()))
     assert sorted(tuple(round(v) for v in box) for box in cells.boxes_px.tolist()) == sorted(expected_boxes)
+
+
+def test_rows_of_one_prior_are_put_together_whatever_their_order() -> None:
+    """By the boxes' bytes: zeros of both signs are two boxes, and the order is that of the bytes."""
+    rng = np.random.default_rng(3)
+    some = np.array([[0, 0, 10, 10], [-0.0, 0, 10, 10], [300.25, 1.5, 731.9, 99], [300.25, 1.5, 731.9, 98]], np.float32)
+    for n in (1, 2, 40, 256):
+        boxes, which = some[rows := rng.integers(0, len(some), n)], rng.integers(0, len(NAMES), n).astype(np.int32)
+        scores = rng.random(n).astype(np.float32)
+        found, table = _by_prior(boxes, scores, which)
+        assert [box.tobytes() for box in found] == sorted({some[row].tobytes() for row in rows.tolist()})
+        for box, best in zip(found, table, strict=True):
+            mine = [box.tobytes() == each.tobytes() for each in boxes]
+            expected = np.zeros(len(NAMES), np.float32)
+            for row in np.flatnonzero(mine):
+                expected[which[row]] = max(expected[which[row]], scores[row])
+            assert np.array_equal(best, expected)
