@@ -24,9 +24,9 @@ def quantize(
     """Make an int8 bundle for CPUs out of a bundle, and hold it against that one's graph, as an engine is.
 
     The child names its parent, whose FP32 graph stays the reference. 8 bits hold weights and inputs of convolutions; all else,
-    and a second look, stays in floating point. Convolutions whose rounding spoils the count go back to it, the worst first, until
-    the limits hold on some of the fields that set the scales; which did is printed, with the share of the error of each. The
-    report beside the child says how far it agrees, and the edge refuses an int8 bundle without a passed one. On another
+    and a second look, stays in floating point. Convolutions whose rounding spoils the count go back to it, the worst first,
+    until the limits hold on some of the fields that set the scales; which did is printed, with the share of the error of each.
+    The report beside the child says how far it agrees, and the edge refuses an int8 bundle without a passed one. On another
     processor, or another version of OpenVINO, run leuko-build verify again.
 
     Beside the verdict is printed what it is worth: what the parent does as a run has it here (which may be bf16), the time over
