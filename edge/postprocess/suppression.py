@@ -136,8 +136,8 @@ def _by_prior(boxes: Float32, scores: Float32, labels: Int32) -> tuple[Float32, 
         first.setdefault(key, row)
     order = sorted(first)
     place = {key: at for at, key in enumerate(order)}
-    table = np.zeros((len(order), N_CLASSES), np.float32)
-    np.maximum.at(table, ([place[key] for key in keys], labels), scores)
+    table, which = np.zeros((len(order), N_CLASSES), np.float32), np.array([place[key] for key in keys], np.intp)
+    np.maximum.at(table, (which, labels), scores)
     return boxes[[first[key] for key in order]], table
 
 
