@@ -22,7 +22,7 @@ from trainer.evaluation.summarise import summarise
 from trainer.evaluation.target import checkpoint_target
 from trainer.evaluation.validation_loss import targets_of
 from trainer.export.graph import FrameGraph
-from trainer.loop import validating
+from trainer.loop import training_run, validating
 from trainer.loop.best_so_far import BestSoFar, ValidationFigures
 from trainer.loop.training_loop import Outcome, train
 from trainer.loop.validating import reconciled
@@ -272,3 +272,33 @@ def test_a_checkpoint_of_before_knows_of_no_validation(whole: tuple[Path, Outcom
     torch.save(content, tmp_path / "old.pt")
     old: Checkpoint = load_checkpoint(tmp_path / "old.pt")
     assert old.finished and old.best_so_far == {} and old.recipe.validation.every_steps == 200
+
+
+@pytest.mark.parametrize(
+    ("images", "change", "keeps", "says"),
+    [
+        pytest.param(2, {}, True, "", id="as-before"),
+        pytest.param(1, {}, False, "other images are validated on than before", id="fewer-images"),
+        pytest.param(
+            2, {"best_by": "loss"}, False, "`validation.best_by` is another than before", id="chosen-by-another-figure"
+        ),
+        pytest.param(2, {"every_steps": 3}, True, "", id="looked-at-less-often"),
+    ],
+)
+def test_a_training_that_goes_on_otherwise_forgets_what_no_longer_compares(
+    lab: Lab,
+    validator: Validator,
+    whole: tuple[Path, Outcome],
+    images: int,
+    change: dict[str, object],
+    keeps: bool,
+    says: str,
+) -> None:
+    folder, outcome = whole
+    about = validator.held_back.about()
+    previous = replace(outcome.checkpoint, data={**outcome.checkpoint.data, "validated_on": about})
+    recipe = recipe_of(lab, **{f"validation__{key}": value for key, value in change.items()})
+    fewer = replace(validator, held_back=replace(validator.held_back, rows=validator.held_back.rows[:images]))
+    found, words = training_run._taken_up(previous, recipe, folder, fewer)
+    assert found is not None and (found.best_so_far["best"] is not None) == keeps
+    assert says in words and bool(words) == bool(says) and found.best_so_far["step"] == 6
