@@ -148,9 +148,13 @@ class Recipe(Strict):
         return width, height, network_w, network_h
 
 
+DESCRIPTIONS = ("datasets", "laboratories", "untaught")
+"""Files beside the recipes that describe images."""
+
+
 def shipped_recipes() -> list[str]:
     """Names of the recipes that come with the package."""
-    files = (path for path in RECIPES.rglob("*.yaml") if not path.name.startswith(("datasets", "laboratories")))
+    files = (path for path in RECIPES.rglob("*.yaml") if path.stem not in DESCRIPTIONS)
     return sorted(path.relative_to(RECIPES).as_posix().removesuffix(".yaml") for path in files)
 
 

@@ -24,6 +24,9 @@ CARD = "CARD.md"
 NO_CELL = "no_cell"
 """The second look's name for what is no cell of the table."""
 
+UNKNOWN = "unknown"
+"""Its name for a cell that is none of those it was taught."""
+
 Pixels = Annotated[int, Field(ge=32, le=16384)]
 
 
@@ -80,8 +83,15 @@ class SecondLook(Strict):
     temperature: float = Field(1.0, gt=0, description="divides the second network's logits")
     presence_share: Fraction = 0.5
     type_share: Fraction = 0.7
+    agreement: float = Field(
+        0.0, ge=0, description="how much it counts that both call a cell alike; what they do not goes to the likeliest alike"
+    )
+    agreement_share: Fraction = Field(0.5, description="the second look's share in whether they do")
     class_weights: dict[str, float] = Field(
         default_factory=dict, description="factors of its probabilities by class, `no_cell` included; 1 where none is given"
+    )
+    says_unknown: bool = Field(
+        False, description="an output for cells it was not taught; what it takes for one has no leading class: `unidentified`"
     )
     taught: tuple[str, ...] = Field((), description="classes of which it saw photographs; it calls nothing else")
     recipe: dict[str, Any] = Field(default_factory=dict)
@@ -89,8 +99,8 @@ class SecondLook(Strict):
 
     @staticmethod
     def outputs() -> tuple[str, ...]:
-        """Names of its outputs, in order."""
-        return (*INDEX, NO_CELL)
+        """Names of its outputs, in order; not every network has the last one."""
+        return (*INDEX, NO_CELL, UNKNOWN)
 
     @model_validator(mode="after")
     def _known_classes(self) -> "SecondLook":

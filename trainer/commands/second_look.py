@@ -21,6 +21,18 @@ def second_look(
     measure_on: Annotated[
         Path | None, typer.Option(help="data description: the bundle is measured on what its detector held back of it")
     ] = None,
+    untaught: Annotated[
+        Path | None,
+        typer.Option(help="data description, with --measure-on: what the bundle calls cells that it was never taught"),
+    ] = None,
+    experiment: Annotated[
+        Path | None,
+        typer.Option(
+            help="data description: taught on these images, too, though they may be for evaluation only; the bundle says that "
+            "it is not to be handed on"
+        ),
+    ] = None,
+    experiment_split_by: Annotated[str, typer.Option(help="division of the images of --experiment")] = "given",
     changes: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="change a key of the recipe: steps=2000; repeat")
     ] = None,
@@ -38,6 +50,9 @@ def second_look(
     ] = None,
     name: Annotated[str | None, typer.Option(help="name of the bundle; that of its directory when not given")] = None,
     threads: Annotated[int | None, typer.Option(min=1, help="threads of torch; its own choice when not given")] = None,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="teach nothing: the bundle's own second look, of which `--set` makes something else")
+    ] = False,
     remove: Annotated[
         bool, typer.Option("--remove", help="write the detector alone instead, to see what the look changes")
     ] = False,
@@ -48,10 +63,12 @@ def second_look(
 
     It is part of the same graph: engines, the parity gate and the edge use such a bundle as any other.
 
+    leuko-train second-look bundles/ours-2 --keep --set agreement=1 --identify 0.4 --out bundles/ours-3
+
     leuko-train second-look bundles/ours-2 --remove --out bundles/detector
     """
     from edge.contracts.bundle import Thresholds, load_bundle  # noqa: PLC0415
-    from trainer.second_look.look_run import remove_second_look, run_second_look  # noqa: PLC0415 - loads torch
+    from trainer.second_look.look_run import keep_second_look, remove_second_look, run_second_look  # noqa: PLC0415 - loads torch
 
     given = {"detect": detect, "identify": identify, "margin": margin}
     over = {key: value for key, value in given.items() if value is not None}
@@ -60,6 +77,18 @@ def second_look(
         remove_second_look(bundle, out, Thresholds().model_copy(update=over))
         return
     thresholds = load_bundle(bundle).manifest.thresholds.model_copy(update=over)
+    if keep:
+        keep_second_look(
+            bundle,
+            out,
+            changes or (),
+            root,
+            measure_on=measure_on,
+            untaught=untaught,
+            thresholds=thresholds,
+            name=name or out.name,
+        )
+        return
     if data is None or root is None:
         raise ConfigError("a second look is taught on images: give --data and --root, or take one out with --remove.")
     run_second_look(
@@ -70,6 +99,9 @@ def second_look(
         changes or (),
         split_by=split_by,
         measure_on=measure_on,
+        untaught=untaught,
+        experiment=experiment,
+        experiment_split_by=experiment_split_by,
         thresholds=thresholds,
         name=name or out.name,
         threads=threads,

@@ -2,11 +2,12 @@
 
 import subprocess
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from hashlib import sha256
 from pathlib import Path
 
 from edge.contracts.cells import CELLS
+from edge.contracts.errors import ConfigError
 from edge.contracts.version import VERSION
 from trainer.data.annotation import UNTYPED_NEUTROPHIL, UNTYPED_WBC, Annotation
 from trainer.data.faults import OriginMissing
@@ -21,26 +22,46 @@ def require_origins(description: Path) -> None:
         )
 
 
-def describe(description: Path, annotations: list[Annotation], left_out: Iterable[Path] = ()) -> dict[str, object]:
+def require_allowed(description: Path, annotations: Sequence[Annotation]) -> None:
+    """Raises `ConfigError` when one of these images, which are to be trained on, may be evaluated on only."""
+    only = load_description(description).evaluation_only & {row.source for row in annotations}
+    if only:
+        name = sorted(only)[0]
+        raise ConfigError(
+            f"{description} allows {name} for evaluation only, and it would be trained on; hold it back with --split-by "
+            f"source:{name}."
+        )
+
+
+def describe(
+    description: Path, annotations: list[Annotation], left_out: Iterable[Path] = (), experiment: Path | None = None
+) -> dict[str, object]:
     """Sources with licence and image count, cells per class, a hash over images and annotations, and the images' keys.
 
-    `left_out`: images that could not be read and are not among the annotations; they are named.
-    Raises `DataError` as `require_origins` does.
+    `left_out`: images that could not be read and are not among the annotations; they are named. `experiment`: the description
+    of further images among these, which may be of sources that are for evaluation only; then that is said, too.
+    Raises `DataError` as `require_origins` does, and `ConfigError` as `require_allowed`.
     """
+    origins = dict(load_description(description).sources)
+    if experiment is None:
+        require_allowed(description, annotations)
+    else:
+        require_origins(experiment)
+        origins |= load_description(experiment).sources
     require_origins(description)
-    origins = load_description(description).sources
     images = Counter(row.source for row in annotations)
     cells = Counter(int(label) for row in annotations for label in row.labels)
     named = {cell.name: cells[index] for index, cell in enumerate(CELLS)}
     return {
         "sha256": data_sha256(annotations),
         "sources": {
-            name: {"images": images[name], **origins[name].model_dump(exclude={"group_by", "laboratory"})}
+            name: {"images": images[name], **origins[name].model_dump(exclude={"group_by", "laboratory", "use"})}
             for name in sorted(images)
         },
         "train_cells": {**named, "untyped_neutrophil": cells[UNTYPED_NEUTROPHIL], "untyped_wbc": cells[UNTYPED_WBC]},
         "train_images": "".join(sorted(image_key(row.path) for row in annotations)),
         "unreadable_images": sorted(path.name for path in left_out),
+        **({"experiment": True} if experiment else {}),
     }
 
 

@@ -28,6 +28,7 @@ from trainer.evaluation.settings import DENSE_FROM, SMALL_BELOW_UM, EvaluationSe
 from trainer.evaluation.summarise import summarise
 from trainer.evaluation.summary import Summary
 from trainer.evaluation.target import Target, bundle_target
+from trainer.evaluation.teaching import teaching_of
 
 DEFAULT_SETTINGS = EvaluationSettings()
 
@@ -117,6 +118,7 @@ def measure(
         source=images.source,
         engine=", ".join(sorted({result.engine for result in results})),
         command=_command(images, settings, precision, target.engine_options, ways),
+        teaching=teaching_of(figures.confusion_all, target.taught) if target.taught is not None else None,
         caution=target.caution([row.path for row in rows], images.split_by, parse_splits(images.split)),
         laboratories=by_laboratory(results, target.thresholds.detect, groups, description.laboratories, settings)
         if groups
@@ -124,17 +126,29 @@ def measure(
     )
 
 
-def draft_measure(data: Path, root: Path | None, split: str | None, split_by: str) -> Callable[[Bundle], dict[str, Any]]:
+def draft_measure(
+    data: Path, root: Path | None, split: str | None, split_by: str, untaught: Path | None = None
+) -> Callable[[Bundle], dict[str, Any]]:
     """What measures a draft of a bundle on `split`. Its images are chosen now: that there is none is said before the export.
+
+    `untaught`: description of images of cells that it was never taught; what it calls them goes into its figures, too.
 
     Raises `ConfigError`, also without a `root`.
     """
     if root is None:
         raise ConfigError("to measure the bundle give both --data and --root.")
     images = choose(data, root, split, split_by)
+    others = choose(untaught, root, None, "given") if untaught else None
 
     def measured(draft: Bundle) -> dict[str, Any]:
-        return measure(bundle_target(draft), images).reduced()
+        target = bundle_target(draft)
+        summary = measure(target, images)
+        if others and summary.teaching:
+            seen = measure(target, others)
+            if seen.teaching:
+                taught = {"taught": summary.teaching.taught, "elsewhere": seen.command}
+                summary = summary.model_copy(update={"teaching": seen.teaching.model_copy(update=taught)})
+        return summary.reduced()
 
     return measured
 

@@ -110,6 +110,31 @@ class AtThreshold(Strict):
     false_per_1000_empty: float | None
 
 
+class Verdicts(Strict):
+    """What became of the cells of some classes at the model's thresholds. `low` and `high` are exact 95 % limits of
+    `right_or_unidentified`, the share of the found that is not called another class."""
+
+    classes: tuple[str, ...]
+    cells: int
+    found: int
+    right: int
+    unidentified: int
+    called_another: int
+    right_or_unidentified: Figure
+    low: Figure
+    high: Figure
+
+
+class Teaching(Strict):
+    """Cells of classes that the model was taught on photographs, and of classes of which it saw none; `called` says of each of
+    these how often it was called what. `elsewhere` repeats the untaught ones' part where they were measured on other images."""
+
+    taught: Verdicts
+    untaught: Verdicts
+    called: dict[str, dict[str, int]]
+    elsewhere: str = ""
+
+
 class Abnormal(Strict):
     """The classes the reference reports a mean of their own for. `map` is over those with truth; `words` names the others."""
 
@@ -262,6 +287,7 @@ class Summary(Figures):
     command: str
     caution: str = ""
     laboratories: dict[str, LaboratoryFigures] = Field({}, description="with limits only; of folds, those that were left out")
+    teaching: Teaching | None = Field(None, description="null: nobody knows what it was taught, or several models were pooled")
 
     def reduced(self) -> dict[str, Any]:
         """As JSON data without curves, single errors, times and the day: what a bundle stores, alike whenever it is written."""

@@ -48,6 +48,23 @@ def _false_in_empty(empty: EmptyFields | None) -> list[str]:
     ]
 
 
+def _of_untaught(summary: Summary) -> list[str]:
+    """What cells are called of which it was taught no photograph, beside how often the others are `unidentified`."""
+    if summary.teaching is None or not summary.teaching.untaught.found:
+        return []
+    no, yes = summary.teaching.untaught, summary.teaching.taught
+    said = (
+        f"taught on no photograph: {', '.join(no.classes)}; of {no.found} cells found of {no.cells} {no.right} are right and "
+        f"{no.unidentified} unidentified, {no.called_another} are called a class that they are not: right or unidentified "
+        f"{figure(no.right_or_unidentified)} (95 % {figure(no.low)} to {figure(no.high)})."
+    )
+    if yes.found:
+        said += f" Of {yes.found} cells found of classes that it was taught {yes.unidentified} are unidentified."
+    called = [f"{name}: {', '.join(f'{k} {n}' for k, n in row.items())}." for name, row in summary.teaching.called.items()]
+    where = summary.teaching.elsewhere
+    return [said, *called, *([f"these with `{where}`."] if where else [])]
+
+
 def remarks(summary: Summary) -> list[str]:
     """What is no row of the table, a sentence each."""
     count, single = summary.counting, summary.confusion
@@ -59,6 +76,7 @@ def remarks(summary: Summary) -> list[str]:
         f"{count.counted} leukocytes counted where the annotation has {count.true}; mean absolute error "
         f"{count.mean_absolute_error:.3f} per image.",
         *_false_in_empty(summary.empty),
+        *_of_untaught(summary),
         *(_rule(name, s) for name, s in (("small cells", summary.subsets.small_cells), ("dense", summary.subsets.dense))),
     ]
     for name, spread in (("engine", summary.time_ms.engine), ("whole way", summary.time_ms.whole)):

@@ -7,7 +7,8 @@ from typing import Any
 
 from rich.console import Console
 
-from edge.contracts.bundle import Bundle, Thresholds, load_bundle
+from edge.contracts.bundle import Bundle, SecondLook, Thresholds, load_bundle
+from edge.contracts.cells import NAMES
 from edge.contracts.choices import EngineChoice, Precision
 from edge.contracts.colours import ReferenceColours
 from edge.contracts.errors import ConfigError
@@ -21,6 +22,20 @@ from trainer.evaluation.torch_engine import TorchEngine
 from trainer.second_look.carried_look import Look
 
 OF_NO_USE = "such figures say nothing about new slides."
+
+
+def taught_classes(data: Mapping[str, Any], look: SecondLook | None = None) -> frozenset[str] | None:
+    """Classes of which the networks that name cells saw annotated photographs; None where nobody wrote it down.
+
+    `data` is what the detector's training said of its images. A second look that leaves the detector no word in the type is
+    the only one that names cells.
+    """
+    own = None if look is None or not look.taught else frozenset(look.taught) & frozenset(NAMES)
+    if look is not None and own is not None and look.type_share == 1.0:
+        return own
+    if "train_cells" not in data:
+        return None
+    return frozenset(name for name in NAMES if data["train_cells"].get(name)) | (own or frozenset())
 
 
 def division_of(data: Mapping[str, Any]) -> str:
@@ -47,6 +62,8 @@ class Target:
     """those that the model knows, where it says so"""
     look_images: str = ""
     """keys of the images that its second look was trained on, where it has one"""
+    taught: frozenset[str] | None = None
+    """classes of which it saw photographs, where that is known"""
     engine_options: tuple[str, ...] = ()
     """how the command line asked for its engine"""
 
@@ -122,7 +139,8 @@ def bundle_target(
     options += ("--engine-dir", "ENGINES") if engine_dir is not None else ()
     known, look = manifest.reference_colours, manifest.second_look
     of_look = str(look.data.get("train_images", "")) if look else ""
-    return Target(model, *scale, manifest.thresholds, opened, training.recipe, training.data, known, of_look, options)
+    taught = taught_classes(training.data, look)
+    return Target(model, *scale, manifest.thresholds, opened, training.recipe, training.data, known, of_look, taught, options)
 
 
 def checkpoint_target(
@@ -152,7 +170,10 @@ def checkpoint_target(
     scale = (recipe.scale.um_per_px, recipe.scale.width_px, recipe.scale.height_px)
     of_look = str(look.settings.data.get("train_images", "")) if look else ""
     stated = recipe.model_dump(mode="json")
-    return Target(model, *scale, thresholds or Thresholds(), opened, stated, checkpoint.history, look_images=of_look)
+    taught = taught_classes(checkpoint.data, look.settings if look else None)
+    return Target(
+        model, *scale, thresholds or Thresholds(), opened, stated, checkpoint.history, look_images=of_look, taught=taught
+    )
 
 
 def target_of(

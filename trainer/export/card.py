@@ -18,6 +18,10 @@ confidence: they are not reliably left `unidentified`. Do not use its counts, al
 such cells may occur.
 """
 
+NOT_TO_BE_HANDED_ON = """
+**An experiment, not to be handed on.** Its second look was taught on images whose licence allows evaluation only.
+"""
+
 
 def card(manifest: dict[str, Any]) -> str:
     """Markdown. `manifest` holds the fields of `BundleManifest` (all but `files`)."""
@@ -29,11 +33,14 @@ def card(manifest: dict[str, Any]) -> str:
     head = f"# {manifest['name']}\n\n{manifest['architecture']}; {scale}.\nWeights are stored as FP16, arithmetic is FP32.\n"
     if not training["trained"]:
         return head + "\n**Random weights.** For tests and benchmarks of speed only; its detections mean nothing.\n"
+    if (manifest.get("second_look") or {}).get("data", {}).get("experiment"):
+        head += NOT_TO_BE_HANDED_ON
     parts = [
         head,
         "## What it must not be used for\n\n" + NOT_FOR + _never_taught(manifest),
         "## Training\n\n" + _training(training),
         "## Data\n\n" + _data(training["data"], training["recipe"].get("compose", {})),
+        "## Classes\n\n" + _classes(manifest),
         *(["## Second look\n\n" + _look(look)] if (look := manifest.get("second_look")) else []),
         "## Measured\n\n" + _metrics(training["metrics"]),
     ]
@@ -108,6 +115,23 @@ def _data(data: dict[str, Any], compose: dict[str, Any]) -> str:
         lines += ["", f"Not trained at all, for want of a cell; it cannot recognise: {missing}."]
     if virtual > 0:
         lines += ["", "Fields of the virtual slide, with drawn cells of all classes, were among those it was trained on."]
+    return "\n".join(lines) + "\n"
+
+
+def _classes(manifest: dict[str, Any]) -> str:
+    """By class: on how many cells in photographs both networks were trained, and what held-back images say."""
+    training, look = manifest["training"], manifest.get("second_look") or {}
+    cells = [data.get("train_cells", {}) for data in (training["data"], look.get("data", {}))]
+    figures = training["metrics"].get("classes", {})
+    lines = ["| class | photographs, detector | photographs, second look | held back | what is known |", "|" + " --- |" * 5]
+    for cell in CELLS:
+        seen = [str(one.get(cell.name, 0) if one else "-") for one in cells]
+        row = ClassFigures.model_validate(figures[cell.name]) if cell.name in figures else None
+        if row is None or not row.truth:
+            known = "nothing" if any(one.get(cell.name) for one in cells) else "nothing: no photograph"
+        else:
+            known = f"recall {figures_of(row)[3]}, precision {figures_of(row)[4]}"
+        lines.append(f"| {' | '.join((cell.name, *seen, str(row.truth if row else 0), known))} |")
     return "\n".join(lines) + "\n"
 
 

@@ -13,11 +13,14 @@ from edge.contracts.bundle import Bundle, SecondLook
 from edge.contracts.errors import DataError
 from trainer.export.graph import FrameGraph
 from trainer.models.detector import Detector
-from trainer.second_look.look_network import LookNetwork
+from trainer.second_look.look_network import N_OUTPUTS, LookNetwork
 from trainer.second_look.looking_graph import LookingGraph
 
 PREFIX, HALF = "look.", "_fp16"
 """How `LookingGraph` names the second look's weights, and those stored in half precision."""
+
+TYPES = "types.weight"
+"""The matrix with one row an output: how many there are says it, and nothing else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +39,7 @@ class Look:
         """What `as_kept` gave; None of nothing."""
         if not content:
             return None
-        network = LookNetwork()
+        network = LookNetwork(outputs=len(content["weights"][TYPES]))
         network.load_state_dict(content["weights"])
         return cls(network.eval(), SecondLook.model_validate(content["settings"]))
 
@@ -58,7 +61,8 @@ def graph_with(detector: Detector, top_k: int, look: Look | None) -> FrameGraph:
 def _network_of(bundle: Bundle) -> LookNetwork:
     graph = onnx.load_from_string(bundle.read_model()).graph
     stored = {t.name.removeprefix(PREFIX).removesuffix(HALF): t for t in graph.initializer if t.name.startswith(PREFIX)}
-    network = LookNetwork()
+    outputs = stored[TYPES].dims[0] if TYPES in stored else N_OUTPUTS
+    network = LookNetwork(outputs=outputs)
     wanted = network.state_dict()
     # The exporter leaves out a bias of nothing but zeros.
     values = {name: torch.zeros_like(value) for name, value in wanted.items() if name.endswith("bias")}

@@ -8,17 +8,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.camera.resample import background_of
-from edge.contracts.cells import CELLS
+from edge.contracts.cells import CELLS, INDEX, N_CLASSES
 from edge.contracts.detections import Float32, Image
 from trainer.data.annotation import IGNORE, NEUTROPHILS, UNTYPED_NEUTROPHIL, UNTYPED_WBC, Annotation
 from trainer.data.compose.augment import augment
 from trainer.data.compose.field import Field
 from trainer.data.image_store import ImageStore
 from trainer.second_look.drawn_crops import DrawnFields
-from trainer.second_look.look_network import N_OUTPUTS, NO_CELL
+from trainer.second_look.look_network import N_OUTPUTS, NO_CELL, UNKNOWN
 from trainer.second_look.look_recipe import LookRecipe
+from trainer.second_look.strange_crops import Seen, strange_crop
 
 Point = tuple[float, float]
+Points = NDArray[np.float64]
 
 
 GROUP = 4
@@ -72,13 +74,17 @@ class CropSource:
     def __init__(self, places: Sequence[Place], recipe: LookRecipe, store: ImageStore | None = None) -> None:
         self._recipe = recipe
         self._store = store or ImageStore(recipe.um_per_px)
-        self._drawn = DrawnFields(recipe.seed, recipe.um_per_px, recipe.drawn_fields)
+        untaught = [INDEX[name] for name in recipe.leave_out]
+        self._drawn = DrawnFields(recipe.seed, recipe.um_per_px, recipe.drawn_fields, untaught)
         strata: dict[tuple[int, str], list[Place]] = {}
         for place in places:
             strata.setdefault((place.label, place.row.source), []).append(place)
         self._strata = [strata[key] for key in sorted(strata)]
         self._shares = self._shares_of(sorted(strata), [len(strata[key]) for key in sorted(strata)])
-        self._random_on = [place.row for place in places if place.label == NO_CELL]
+        self._typed = [k for k, (label, _) in enumerate(sorted(strata)) if 0 <= label < N_CLASSES]
+        # What is altered is neither of two types: of one alone there is nothing to tell it from.
+        types = {self._strata[k][0].label for k in self._typed}
+        self._strange_share = recipe.strange_share if len(types) > 1 else 0.0
 
     def _shares_of(self, keys: Sequence[tuple[int, str]], sizes: Sequence[int]) -> NDArray[np.float64]:
         """How often each stratum is drawn: labels by the root of what there is of them, likewise sources within a label."""
@@ -98,19 +104,22 @@ class CropSource:
     def draw_group(self, rng: np.random.Generator) -> list[tuple[Image, int]]:
         """`GROUP` crops, uint8 [S, S, 3] BGR, with their labels, all under the same drawn stain, lamp and optics."""
         of_drawn = rng.random() < self._recipe.drawn_share
-        drawn = [self._cut_drawn(rng) if of_drawn else self._cut(rng) for _ in range(GROUP)]
+        drawn = [self._cut_drawn(rng) if of_drawn else self._photographed(rng) for _ in range(GROUP)]
         field = Field(np.hstack([crop for crop, _ in drawn]), np.zeros((0, 4), np.float32), np.zeros(0, np.int32))
         seen = augment(field, rng, self._recipe.augment, self._recipe.um_per_px).image
         return [(crop, label) for crop, (_, label) in zip(np.hsplit(seen, GROUP), drawn, strict=True)]
+
+    def _photographed(self, rng: np.random.Generator) -> tuple[Image, int]:
+        if self._strange_share and rng.random() < self._strange_share:
+            cell = self._seen(rng)
+            return strange_crop(rng, cell, self._seen(rng, cell.label)), UNKNOWN
+        return self._cut(rng)
 
     def _cut(self, rng: np.random.Generator) -> tuple[Image, int]:
         """One crop with its label, as photographed."""
         recipe = self._recipe
         stratum = self._strata[int(rng.choice(len(self._strata), p=self._shares))]
-        place = stratum[int(rng.integers(len(stratum)))]
-        image, boxes, _ = self._store.get(place.row)
-        factor = image.shape[1] / place.row.width_px
-        centre, side, label = np.array(place.centre_px) * factor, place.side_px * factor, place.label
+        image, boxes, centre, side, label = self._placed(stratum, rng)
         if label == NO_CELL:
             if rng.random() < recipe.anywhere_share:
                 centre = _anywhere(image, boxes, rng, centre)
@@ -123,15 +132,29 @@ class CropSource:
         centre = centre + rng.normal(0, recipe.centre_jitter, 2) * side
         return cut_crop(image, (float(centre[0]), float(centre[1])), recipe.crop_side_px, self._scale(rng), rng), label
 
+    def _placed(self, stratum: Sequence[Place], rng: np.random.Generator) -> tuple[Image, Float32, Points, float, int]:
+        """Image and boxes, centre and longer side of one place, in px of the crops, and its label."""
+        place = stratum[int(rng.integers(len(stratum)))]
+        image, boxes, _ = self._store.get(place.row)
+        factor = image.shape[1] / place.row.width_px
+        return image, boxes, np.array(place.centre_px) * factor, place.side_px * factor, place.label
+
+    def _seen(self, rng: np.random.Generator, other_than: int | None = None) -> Seen:
+        """A cell of known type, of another one than `other_than`."""
+        able = [k for k in self._typed if self._strata[k][0].label != other_than]
+        shares = self._shares[able]
+        stratum = self._strata[able[int(rng.choice(len(able), p=shares / shares.sum()))]]
+        image, _, centre, side, label = self._placed(stratum, rng)
+        x, y = (centre + rng.normal(0, self._recipe.centre_jitter, 2) * side).tolist()
+        scale = self._scale(rng)
+        return Seen(label, side * scale, lambda more: cut_crop(image, (x, y), self._recipe.crop_side_px, scale * more, rng))
+
     def _cut_drawn(self, rng: np.random.Generator) -> tuple[Image, int]:
         image, centre, label = self._drawn.place(rng, self._recipe.no_cell_share)
         return cut_crop(image, centre, self._recipe.crop_side_px, self._scale(rng), rng), label
 
     def _scale(self, rng: np.random.Generator) -> float:
         return float(np.exp(rng.uniform(np.log(self._recipe.scale_min), np.log(self._recipe.scale_max))))
-
-
-Points = NDArray[np.float64]
 
 
 def _anywhere(image: Image, boxes: Float32, rng: np.random.Generator, instead: Points) -> Points:

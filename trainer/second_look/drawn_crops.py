@@ -1,5 +1,6 @@
 """Crops of drawn cells: a few of them keep drawn fields what they were to the detector, which was taught on some, too."""
 
+from collections.abc import Collection
 from functools import cached_property
 
 import cv2
@@ -18,10 +19,14 @@ WIDTH_PX, HEIGHT_PX = 732, 574
 
 
 class DrawnFields:
-    """So many fields of the virtual slides, drawn when the first crop is asked for, at the scale of the crops."""
+    """So many fields of the virtual slides, drawn when the first crop is asked for, at the scale of the crops.
 
-    def __init__(self, seed: int, um_per_px: float, count: int) -> None:
+    No crop is of a cell whose label is among `untaught`.
+    """
+
+    def __init__(self, seed: int, um_per_px: float, count: int, untaught: Collection[int] = ()) -> None:
         self._seed, self._factor, self._count = seed, FIELD_UM_PER_PX / um_per_px, count
+        self._untaught = [*untaught, IGNORE]
 
     @cached_property
     def _fields(self) -> list[Field]:
@@ -44,7 +49,7 @@ class DrawnFields:
                 middle = (field.boxes[:, :2] + field.boxes[:, 2:]) / 2
                 if not (np.hypot(*(middle - (x, y)).T) < reach).any():
                     return field.image, (x, y), NO_CELL
-            elif len(whole := np.flatnonzero(field.labels != IGNORE)):
+            elif len(whole := np.flatnonzero(~np.isin(field.labels, self._untaught))):
                 row = int(rng.choice(whole))
                 x1, y1, x2, y2 = field.boxes[row].tolist()
                 return field.image, ((x1 + x2) / 2, (y1 + y2) / 2), int(field.labels[row])

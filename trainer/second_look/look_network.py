@@ -13,15 +13,18 @@ from edge.contracts.cells import N_CLASSES
 NO_CELL = N_CLASSES
 """Output of what is no cell of the table: debris, an ordinary platelet, red cells, empty slide, a piece of a cell."""
 
-N_OUTPUTS = N_CLASSES + 1
+UNKNOWN = N_CLASSES + 1
+"""Output of a cell that is none of those taught. Networks of before have no such output."""
+
+N_OUTPUTS = N_CLASSES + 2
 
 WIDTHS = (16, 24, 48, 64, 96, 128)
 
 
 class LookNetwork(nn.Module):
-    """RGB crops in 0..1, float32 [n, 3, S, S], S a multiple of 16, to logits [n, N_OUTPUTS]."""
+    """RGB crops in 0..1, float32 [n, 3, S, S], S a multiple of 16, to logits [n, outputs]."""
 
-    def __init__(self, widths: tuple[int, ...] = WIDTHS, dropout: float = 0.25) -> None:
+    def __init__(self, widths: tuple[int, ...] = WIDTHS, dropout: float = 0.25, outputs: int = N_OUTPUTS) -> None:
         super().__init__()
         layers: list[nn.Module] = []
         before = 3
@@ -32,11 +35,16 @@ class LookNetwork(nn.Module):
         layers += [nn.MaxPool2d(2), nn.Conv2d(before, before, 3, 1, 1), nn.ReLU()]
         self.trunk = nn.Sequential(*layers)
         self.dropout = nn.Dropout(dropout)
-        self.types = nn.Linear(2 * before, N_OUTPUTS)
+        self.types = nn.Linear(2 * before, outputs)
         for module in self.trunk:
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
                 module.bias.data.zero_()  # type: ignore[union-attr]
+
+    @property
+    def says_unknown(self) -> bool:
+        """Whether it has the output `UNKNOWN`."""
+        return self.types.out_features > UNKNOWN
 
     def forward(self, crops: Tensor) -> Tensor:
         """Logits, see the class."""

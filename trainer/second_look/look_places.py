@@ -5,8 +5,9 @@ from typing import Any
 
 import numpy as np
 
+from edge.contracts.cells import INDEX
 from edge.contracts.detections import Float32
-from trainer.data.annotation import IGNORE, Annotation
+from trainer.data.annotation import IGNORE, NEUTROPHILS, UNTYPED_NEUTROPHIL, UNTYPED_WBC, Annotation
 from trainer.data.provenance import image_key, keys_of
 from trainer.evaluation.detect import ImageResult
 from trainer.second_look.cell_crops import Place, annotated_places, place_of
@@ -33,9 +34,17 @@ def may_train(row: Annotation, training: Mapping[str, Any]) -> bool:
     return row.split == "train"
 
 
-def places_of(rows: Sequence[Annotation], results: Iterable[ImageResult]) -> list[Place]:
-    """Annotated cells, false finds of `results`, and one place anywhere in each image."""
-    places = annotated_places(rows)
+def left_out_labels(names: Sequence[str]) -> frozenset[int]:
+    """Labels of annotations that may be of these classes: a leukocyte of unknown type may be of any."""
+    labels = {INDEX[name] for name in names}
+    untyped = {UNTYPED_WBC} if labels else set()
+    return frozenset(labels | untyped | ({UNTYPED_NEUTROPHIL} if labels & set(NEUTROPHILS) else set()))
+
+
+def places_of(rows: Sequence[Annotation], results: Iterable[ImageResult], leave_out: Sequence[str] = ()) -> list[Place]:
+    """Annotated cells but those of classes left out, false finds of `results`, and one place anywhere in each image."""
+    untaught = left_out_labels(leave_out)
+    places = [place for place in annotated_places(rows) if place.label not in untaught]
     for result in results:
         places += false_finds(result)
     for row in rows:

@@ -40,7 +40,7 @@ class LookTraining:
         torch.manual_seed(recipe.seed)
         self.recipe = recipe
         self.rng = np.random.default_rng(recipe.seed)
-        self.network = LookNetwork(dropout=recipe.dropout).train()
+        self.network = LookNetwork(dropout=recipe.dropout, outputs=recipe.outputs).train()
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.averaged = {name: value.detach().clone() for name, value in self.network.state_dict().items()}
         kernels = [p for p in self.network.parameters() if p.dim() > 1]
@@ -83,7 +83,7 @@ class LookTraining:
 
     def result(self) -> LookNetwork:
         """The averaged weights, in inference mode."""
-        network = LookNetwork()
+        network = LookNetwork(outputs=self.recipe.outputs)
         network.load_state_dict(self.averaged)
         return network.eval()
 
@@ -134,7 +134,8 @@ def train_look(
 def _kept(path: Path, recipe: LookRecipe, taught_on: str) -> dict[str, Any]:
     try:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        there = {key: value for key, value in state["recipe"].items() if key not in OF_THE_GRAPH}
+        # Of keys that came later, the state is of a time when nothing was as they say that nothing is.
+        there = LookRecipe.model_validate(state["recipe"]).model_dump(mode="json", exclude=OF_THE_GRAPH)
         same = (there, state["taught_on"]) == (recipe.model_dump(mode="json", exclude=OF_THE_GRAPH), taught_on)
     except Exception as problem:
         raise DataError(f"{path} is no readable state of a training ({type(problem).__name__}); delete it.") from problem
@@ -169,5 +170,5 @@ def draw_batch(source: CropSource, recipe: LookRecipe, rng: np.random.Generator)
     """`recipe.batch_size` samples."""
     drawn = [sample for _ in range(recipe.batch_size // GROUP) for sample in source.draw_group(rng)]
     crops = torch.from_numpy(np.stack([crop[:, :, ::-1] for crop, _ in drawn]))
-    allowed = torch.from_numpy(np.stack([allowed_by(label) for _, label in drawn]))
+    allowed = torch.from_numpy(np.stack([allowed_by(label)[: recipe.outputs] for _, label in drawn]))
     return Drawn(crops.permute(0, 3, 1, 2).to(torch.float32) / 255.0, allowed)

@@ -10,10 +10,9 @@ import torch
 from torch import Tensor
 
 from edge.contracts.bundle import SecondLook
-from edge.contracts.cells import N_CLASSES
 from trainer.export.graph import FrameGraph
 from trainer.models.detector import Detector
-from trainer.second_look.look_network import NO_CELL, LookNetwork
+from trainer.second_look.look_network import NO_CELL, UNKNOWN, LookNetwork
 
 CANDIDATES = 128
 """Priors of highest presence among which one for each cell is chosen: a cell has ten to twenty."""
@@ -22,6 +21,10 @@ ROUNDS = 3
 """Of suppression. Each settles one more link of a chain of overlapping boxes; longer chains are not of cells."""
 
 SMALLEST_SHARE = 1e-4
+
+AMONG = 3
+"""Classes that share what nobody knows. Presence is the sum of a cell's class scores, and an edge leaves small ones out: of
+fifteen equal ones it would leave out all."""
 
 BEYOND_FROM, USUAL_CELL = 0.15, 0.9
 """Presence from which a cell beyond the looks counts as one, and what a look says of such a cell on average."""
@@ -49,7 +52,7 @@ class LookingGraph(FrameGraph):
         boxes = boxes * self.scale_of(frames, boxes)
         found, presence, opinion = self.chosen(boxes, scores)
         logits = self.look(self.crops(frames, found))
-        judged = self.judged(presence, opinion, logits.view(-1, self.settings.looks, N_CLASSES + 1))
+        judged = self.judged(presence, opinion, logits.view(-1, self.settings.looks, self.look.types.out_features))
         # What overlaps a cell that was looked at is that cell: it would bring back one that was found to be none.
         free = (overlaps(found, boxes) * (presence > 0).unsqueeze(-1)).amax(dim=1) < self.settings.same_cell_iou
         scores = scores * (self.raised(scores.sum(dim=2)) * free.to(scores.dtype)).unsqueeze(-1)
@@ -101,16 +104,35 @@ class LookingGraph(FrameGraph):
         return torch.where(presence >= BEYOND_FROM, factor, torch.ones_like(factor))
 
     def judged(self, presence: Tensor, opinion: Tensor, logits: Tensor) -> Tensor:
-        """Class scores [N, M, C]: both networks' presence and types, weighted in the exponent."""
+        """Class scores [N, M, C]: both networks' presence and types, weighted in the exponent.
+
+        What is unknown to the second look, and what the two do not agree in, goes to the `AMONG` likeliest classes alike: the
+        likeliest stays the likeliest, and no longer leads. They agree by the sum over classes of both probabilities' weighted
+        geometric mean (Chernoff's coefficient, 1952): 1 where they say the same, near 0 where each is sure of another class.
+        """
         settings = self.settings
-        looked = (logits / settings.temperature).softmax(dim=2) * self.class_weights
+        looked = (logits / settings.temperature).softmax(dim=2) * self.class_weights[: logits.shape[2]]
         looked = looked / looked.sum(dim=2, keepdim=True)
         is_cell = 1.0 - looked[..., NO_CELL]
         share, own = settings.presence_share, settings.type_share
         there = presence.clamp(min=1e-6).pow(1 - share) * is_cell.clamp(min=1e-6).pow(share) * (presence > 0)
         first = opinion / opinion.sum(dim=2, keepdim=True).clamp(min=1e-6)
         types = (first + SMALLEST_SHARE).pow(1 - own) * (looked[..., :NO_CELL] + SMALLEST_SHARE).pow(own)
-        return types / types.sum(dim=2, keepdim=True) * there.unsqueeze(-1)
+        types = types / types.sum(dim=2, keepdim=True)
+        known = self.known(first, looked, is_cell)
+        among = (types >= torch.topk(types, AMONG, dim=2).values[..., -1:]).to(types.dtype)
+        return (types * known + (1.0 - known) * among / among.sum(dim=2, keepdim=True)) * there.unsqueeze(-1)
+
+    def known(self, first: Tensor, looked: Tensor, is_cell: Tensor) -> Tensor:
+        """How far a cell is one that both know [N, M, 1], of both networks' probabilities."""
+        share, known = self.settings.agreement_share, torch.ones_like(is_cell)
+        if self.settings.agreement > 0:
+            types = looked[..., :NO_CELL] / looked[..., :NO_CELL].sum(dim=2, keepdim=True).clamp(min=1e-6)
+            alike = (first.pow(1 - share) * types.pow(share)).sum(dim=2)
+            known = alike.clamp(min=1e-6, max=1.0).pow(self.settings.agreement)
+        if looked.shape[2] > UNKNOWN:
+            known = known * (1.0 - (looked[..., UNKNOWN] / is_cell.clamp(min=1e-6)).clamp(max=1.0))
+        return known.unsqueeze(-1)
 
 
 def _as_int(value: int, like: Tensor) -> Tensor:

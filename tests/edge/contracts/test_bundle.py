@@ -124,7 +124,8 @@ def test_a_second_look_is_stated_where_there_is_one(bundle: Bundle, tmp_path: Pa
     stated = {**LOOK, "taught": ["monocyte", "no_cell"], "class_weights": {"no_cell": 0.5}}
     with_look = write_bundle(tmp_path / "with", {**FIELDS, "second_look": stated}, {MODEL: b"graph"})
     look = load_bundle(with_look.path).manifest.second_look
-    assert look is not None and look.class_weights == {"no_cell": 0.5} and look.outputs()[-1] == "no_cell"
+    assert look is not None and look.class_weights == {"no_cell": 0.5} and look.outputs()[-2:] == ("no_cell", "unknown")
+    assert not look.says_unknown, "those of before have no such output"
 
 
 @pytest.mark.parametrize(

@@ -4,11 +4,14 @@ from pathlib import Path
 
 import onnx
 import pytest
+import yaml
 from onnx import numpy_helper
 from support.small_model import Model
 from support.small_trainer import Lab, leuko_train
 
 from edge.contracts.bundle import MODEL, Bundle, Thresholds, load_bundle
+from trainer.data.datasets import load_datasets
+from trainer.data.provenance import describe
 from trainer.evaluation.target import bundle_target
 from trainer.second_look.carried_look import PREFIX
 
@@ -79,7 +82,27 @@ def weights(bundle: Bundle) -> dict[str, bytes]:
     return {t.name: numpy_helper.to_array(t).tobytes() for t in graph.initializer if t.name.startswith(PREFIX)}
 
 
+def test_kept_it_is_the_same_network_and_the_graph_makes_something_else_of_it(
+    lab: Lab, child: Bundle, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = ("--keep", "--out", tmp_path / "kept", "--identify", "0.3")
+    assert leuko_train("second-look", child.path, *told, "--set", "agreement=0", "--set", "type_share=0.5") == 0
+    kept, was = load_bundle(tmp_path / "kept"), child.manifest.second_look
+    look = kept.manifest.second_look
+    assert (
+        look is not None
+        and was is not None
+        and (look.agreement, look.type_share) == (0.0, 0.5) != (was.agreement, was.type_share)
+    )
+    assert (look.looks, look.taught, look.data, look.recipe["steps"]) == (was.looks, was.taught, was.data, 2)
+    assert look.recipe["type_share"] == 0.5 and kept.manifest.thresholds.identify == 0.3
+    assert weights(kept) == weights(child) and kept.manifest.files[MODEL] != child.manifest.files[MODEL]
+    assert leuko_train("second-look", child.path, "--keep", "--out", tmp_path / "no", "--set", "steps=9") == 2
+    assert "`steps` is decided when a second look is taught" in capsys.readouterr().err
+
+
 REFUSED = [
+    pytest.param(("--keep",), "has no second look to keep", id="nothing-to-keep"),
     pytest.param(("--remove",), "has no second look", id="nothing-to-take-out"),
     pytest.param((), "give --data and --root", id="nothing-to-teach-it"),
 ]
@@ -91,6 +114,24 @@ def test_what_makes_no_sense_is_said(
 ) -> None:
     assert leuko_train("second-look", model.bundle, "--out", tmp_path / "out", *arguments) != 0
     assert sentence in capsys.readouterr().err
+
+
+def test_images_for_evaluation_only_teach_nothing_unless_it_is_an_experiment(
+    lab: Lab, model: Model, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    content = yaml.safe_load(lab.description.read_text(encoding="utf-8"))
+    content["sources"]["LAB"]["use"] = "evaluation"
+    content["datasets"][0]["class_map"] = str(lab.root / "classes.yaml")
+    only = tmp_path / "only.yaml"
+    only.write_text(yaml.safe_dump(content), encoding="utf-8")
+    told = ("--data", only, "--root", lab.root, "--out", tmp_path / "out")
+    assert leuko_train("second-look", model.bundle, *told) == 2
+    assert "allows LAB for evaluation only" in capsys.readouterr().err
+    assert leuko_train("fit", *told, "--recipe", lab.recipe, "--device", "cpu") == 2
+    assert "allows LAB for evaluation only" in capsys.readouterr().err
+    rows = load_datasets(only, lab.root)
+    assert "experiment" not in describe(lab.description, rows)
+    assert describe(lab.description, rows, experiment=only)["experiment"] is True
 
 
 def test_an_unknown_key_of_the_recipe_is_named(

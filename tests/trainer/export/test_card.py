@@ -99,7 +99,23 @@ def test_classes_that_it_never_saw_are_warned_of(taught: tuple[str, ...], named:
         assert f"taught on no photograph {named}" in warned and " lymphocyte," not in warned
 
 
+def test_each_class_says_what_it_was_trained_on_and_what_is_known(metrics: dict[str, Any]) -> None:
+    taught = {"sources": {}, "train_cells": {"blast": 0, "monocyte": 7}}
+    look = {"looks": 8, "crop_um": 16.64, "taught": ["monocyte"], "data": taught}
+    lines = card({**manifest(metrics), "second_look": look}).splitlines()
+    assert "| lymphocyte | 3 | 0 | 2 | recall 0.500 (0.013-0.987), precision 1.000 |" in lines
+    assert "| monocyte | 0 | 7 | 0 | nothing |" in lines
+    assert "| blast | 0 | 0 | 0 | nothing: no photograph |" in lines
+    assert "| lymphocyte | 3 | - | 0 | nothing |" in card(manifest({})), "without a second look, and not measured"
+
+
+def test_an_experiment_is_called_one() -> None:
+    look = {"looks": 8, "crop_um": 16.64, "taught": [], "data": {"sources": {}, "experiment": True}}
+    assert "not to be handed on" in card({**manifest({}), "second_look": look})
+    assert "not to be handed on" not in card({**manifest({}), "second_look": {**look, "data": {"sources": {}}}})
+
+
 def test_what_was_not_measured_is_not_claimed(metrics: dict[str, Any]) -> None:
     assert "Nothing was measured" in card(manifest({}))
-    measured = card(manifest(metrics))
+    measured = card(manifest(metrics)).split("## Measured")[1]
     assert "median" not in measured and "| monocyte |" not in measured

@@ -8,11 +8,12 @@ from support.agreement import run
 from support.yolo_cases import spread
 
 from edge.contracts.bundle import SecondLook
-from edge.contracts.cells import INDEX
+from edge.contracts.cells import INDEX, N_CLASSES, NAMES
 from trainer.export.graph import FrameGraph, graph_to_onnx
 from trainer.models.detector import Detector
-from trainer.second_look.look_network import NO_CELL, LookNetwork
-from trainer.second_look.looking_graph import LookingGraph, overlaps
+from trainer.second_look.carried_look import Look
+from trainer.second_look.look_network import NO_CELL, UNKNOWN, LookNetwork
+from trainer.second_look.looking_graph import AMONG, LookingGraph, overlaps
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -109,6 +110,66 @@ def test_what_it_says_a_cell_is_that_it_is(detector: Detector, name: str) -> Non
         mine = np.flatnonzero(np.isclose(rows[0], box, atol=1e-3).all(axis=1))
         assert labels[0, mine[0]] == INDEX[name]
         assert score[0, mine[0]] == pytest.approx(there, rel=0.02), "the presence is the detector's alone"
+
+
+@pytest.mark.parametrize(
+    ("unknown", "most"),
+    [
+        pytest.param(0.0, 0.95, id="sure"),
+        pytest.param(0.5, 0.95 * 0.5 + 0.5 / AMONG, id="as-likely-as-not"),
+        pytest.param(0.999, 1 / AMONG, id="unknown"),
+        pytest.param(None, 0.95, id="a-network-without-that-output"),
+    ],
+)
+def test_what_is_unknown_stays_a_cell_and_is_called_by_no_name(detector: Detector, unknown: float | None, most: float) -> None:
+    share = torch.full((1, 4, NO_CELL + 1), 0.05 / (N_CLASSES - 1))
+    share *= torch.linspace(0.9, 1.1, NO_CELL + 1)
+    share[..., INDEX["monocyte"]], share[..., NO_CELL] = 0.95, 0.0
+    logits = (share * (1 - (unknown or 0.0))).clamp(min=1e-9).log()
+    if unknown is not None:
+        logits = torch.cat((logits, torch.full((1, 4, 1), max(unknown, 1e-9)).log()), dim=2)
+    opinion = torch.full((1, 4, N_CLASSES), 0.06)
+    settings = SETTINGS.model_copy(update={"type_share": 1.0, "presence_share": 0.9})
+    with torch.no_grad():
+        scores = LookingGraph(detector, TOP_K, that_says(None), settings).judged(opinion.sum(dim=2), opinion, logits)
+    assert float(scores.sum(dim=2)[0, 0]) == pytest.approx(0.9**0.1, rel=1e-3), "it is as present as before"
+    assert float((scores / scores.sum(dim=2, keepdim=True))[0, 0, INDEX["monocyte"]]) == pytest.approx(most, abs=2e-3)
+
+
+AGREEMENT = [
+    pytest.param("monocyte", 4.0, 1.0, id="alike"),
+    pytest.param("eosinophil", 4.0, 0.0, id="each-is-sure-of-another-class"),
+    pytest.param("eosinophil", 0.0, 1.0, id="it-does-not-count"),
+]
+
+
+@pytest.mark.parametrize(("said", "agreement", "known"), AGREEMENT)
+def test_what_the_two_do_not_agree_in_is_called_by_no_name(
+    detector: Detector, said: str, agreement: float, known: float
+) -> None:
+    opinion = torch.linspace(0.0009, 0.0011, N_CLASSES).repeat(1, 4, 1)
+    opinion[..., INDEX["monocyte"]] = 0.9
+    logits = torch.zeros(1, 4, UNKNOWN + 1)
+    logits[..., INDEX[said]], logits[..., UNKNOWN] = 12.0, -12.0
+    settings = SETTINGS.model_copy(update={"type_share": 0.8, "agreement": agreement})
+    with torch.no_grad():
+        scores = LookingGraph(detector, TOP_K, that_says(None), settings).judged(opinion.sum(dim=2), opinion, logits)[0, 0]
+    presence = float(scores.sum())
+    assert presence > 0.85, "it is as present as before"
+    assert NAMES[int(scores.argmax())] == said, "the likeliest stays the likeliest"
+    assert float(scores.max()) / presence == pytest.approx(known + (1 - known) / AMONG, abs=0.1)
+
+
+def test_a_graph_of_before_it_said_unknown_is_carried_on(detector: Detector) -> None:
+    torch.manual_seed(1)
+    old = Look(LookNetwork(outputs=UNKNOWN).eval(), SETTINGS)
+    again = Look.of_kept(old.as_kept())
+    assert again is not None and not again.network.says_unknown and LookNetwork().says_unknown
+    shown = frames(1, 140, 170, 3)
+    for first, second in zip(
+        *(answer(LookingGraph(detector, TOP_K, one.network, one.settings), shown) for one in (old, again)), strict=True
+    ):
+        np.testing.assert_array_equal(first, second)
 
 
 def test_shares_of_nothing_leave_the_detectors_word(detector: Detector) -> None:

@@ -91,6 +91,9 @@ class Origin(Strict):
 
     origin: str
     licence: str
+    use: Literal["training", "evaluation"] = Field(
+        "training", description="`evaluation`: nobody allowed more; no model is trained on these images"
+    )
     laboratory: str | None = Field(
         None, min_length=1, description="whose stain and camera these are; the source's own name when not given"
     )
@@ -125,6 +128,11 @@ class Description(Strict):
     def laboratories(self) -> dict[str, str]:
         """The laboratory of each source that is described."""
         return {name: source.laboratory or name for name, source in self.sources.items()}
+
+    @property
+    def evaluation_only(self) -> frozenset[str]:
+        """Sources that no model may be trained on."""
+        return frozenset(name for name, source in self.sources.items() if source.use == "evaluation")
 
     @property
     def without_origin(self) -> list[str]:
