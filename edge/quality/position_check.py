@@ -29,6 +29,8 @@ APART_UM = 8.0
 """Places nearer than this may look alike; a red cell is 7 um across."""
 KEPT = 512
 """Fields whose samples are kept for those that overlap them later."""
+MOST_NAMED = 50
+"""Fields with the picture of another that are events each: a stage that never moves is not a record more for every field."""
 _NO_STAGE = 16
 """Fields without a place after which no more are looked at."""
 _REMEMBERED = 256
@@ -151,11 +153,15 @@ class PositionCheck:
 
     def _same(self, one: _Field, before: _Field) -> list[SourceNote]:
         self._n_same += 1
+        if self._n_same > MOST_NAMED:
+            return []
         what = "the stage has not moved, or the camera has given an old picture; its cells are counted at a wrong place"
         sentence = (
             f"field {one.field_index} shows the same picture as field {before.field_index}, and the stage says that they are "
             f"{self._apart_um(one, before):.0f} um apart: {what}. Look at stage and camera, and image it anew."
         )
+        if self._n_same == MOST_NAMED:
+            sentence += " Further fields are not named."
         doubt = f"from field {one.field_index} on fields show the picture of another place (events `same_picture`): {what}."
         return [SourceNote("same_picture", sentence, "warning", doubt if self._n_same == 1 else "", one.field_index)]
 
