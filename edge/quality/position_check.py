@@ -52,7 +52,7 @@ _STRUCTURE = 6.0
 """Standard deviation of what is compared, of `_FULL`."""
 _LEAST_SIDE = 5
 _WAYS = {1: ("next", "an exposure was lost before the first"), -1: ("former", "one too many was exposed")}
-_AT_FIRST, _PAIRS_PER_FIELD, _MOST_CREDIT = 32, 0.1, 4.0
+_AT_FIRST, _PAIRS_PER_FIELD, _MOST_CREDIT = 32, 0.05, 4.0
 """Of the first fields all overlaps are looked at, then as many: to lay two over each other takes a tenth of a millisecond."""
 
 
