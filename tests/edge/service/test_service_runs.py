@@ -1,7 +1,9 @@
 """Run after run in one process: each is whole, the next may follow at once, and nothing is left over."""
 
+import gc
 import threading
 import time
+import weakref
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -15,6 +17,7 @@ from support.service_here import WITHIN_S, Bench, ServiceHere, service
 from edge.contracts.errors import StreamError
 from edge.contracts.records import FieldRecord, RunOutcome, RunStart, RunStop
 from edge.service import station
+from edge.service.process import set_apart_what_lasts
 from edge.stream.client import Controller
 
 pytestmark = pytest.mark.timeout(120)
@@ -169,3 +172,25 @@ def test_nothing_is_left_over_from_run_to_run(monkeypatch: pytest.MonkeyPatch, t
 @pytest.mark.timeout(600)
 def test_a_hundred_runs_in_one_process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     _nothing_is_left(monkeypatch, tmp_path, 100, 12.0)
+
+
+def test_the_collector_leaves_alone_what_is_open_and_takes_what_has_gone_with_it() -> None:
+    """Once more after something was opened anew: what was set apart before and is garbage by now goes, too."""
+
+    class Opened:
+        def __init__(self) -> None:
+            self.itself = self
+
+    try:
+        lasts, gone = Opened(), Opened()
+        set_apart_what_lasts()
+        assert gc.get_freeze_count() > 10_000, "a process with its libraries"
+        assert not any(each is lasts for each in gc.get_objects())
+        watched = weakref.ref(gone)
+        del gone
+        gc.collect()
+        assert watched() is not None, "it was set apart"
+        set_apart_what_lasts()
+        assert watched() is None
+    finally:
+        gc.unfreeze()
