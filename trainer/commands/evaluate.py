@@ -38,7 +38,7 @@ def evaluate(
     ] = False,
     thresholds: Annotated[
         bool,
-        typer.Option("--thresholds", help="also what other presence thresholds would count; --json always says it"),
+        typer.Option("--thresholds", help="also what other presence thresholds would count"),
     ] = False,
     scale: Annotated[
         bool, typer.Option("--scale", help="measure each source at the um/px that its own red cells give")
@@ -60,7 +60,9 @@ def evaluate(
     from trainer.evaluation.summary_table import show  # noqa: PLC0415
     from trainer.evaluation.target import target_of  # noqa: PLC0415
 
-    settings = EvaluationSettings(small_below_um=small_um, dense_from=dense_from, bootstrap_rounds=rounds if bootstrap else 0)
+    settings = EvaluationSettings(
+        small_below_um=small_um, dense_from=dense_from, bootstrap_rounds=rounds if bootstrap else 0, other_thresholds=thresholds
+    )
     opened = target_of(target, precision, engine=engine, engine_dir=engine_dir, mirrored=mirrored)
     ways = Ways(colours=colours, scale=scale, mirrored=mirrored)
     summary = measure_split(opened, data, root, split, source, split_by, settings, precision, ways=ways)

@@ -1,7 +1,7 @@
 """A model's detections on annotated images, by the edge's own way: fit, engine, post-processing."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import perf_counter_ns
 from types import MappingProxyType, TracebackType
 
@@ -40,7 +40,8 @@ class ImageResult:
     `CANDIDATE_FLOOR` (score: presence), and `counted`, the cells at the model's own thresholds.
 
     `engine` names what ran. `engine_ms` is submit to collect, over all tiles; `whole_ms` from the frame in memory to `counted`,
-    without reading the file. Both are None for a warm-up image.
+    without reading the file. Both are None for a warm-up image. `at` are the cells that the edge would count at other presence
+    thresholds, where they were asked for.
     """
 
     annotation: Annotation
@@ -50,6 +51,7 @@ class ImageResult:
     engine: str
     engine_ms: float | None
     whole_ms: float | None
+    at: Mapping[float, Judged] = field(default_factory=dict)
 
     @property
     def counted_wbc(self) -> int:
@@ -60,10 +62,14 @@ class Measurer:
     """Runs images through the edge's parts, with the correction of their source if there is one; a context, in which an engine
     for each frame size stays open."""
 
-    def __init__(self, target: Target, corrections: Mapping[str, Correction] = NO_CORRECTIONS) -> None:
+    def __init__(
+        self, target: Target, corrections: Mapping[str, Correction] = NO_CORRECTIONS, thresholds: Sequence[float] = ()
+    ) -> None:
         self._target, self._corrections = target, corrections
         self._point = OperatingPoint.of(target.thresholds)
         self._all_candidates = OperatingPoint.of(target.thresholds.model_copy(update={"detect": CANDIDATE_FLOOR}))
+        at = {detect: target.thresholds.model_copy(update={"detect": detect}) for detect in thresholds}
+        self._points = {detect: OperatingPoint.of(one) for detect, one in at.items()}
         self._plans: dict[tuple[int, int, float, str], FitPlan] = {}
         self._engines = ImageEngines(target.open)
         self._images_on: dict[tuple[int, int], int] = {}
@@ -96,19 +102,27 @@ class Measurer:
         return ImageResult(
             row,
             _typed(raw, plan, row),
-            Judged(cells.boxes_px, cells.presence, cells.classes, row.boxes_px, row.labels),
+            _judged(cells, row),
             counted,
             str(engine.info),
             engine_ns / 1e6 if is_warm else None,
             whole_ns / 1e6 if is_warm else None,
+            {detect: _judged(postprocess(raw, plan, point), row) for detect, point in self._points.items()},
         )
 
 
 def results_of(
-    target: Target, annotations: Sequence[Annotation], corrections: Mapping[str, Correction] = NO_CORRECTIONS
+    target: Target,
+    annotations: Sequence[Annotation],
+    corrections: Mapping[str, Correction] = NO_CORRECTIONS,
+    thresholds: Sequence[float] = (),
 ) -> Iterator[ImageResult]:
-    """Run every image through the edge's parts. Raises `DataError` for an image that cannot be read."""
-    with Measurer(target, corrections) as measurer:
+    """Run every image through the edge's parts.
+
+    `thresholds`: for `at`. A cell's presence leaves scores out that cannot matter at the threshold, so that what is counted at
+    one cannot be told from what was counted at another. Raises `DataError` for an image that cannot be read.
+    """
+    with Measurer(target, corrections, thresholds) as measurer:
         for row in tqdm(annotations, desc="evaluate", unit="image", mininterval=2.0):
             yield measurer.result(row, read_image(row.path))
 
@@ -124,6 +138,10 @@ def plan_of(annotation: Annotation, target: Target, correction: Correction | Non
         target.field_height_px,
         correction=correction,
     )
+
+
+def _judged(cells: Cells, annotation: Annotation) -> Judged:
+    return Judged(cells.boxes_px, cells.presence, cells.classes, annotation.boxes_px, annotation.labels)
 
 
 def _typed(raw: RawDetections, plan: FitPlan, annotation: Annotation) -> Judged:

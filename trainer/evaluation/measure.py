@@ -24,6 +24,7 @@ from trainer.evaluation.fold_summaries import AS_THEY_ARE, Ways
 from trainer.evaluation.laboratory_figures import by_laboratory
 from trainer.evaluation.own_colours import own_corrections
 from trainer.evaluation.own_scale import rescaled
+from trainer.evaluation.presence_sweep import GRID
 from trainer.evaluation.settings import DENSE_FROM, SMALL_BELOW_UM, EvaluationSettings
 from trainer.evaluation.summarise import summarise
 from trainer.evaluation.summary import Summary
@@ -105,7 +106,7 @@ def measure(
     if target.recipe.get("colours") == "moved":
         raise ConfigError("this training saw moved colours only; `leuko-train crossvalidate --colours` measures it on such.")
     corrections = own_corrections(rows, target.reference_colours) if ways.colours else NO_CORRECTIONS
-    results = list(results_of(target, rows, corrections))
+    results = list(results_of(target, rows, corrections, GRID if settings.other_thresholds else ()))
     description = load_description(images.data)
     groups = groups_of(rows, description.group_patterns) if settings.bootstrap_rounds else None
     figures = summarise(results, target.thresholds.detect, settings, root=images.root, groups=groups)
@@ -176,5 +177,6 @@ def _command(
     words += ["--bootstrap", "--rounds", str(settings.bootstrap_rounds)] if settings.bootstrap_rounds else []
     words += ["--precision", precision] if precision != "auto" else []
     words += [f"--{word}" for word in ways.words]
+    words += ["--thresholds"] if settings.other_thresholds else []
     words += engine_options
     return shlex.join(words)

@@ -1,4 +1,4 @@
-"""What a model would count at other presence thresholds: from the candidates of one evaluation, without another one."""
+"""What a model would count at other presence thresholds, from one evaluation: to choose one by."""
 
 from collections.abc import Sequence
 
@@ -6,29 +6,27 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from trainer.evaluation.average_precision import Curve
+from trainer.evaluation.average_precision import leukocyte_curve
 from trainer.evaluation.detect import ImageResult
 from trainer.evaluation.summary import AtThreshold, Summary
 
 GRID = tuple(round(at / 100, 2) for at in range(20, 96, 4))
 
 
-def sweep(results: Sequence[ImageResult], wbc: Curve, empty_fields: float) -> tuple[AtThreshold, ...]:
-    """Leukocytes at each threshold of `GRID`. `wbc` is the curve of `results`; `empty_fields` is how many fields of the
-    reference's size those without a cell are, 0 where there is none."""
+def sweep(results: Sequence[ImageResult], empty_fields: float) -> tuple[AtThreshold, ...]:
+    """Leukocytes at each threshold that `results` were taken `at`. `empty_fields` is how many fields of the reference's size
+    those without a cell are, 0 where there is none."""
     is_empty = np.array([not len(result.annotation.labels) for result in results], np.bool_)
     rows = []
-    for detect in GRID:
-        above = wbc.scores >= detect
-        right = int((wbc.is_true & above).sum())
-        false = above & ~wbc.is_true
-        in_empty = int(is_empty[wbc.images[false]].sum())
+    for detect in sorted({detect for result in results for detect in result.at}):
+        wbc = leukocyte_curve([result.at[detect] for result in results])
+        right, in_empty = int(wbc.is_true.sum()), int(is_empty[wbc.images[~wbc.is_true]].sum())
         rows.append(
             AtThreshold(
                 detect=detect,
                 found=right,
                 missed=wbc.n_truth - right,
-                false=int(false.sum()),
+                false=len(wbc.is_true) - right,
                 false_in_empty=in_empty,
                 false_per_1000_empty=1000 * in_empty / empty_fields if empty_fields else None,
             )

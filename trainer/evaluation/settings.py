@@ -14,9 +14,10 @@ ROUNDS = 1000
 
 class EvaluationSettings(Strict):
     """`small_below_um` (root of a box's area) and `dense_from` (annotated cells of an image) bound the two subsets;
-    `bootstrap_rounds` 0 leaves the limits out."""
+    `bootstrap_rounds` 0 leaves the limits out; `other_thresholds` adds what presence thresholds of a grid would count."""
 
     small_below_um: float = SMALL_BELOW_UM
     dense_from: int = DENSE_FROM
     bootstrap_rounds: int = 0
     seed: int = 0
+    other_thresholds: bool = False

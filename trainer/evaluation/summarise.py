@@ -73,7 +73,7 @@ def summarise(
         abnormal=_abnormal(curves),
         counting=_counting(results),
         empty=empty,
-        at_thresholds=sweep(results, wbc, empty.fields if empty is not None else 0.0),
+        at_thresholds=sweep(results, empty.fields if empty is not None else 0.0),
         confusion=confusion_of([results[k] for k in single], [rows[k] for k in single]),
         confusion_all=confusion_of(results, rows),
         subsets=subsets_of(results, settings.small_below_um, settings.dense_from),
