@@ -39,6 +39,8 @@ class DayChecked:
     warnings: tuple[str, ...]
     days: list[QcDay]
     odd_lines: list[int]
+    is_laid_over: bool
+    """whether today's fields were laid over the annotated ones"""
 
 
 def check_day(
@@ -97,8 +99,8 @@ def check_day(
     try:
         write_trend(trend, days)
     except ConfigError as problem:  # the result is on record, and its verdict stands
-        return DayChecked(day, count, (*setup.warnings, str(problem)), days, odd)
-    return DayChecked(day, count, setup.warnings, days, odd)
+        return DayChecked(day, count, (*setup.warnings, str(problem)), days, odd, slide.reference is not None)
+    return DayChecked(day, count, setup.warnings, days, odd, slide.reference is not None)
 
 
 def _given(
@@ -130,6 +132,11 @@ def as_lines(checked: DayChecked, history: Path, trend: Path) -> list[str]:
     ]
     if checked.odd_lines:
         lines.append(f"line {checked.odd_lines[0]} of {history} is no result and was left out")
+    if not checked.is_laid_over and day.verdict != "pass":
+        lines.append(
+            "today's fields were taken as they lie: a slide that lies otherwise than it did counts as cells not found; give "
+            "the images that were annotated with --reference"
+        )
     if day.verdict == "not decided":
         needed = count.enough(day.minimum)
         more = f"about {needed} would at this share" if needed else "the share is too close to the minimum for any number"

@@ -19,6 +19,10 @@ _DIP = 0.9
 """Of the lower maximum: what lies between two peaks must be lower than this to make them two; noise makes small dips."""
 
 
+_RISES_AGAIN = 0.95
+"""Of the score at an end: less in between, and it is noise that counts there."""
+
+
 @dataclass(frozen=True, slots=True)
 class Focus:
     """A z-stack's result, heights in um; scores as `edge.quality.focus_score` gives them."""
@@ -50,12 +54,18 @@ def find_focus(z_um: Sequence[float], scores: Sequence[float | None], usable_sha
     found = np.asarray(scores, np.float64)
     top = int(np.argmax(found))
     floor = usable_share * found[top]
-    for end, at in (("below", 0), ("above", -1)):
-        if found[at] >= floor:
+    for end, which, at in (("below", "lowest", 0), ("above", "highest", -1)):
+        if found[at] < floor:
+            continue
+        if _rises_again(found if at == 0 else found[::-1]):
             raise DataError(
-                f"the sharpness has not fallen to {usable_share:.0%} of its peak at {z[at]:g} um, the {end}most image's height;"
-                f" go on {end} it, until the cells are blurred."
+                f"the sharpness rises again {end} the focus, to {found[at]:.2f} at {z[at]:g} um: in images so blurred little "
+                "is left but the camera's noise; end the stack nearer to the focus, with less gain and more light."
             )
+        raise DataError(
+            f"the sharpness has not fallen to {usable_share:.0%} of its peak at {z[at]:g} um, the {which} image's height; go "
+            f"on {end} it, until the cells are blurred."
+        )
     _refuse_two(z, found, top)
     low, high = _crossing(z, found, top, floor, -1), _crossing(z, found, top, floor, 1)
     inside = (z >= low) & (z <= high)
@@ -71,6 +81,13 @@ def find_focus(z_um: Sequence[float], scores: Sequence[float | None], usable_sha
         raise DataError("the sharpness has no clear peak; take the stack again with the stage at rest at each height.")
     score = float(np.exp(np.polyval(parabola, peak - z[top])))
     return Focus(float(peak), score, (low, high), float(floor), off)
+
+
+def _rises_again(inwards: Float64) -> bool:
+    """Whether the score falls from an end and then rises to what may be the focus; else the end may be."""
+    dip = int(np.argmin(inwards))
+    beyond = float(inwards[dip:].max())
+    return bool(inwards[dip] < _RISES_AGAIN * inwards[0] and beyond > max(inwards[dip] / _RISES_AGAIN, inwards[0] / 2))
 
 
 def _refuse_two(z: Float64, found: Float64, top: int) -> None:

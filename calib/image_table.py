@@ -59,7 +59,10 @@ def read_rows(table: Path, columns: tuple[str, ...], what: str) -> list[tuple[st
     if twice := [name for name in known if (reader.fieldnames or []).count(name) > 1]:
         raise DataError(f"{table} has the column {twice[0]} twice; one of each, please.")
     if missing := [name for name in known if name not in (reader.fieldnames or ())]:
-        raise DataError(f"{table} has no column {missing[0]}; its first line must name {_listed(known)}, separated by commas.")
+        raise DataError(
+            f"{table} has not the columns {_listed(known)} (it has no column {missing[0]}); its first line names them, "
+            "separated by commas."
+        )
     if not rows:
         raise DataError(f"{table} names no image; write a line for each, under {','.join(known)}.")
     found = []

@@ -50,12 +50,13 @@ def sweep_latency(setup: Setup, sweep: Sweep, passed: Callable[[int], object]) -
         with opened(own) as parts:
             images = images_of(parts.source, _IMAGES)
             identity = identity_of(parts.engine.info, setup.bundle, setup.settings.threads)
-            run_paced(own, parts, images, _FEWEST, None)  # warms up what the engine's own warm-up does not
+            # It warms up what the engine's own warm-up does not, and says how long a run will take.
+            most_per_s = run_paced(own, parts, images, _FEWEST, None).reached_per_s
             runs: list[tuple[float, float | None]] = list(product(sweep.deadlines_ms, (None, *sweep.rates_per_s)))
             random.Random(_SEED + batch).shuffle(runs)
             for deadline_ms, rate_per_s in runs:
                 at = replace(own, settings=own.settings.model_copy(update={"max_delay_ms": deadline_ms}))
-                found = run_paced(at, parts, images, _fields(sweep.fields, rate_per_s), rate_per_s)
+                found = run_paced(at, parts, images, _fields(sweep.fields, rate_per_s, most_per_s), rate_per_s)
                 cells.append(cell_of(batch, deadline_ms, found))
                 passed(1)
     assert identity is not None
@@ -75,8 +76,10 @@ def cell_of(batch: int, deadline_ms: float, run: Paced) -> Cell:
     )
 
 
-def _fields(fields: int, rate_per_s: float | None) -> int:
-    return fields if rate_per_s is None else min(fields, max(_FEWEST, int(_LONGEST_S * rate_per_s)))
+def _fields(fields: int, rate_per_s: float | None, most_per_s: float) -> int:
+    """Of a run at this rate; a rate that the engine cannot keep takes as long as the engine does."""
+    pace_per_s = most_per_s if rate_per_s is None else min(rate_per_s, most_per_s)
+    return min(fields, max(_FEWEST, int(_LONGEST_S * pace_per_s)))
 
 
 def numbers(words: str) -> Sequence[float]:

@@ -23,6 +23,8 @@ def write_stage_plot(path: Path, measured: StageMeasured) -> None:
         axes.quiver(
             *where[used].T, *(-off[used].T * larger), angles="xy", scale_units="xy", scale=1, color="tab:blue", width=0.004
         )
+        axes.update_datalim(where[used] - off[used] * larger)  # an arrow alone moves no border of the picture
+        axes.autoscale_view()
         axes.plot(*where[used].T, ".", color="tab:blue", label=f"{int(used.sum())} images, at most {longest_um:.2f} um off")
         if not used.all():
             axes.plot(*where[~used].T, "x", color="tab:red", label="shares no place with others")
@@ -31,4 +33,4 @@ def write_stage_plot(path: Path, measured: StageMeasured) -> None:
         axes.set_xlabel("stage x in um")
         axes.set_ylabel("stage y in um")
         axes.set_aspect("equal", adjustable="datalim")
-        axes.legend()
+        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=4)

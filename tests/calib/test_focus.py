@@ -173,6 +173,13 @@ def test_two_layers_in_focus_are_not_one_peak() -> None:
         find_focus(z_um, two, 0.6)
 
 
+def test_what_rises_again_in_the_blur_is_noise() -> None:
+    z_um = [at * 0.5 for at in range(15)]
+    noisy = [0.7 * np.exp(-((z - 3.5) ** 2) / 2) + 0.06 * (z - 3.5) ** 2 for z in z_um]
+    with pytest.raises(DataError, match=r"rises again below the focus, to 0\.74 at 0 um"):
+        find_focus(z_um, noisy, 0.6)
+
+
 @pytest.mark.parametrize("z0_um", [2.0, 2.13, 2.25])
 @pytest.mark.parametrize("noise", [0.0, 0.02])
 def test_the_peak_lies_between_planes(z0_um: float, noise: float) -> None:

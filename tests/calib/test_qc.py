@@ -151,6 +151,7 @@ def test_a_damaged_field_counts_as_not_found(tmp_path: Path, bundle: Bundle, cap
         (fields / f"{at}.png").write_bytes((fields / f"{at}.png").read_bytes()[:100])
     assert qc(tmp_path, bundle) == 12
     said = capsys.readouterr().out
+    assert "a slide that lies otherwise than it did" in said
     assert "24 of 48 known leukocytes" in said and "0.png: the field is failed" in said and "fail; 1 results" in said
 
 
@@ -194,6 +195,25 @@ def test_days_are_kept_and_drawn(tmp_path: Path, bundle: Bundle, capsys: pytest.
             7,
             "another table",
             id="a table",
+        ),
+        pytest.param(lambda folder: None, ["--picture", "trend.xyz"], 2, "no suffix of a picture", id="no picture"),
+        pytest.param(lambda folder: None, ["--picture", "slide.jsonl"], 2, "would overwrite the list", id="its own input"),
+        pytest.param(
+            lambda folder: (folder / "slide.jsonl").write_text(
+                (folder / "slide.jsonl").read_text().replace('"x2_px":', '"x2_px":-', 1)
+            ),
+            [],
+            7,
+            "turned inside out",
+            id="a box without an area",
+        ),
+        pytest.param(lambda folder: None, ["--history", "slide.jsonl"], 7, "holds no result", id="the slide as its history"),
+        pytest.param(
+            lambda folder: (folder / "slide.jsonl").write_bytes(b"\x89PNG"),
+            [],
+            7,
+            "cannot be read as text",
+            id="an image as labels",
         ),
         pytest.param(
             lambda folder: [

@@ -245,7 +245,7 @@ def test_a_stage_that_contradicts_the_profile_is_refused(
 @pytest.mark.parametrize(
     ("spoil", "says"),
     [
-        pytest.param(lambda lines: ["image,x,y", *lines[1:]], "has no column x_um", id="other columns"),
+        pytest.param(lambda lines: ["image,x,y", *lines[1:]], "has not the columns image, x_um and y_um", id="other columns"),
         pytest.param(lambda lines: [*lines[:3], "m2.png,here,1"], "line 4 of", id="no number"),
         pytest.param(lambda lines: [*lines[:3], "m2.png,1"], "line 4 of", id="a number is missing"),
         pytest.param(lambda lines: lines[:-1], "has no position for m16.png", id="a line is missing"),
