@@ -15,7 +15,7 @@ from trainer.second_look.carried_look import Look
 from trainer.second_look.look_network import NO_CELL, UNKNOWN, LookNetwork
 from trainer.second_look.looking_graph import AMONG, LookingGraph, overlaps
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(240)
 
 TOP_K = 64
 SETTINGS = SecondLook(looks=4, crop_side_px=32, crop_um=8.32)
