@@ -135,7 +135,8 @@ def _assert_healthy(bench: Bench) -> None:
     result = bench.judge(_nothing)
     assert result.failures == ()
     assert result.cells >= 200
-    assert 0 < result.max_score_difference < 0.02  # exactly 0 would mean that nothing was rounded
+    # Exactly 0 would mean that nothing was rounded. A box that moves by a hair may move its crop by a whole pixel.
+    assert 0 < result.max_score_difference < 0.1
 
 
 def _assert_damaged(bench: Bench, damage: Callable[[onnx.ModelProto], None], says: set[str]) -> None:
