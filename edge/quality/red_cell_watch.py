@@ -17,7 +17,7 @@ CERTAIN_CELLS = 3 * ENOUGH_CELLS
 AT_MOST_FIELDS = 64
 """What these do not show, more of the same slide would not either; then it is judged by what there is."""
 
-_WAITING = 4
+_WAITING = 6
 """Copies that wait for the thread; a field that comes while so many do is not looked at."""
 
 _REST = 9

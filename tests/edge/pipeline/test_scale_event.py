@@ -18,16 +18,16 @@ TRUE_UM_PER_PX = 0.13
 @pytest.mark.parametrize(
     ("um_per_px", "cells", "says"),
     [
-        pytest.param(TRUE_UM_PER_PX, 12, False, id="right"),
-        pytest.param(1.05 * TRUE_UM_PER_PX, 12, False, id="a little off"),
-        pytest.param(1.4 * TRUE_UM_PER_PX, 12, True, id="another objective"),
-        pytest.param(0.7 * TRUE_UM_PER_PX, 12, True, id="too small"),
+        pytest.param(TRUE_UM_PER_PX, 22, False, id="right"),
+        pytest.param(1.05 * TRUE_UM_PER_PX, 22, False, id="a little off"),
+        pytest.param(1.4 * TRUE_UM_PER_PX, 22, True, id="another objective"),
+        pytest.param(0.7 * TRUE_UM_PER_PX, 22, True, id="too small"),
         pytest.param(1.4 * TRUE_UM_PER_PX, 1, False, id="too few red cells"),
     ],
 )
 def test_the_run_says_when_red_cells_contradict_it(tmp_path: Path, um_per_px: float, cells: int, says: bool) -> None:
-    for index in range(24):
-        smear = Smear(cells=cells, width_px=320, height_px=256, platelets=1)
+    for index in range(12):  # of which the first few are looked at, however fast the run
+        smear = Smear(cells=cells, width_px=400, height_px=320, platelets=1)
         cv2.imwrite(str(tmp_path / f"{index}.png"), draw_smear(smear, index))
     bundle = write_tiny_bundle(tmp_path / "bundle").path
     setup = resolve({"source": str(tmp_path / "*.png"), "um_per_px": um_per_px, "bundle": str(bundle)})
