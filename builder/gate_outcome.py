@@ -118,6 +118,12 @@ class Verified:
         return "not decided" if self.report.undecided or self.report.agrees else "failed"
 
 
+def verdict_as_json(folder: Path, report: ParityReport, problem: EngineError | None) -> dict[str, object]:
+    """Of one that was compared as a whole; `problem` is None when it has passed."""
+    ending: Ending = "passed" if problem is None else "not decided" if problem.code == "undecided" else "failed"
+    return {"folder": str(folder), "passed": report.passed, "verdict": ending, "report": report.model_dump(mode="json")}
+
+
 @dataclass(frozen=True, slots=True)
 class SizeOutcome:
     """Of one frame size: what its engines were compared with, and they."""

@@ -10,7 +10,7 @@ import numpy as np
 
 import edge
 from builder.executors import EngineExecutor
-from builder.gate_outcome import Baseline
+from builder.gate_outcome import Baseline, verdict_as_json
 from builder.graph_contract import check_graph
 from builder.images import FieldImages, read_images
 from builder.inspection import read_graph
@@ -60,10 +60,7 @@ class QuantisedOutcome:
             "quantisation": about.model_dump(mode="json") if about else None,
             "layers": [asdict(each) for each in self.shares],
             "beside": self.yardsticks.as_json() if self.yardsticks is not None else None,
-            "folder": str(self.folder),
-            "passed": self.report.passed,
-            "verdict": "passed" if self.problem is None else "not decided" if self.problem.code == "undecided" else "failed",
-            "report": self.report.model_dump(mode="json"),
+            **verdict_as_json(self.folder, self.report, self.problem),
         }
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from builder.executors import CpuExecutor, EngineExecutor
-from builder.gate_outcome import Baseline
+from builder.gate_outcome import Baseline, verdict_as_json
 from builder.images import FieldImages, read_images
 from builder.inspection import read_graph
 from builder.parity import compare, find_cells
@@ -36,10 +36,7 @@ class ServedOutcome:
         """As `--json` prints it."""
         return {
             "server": self.server,
-            "folder": str(self.folder),
-            "passed": self.report.passed,
-            "verdict": "passed" if self.problem is None else "not decided" if self.problem.code == "undecided" else "failed",
-            "report": self.report.model_dump(mode="json"),
+            **verdict_as_json(self.folder, self.report, self.problem),
         }
 
 

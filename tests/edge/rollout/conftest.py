@@ -1,7 +1,6 @@
 """A service over images with the shipped way of reading its settings, in a thread; and `leuko-edge rollout` beside it."""
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 import cv2
 import pytest
 from support.ports import free_endpoint
+from support.service_here import until_state
 from support.tiny_bundle import blob_field, write_tiny_bundle
 
 from edge.contracts.messages import State
@@ -64,13 +64,7 @@ class SwitchingService:
         return self.bundles[name]
 
     def until(self, state: str, reason: str = "") -> State:
-        until_s, said = time.monotonic() + WITHIN_S, None
-        while time.monotonic() < until_s:
-            said = self.controller.query(timeout_s=WITHIN_S)
-            if said.service_state == state and reason in (said.service_reason or ""):
-                return said
-            time.sleep(0.02)
-        raise AssertionError(f"it is not {state} but {said and (said.service_state, said.service_reason)}")
+        return until_state(self.controller, state, reason, WITHIN_S)
 
     def run(self, profile: str | None = None) -> tuple[RunStart, RunStop]:
         """One run over the images: its first and last record."""

@@ -92,6 +92,17 @@ class FailingEngine(MadeUpEngine):
             raise self._bench.wrong
 
 
+def until_state(controller: Controller, state: str, reason: str, within_s: float) -> State:
+    """Ask the service over the socket until it stands there, and its reason has these words."""
+    until_s, said = time.monotonic() + within_s, None
+    while time.monotonic() < until_s:
+        said = controller.query(timeout_s=within_s)
+        if said.service_state == state and reason in (said.service_reason or ""):
+            return said
+        time.sleep(0.02)
+    raise AssertionError(f"it is not {state} ({reason}) but {said and (said.service_state, said.service_reason)}")
+
+
 class ServiceHere:
     """A service that goes on, its controller, and what the test does to it."""
 
@@ -109,14 +120,7 @@ class ServiceHere:
             return refused.code, json.loads(refused.read())
 
     def until(self, state: str, reason: str = "") -> State:
-        """Asked over the socket until it stands there, and its reason has these words."""
-        until_s, said = time.monotonic() + WITHIN_S, None
-        while time.monotonic() < until_s:
-            said = self.controller.query(timeout_s=WITHIN_S)
-            if said.service_state == state and reason in (said.service_reason or ""):
-                return said
-            time.sleep(0.02)
-        raise AssertionError(f"it is not {state} ({reason}) but {said and (said.service_state, said.service_reason)}")
+        return until_state(self.controller, state, reason, WITHIN_S)
 
     def run(self, n_fields: int = 3, **more: Any) -> list[Record]:  # noqa: ANN401 as start_run has them
         """A whole run of triggered fields; its records."""
