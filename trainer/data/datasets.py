@@ -1,6 +1,7 @@
 """A description of data sets (YAML) to annotations whose splits hold by original image."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from edge.contracts.errors import DataError
@@ -16,6 +17,9 @@ from trainer.data.readers.yolo import read_yolo
 from trainer.data.source_files import read_image
 from trainer.data.split import divide
 from trainer.data.split_plan import parse_plan
+
+NAMING_IMAGES = ("given", "source")
+"""Divisions that say of each image by itself where it goes."""
 
 
 def read_dataset(dataset: Dataset, description: Path, root: Path, faults: Faults = STRICT) -> list[Annotation]:
@@ -69,7 +73,7 @@ def load_datasets(description: Path, root: Path, split_by: str = "given", faults
     """All annotations of the described data sets, each original image once, divided as `split_by` says (see `split_plan.HELP`).
 
     An original that several data sets hold is taken from the first one described, with its annotation and its split, so that
-    no image is trained on in one guise and tested on in another. Sizes are read from the headers; pixels are not decoded
+    no image is trained on in one guise and tested on in another. Where the description says `divide_as`, that decides. Sizes are read from the headers; pixels are not decoded
     unless the format or the split needs them. Raises `DataError`.
     """
     plan = parse_plan(split_by)
@@ -80,6 +84,12 @@ def load_datasets(description: Path, root: Path, split_by: str = "given", faults
             read += read_dataset(dataset, description, root, faults)
     once = each_once(read, faults)
     faults.within_limit(len(once))
+    if content.divide_as and plan.kind not in NAMING_IMAGES:
+        other = description.parent / content.divide_as
+        if load_description(other).divide_as:
+            raise DataError(f"{description} divides as {other}, which divides as another itself; name that one.")
+        there = {row.path: row.split for row in load_datasets(other, root, split_by, faults)}
+        return [replace(row, split=there.get(row.path, row.split)) for row in once]
     rows = divide(once, plan, content.group_patterns, faults)
     faults.within_limit(len(rows))
     return rows

@@ -117,6 +117,11 @@ class Description(Strict):
 
     sources: dict[str, Origin] = Field(default_factory=dict, description="by source name, as the data sets give it")
     datasets: tuple[Dataset, ...] = Field(min_length=1)
+    divide_as: UserPathText | None = Field(
+        None,
+        description="another description, beside this one: random, grouped and fold divide the images that it has, too, as they "
+        "divide it, so that a model taught further holds back what its parent did; the rest stays as its data set says",
+    )
     max_unreadable: Fraction = Field(0.01, description="share of damaged images that a training leaves out before it refuses")
 
     @property
