@@ -73,8 +73,8 @@ def load_datasets(description: Path, root: Path, split_by: str = "given", faults
     """All annotations of the described data sets, each original image once, divided as `split_by` says (see `split_plan.HELP`).
 
     An original that several data sets hold is taken from the first one described, with its annotation and its split, so that
-    no image is trained on in one guise and tested on in another. Where the description says `divide_as`, that decides. Sizes are read from the headers; pixels are not decoded
-    unless the format or the split needs them. Raises `DataError`.
+    no image is trained on in one guise and tested on in another. Where it says `divide_as`, that divides instead. Sizes are
+    read from the headers; pixels are not decoded unless the format or the split needs them. Raises `DataError`.
     """
     plan = parse_plan(split_by)
     content = load_description(description)

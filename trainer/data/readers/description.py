@@ -119,8 +119,8 @@ class Description(Strict):
     datasets: tuple[Dataset, ...] = Field(min_length=1)
     divide_as: UserPathText | None = Field(
         None,
-        description="another description, beside this one: random, grouped and fold divide the images that it has, too, as they "
-        "divide it, so that a model taught further holds back what its parent did; the rest stays as its data set says",
+        description="another description, beside this one: random, grouped and fold divide the images that it has, too, as "
+        "they divide it, so that a model taught further holds back what its parent did; the rest stays as its data set says",
     )
     max_unreadable: Fraction = Field(0.01, description="share of damaged images that a training leaves out before it refuses")
 
