@@ -6,7 +6,7 @@ from pathlib import Path
 
 from edge.contracts.errors import DataError
 from trainer.data.annotation import Annotation
-from trainer.data.faults import STRICT, Faults, NameTaken
+from trainer.data.faults import STRICT, Faults, NameTaken, ReadAgain
 from trainer.data.groups import same_picture
 from trainer.data.readers.class_folders import read_class_folders
 from trainer.data.readers.class_map import load_class_map
@@ -15,7 +15,7 @@ from trainer.data.readers.description import ClassFoldersDataset, CocoDataset, D
 from trainer.data.readers.voc import read_voc
 from trainer.data.readers.yolo import read_yolo
 from trainer.data.source_files import read_image
-from trainer.data.split import divide
+from trainer.data.split import divide, without_sources
 from trainer.data.split_plan import parse_plan
 
 NAMING_IMAGES = ("given", "source")
@@ -88,8 +88,10 @@ def load_datasets(description: Path, root: Path, split_by: str = "given", faults
         other = description.parent / content.divide_as
         if load_description(other).divide_as:
             raise DataError(f"{description} divides as {other}, which divides as another itself; name that one.")
-        there = {row.path: row.split for row in load_datasets(other, root, split_by, faults)}
-        return [replace(row, split=there.get(row.path, row.split)) for row in once]
+        # Sources that are held back on top may be of this description alone.
+        there = {row.path: row.split for row in load_datasets(other, root, split_by.partition(",")[0], ReadAgain(faults))}
+        rows = [replace(row, split=there.get(row.path, row.split)) for row in once]
+        return without_sources(rows, plan.sources, only=False)
     rows = divide(once, plan, content.group_patterns, faults)
     faults.within_limit(len(rows))
     return rows

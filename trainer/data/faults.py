@@ -69,9 +69,13 @@ class Faults:
         goes on."""
         return _Watched(self, file)
 
-    def borne(self, fault: Fault) -> bool:
+    def bears(self, fault: Fault) -> bool:
         """Whether the reading goes on without what the fault spoils."""
         return False
+
+    def borne(self, fault: Fault) -> bool:
+        """The same, taking note of it."""
+        return self.bears(fault)
 
     def within_limit(self, read: int) -> None:
         """Raises `DataError` when too many images were lost so far, beside `read` that were not."""
@@ -103,6 +107,17 @@ class _Watched:
 STRICT = Faults()
 
 
+class ReadAgain(Faults):
+    """Bears what `first` bears and takes note of nothing: of images that were read before under it."""
+
+    def __init__(self, first: Faults) -> None:
+        self._first = first
+
+    def bears(self, fault: Fault) -> bool:
+        """As `first`."""
+        return self._first.bears(fault)
+
+
 class Noted(Faults):
     """The strict way, with an account of what becomes of images and boxes."""
 
@@ -116,6 +131,10 @@ class Listed(Faults):
     def __init__(self) -> None:
         self.found: list[Fault] = []
         self.book = Book()
+
+    def bears(self, fault: Fault) -> bool:
+        """Always."""
+        return True
 
     def borne(self, fault: Fault) -> bool:
         """Always."""
@@ -135,11 +154,15 @@ class WithoutUnreadable(Faults):
         self.share = share
         self.left_out: dict[Path, str] = {}
 
+    def bears(self, fault: Fault) -> bool:
+        """Of an image."""
+        return fault.kind == "image"
+
     def borne(self, fault: Fault) -> bool:
         """Of an image."""
         if fault.kind == "image":
             self.left_out[fault.file] = fault.sentence
-        return fault.kind == "image"
+        return self.bears(fault)
 
     def within_limit(self, read: int) -> None:
         """Raises `DataError` when more than `share` of the images could not be read, naming the first; `read` are those that

@@ -1,6 +1,6 @@
 """Ways to divide the images into training and held-back ones, named by one word on the command line."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from edge.contracts.errors import ConfigError
@@ -9,13 +9,13 @@ from trainer.data.annotation import SPLITS
 HELP = (
     "given: as the data sets say; random:0.07 holds back 7 % of the images, as the reference did; grouped:0.2 holds back whole "
     "slides or originals; fold:0/5 the first of five grouped folds; source:LAB one laboratory (LAB+LAB several). "
-    "A seed may follow: fold:0/5:7"
+    "A seed may follow: fold:0/5:7; and laboratories that are held back, too: fold:0/5,source:LAB"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class SplitPlan:
-    """What is held back: a `share` (random, grouped), fold `fold` of `folds`, or all images of `sources`."""
+    """What is held back: a `share` (random, grouped), fold `fold` of `folds`, or all of `sources`, which may come on top."""
 
     kind: Literal["given", "random", "grouped", "fold", "source"]
     share: float = 0.0
@@ -35,6 +35,12 @@ def parse_splits(text: str) -> frozenset[str]:
 
 def parse_plan(text: str) -> SplitPlan:
     """See `HELP`. Raises `ConfigError`."""
+    first, more, names = text.partition(",source:")
+    if more:
+        plan = parse_plan(first)
+        if plan.kind != "source" and all(names.split("+")):
+            return replace(plan, sources=tuple(names.split("+")))
+        raise ConfigError(f"the split {text!r} is not known. {HELP}.")
     kind, _, rest = text.partition(":")
     value, _, number = rest.partition(":")
     try:

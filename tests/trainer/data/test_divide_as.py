@@ -7,8 +7,10 @@ import yaml
 from support.small_trainer import Lab, draw_lab
 from support.smears import smear, voc, write
 
-from edge.contracts.errors import DataError
+from edge.contracts.errors import ConfigError, DataError
+from trainer.data.check.unused import unused_words
 from trainer.data.datasets import load_datasets
+from trainer.data.faults import WithoutUnreadable
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -54,6 +56,14 @@ def test_without_the_key_another_laboratory_shifts_the_folds(two_labs: tuple[Lab
     )
 
 
+def test_a_laboratory_is_held_back_beside_a_fold(two_labs: tuple[Lab, Path]) -> None:
+    lab, wide = two_labs
+    parents = held(lab.description, lab.root, "fold:0/3")
+    assert held(wide, lab.root, "fold:0/3,source:WARD") == parents | {f"ward_{k}" for k in range(8)}
+    with pytest.raises(ConfigError, match="no source 'WRAD' to hold back; the data has LAB, WARD"):
+        load_datasets(wide, lab.root, "fold:0/3,source:WRAD")
+
+
 @pytest.mark.parametrize(("split_by", "expected"), [("source:WARD", 8), ("given", 3)])
 def test_divisions_that_name_images_do_not_ask_the_other(two_labs: tuple[Lab, Path], split_by: str, expected: int) -> None:
     lab, wide = two_labs
@@ -73,3 +83,19 @@ def test_a_description_that_cannot_say_it_is_refused(two_labs: tuple[Lab, Path],
     other.write_text(yaml.safe_dump({**yaml.safe_load(wide.read_text()), "divide_as": divide_as}))
     with pytest.raises(DataError, match=sentence):
         load_datasets(other, lab.root, "fold:0/3")
+
+
+def test_an_image_is_counted_once_though_it_is_read_for_both(
+    two_labs: tuple[Lab, Path], capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A training accounts for every image and box of its folders, and the sums must match."""
+    lab, wide = two_labs
+    broken = lab.root / "ward" / "JPEGImages" / "ward_3.jpg"
+    whole = broken.read_bytes()
+    broken.write_bytes(whole[: len(whole) // 2])
+    try:
+        faults = WithoutUnreadable(0.2)
+        rows = load_datasets(wide, lab.root, "fold:0/3", faults)
+        assert not unused_words(wide, lab.root, rows, faults.left_out, faults.book)
+    finally:
+        broken.write_bytes(whole)

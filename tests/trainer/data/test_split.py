@@ -103,6 +103,9 @@ def test_whole_laboratories_can_be_held_back(by_slide: list[Annotation]) -> None
         "source:",
         "random:0.1:x",
         "grouped:0.2:-1",
+        "fold:0/5,source:",
+        "fold:0/5,LAB",
+        "source:LAB,source:WARD",
     ],
 )
 def test_a_plan_that_means_nothing_is_said(text: str) -> None:
