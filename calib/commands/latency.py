@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from edge.contracts.choices import EngineChoice, Precision
+from edge.contracts.choices import EngineChoice, Hint, Precision
 
 
 def latency(
@@ -21,6 +21,7 @@ def latency(
     engine_dir: Annotated[Path | None, typer.Option(help="directory of the bundle's compiled engines")] = None,
     precision: Annotated[Precision, typer.Option(help="of OpenVINO")] = "auto",
     threads: Annotated[int | None, typer.Option(min=1, max=1024, help="of OpenVINO; all cores when not given")] = None,
+    hint: Annotated[Hint, typer.Option(help="of OpenVINO; auto: latency")] = "auto",
     p99_ms: Annotated[float, typer.Option(min=1, help="budget: from the trigger to the record, 99 of 100 fields")] = 200.0,
     overshoot: Annotated[float, typer.Option(min=0, help="budget: fields triggered until a record is there, mean")] = 3.0,
     batch: Annotated[str, typer.Option(help="batches to try, with commas")] = "1,2,4,8",
@@ -33,9 +34,9 @@ def latency(
 ) -> None:
     """Try batches and deadlines at field rates, and write the pair with most throughput within the budget to a profile.
 
-    It holds for the engine that was measured and is kept under its key (OpenVINO: bundle, version, precision, threads and
-    processor); a run that opens another one says so and uses its own. Measure on the scanner's computer while it does nothing
-    else.
+    It holds for the engine that was measured and is kept under its key (OpenVINO: bundle, version, precision, threads,
+    hint and processor); a run that opens another one says so and uses its own. Measure on the scanner's computer while it does
+    nothing else. To see what either hint can bear, call it once with each; a profile keeps both.
 
     leuko-calib latency folder:fields/ --profile profile.json --out profile-4.json --p99-ms 150 --overshoot 2
     """
@@ -73,6 +74,7 @@ def latency(
         "engine": engine,
         "precision": precision,
         "threads": threads,
+        "hint": hint,
     }
     if source is not None:
         given["profile"] = profile

@@ -47,5 +47,6 @@ def read_measurement(path: Path) -> dict[str, Any]:
 
 
 def case_name(case: Mapping[str, Any]) -> str:
-    """What two measurements are matched by: model, runtime, precision and batch."""
-    return f"{case['bundle']}, {case['runtime']} {case['precision']}, batch {case['batch']}"
+    """What two measurements are matched by: model, runtime, precision, hint and batch. Older ones were all of latency."""
+    hint = ", throughput hint" if case.get("hint") == "throughput" else ""
+    return f"{case['bundle']}, {case['runtime']} {case['precision']}{hint}, batch {case['batch']}"

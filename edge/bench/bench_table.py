@@ -37,7 +37,8 @@ def ratio_text(ratio: Mapping[str, Any]) -> str:
 
 def _case(case: Mapping[str, Any]) -> Iterator[str]:
     untrained = "" if case["weights_are_trained"] else ", random weights"
-    yield f"{case['bundle']}{untrained}, {case['engine']}, batch {case['batch']}"
+    hint = f", {case['hint']} hint" if case["hint"] else ""
+    yield f"{case['bundle']}{untrained}, {case['engine']}{hint}, batch {case['batch']}"
     yield f"  {case['fields']} fields in each of {case['rounds']} rounds, in turn"
     loop = case["loop"]
     for name, kept in loop["goals"].items():

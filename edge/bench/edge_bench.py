@@ -1,7 +1,7 @@
 """What `leuko-edge bench` measures: for every bundle and batch size the graph, the engine, the loop and the whole edge."""
 
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
@@ -13,15 +13,16 @@ from rich.progress import Progress
 from edge.bench.bare_graphs import bare_contestants
 from edge.bench.bench_files import SCHEMA
 from edge.bench.conditions import conditions, doubt_of, of_case
-from edge.bench.loop_bench import first_after_idle_ms, loop_contestants
+from edge.bench.loop_bench import first_after_idle_ms, loop_contestants, pipeline_contestant
 from edge.bench.loop_report import best_bare, loop_figures, ratios_of
 from edge.bench.memory import resident_bytes
-from edge.bench.rounds import Rounds, take_turns
+from edge.bench.rounds import Contestant, Rounds, take_turns
 from edge.bench.whole_edge import at_rate, edge_contestants
 from edge.camera.memory_source import images_of
 from edge.contracts.bundle import load_bundle
 from edge.contracts.detections import Image
 from edge.pipeline import Parts, opened
+from edge.pipeline.parts import open_for
 from edge.settings import Setup
 from edge.watch.work_progress import field_bar
 
@@ -68,7 +69,8 @@ def _case(setup: Setup, batch: int, plan: Plan, progress: Progress) -> dict[str,
         memory_mb = resident_bytes() / 1e6  # before the bare graphs, which a run has not
         if info.runtime == "OpenVINO":
             frames = _as_the_engine_gets_them(parts, images)
-            contestants = [*bare_contestants(setup.bundle, frames, info.precision, settings.threads), *contestants]
+            bare = bare_contestants(setup.bundle, frames, info.precision, settings.threads)
+            contestants = [*bare, *contestants, held.enter_context(_other_hint(setup, parts, images))]
         if plan.whole_edge:
             contestants += edge_contestants(setup, parts, images, plan.folder)
         rates = (None, *plan.rates_per_s) if plan.rates_per_s and plan.whole_edge else ()
@@ -84,6 +86,15 @@ def _case(setup: Setup, batch: int, plan: Plan, progress: Progress) -> dict[str,
         paced = [_paced(setup, parts, images, plan, *run, passed) for run in runs]
         idle_ms = first_after_idle_ms(parts, images, plan.idle_s, _IDLE_REPEATS)
         return of_case(setup.bundle, info, settings.threads) | _figures(found, batch, paced, idle_ms, memory_mb, plan)
+
+
+@contextmanager
+def _other_hint(setup: Setup, parts: Parts, images: Sequence[Image]) -> Iterator[Contestant]:
+    """The pipeline over a second engine, with the hint that was not asked for."""
+    hint = "latency" if parts.engine.info.hint == "throughput" else "throughput"
+    own = replace(setup, settings=setup.settings.model_copy(update={"hint": hint}))
+    with closing(open_for(parts.plan, setup.bundle, own.settings)) as engine:
+        yield pipeline_contestant(f"pipeline_{hint}", own, replace(parts, engine=engine), images)
 
 
 def _figures(

@@ -33,7 +33,7 @@ def loop_contestants(setup: Setup, parts: Parts, images: Sequence[Image]) -> lis
     found = [
         Contestant("engine", "the engine, its slots written once", lambda n: _engine(parts, images, n, copies=False)),
         engine_contestant(parts, images),
-        Contestant("pipeline", "the whole pipeline, journal in memory", lambda n: _pipeline(setup, parts, images, n)),
+        pipeline_contestant("pipeline", setup, parts, images),
         Contestant(
             "without_inference",
             "the whole pipeline over an engine that takes no time",
@@ -45,6 +45,13 @@ def loop_contestants(setup: Setup, parts: Parts, images: Sequence[Image]) -> lis
     if isinstance(engine, PipelinedEngine):
         found.append(Contestant("inference_alone", "the GPU's inference without copies", lambda _: _alone(parts, engine)))
     return found
+
+
+def pipeline_contestant(name: str, setup: Setup, parts: Parts, images: Sequence[Image]) -> Contestant:
+    """The whole pipeline over one open engine."""
+    hint = f", {parts.engine.info.hint} hint" if parts.engine.info.hint else ""
+    what = f"the whole pipeline, journal in memory{hint}"
+    return Contestant(name, what, lambda n: _pipeline(setup, parts, images, n))
 
 
 def engine_contestant(parts: Parts, images: Sequence[Image]) -> Contestant:

@@ -1,6 +1,6 @@
 """What the rounds of one engine mean: the loop's figures beside their goals, and who is how many times as fast as whom."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,14 +17,18 @@ GOALS = {
     "memory_mb": ("<=", 400.0),
 }
 """The budgets of the loop, on two cores with the shipped model. `throughput_ratio` is against the engine alone, one slot after
-the other; `share_of_best_bare` against the fastest way to run the bare graph."""
+the other; `share_of_best_bare` is of the faster of both hints against the fastest way to run the bare graph."""
 GPU_GOALS = {"share_of_inference": (">=", 0.85), "p99_over_p50": ("<=", 1.5)}
 """Those of the loop around a GPU: against inference alone, without copies; and the engine's calls against their median."""
 _LIMITS = GOALS | GPU_GOALS
 
+PIPELINES = ("pipeline", "pipeline_throughput", "pipeline_latency")
+"""As it was asked for, and with OpenVINO's other hint."""
+
 RATIOS = (
     ("throughput_ratio", "engine", "pipeline"),
-    ("share_of_best_bare", "best bare", "pipeline"),
+    ("share_of_best_bare", "best bare", "best pipeline"),
+    ("pipeline_share_of_best_bare", "best bare", "pipeline"),
     ("edge_share_of_best_bare", "best bare", "edge_full"),
     ("share_of_inference", "inference_alone", "pipeline"),
     ("journal_full_over_normal", "edge_full", "edge_normal"),
@@ -37,16 +41,20 @@ RATIOS = (
 
 def best_bare(found: Mapping[str, Rounds]) -> str | None:
     """The name of the bare graph that is fastest at the median, the resize inside: the loop, too, takes whole fields."""
-    names = [name for name in ("bare_throughput", "bare_latency") if name in found]
-    return min(names, key=lambda name: float(np.median(found[name].ms_per_field)), default=None)
+    return _fastest(found, ("bare_throughput", "bare_latency"))
+
+
+def _fastest(found: Mapping[str, Rounds], names: Sequence[str]) -> str | None:
+    there = [name for name in names if name in found]
+    return min(there, key=lambda name: float(np.median(found[name].ms_per_field)), default=None)
 
 
 def ratios_of(found: Mapping[str, Rounds]) -> dict[str, dict[str, Any]]:
     """Every ratio whose two contestants are there, with its interval."""
-    best = best_bare(found)
+    best = {"best bare": best_bare(found), "best pipeline": _fastest(found, PIPELINES)}
     ratios = {}
-    for name, above, below in RATIOS:
-        above = (best or "") if above == "best bare" else above  # noqa: PLW2901
+    for name, *pair in RATIOS:
+        above, below = (best.get(each, each) or "" for each in pair)
         if above in found and below in found:
             ratios[name] = paired_ratio(found[above].ms_per_field, found[below].ms_per_field) | {"of": [above, below]}
     return ratios

@@ -110,7 +110,7 @@ def bench_peers(setup: Setup, folder: Path | None, n_fields: int, rounds: int) -
             f"the peers are scripts of the repository, and {scripts} does not hold them; name its examples/peers with "
             "--peers-dir."
         )
-    begun = conditions()
+    begun, setup = conditions(), setup.for_stored_images()
     with ExitStack() as held:
         parts = held.enter_context(opened(setup))
         place = Path(held.enter_context(tempfile.TemporaryDirectory(prefix="leuko-peers-")))

@@ -12,7 +12,7 @@ from edge.settings.command_line import SERVER_SETTINGS, ConfigOption, Given, tak
 
 @takes(
     EdgeSettings,
-    *("journal", "engine", "engine_dir", "allow_ungated_engine", "precision", "signers", "profile", "correct"),
+    *("journal", "engine", "engine_dir", "allow_ungated_engine", "precision", "hint", "signers", "profile", "correct"),
     *SERVER_SETTINGS,
 )
 def doctor(

@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from edge.contracts.base import Count, Int64, Sha256, Wire
+from edge.contracts.choices import HintTaken
 
 
 class EdgeLimits(Wire):
@@ -37,6 +38,9 @@ class EdgeInfo(Wire):
     bundle_trained: bool = Field(description="false for random weights: never diagnostic")
     engine: str = Field(description="runtime, version, device and precision")
     engine_precision: str
+    engine_hint: HintTaken | None = Field(
+        None, description="of OpenVINO: whether each field is to be done soon, or many per second; null: another engine"
+    )
     source: str
     paced_by: Literal["itself", "triggers"] = Field(description="whether each exposure is announced by TRIGGER")
     um_per_px: float = Field(gt=0, description="of the source's frames, in runs that name no profile")

@@ -15,6 +15,13 @@ when it likes, so that a power cut may take the newest ones."""
 EngineChoice = Literal["auto", "openvino", "tensorrt", "tensorrt_rtx"]
 """Which runtime computes; auto: a compiled engine where the machine has a GPU and one that fits, else OpenVINO."""
 
+Hint = Literal["auto", "latency", "throughput"]
+"""What OpenVINO is to be good at: each field as soon as possible, by all cores one after the other; or many per second, several
+side by side, each for itself slower. "auto": what the command is for."""
+
+HintTaken = Literal["latency", "throughput"]
+"""The one that an engine was opened with."""
+
 LogFormat = Literal["text", "json"]
 """How a line of the log is written: for people, or for programs."""
 

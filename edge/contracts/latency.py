@@ -1,6 +1,7 @@
 """Batch and deadline as they were measured on one engine: a setting that is right for one is wrong for another."""
 
 import hashlib
+from typing import Literal
 
 from pydantic import Field
 
@@ -18,17 +19,21 @@ class EngineIdentity(Strict):
     threads: int | None = Field(None, ge=1, description="of OpenVINO; null: a compiled engine")
     processor: str = Field(description="CPU, or GPU of a compiled engine")
     engine_key: str | None = Field(None, description="of the compiled engine; null: OpenVINO")
+    hint: Literal["throughput"] | None = Field(None, description="of OpenVINO; null: latency, or a compiled engine")
 
     @property
     def key(self) -> str:
         """The name under which a profile keeps what was measured on this engine."""
         if self.engine_key is not None:
             return self.engine_key
-        return f"openvino-{hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:16]}"
+        # With the hint latency a profile from before there was another is of the same engine.
+        about = self.model_dump_json(exclude=None if self.hint else {"hint"})
+        return f"openvino-{hashlib.sha256(about.encode()).hexdigest()[:16]}"
 
     def __str__(self) -> str:
         threads = f", {self.threads} threads" if self.threads is not None else ""
-        return f"{self.runtime} {self.version} on {self.processor}, {self.precision}{threads}, bundle {self.bundle_id[:12]}"
+        how = f"{self.precision}{threads}" + (f", hint {self.hint}" if self.hint is not None else "")
+        return f"{self.runtime} {self.version} on {self.processor}, {how}, bundle {self.bundle_id[:12]}"
 
 
 class LatencyBudget(Strict):

@@ -9,7 +9,7 @@ from typing import Literal
 from pydantic import Field
 
 from edge.contracts.base import Count, Fraction, Int64, Last, Sha256, Wire
-from edge.contracts.choices import Policy
+from edge.contracts.choices import HintTaken, Policy
 from edge.contracts.run_order import RunOrder
 from edge.contracts.stage_geometry import StageGeometry
 from edge.contracts.stop_state import RaisedFlag, StopResult, StopState
@@ -210,6 +210,9 @@ class Provenance(Wire):
     bundle_signer: str | None = Field(None, description="who signed the bundle; null when no signature was asked for")
     engine: str = Field(description="runtime, version, device and precision")
     engine_precision: str
+    engine_hint: HintTaken | None = Field(
+        None, description="of OpenVINO: whether each field is to be done soon, or many per second; null: another engine"
+    )
     engine_key: str | None = Field(None, description="of the compiled engine; null when the bundle's graph itself was run")
     engine_plan_sha256: Sha256 | None = Field(None, description="of the compiled engine's machine code")
     engine_parity: Literal["not_needed", "passed", "waived", "failed"] = Field(

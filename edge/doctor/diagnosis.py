@@ -5,7 +5,7 @@ from pathlib import Path
 
 from edge.camera.correction import Correction
 from edge.contracts.bundle import MANIFEST, Bundle, load_bundle
-from edge.contracts.choices import Correct, Precision
+from edge.contracts.choices import Correct
 from edge.contracts.engine_files import RUNTIME_NAMES
 from edge.contracts.errors import BundleError, EngineError, LeukoError, ProfileError
 from edge.contracts.profile import load_profile
@@ -109,7 +109,7 @@ def diagnose(question: Question, machine: Machine) -> Diagnosis:
     except Exception as problem:  # noqa: BLE001 see above
         opening = Opening(problem=_told(problem, f"an engine of bundle {bundle.path}", EngineError))
     else:
-        opening = _opening(choice, machine, facts, told.precision)
+        opening = _opening(choice, machine, facts, told)
     wants_gpu = machine.gpu is not None and told.engine != "openvino" and told.server is None
     lacks = _lacking(machine, choice) if wants_gpu and choice.files is None else []
     key = f"engine {opening.key}" if opening.key else f"bundle {bundle.path}"
@@ -132,7 +132,7 @@ def _correction(question: Question, bundle: Bundle) -> Correction | None:
     return correction_of(layer.light, layer.colours, bundle)
 
 
-def _opening(choice: Choice, machine: Machine, facts: list[Fact], precision: Precision) -> Opening:
+def _opening(choice: Choice, machine: Machine, facts: list[Fact], told: EdgeSettings) -> Opening:
     if choice.refused:
         return Opening(problem=EngineError(choice.reason))
     if choice.files is not None and machine.gpu is not None:
@@ -142,7 +142,8 @@ def _opening(choice: Choice, machine: Machine, facts: list[Fact], precision: Pre
     (openvino,) = (fact for fact in facts if fact.name == OPENVINO)
     if not openvino.usable:
         return Opening(problem=EngineError(f"OpenVINO {openvino.text}; install leukostream again, which brings OpenVINO."))
-    asked = "" if precision == "auto" else f"; {precision} is asked for"
+    asked = "" if told.precision == "auto" else f"; {told.precision} is asked for"
+    asked += f"; hint {'latency' if told.hint == 'auto' else told.hint}"
     return Opening(f"{OPENVINO} {openvino.text}{asked}", OPENVINO)
 
 

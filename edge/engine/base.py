@@ -11,6 +11,7 @@ from typing import Literal, Protocol
 import numpy as np
 
 from edge.contracts.cells import N_CLASSES
+from edge.contracts.choices import HintTaken
 from edge.contracts.detections import Image, RawDetections
 from edge.contracts.engine_files import GateSight
 from edge.contracts.errors import EngineError
@@ -38,6 +39,10 @@ class EngineInfo:
     key: str | None = None
     """of the compiled engine; None when the bundle's graph itself is run"""
     plan_sha256: str | None = None
+    hint: HintTaken | None = None
+    """of OpenVINO; None of every other"""
+    streams: int = 1
+    """frames that are computed side by side"""
     parity: Parity = "not_needed"
     gate_saw: GateSight | None = None
     """how the fields were corrected on which it passed its gate; None where it has not, or needed none"""

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import get_args
 
 from edge.contracts.bundle import Bundle
-from edge.contracts.choices import EngineChoice, Precision
+from edge.contracts.choices import EngineChoice, Hint, Precision
 from edge.contracts.engine_files import RUNTIME_NAMES, EngineFiles, Gate, GpuRuntime
 from edge.contracts.errors import ConfigError, EngineError
 from edge.engine.base import Engine, EngineInfo, Parity
@@ -57,15 +57,16 @@ def open_engine(
     allow_ungated: bool = False,
     precision: Precision = "auto",
     threads: int | None = None,
+    hint: Hint = "auto",
     signers: Signers | None = None,
 ) -> Engine:
     """Open this machine's engine for frames of one size; warm when it returns.
 
     "auto" is an engine that was built for this machine's GPU when there is one, else OpenVINO on the CPU, which an int8 bundle
-    always is. `precision` and
-    `threads` are OpenVINO's, so that asking for a precision asks for OpenVINO. `engine_dir` holds the bundle's engines; when
-    None they are where `engine_places` says. Two slots on the CPU, three on a GPU, unless given. With `signers` a compiled
-    engine that none of them signed is one that does not fit; the bundle is the caller's to check.
+    always is. `precision`, `threads` and `hint` (auto: latency) are OpenVINO's, so that asking for a precision asks for
+    OpenVINO; a GPU has its slots in flight anyway. `engine_dir` holds the bundle's engines; when
+    None they are where `engine_places` says. Three slots on a GPU, on the CPU one more than compute side by side, unless given.
+    With `signers` a compiled engine that none of them signed is one that does not fit; the bundle is the caller's to check.
 
     Raises `EngineError` when graph or engine do not load, do not fit bundle or machine, or the parity gate was not passed, and
     `ConfigError` when a compiled engine is asked for another precision than its own.
@@ -91,9 +92,10 @@ def open_engine(
         frame_width_px,
         frame_height_px,
         max_batch=max_batch,
-        slots=slots or 2,
+        slots=slots,
         precision=precision,
         threads=threads,
+        hint="latency" if hint == "auto" else hint,
         parity=parity,
         gate_saw=gate_saw,
     )

@@ -2,9 +2,13 @@
 
 The graph is compiled once, for one frame. A batch is so many requests in a row: on a CPU a batched graph was at most 3 % faster
 per frame (YOLOv3-tiny-416, two cores), while one graph per batch size costs its memory and compile time again.
+
+All cores compute one frame after the other (`latency`), or several side by side, with fewer cores each (`throughput`): more per
+second, each for itself later. Which of both is asked of a run's purpose; the results are the same to the last bit.
 """
 
 import ctypes
+import math
 import sys
 from typing import Any
 
@@ -13,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.contracts.bundle import Bundle
-from edge.contracts.choices import Precision
+from edge.contracts.choices import HintTaken, Precision
 from edge.contracts.detections import Image, RawDetections
 from edge.contracts.engine_files import GateSight
 from edge.contracts.errors import EngineError
@@ -38,7 +42,8 @@ class OpenVinoEngine:
     Raises `EngineError` when the graph does not load or compile, breaks the contract, or `precision` is not to be had: "bf16"
     needs a CPU that computes it natively, "auto" takes bf16 there and f32 elsewhere. An int8 bundle computes in int8, and in
     f32 what is not quantised: its gate was passed with these. `parity` is what that gate said, for the caller to judge, and
-    `gate_saw` how its fields were corrected.
+    `gate_saw` how its fields were corrected. Without `slots` there are as many as keep every stream busy, and one more to write
+    into.
 
     OpenCV works in one thread from then on: its own would wait for cores that this engine computes on (two cores, the shipped
     model: a look at a field took 1.6 ms instead of 0.5).
@@ -51,17 +56,21 @@ class OpenVinoEngine:
         frame_height_px: int,
         *,
         max_batch: int = 1,
-        slots: int = 2,
+        slots: int | None = None,
         precision: Precision = "auto",
         threads: int | None = None,
+        hint: HintTaken = "latency",
         parity: Parity = "not_needed",
         gate_saw: GateSight | None = None,
     ) -> None:
         name, top_k = bundle.manifest.name, bundle.manifest.top_k
         core = ov.Core()
         wanted = _precision_of(bundle, precision, core)
-        compiled = _compile(core, bundle, (1, frame_height_px, frame_width_px, 3), wanted, threads)
+        compiled = _compile(core, bundle, (1, frame_height_px, frame_width_px, 3), wanted, threads, hint)
         check_outputs(_outputs_of(compiled), top_k, name)
+        streams = int(compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
+        if slots is None:
+            slots = 1 + math.ceil(streams / max_batch)
         self._slots: list[Image] = [np.zeros((max_batch, frame_height_px, frame_width_px, 3), np.uint8) for _ in range(slots)]
         self._requests = [[_bind(compiled, slot[k : k + 1]) for k in range(max_batch)] for slot in self._slots]
         self._info = EngineInfo(
@@ -74,6 +83,8 @@ class OpenVinoEngine:
             max_batch=max_batch,
             slots=slots,
             top_k=top_k,
+            hint=hint,
+            streams=streams,
             parity=parity,
             gate_saw=gate_saw,
         )
@@ -177,9 +188,16 @@ def _precision_of(bundle: Bundle, asked: Precision, core: ov.Core) -> str:
 
 
 def _compile(
-    core: ov.Core, bundle: Bundle, shape: tuple[int, int, int, int], precision: str, threads: int | None
+    core: ov.Core,
+    bundle: Bundle,
+    shape: tuple[int, int, int, int],
+    precision: str,
+    threads: int | None,
+    hint: HintTaken,
 ) -> ov.CompiledModel:
-    settings = {_HINT: hint_of(precision), "PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": 1}
+    settings: dict[str, str | int] = {_HINT: hint_of(precision), "PERFORMANCE_HINT": hint.upper()}
+    if hint == "latency":
+        settings["NUM_STREAMS"] = 1  # all cores for one field, also where they are of several sockets
     if threads is not None:
         settings["INFERENCE_NUM_THREADS"] = threads
     try:

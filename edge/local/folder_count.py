@@ -53,7 +53,7 @@ def count_paths(given: Mapping[str, Any], config: Path | None, paths: Sequence[s
     of_this = {"source": source_name, "policy": "lossless", "journal": wanted.out / JOURNAL}
     if wanted.pictures != "none":
         of_this = {"keep_crops": wanted.out / CROPS, **of_this}
-    setup = resolve({**of_this, **given}, config)
+    setup = resolve({**of_this, **given}, config).for_stored_images()
     for warning in setup.warnings:
         _log.warning("%s", warning)
     stop = StopSwitch()

@@ -217,7 +217,8 @@ class EngineLoop:
         batch = self._filling
         if batch is not None:
             waited_ns = self._clock() - batch.oldest_host_ns()
-            if self._batching.is_due(len(batch.jobs), waited_ns, engine_is_idle=not self._in_flight):
+            running = sum(other.rows for other in self._in_flight)
+            if self._batching.is_due(len(batch.jobs), waited_ns, engine_is_idle=running < self._engine.info.streams):
                 self._submit(batch)
                 return
         if self._in_flight:

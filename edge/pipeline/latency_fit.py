@@ -28,6 +28,7 @@ def identity_of(info: EngineInfo, bundle: Bundle, threads: int | None) -> Engine
         threads=None if info.key else threads or usable_cores(),
         processor=info.device,
         engine_key=info.key,
+        hint="throughput" if info.hint == "throughput" else None,
     )
 
 
@@ -121,6 +122,7 @@ def _openvino_here(bundle: Bundle, settings: EdgeSettings) -> EngineIdentity:
         precision=INT8 if bundle.manifest.quantisation else auto if settings.precision == "auto" else settings.precision,
         threads=settings.threads or usable_cores(),
         processor=processor,
+        hint="throughput" if settings.hint == "throughput" else None,
     )
 
 

@@ -112,6 +112,7 @@ def _open_here(plan: FitPlan, bundle: Bundle, settings: EdgeSettings) -> Engine:
         allow_ungated=settings.allow_ungated_engine,
         precision=settings.precision,
         threads=settings.threads,
+        hint=settings.hint,
         signers=signers_in(settings.signers),
     )
 

@@ -173,7 +173,7 @@ class SlideScorer:
         setup = resolve({**self._given, **own, "source": "folder:slides"}, self._config)
         if setup.bundle.bundle_id != self._bundle_id:
             raise BundleError(f"{setup.bundle.path} is another bundle than it was when this began; leave it alone meanwhile.")
-        return setup
+        return setup.for_stored_images()
 
     def _run(self, entry: SlideEntry, score: SlideScore, on_field: Callable[[int | None], None]) -> SlideScore:
         setup = self._setup_of(entry.profile, entry.um_per_px)

@@ -36,6 +36,7 @@ ENGINE_SETTINGS = (
     "allow_ungated_engine",
     "precision",
     "threads",
+    "hint",
     "max_batch",
     *SERVER_SETTINGS,
 )

@@ -6,7 +6,7 @@ The command line, the configuration file, the JSON Schema and the documentation 
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -15,7 +15,7 @@ from pydantic.fields import FieldInfo
 
 from edge.contracts.base import Strict
 from edge.contracts.bundle import Bundle, Thresholds
-from edge.contracts.choices import Correct, Durability, EngineChoice, LogFormat, LogLevel, Policy, Precision
+from edge.contracts.choices import Correct, Durability, EngineChoice, Hint, LogFormat, LogLevel, Policy, Precision
 from edge.contracts.colours import MeasuredColours, MeasuredLight
 from edge.contracts.latency import MeasuredLatency
 from edge.contracts.profile import CameraGeometry, FocusRange, Knot
@@ -124,6 +124,11 @@ class EdgeSettings(Strict):
     )
     threads: Annotated[int | None, _MODEL] = Field(
         None, ge=1, le=1024, description="threads of the engine; all cores when not set"
+    )
+    hint: Annotated[Hint, _MODEL] = Field(
+        "auto",
+        description="of OpenVINO; latency: each field is done as soon as possible; throughput: as many per second as possible; "
+        "auto: throughput where stored images are worked off (count, score), else latency",
     )
     max_fields: Annotated[int | None, RUN] = Field(None, ge=1, description="end the run after this many fields")
     source_timeout_s: Seconds = Field(10.0, description="a run fails when its source gives nothing for so long")
@@ -242,3 +247,9 @@ class Setup:
     """of the profile: how sharp this instrument's fields are"""
     profile_name: str | None = None
     """that of `profiles` by which a run has asked for these; None: no run need ask"""
+
+    def for_stored_images(self) -> "Setup":
+        """Where nobody waits for a single field: `hint` is throughput unless it was asked for."""
+        if self.settings.hint != "auto":
+            return self
+        return replace(self, settings=self.settings.model_copy(update={"hint": "throughput"}))

@@ -15,7 +15,7 @@ from support.tiny_bundle import blob_field, write_tiny_bundle
 
 from calib.latency_choice import Cell, choose, held, within
 from edge.contracts.errors import DataError
-from edge.contracts.latency import LatencyBudget, MeasuredLatency
+from edge.contracts.latency import EngineIdentity, LatencyBudget, MeasuredLatency
 from edge.contracts.profile import load_profile, write_profile
 from edge.pipeline.latency_fit import latency_here, with_latency
 from edge.settings.resolution import resolve
@@ -109,6 +109,8 @@ def test_a_sweep_fills_the_profile_and_the_edge_uses_it(
         pytest.param({}, -1, "", True, "should have been measured anew", id="expired: used, and said"),
         pytest.param({}, 30, "1.0", False, "measured on OpenVINO 1.0", id="another version"),
         pytest.param({"threads": 77}, 30, "", False, "77 threads", id="other threads"),
+        pytest.param({"hint": "latency"}, 30, "", True, "", id="the hint that a run has by itself"),
+        pytest.param({"hint": "throughput"}, 30, "", False, "hint throughput", id="the other hint"),
         pytest.param({"precision": "f32", "engine": "openvino"}, 30, "", None, "", id="f32 may be what auto is"),
         pytest.param({"engine": "tensorrt"}, 30, "", False, "opens another engine", id="a GPU's engine"),
         pytest.param({"max_batch": 1}, 30, "", False, "`max_batch` was given", id="half of it is stated"),
@@ -155,6 +157,14 @@ def test_a_compiled_engine_is_known_by_its_key(
     assert (fit.setting == setting) is fits and ("measured on TensorRT" in fit.sentence) is not fits
 
 
+def test_a_profile_from_before_there_were_hints_is_of_latency() -> None:
+    (old,) = made.latency(bundle_id="0" * 64, version="1.0").engines.values()
+    engine = old.engine.model_copy(update={"processor": "one", "precision": "bf16", "threads": 2})
+    without = EngineIdentity.model_validate({name: value for name, value in engine.model_dump().items() if name != "hint"})
+    assert without.key == engine.key == "openvino-b546d7be7f844cdc"
+    assert engine.model_copy(update={"hint": "throughput"}).key != engine.key
+
+
 def test_several_engines_are_kept_side_by_side(scanner: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("edge.pipeline.paced_run.KEPT", 0.0)
     plain, _ = load_profile(scanner / "p.json")
@@ -170,6 +180,13 @@ def test_several_engines_are_kept_side_by_side(scanner: Path, tmp_path: Path, mo
     fit = latency_here(profile.latency, setup.bundle, setup.settings)
     assert fit.setting is not None and fit.setting.engine.version != "1.0"
     assert with_latency(replace(setup, latency=None)).settings == setup.settings
+    again = ("--profile", tmp_path / "after.json", "--out", tmp_path / "both.json", *given[4:], "--hint", "throughput")
+    assert leuko_calib("latency", f"folder:{scanner / 'fields'}", *again, *few) == 0
+    both, _ = load_profile(tmp_path / "both.json")
+    assert both.latency is not None and len(both.latency.engines) == 3
+    for hint, kept in (("auto", None), ("throughput", "throughput")):
+        fit = latency_here(both.latency, setup.bundle, setup.settings.model_copy(update={"hint": hint}))
+        assert fit.setting is not None and fit.setting.engine.hint == kept
 
 
 @pytest.mark.parametrize(

@@ -51,6 +51,7 @@ def test_everything_that_was_asked_for_is_measured(measured: dict[str, Any]) -> 
         "engine",
         "engine_with_copies",
         "pipeline",
+        "pipeline_throughput",
         "without_inference",
         "fit",
         "fit_corrected",
@@ -175,6 +176,9 @@ def test_the_yardstick_is_the_fastest_bare_graph() -> None:
     }
     assert best_bare(found) == "bare_latency"
     assert ratios_of(found)["share_of_best_bare"] == {"ratio": 0.8, "interval": [0.8, 0.8], "of": ["bare_latency", "pipeline"]}
+    other = {"pipeline_throughput": rounds("pipeline_throughput", [8.0, 8.0, 8.0])}
+    assert ratios_of(found | other)["share_of_best_bare"]["of"] == ["bare_latency", "pipeline_throughput"]
+    assert ratios_of(found | other)["pipeline_share_of_best_bare"]["ratio"] == 0.8
 
 
 def test_contestants_take_turns_and_the_first_round_does_not_count() -> None:

@@ -139,7 +139,7 @@ def test_without_a_frame_engines_are_judged_by_the_machine_and_the_run_by_the_bu
     write_engine(bundle, place_to_build(bundle), frame_width_px=1920, frame_height_px=1200)
     said = doctor(machine(), "--json").json
     assert said["engines"][0]["fits"]
-    assert said["opens"]["runtime"] == "OpenVINO"
+    assert said["opens"]["runtime"] == "OpenVINO" and said["opens"]["text"].endswith("hint latency")
     assert "1920 x 1200 px and 160 x 128 px are needed" in said["gpu_engine_lacks"][0]
     said = doctor(machine(), "--json", "--frame", "1920x1200").json
     assert said["opens"]["runtime"] == "TensorRT"

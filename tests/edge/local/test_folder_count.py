@@ -95,6 +95,25 @@ def test_a_folder_becomes_tables_pictures_and_a_journal(images: Path, count: Cou
 
 
 @pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        pytest.param((), "throughput", id="nobody waits for a single field"),
+        pytest.param(("--hint", "latency"), "latency", id="as asked for"),
+    ],
+)
+def test_stored_images_are_computed_side_by_side_and_stay_in_order(
+    images: Path, count: Count, tmp_path: Path, words: tuple[str, ...], hint: str
+) -> None:
+    code, result, _ = count(images, *words)
+    with sqlite3.connect(tmp_path / "out" / "journal.sqlite") as journal:
+        records = [json.loads(row[0]) for row in journal.execute("SELECT content FROM records ORDER BY seq")]
+    journal.close()
+    assert code == 0 and result["cells"] == {"lymphocyte": 2, "eosinophil": 1, "platelet_giant": 1}
+    assert (records[0]["provenance"]["engine_hint"], records[0]["settings"]["hint"]) == (hint, hint)
+    assert [each["source_name"] for each in records if each["type"] == "field"] == ["a.png", "b.png", "c.png"]
+
+
+@pytest.mark.parametrize(
     ("content", "says"),
     [
         pytest.param(b"no picture", "it is no JPEG", id="no picture at all"),

@@ -194,3 +194,24 @@ def test_an_engine_that_fails_after_the_source_has_ended_fails_the_run_all_the_s
     jobs = [ended for _ in iter(lambda: loop.goes_on, False) for ended in loop.compute(loop.take())]
     assert [job.status for job in jobs if isinstance(job, FieldJob)] == [FAILED]
     assert loop.ending == Ending(RunOutcome.FAILED, "device gone.")
+
+
+@pytest.mark.parametrize(
+    ("streams", "waiting", "submitted"),
+    [
+        pytest.param(1, 2, [1], id="behind the only one that runs a part of a batch waits for more"),
+        pytest.param(2, 2, [1, 1], id="a stream is free: nobody waits for a batch to fill"),
+        pytest.param(2, 3, [1, 1], id="both are taken: the third field waits"),
+        pytest.param(3, 3, [1, 1, 1], id="as many as run side by side"),
+    ],
+)
+def test_no_stream_stays_idle_while_a_field_waits(streams: int, waiting: int, submitted: list[int]) -> None:
+    """Fields that come one by one, while nothing that runs has ended."""
+    engine = StandInEngine(max_batch=4, slots=4, streams=streams)
+    queue = FieldQueue(4, "lossless")
+    loop = EngineLoop(engine, StandInWork(), queue, Batching(4, 10**12), 10)
+    for index in range(waiting):
+        queue.put(frame_of(index))
+        loop.compute(loop.take())
+        loop.compute(None)  # runs the batch, or waits for what runs
+    assert (engine.submitted, engine.collected) == (submitted, waiting - len(submitted))

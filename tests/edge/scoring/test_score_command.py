@@ -30,6 +30,7 @@ def test_a_folder_of_slides_becomes_three_tables(archive: Path, score: Score, ta
     provenance = Provenance.model_validate(json.loads(slides["s1"]["provenance"]))
     assert provenance.bundle_id == slides["s1"]["bundle_id"] and provenance.um_per_px == slides["s1"]["um_per_px"] == 0.13
     assert json.loads(slides["s1"]["settings"])["max_batch"] == 1
+    assert provenance.engine_hint == "throughput", "nobody waits for a single field"
     (row,) = [row for row in slides["s1"]["differential"] if row["label"] == "lymphocyte"]
     assert row["count"] == 2 and row["low_percent"] < row["percent"] < row["high_percent"]
     assert [row["source_name"] for row in found["fields"] if row["slide_id"] == "s1"] == ["0.png", "1.png", "2.png"]

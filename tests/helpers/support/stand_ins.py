@@ -90,11 +90,13 @@ class StandInEngine:
     collected: int = 0
     kept_warm: int = 0
     on_submit: Callable[[], object] = lambda: None
+    streams: int = 1
 
     def __post_init__(self) -> None:
         self._slots = [np.zeros((self.max_batch, HEIGHT_PX, WIDTH_PX, 3), np.uint8) for _ in range(self.slots)]
         self._flying: dict[int, RawDetections] = {}
-        self.info = EngineInfo("stand-in", "0", "CPU", "f32", WIDTH_PX, HEIGHT_PX, self.max_batch, self.slots, 4)
+        size = (WIDTH_PX, HEIGHT_PX)
+        self.info = EngineInfo("stand-in", "0", "CPU", "f32", *size, self.max_batch, self.slots, 4, streams=self.streams)
 
     def slot(self, index: int) -> Image:
         return self._slots[index]
