@@ -8,7 +8,7 @@ from calib.focus_range import Focus, find_focus
 from calib.image_table import sha256_of_files
 from calib.z_stack import Plane, pixels_of, planes_by_step, planes_by_table
 from edge.contracts.errors import DataError
-from edge.contracts.profile import FocusRange, Profile
+from edge.contracts.profile import FOCUS_METRIC, FocusRange, Profile
 from edge.quality import focus_score
 
 
@@ -38,6 +38,7 @@ def measure_focus(profile: Profile, source: str, steps: float | Path, usable_sha
         scores.append(focus_score(image, profile.measured_scale.um_per_px))
     focus = find_focus([plane.z_um for plane in planes], scores, usable_share)
     found = FocusRange(
+        metric=FOCUS_METRIC,
         peak_z_um=focus.peak_z_um,
         usable_um=focus.usable_um,
         peak_score=focus.peak_score,
@@ -59,6 +60,7 @@ def as_json(measured: FocusMeasured, written: Path, digest: str, picture: Path) 
         "peak_score": focus.peak_score,
         "min_score": focus.min_score,
         "residual": focus.residual,
+        "rises": [{"z_um": z_um, "share": share} for z_um, share in focus.rises],
         "planes": [
             {"name": plane.name, "z_um": plane.z_um, "score": score}
             for plane, score in zip(measured.planes, measured.scores, strict=True)
@@ -73,10 +75,17 @@ def as_lines(measured: FocusMeasured, written: Path, picture: Path) -> tuple[str
     """The same for people."""
     focus = measured.focus
     low, high = focus.usable_um
+    rises = tuple(
+        f"far out of focus the sharpness rises again, at {z_um:g} um to {share:.0%} of its peak: noise or the traces of JPEG; "
+        "the range stands, but fields still further out may not be told as blurred. Take the stack with less gain and save PNG "
+        "or TIFF."
+        for z_um, share in focus.rises
+    )
     return (
         f"sharpest at {focus.peak_z_um:.2f} um (score {focus.peak_score:.2f})",
         f"usable from {low:.2f} to {high:.2f} um: {focus.peak_z_um - low:.2f} um below and {high - focus.peak_z_um:.2f} um"
         f" above; a field with a score under {focus.min_score:.2f} is out of focus",
         f"{len(measured.planes)} images, {focus.residual:.3f} off a regular peak (rms, log score); the curve: {picture}",
+        *rises,
         f"written to {written}",
     )

@@ -18,9 +18,12 @@ _SECOND_PEAK = 0.8
 _DIP = 0.9
 """Of the lower maximum: what lies between two peaks must be lower than this to make them two; noise makes small dips."""
 
-
 _RISES_AGAIN = 0.95
 """Of the score at an end: less in between, and it is noise that counts there."""
+_CLEAR_RISE, _CLEAR = 2.0, 0.1
+"""Over the lowest score on the way to the peak, and of the peak's: a rise that is said, though the usable range stands."""
+_LEAST_PEAK = 0.03
+"""A score of nothing but noise, or of cells a few micrometres out of focus."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +36,15 @@ class Focus:
     min_score: float
     residual: float
     """Root mean square, in log score, of the planes around the peak against the parabola that found it."""
+    rises: tuple[tuple[float, float], ...] = ()
+    """Ends of the stack that are sharper than what lies between them and the focus: height in um, share of the peak's score."""
 
 
 def find_focus(z_um: Sequence[float], scores: Sequence[float | None], usable_share: float) -> Focus:
     """The peak of `scores` over rising `z_um`, and where they are at least `usable_share` of it.
 
     Near the peak the logarithm of the score is taken as a parabola. Raises `DataError`, with what to do, when there are too few
-    planes, nothing to see in one of them, no peak inside the stack, or two.
+    planes, nothing to see in one of them, nothing sharper than noise in all of them, no peak inside the stack, or two.
     """
     if len(z_um) < MIN_PLANES:
         raise DataError(
@@ -53,6 +58,11 @@ def find_focus(z_um: Sequence[float], scores: Sequence[float | None], usable_sha
     z = np.asarray(z_um, np.float64)
     found = np.asarray(scores, np.float64)
     top = int(np.argmax(found))
+    if found[top] < _LEAST_PEAK:
+        raise DataError(
+            f"none of the {len(z_um)} images shows anything finer than the camera's noise; take the stack through the focus, "
+            "of a field that is full of cells, with less gain and more light."
+        )
     floor = usable_share * found[top]
     for end, which, at in (("below", "lowest", 0), ("above", "highest", -1)):
         if found[at] < floor:
@@ -60,7 +70,8 @@ def find_focus(z_um: Sequence[float], scores: Sequence[float | None], usable_sha
         if _rises_again(found if at == 0 else found[::-1]):
             raise DataError(
                 f"the sharpness rises again {end} the focus, to {found[at]:.2f} at {z[at]:g} um: in images so blurred little "
-                "is left but the camera's noise; end the stack nearer to the focus, with less gain and more light."
+                "is left but the camera's noise or the traces of JPEG; end the stack nearer to the focus, with less gain and "
+                "more light, and save PNG or TIFF."
             )
         raise DataError(
             f"the sharpness has not fallen to {usable_share:.0%} of its peak at {z[at]:g} um, the {which} image's height; go "
@@ -80,7 +91,13 @@ def find_focus(z_um: Sequence[float], scores: Sequence[float | None], usable_sha
     if not low <= peak <= high:
         raise DataError("the sharpness has no clear peak; take the stack again with the stage at rest at each height.")
     score = float(np.exp(np.polyval(parabola, peak - z[top])))
-    return Focus(float(peak), score, (low, high), float(floor), off)
+    ends = ((0, found[: top + 1]), (-1, found[top:][::-1]))
+    rises = tuple(
+        (float(z[at]), float(found[at] / found[top]))
+        for at, inwards in ends
+        if found[at] > max(_CLEAR_RISE * inwards.min(), _CLEAR * found[top])
+    )
+    return Focus(float(peak), score, (low, high), float(floor), off, rises)
 
 
 def _rises_again(inwards: Float64) -> bool:

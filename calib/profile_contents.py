@@ -73,7 +73,7 @@ def contents(profile: Profile) -> list[PartSaid]:
                 "" if part is None else say(part),
                 measured_at,
                 dated.expires_at if dated else None,
-                dated.has_expired() if dated else False,
+                dated.has_expired() if dated else isinstance(part, FocusRange) and not part.compares,
             )
         )
     return found
@@ -107,7 +107,8 @@ def say(part: Strict) -> str:  # noqa: PLR0911 - one line for each kind of part
         case FocusRange():
             low, high = part.usable_um
             below, above = part.peak_z_um - low, high - part.peak_z_um
-            return f"usable {below:.2f} um below the peak to {above:.2f} above, at a score of {part.min_score:.2f}"
+            old = "" if part.compares else ", by a sharpness that is measured no more"
+            return f"usable {below:.2f} um below the peak to {above:.2f} above, at a score of {part.min_score:.2f}{old}"
         case MeasuredStage():
             return (
                 f"{part.pixel_um:.5f} um/px, backlash {_axes(part.backlash_um)}, error {_axes(part.sigma_um)} um, "

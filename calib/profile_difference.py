@@ -87,11 +87,11 @@ def _colours(one: MeasuredColours, other: MeasuredColours, _: Profile) -> tuple[
 
 
 def _focus(one: FocusRange, other: FocusRange, _: Profile) -> tuple[dict[str, float], str]:
-    sizes = {
-        "min_score_percent": 100 * (other.min_score / one.min_score - 1),
-        "usable_um": (other.usable_um[1] - other.usable_um[0]) - (one.usable_um[1] - one.usable_um[0]),
-    }
-    return sizes, f"the least score by {sizes['min_score_percent']:+.0f} %, the usable range by {sizes['usable_um']:+.2f} um"
+    usable = (other.usable_um[1] - other.usable_um[0]) - (one.usable_um[1] - one.usable_um[0])
+    if one.metric != other.metric:
+        return {"usable_um": usable}, f"the usable range by {usable:+.2f} um; the scores are of two measures and do not compare"
+    sizes = {"min_score_percent": 100 * (other.min_score / one.min_score - 1), "usable_um": usable}
+    return sizes, f"the least score by {sizes['min_score_percent']:+.0f} %, the usable range by {usable:+.2f} um"
 
 
 def _stage(one: MeasuredStage, other: MeasuredStage, after: Profile) -> tuple[dict[str, float], str]:

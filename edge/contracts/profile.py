@@ -87,9 +87,14 @@ class BundleThresholds(Strict):
         return knots
 
 
+FOCUS_METRIC: Literal[2] = 2
+"""The sharpness that `edge.quality.focus_score` measures; 1 rose with the camera's noise. Numbers of the two do not compare."""
+
+
 class FocusRange(Strict):
     """Where this instrument's fields are in focus, and the sharpness below which they are not (`edge.quality.focus_score`)."""
 
+    metric: Literal[1, 2] = Field(1, description="which sharpness the scores are; 1, as where it is missing, rose with noise")
     peak_z_um: float = Field(description="height of the sharpest image, in the stack's own coordinate")
     usable_um: tuple[float, float] = Field(description="lowest and highest height that is sharp enough")
     peak_score: float = Field(gt=0)
@@ -98,6 +103,11 @@ class FocusRange(Strict):
     planes: int = Field(ge=1)
     images_sha256: Sha256 = Field(description="hash of the files' hashes, lowest first")
     measured_at: str = Field(description="ISO 8601 wall time, a label only")
+
+    @property
+    def compares(self) -> bool:
+        """Whether a field's sharpness of today may be held against these scores."""
+        return self.metric == FOCUS_METRIC
 
 
 class Profile(Strict):

@@ -280,7 +280,7 @@ class FieldQuality(Wire):
     focus: float | None = Field(
         None,
         ge=0,
-        description="sharpness, some 0.3 to 4 in focus and 0.1 far out of it; null where nothing is to be seen",
+        description="sharpness, some 0.15 to 1 in focus and below 0.1 out of it; null where nothing is to be seen",
     )
     brightness: float | None = Field(None, ge=0, le=255, description="of the empty slide, grey levels of green")
     saturated: Fraction | None = Field(None, description="share of overexposed pixels in the worst channel")

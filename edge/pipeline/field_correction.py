@@ -44,4 +44,5 @@ def drift_for(setup: Setup, um_per_px: float) -> ColourDrift | None:
 def watch_for(setup: Setup, order: RunOrder | None, um_per_px: float) -> FieldWatch:
     """By the order's policy; without an order fields that came out badly are marked."""
     policy: QualityPolicy = order.quality if order is not None else "mark"
-    return FieldWatch(policy, um_per_px, setup.focus.min_score if setup.focus is not None else None)
+    focus = setup.focus
+    return FieldWatch(policy, um_per_px, focus.min_score if focus is not None and focus.compares else None)

@@ -97,7 +97,7 @@ OF_AN_ORDER: dict[str, Wire] = {
         boot_id=BOOT,
         severity="warning",
         code="reimage_suggested",
-        message="field 0 came out badly: blurred (sharpness 0.1, below 0.2); image it anew.",
+        message="field 0 came out badly: blurred (sharpness 0.05, below 0.1); image it anew.",
         field_index=0,
     ),
     "event_stop_withdrawn": record(

@@ -24,7 +24,7 @@ class Limit:
 
 
 LIMITS: tuple[Limit, ...] = (
-    Limit("blurred", 0.2, True, "sharpness", "chosen here: fields in focus have over 0.24, blurred by half a um under 0.23"),
+    Limit("blurred", 0.1, True, "sharpness", "chosen here: fields in focus have over 0.12, blurred by one um under 0.1"),
     Limit("dark", 50.0, True, "brightness of the empty slide", "chosen here: the darkest source at hand has 113"),
     Limit("bright", 250.0, False, "brightness of the empty slide", "chosen here: the brightest source at hand has 241"),
     Limit("overexposed", 0.7, False, "overexposed share", "chosen here: the empty slide of one source is, up to 0.53"),

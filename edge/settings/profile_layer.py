@@ -43,6 +43,11 @@ def layer_of(profile: Profile | None, bundle: Bundle, path: Path | str, correct:
         if correct == "profile":
             _corrections(layer, profile, bundle, path)
         _warn_of_age(layer, path, (profile.stage, "stage", "stage"))
+        if profile.focus is not None and not profile.focus.compares:
+            layer.warnings.append(
+                f"the focus of profile {path} is by a sharpness that rose with noise and that fields of today are not measured "
+                "by, so that the usual limit tells what is blurred; repeat `leuko-calib focus`."
+            )
     moved = COLOUR_TRANSFORM if layer.colours is not None else None
     default = (bundle.manifest.moved_thresholds if moved else None) or bundle.manifest.thresholds
     layer.values["thresholds"] = default.model_dump()

@@ -1,18 +1,25 @@
 """The sharpest height of stacks whose truth is known, and what is refused."""
 
 import json
+from functools import lru_cache
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 from support.calib_here import leuko_calib, profile_file
+from support.made_profiles import focus_range
 
+from calib.focus_profile import FocusMeasured, as_lines
 from calib.focus_range import find_focus
+from calib.profile_contents import contents
 from edge.contracts.detections import Image
 from edge.contracts.errors import DataError
 from edge.contracts.profile import load_profile
-from edge.quality import focus_score
+from edge.pipeline.field_correction import watch_for
+from edge.quality import FieldWatch, focus_score
+from edge.quality.focus_score import _WHITE
+from edge.settings.resolution import resolve
 from edge.virtual.slide import SlideSettings, VirtualSlide
 
 pytestmark = pytest.mark.timeout(60)
@@ -22,7 +29,9 @@ SHARP_UM, BLUR_UM_PER_UM = 3.1, 0.2
 """Where the drawn stack is sharpest, and how the radius of its blur grows with the distance from there."""
 
 
+@lru_cache
 def field(seed: int = 5, size_px: tuple[int, int] = (380, 300)) -> Image:
+    """Not to be written into."""
     return VirtualSlide(SlideSettings(seed=seed)).render(0, 0, *size_px).image
 
 
@@ -206,6 +215,107 @@ def test_photographs_lose_score_with_focus_and_with_nothing_else(real_data: Path
         assert len(known) == 5 and known == sorted(known, reverse=True), file
         dimmed = focus_score(np.asarray(image * 0.6, np.uint8), um_per_px)
         assert dimmed == pytest.approx(known[0], rel=0.05)
+
+
+def _as_taken(image: Image, kind: str, sigma: float, rng: np.random.Generator) -> Image:
+    """With the noise of a bare sensor, of one with a Bayer mosaic, of few photons, or of a sensor behind JPEG."""
+    light = image.astype(np.float32)
+    shape = np.sqrt(np.maximum(light, 1) / 128) if kind == "photons" else 1.0
+    noisy = np.clip(light + sigma * shape * rng.standard_normal(image.shape, np.float32) + 0.5, 0, 255).astype(np.uint8)
+    if kind == "bayer":
+        mosaic = np.empty(image.shape[:2], np.uint8)
+        for y, x, channel in ((0, 0, 2), (0, 1, 1), (1, 0, 1), (1, 1, 0)):
+            mosaic[y::2, x::2] = noisy[y::2, x::2, channel]
+        return np.asarray(cv2.cvtColor(mosaic, cv2.COLOR_BayerBG2RGB), np.uint8)
+    if kind.startswith("jpeg"):
+        packed = cv2.imencode(".jpg", noisy, [cv2.IMWRITE_JPEG_QUALITY, int(kind[4:])])[1]
+        return np.asarray(cv2.imdecode(packed, cv2.IMREAD_COLOR), np.uint8)
+    return noisy
+
+
+SENSORS = [("bare", 0), ("bare", 2), ("bare", 5), ("bare", 10), ("bayer", 2), ("bayer", 6), ("photons", 6), ("jpeg80", 5)]
+
+
+@pytest.mark.parametrize(("kind", "sigma"), SENSORS)
+@pytest.mark.parametrize("gain", [1.0, 0.5])
+def test_noise_is_no_sharpness(kind: str, sigma: float, gain: float) -> None:
+    """A quiet camera and a noisy one see the same in focus, and neither sees anything sharp far out of it."""
+    rng = np.random.default_rng(7)
+    clean = np.asarray(field() * gain, np.uint8)
+    scores = []
+    for blur_um in (0, 0.3, 0.6, 1, 1.5, 2.5, 4):
+        out = clean if blur_um == 0 else np.asarray(cv2.GaussianBlur(clean, (0, 0), blur_um / UM_PER_PX), np.uint8)
+        scores.append(focus_score(_as_taken(out, kind, sigma * gain, rng), UM_PER_PX))
+    known = [score for score in scores if score is not None]
+    assert len(known) >= 6
+    quiet = focus_score(clean, UM_PER_PX)
+    assert quiet is not None and known[0] == pytest.approx(quiet, rel=0.2)
+    assert known[0] > known[1] > known[2] and (known[2] > max(known[3:]) or kind == "jpeg80")
+    assert max(known[4:]) < (0.35 if kind == "jpeg80" else 0.25) * known[0]
+
+
+@pytest.mark.parametrize("sigma", [1, 4, 16, 60])
+def test_noise_alone_has_no_score_or_none_that_counts(sigma: float) -> None:
+    rng = np.random.default_rng(8)
+    empty = np.clip(200 + sigma * rng.standard_normal((574, 732, 3)), 0, 255).astype(np.uint8)
+    assert (focus_score(empty, UM_PER_PX) or 0) < 0.02
+
+
+def test_the_share_of_white_noise_is_the_filters() -> None:
+    square = np.random.default_rng(9).standard_normal((1024, 1024)).astype(np.float32)
+    half = cv2.pyrDown(square)
+    finer, fine = square - cv2.pyrUp(half), half - cv2.pyrUp(cv2.pyrDown(half))
+    assert float(np.mean(fine**2) / np.mean(finer**2)) == pytest.approx(_WHITE, rel=0.03)
+
+
+@pytest.mark.parametrize(("kind", "sigma"), [("bare", 8), ("bayer", 6), ("jpeg80", 4)])
+def test_a_stack_that_goes_far_out_with_a_noisy_camera_has_one_peak(kind: str, sigma: float) -> None:
+    rng = np.random.default_rng(10)
+    image = field()
+    z_um = [at * 0.8 - 11 for at in range(30)]
+    radii_px = [abs(z - SHARP_UM) * BLUR_UM_PER_UM / UM_PER_PX for z in z_um]
+    out = [np.asarray(cv2.GaussianBlur(image, (0, 0), max(0.1, r)), np.uint8) for r in radii_px]
+    scores = [focus_score(_as_taken(each, kind, sigma, rng), UM_PER_PX) for each in out]
+    focus = find_focus(z_um, scores, 0.4)
+    assert focus.peak_z_um == pytest.approx(SHARP_UM, abs=0.3)
+    far = [score for z, score in zip(z_um, scores, strict=True) if score is not None and abs(z - SHARP_UM) > 6]
+    assert len(far) > 10 and max(far) < 0.25 * focus.peak_score
+
+
+def test_a_rise_below_the_usable_range_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    z_um = [at * 0.5 for at in range(15)]
+    scores = [float(np.exp(-((z - 3) ** 2))) + 0.014 * (z - 3) ** 2 for z in z_um]
+    focus = find_focus(z_um, scores, 0.6)
+    assert [z for z, _ in focus.rises] == [7] and focus.rises[0][1] == pytest.approx(0.22, abs=0.01)
+    said = as_lines(FocusMeasured([], [], focus), tmp_path / "p.json", tmp_path / "p.png")
+    assert sum("the sharpness rises again, at 7 um to 22% of its peak" in line for line in said) == 1
+
+
+def test_a_stack_of_nothing_but_noise_is_said_to_be_that() -> None:
+    with pytest.raises(DataError, match="shows anything finer than the camera's noise"):
+        find_focus([float(z) for z in range(9)], [0.0, 0.01, 0.0, 0.02, 0.0, 0.01, 0.0, 0.0, 0.01], 0.6)
+
+
+def _bad(watch: FieldWatch) -> tuple[str, ...]:
+    watch.look("t", field(6, WHOLE))
+    quality = watch.judged("t", 0, None).quality
+    assert quality is not None
+    return quality.bad
+
+
+def test_a_profile_by_the_older_sharpness_is_read_and_not_compared_with(tmp_path: Path) -> None:
+    path = profile_file(tmp_path / "profile.json", WHOLE)
+    profile, _ = load_profile(path)
+    old = focus_range().model_dump()
+    del old["metric"]
+    path.write_text(json.dumps(profile.model_dump() | {"focus": old}))
+    read, _ = load_profile(path)
+    assert read.focus is not None and not read.focus.compares
+    assert next(part for part in contents(read) if part.step.part == "focus").expired
+    setup = resolve({"source": "virtual:seed=0", "um_per_px": 0.13, "profile": str(path), "correct": "nothing"})
+    assert [warning for warning in setup.warnings if "repeat `leuko-calib focus`" in warning]
+    watch = watch_for(setup, None, UM_PER_PX)
+    assert _bad(watch) == (), "1.2, the least score of that profile, is more than any field has"
 
 
 def test_an_empty_slide_has_no_score() -> None:

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta, timezone
 from edge.contracts.bundle import Thresholds
 from edge.contracts.colours import Colours, MeasuredColours, MeasuredLight
 from edge.contracts.latency import EngineIdentity, LatencyBudget, LatencySetting, MeasuredLatency
-from edge.contracts.profile import BundleThresholds, CameraGeometry, FocusRange, PixelSize, Profile, part_sha256
+from edge.contracts.profile import FOCUS_METRIC, BundleThresholds, CameraGeometry, FocusRange, PixelSize, Profile, part_sha256
 from edge.contracts.stage_geometry import MeasuredStage
 from edge.engine.machine import usable_cores
 from edge.engine.openvino import look_at_cpu
@@ -84,6 +84,7 @@ def stage(um_per_px: float = 0.13, days: float = 30, backlash_um: float | None =
 
 def focus_range(peak_z_um: float = 3.0) -> FocusRange:
     return FocusRange(
+        metric=FOCUS_METRIC,
         peak_z_um=peak_z_um,
         usable_um=(peak_z_um - 1, peak_z_um + 1.2),
         peak_score=2.0,
