@@ -10,10 +10,11 @@ from rich.table import Table
 from rich.text import Text
 
 from builder.inspection import Inspection
+from builder.precision_gate_run import PrecisionOutcome
 from builder.quantised_gate_run import QuantisedOutcome
 from builder.training_figures import data_lines, metric_lines
 from edge.contracts.bundle import Bundle, Training
-from edge.contracts.engine_files import RUNTIME_NAMES, EngineFiles, EngineManifest, ParityResult
+from edge.contracts.engine_files import RUNTIME_NAMES, EngineFiles, EngineManifest, ParityReport, ParityResult
 from edge.engine.engine_places import named
 from edge.engine.survey import GATES, Verdict, verdict_rows, verify_command
 
@@ -115,8 +116,32 @@ def print_quantised(outcome: QuantisedOutcome, *, as_json: bool) -> None:
         raise outcome.problem
 
 
+def print_precision(outcome: PrecisionOutcome, *, as_json: bool) -> None:
+    """What `verify --precision` tells on standard output; raises what stands against the precision."""
+    if as_json:
+        print(json.dumps(outcome.as_json()))
+    else:
+        rows = [("bundle", f"{outcome.bundle.path}, {outcome.bundle.bundle_id}"), *_judged_rows(outcome.report)]
+        rows += [("f32 here", f"{outcome.f32_times:.2f} times as long, in turns"), ("report in", str(outcome.folder))]
+        Console(highlight=False, soft_wrap=True).print(grid(rows))
+    if outcome.problem is not None:
+        raise outcome.problem
+
+
+def _judged_rows(report: ParityReport) -> list[Row]:
+    result, rows = report.engine, [("judged on", f"{report.frames} frames, {report.images_from}")]
+    if result is not None:
+        rows += [
+            ("by", result.executor),
+            ("cells", f"{report.reference_cells} of the reference, {result.cells} here: {_changes(result)}"),
+            ("scores, boxes", f"99 % within {result.p99_score_difference:.4f}; IoU {result.median_iou:.4f} in the median"),
+            ("gate", f"{result.verdict}" + "".join(f"\n{failure}" for failure in result.failures)),
+        ]
+    return rows
+
+
 def _quantised_rows(outcome: QuantisedOutcome) -> list[Row]:
-    report, about, result = outcome.report, outcome.bundle.manifest.quantisation, outcome.report.engine
+    report, about = outcome.report, outcome.bundle.manifest.quantisation
     rows = [("bundle", f"{outcome.bundle.path}, {outcome.bundle.bundle_id}")]
     if about is not None:
         kept = f"; in floating point: {', '.join(about.float_convolutions)}" if about.float_convolutions else ""
@@ -129,14 +154,7 @@ def _quantised_rows(outcome: QuantisedOutcome) -> list[Row]:
         back = ", ".join(str(each) for each in outcome.shares if each.taken_back) or "none: it does not help"
         stay = ", ".join(str(each) for each in outcome.shares if not each.taken_back)
         rows += [("taken back", f"{back} (share of the error)"), ("still int8", stay)]
-    rows.append(("judged on", f"{report.frames} frames, {report.images_from}"))
-    if result is not None:
-        rows += [
-            ("by", result.executor),
-            ("cells", f"{report.reference_cells} of the reference, {result.cells} here: {_changes(result)}"),
-            ("scores, boxes", f"99 % within {result.p99_score_difference:.4f}; IoU {result.median_iou:.4f} in the median"),
-            ("gate", f"{result.verdict}" + "".join(f"\n{failure}" for failure in result.failures)),
-        ]
+    rows += _judged_rows(report)
     if (beside := outcome.yardsticks) is not None:
         rows += [
             ("its parent here", f"{beside.as_run.executor}: {_changes(beside.as_run)}"),

@@ -1,8 +1,8 @@
 """What an int8 bundle is to be judged beside: its parent as a run has it on this CPU, and its parent after next to nothing.
 
-Who does without int8 runs the parent in the precision that OpenVINO takes here, which may be bf16 and which no gate stands
-before. And a camera never sees a field twice to the pixel: what a shift by one does to the FP32 graph's own cells says how much
-of a difference is the model's uncertainty about them.
+Who does without int8 runs the parent in the precision that OpenVINO takes here, which may be bf16 and differ from FP32 itself.
+And a camera never sees a field twice to the pixel: what a shift by one does to the FP32 graph's own cells says how much of a
+difference is the model's uncertainty about them.
 """
 
 import statistics
@@ -67,7 +67,7 @@ def measure_yardsticks(
 
         as_run = opened(parent)
         as_run_cells = found(as_run, frames, "as a run has it")
-        ratio = _time_ratio(opened(child), as_run, frames)
+        ratio = time_ratio(opened(child), as_run, frames)
         moved = found(opened(parent, "f32"), np.roll(frames, _MOVED_PX, axis=2), "moved")
     back = np.array([_MOVED_PX, 0, _MOVED_PX, 0], np.float32)
     moved = [replace(field, boxes_px=field.boxes_px - back) for field in moved]
@@ -78,7 +78,8 @@ def measure_yardsticks(
     )
 
 
-def _time_ratio(one: Executor, other: Executor, frames: Image) -> float:
+def time_ratio(one: Executor, other: Executor, frames: Image) -> float:
+    """Time of `one` over that of `other`: the median of turns in which both computed the same frame of `frames`."""
     ratios = []
     for turn in range(_TURNS):
         frame = frames[turn % len(frames)][None]

@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -34,6 +34,10 @@ def verify(
     parent: Annotated[
         Path | None, typer.Option(help="of an int8 bundle: its parent's directory; looked for beside it when not given")
     ] = None,
+    precision: Annotated[
+        Literal["bf16"] | None,
+        typer.Option(help="verify OpenVINO on this CPU in this precision, and no engine"),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
 ) -> None:
     """Hold every engine of a bundle against its graph, on the same images; a report is written beside each engine.
@@ -46,6 +50,9 @@ def verify(
     few cells, or drawn fields. An engine that cannot be run here keeps the report it has. With --emulation-only, for a machine
     without a GPU, exit code 0 says that the emulation passed and nothing about any engine.
 
+    With --precision bf16, in which OpenVINO computes on a CPU that has it, that is held against FP32 on this CPU. An edge that
+    finds a failed verdict here computes in f32, unless it is told otherwise; how many times as long that takes is said.
+
     Of an int8 bundle (leuko-build quantize) the reference is its parent's graph, and what is run is that bundle on this CPU.
 
     leuko-build verify bundles/tiny --images fields --um-per-px 0.13
@@ -55,7 +62,16 @@ def verify(
     leuko-build verify bundles/tiny --images fields --profile profile.json
 
     leuko-build verify bundles/tiny --images fields --um-per-px 0.13 --server 10.0.0.5:8001
+
+    leuko-build verify bundles/tiny --images fields --um-per-px 0.13 --precision bf16
     """
+    if precision is not None:
+        from edge.contracts.errors import ConfigError
+
+        if server is not None or engine is not None or emulation_only:
+            raise ConfigError("--precision is of OpenVINO on this CPU; leave out --server, --engine and --emulation-only.")
+        _verify_precision(bundle, images, um_per_px, profile, engine_dir, limit, as_json)
+        return
     if server is not None:
         _verify_server(bundle, images, um_per_px, profile, engine_dir, server, server_ca, limit, as_json)
         return
@@ -100,6 +116,33 @@ def verify(
         print_gate(outcome)
     if outcome.problem is not None:
         raise outcome.problem
+
+
+def _verify_precision(
+    bundle: Path,
+    images: Path | None,
+    um_per_px: float | None,
+    profile: Path | None,
+    engine_dir: Path | None,
+    limit: int,
+    as_json: bool,
+) -> None:
+    from builder.display import print_precision
+    from builder.precision_gate_run import verify_precision
+    from builder.progress_bars import gate_bars
+    from edge.contracts.bundle import load_bundle
+
+    with gate_bars(quiet=as_json) as progress:
+        judged = verify_precision(
+            load_bundle(bundle),
+            images,
+            limit=limit,
+            um_per_px=um_per_px,
+            profile=profile,
+            engine_dir=engine_dir,
+            progress=progress,
+        )
+    print_precision(judged, as_json=as_json)
 
 
 def _verify_server(

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from edge.contracts.base import Count, Int64, Sha256, Wire
 from edge.contracts.choices import HintTaken
+from edge.contracts.engine_files import Gate
 
 
 class EdgeLimits(Wire):
@@ -38,6 +39,10 @@ class EdgeInfo(Wire):
     bundle_trained: bool = Field(description="false for random weights: never diagnostic")
     engine: str = Field(description="runtime, version, device and precision")
     engine_precision: str
+    engine_precision_gate: Gate | None = Field(
+        None,
+        description="verdict on this bundle in bf16 on this processor (failed: auto is f32); null: bf16 is no question here",
+    )
     engine_hint: HintTaken | None = Field(
         None, description="of OpenVINO: whether each field is to be done soon, or many per second; null: another engine"
     )

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from edge.contracts.base import Count, Fraction, Int64, Last, Sha256, Wire
 from edge.contracts.choices import HintTaken, Policy
+from edge.contracts.engine_files import Gate
 from edge.contracts.run_order import RunOrder
 from edge.contracts.stage_geometry import StageGeometry
 from edge.contracts.stop_state import RaisedFlag, StopResult, StopState
@@ -210,6 +211,10 @@ class Provenance(Wire):
     bundle_signer: str | None = Field(None, description="who signed the bundle; null when no signature was asked for")
     engine: str = Field(description="runtime, version, device and precision")
     engine_precision: str
+    engine_precision_gate: Gate | None = Field(
+        None,
+        description="verdict on this bundle in bf16 on this processor (failed: auto is f32); null: bf16 is no question here",
+    )
     engine_hint: HintTaken | None = Field(
         None, description="of OpenVINO: whether each field is to be done soon, or many per second; null: another engine"
     )

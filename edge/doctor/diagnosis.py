@@ -14,6 +14,7 @@ from edge.doctor.what_opens import Opening, opening_on_server
 from edge.engine.choice import Choice, require_possible, weigh_engines
 from edge.engine.engine_places import engine_places
 from edge.engine.machine import Machine
+from edge.engine.precision_gate import BF16, ChosenPrecision, choose_precision
 from edge.engine.quantised_gate import parity_of
 from edge.engine.survey import Verdict, Wanted, survey
 from edge.pipeline.field_correction import correction_of
@@ -61,6 +62,8 @@ class Diagnosis:
     """a sentence where the gate was passed on other fields than a run with the profile has"""
     why: str = ""
     """which bundle serves and why"""
+    precision: ChosenPrecision | None = None
+    """what OpenVINO would compute in; None where nothing of the kind would be opened"""
 
 
 def diagnose(question: Question, machine: Machine) -> Diagnosis:
@@ -87,7 +90,7 @@ def diagnose(question: Question, machine: Machine) -> Diagnosis:
     # Without a camera to compare with, an engine for another camera is as good as any.
     judged_by = wanted if question.frame_px or question.max_batch else None
     engines: list[Verdict] = []
-    choice, saw = Choice(), None
+    choice, saw, chosen = Choice(), None, None
     try:
         engines = survey(bundle, machine, judged_by, question.engine_dir, signers)
         require_possible(bundle, told.engine, told.precision)
@@ -101,15 +104,25 @@ def diagnose(question: Question, machine: Machine) -> Diagnosis:
                 allow_ungated=told.allow_ungated_engine,
                 signers=signers,
             )
-        else:
+        elif bundle.manifest.quantisation is not None:
             _, saw = parity_of(bundle, question.engine_dir, allow_ungated=told.allow_ungated_engine, signers=signers)
+        if choice.files is None and not choice.refused and bundle.manifest.quantisation is None and _usable(facts, OPENVINO):
+            chosen = choose_precision(
+                bundle,
+                told.precision,
+                question.engine_dir,
+                allow_ungated=told.allow_ungated_engine,
+                signers=signers,
+                profile=question.profile if correction is not None else None,
+            )
+            saw = chosen.saw
         if choice.files is not None:
             choice.files.read_plan()
             saw = choice.files.parity.saw if choice.files.parity is not None else None
     except Exception as problem:  # noqa: BLE001 see above
         opening = Opening(problem=_told(problem, f"an engine of bundle {bundle.path}", EngineError))
     else:
-        opening = _opening(choice, machine, facts, told)
+        opening = _opening(choice, machine, facts, told, chosen)
     wants_gpu = machine.gpu is not None and told.engine != "openvino" and told.server is None
     lacks = _lacking(machine, choice) if wants_gpu and choice.files is None else []
     key = f"engine {opening.key}" if opening.key else f"bundle {bundle.path}"
@@ -117,10 +130,23 @@ def diagnose(question: Question, machine: Machine) -> Diagnosis:
         fact, opening, served = opening_on_server(told, bundle, wanted, opening)
         facts.append(fact)
         key, saw = (f"inference server {told.server}", served.saw) if served is not None else (key, saw)
+    # Of this machine's own engine alone: where a server computes, its fallback is not what is spoken of first.
+    here = chosen if opening.problem is None and opening.runtime == OPENVINO else None
     doubt = doubt_of_gate(
-        key, saw, correction, bundle, profile=question.profile, engine_dir=question.engine_dir, server=told.server
+        key,
+        saw,
+        correction,
+        bundle,
+        profile=question.profile,
+        engine_dir=question.engine_dir,
+        server=told.server,
+        precision=BF16 if here is not None and here.saw is not None else None,
     )
-    return Diagnosis(facts, machine, opening, bundle, wanted, engines, lacks, doubt, question.why)
+    return Diagnosis(facts, machine, opening, bundle, wanted, engines, lacks, doubt, question.why, here)
+
+
+def _usable(facts: list[Fact], name: str) -> bool:
+    return any(fact.usable for fact in facts if fact.name == name)
 
 
 def _correction(question: Question, bundle: Bundle) -> Correction | None:
@@ -132,7 +158,9 @@ def _correction(question: Question, bundle: Bundle) -> Correction | None:
     return correction_of(layer.light, layer.colours, bundle)
 
 
-def _opening(choice: Choice, machine: Machine, facts: list[Fact], told: EdgeSettings) -> Opening:
+def _opening(
+    choice: Choice, machine: Machine, facts: list[Fact], told: EdgeSettings, chosen: ChosenPrecision | None
+) -> Opening:
     if choice.refused:
         return Opening(problem=EngineError(choice.reason))
     if choice.files is not None and machine.gpu is not None:
@@ -143,6 +171,8 @@ def _opening(choice: Choice, machine: Machine, facts: list[Fact], told: EdgeSett
     if not openvino.usable:
         return Opening(problem=EngineError(f"OpenVINO {openvino.text}; install leukostream again, which brings OpenVINO."))
     asked = "" if told.precision == "auto" else f"; {told.precision} is asked for"
+    if told.precision == "auto" and chosen is not None and chosen.gate == "failed":
+        asked = f"; {chosen.precision} for this bundle"
     asked += f"; hint {'latency' if told.hint == 'auto' else told.hint}"
     return Opening(f"{OPENVINO} {openvino.text}{asked}", OPENVINO)
 

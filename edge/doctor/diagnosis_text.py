@@ -59,7 +59,7 @@ def _conclusion(found: Diagnosis) -> list[str]:
         first = f"`leuko-edge run` would open for frames of {size}: {opening.text}"
     # The problem itself follows as the command's error.
     lacks = [each for each in found.gpu_engine_lacks if opening.problem is None or each != str(opening.problem)]
-    doubts = [f"Mind: {found.gate_doubt}"] if found.gate_doubt else []
+    doubts = [f"Mind: {each}" for each in (found.gate_doubt, _precision(found)) if each]
     return ["", first, *doubts, *(f"For a GPU engine: {each}" for each in lacks)]
 
 
@@ -73,12 +73,17 @@ def as_json(found: Diagnosis) -> dict[str, Any]:
         "wanted": asdict(found.wanted) if found.wanted else None,
         "gpu_engine_lacks": found.gpu_engine_lacks,
         "gate_doubt": found.gate_doubt or None,
+        "precision": asdict(found.precision) if found.precision is not None else None,
         "gpu": {**gpu.identity.model_dump(), **{k: v for k, v in asdict(gpu).items() if k != "identity"}} if gpu else None,
         "facts": {fact.name: {"usable": fact.usable, "text": fact.text} for fact in found.facts},
         "bundle": {"name": bundle.manifest.name, "path": str(bundle.path), "bundle_id": bundle.bundle_id} if bundle else None,
         "serves": found.why or None,
         "engines": [verdict_as_json(verdict) for verdict in found.engines],
     }
+
+
+def _precision(found: Diagnosis) -> str:
+    return found.precision.said if found.precision is not None else ""
 
 
 def findings(question: Question) -> tuple[Finding, ...]:
@@ -99,6 +104,8 @@ def findings(question: Question) -> tuple[Finding, ...]:
         told.append(Finding(name="a run", text=printable(f"would open {opening.text}")))
     if found.gate_doubt:
         told.append(Finding(name="the parity gate", text=printable(found.gate_doubt), usable=False))
+    if said := _precision(found):
+        told.append(Finding(name="the precision", text=printable(said)))
     return (*told, *(Finding(name="a GPU engine", text=printable(each), usable=False) for each in found.gpu_engine_lacks))
 
 

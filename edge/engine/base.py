@@ -13,7 +13,7 @@ import numpy as np
 from edge.contracts.cells import N_CLASSES
 from edge.contracts.choices import HintTaken
 from edge.contracts.detections import Image, RawDetections
-from edge.contracts.engine_files import GateSight
+from edge.contracts.engine_files import Gate, GateSight
 from edge.contracts.errors import EngineError
 
 INPUT = "frames"
@@ -44,6 +44,8 @@ class EngineInfo:
     streams: int = 1
     """frames that are computed side by side"""
     parity: Parity = "not_needed"
+    precision_gate: Gate | None = None
+    """of OpenVINO: what bf16's parity gate says on this processor; None where nobody would compute in bf16"""
     gate_saw: GateSight | None = None
     """how the fields were corrected on which it passed its gate; None where it has not, or needed none"""
 

@@ -14,6 +14,7 @@ from edge.engine.gpu.cuda import CudaDevice
 from edge.engine.gpu.nvidia_driver import find_gpu
 from edge.engine.machine import Machine, look_at_machine
 from edge.engine.pipelined import PipelinedEngine
+from edge.engine.precision_gate import ChosenPrecision, choose_precision
 from edge.engine.quantised_gate import parity_of
 from edge.engine.survey import Verdict, Wanted, build_command, survey, verify_command
 from edge.engine.trt.network import TrtNetwork
@@ -68,7 +69,7 @@ def open_engine(
     None they are where `engine_places` says. Three slots on a GPU, on the CPU one more than compute side by side, unless given.
     With `signers` a compiled engine that none of them signed is one that does not fit; the bundle is the caller's to check.
 
-    Raises `EngineError` when graph or engine do not load, do not fit bundle or machine, or the parity gate was not passed, and
+    Raises `EngineError` when graph or engine do not load, do not fit bundle or machine, or a parity gate was not passed, and
     `ConfigError` when a compiled engine is asked for another precision than its own.
     """
     require_possible(bundle, engine, precision)
@@ -84,7 +85,13 @@ def open_engine(
         )
         if files is not None:
             return open_gpu_engine(files, max_batch, slots or SLOTS)
-    parity, gate_saw = parity_of(bundle, engine_dir, allow_ungated=allow_ungated, signers=signers)
+    if bundle.manifest.quantisation is None:
+        chosen = choose_precision(bundle, precision, engine_dir, allow_ungated=allow_ungated, signers=signers)
+        if chosen.said:
+            _log.log(logging.WARNING if chosen.gate == "failed" else logging.INFO, "%s", chosen.said)
+    else:
+        parity, gate_saw = parity_of(bundle, engine_dir, allow_ungated=allow_ungated, signers=signers)
+        chosen = ChosenPrecision(precision, None, parity, gate_saw)
     from edge.engine.openvino import OpenVinoEngine  # noqa: PLC0415 - OpenVINO is loaded where it is chosen
 
     return OpenVinoEngine(
@@ -93,11 +100,12 @@ def open_engine(
         frame_height_px,
         max_batch=max_batch,
         slots=slots,
-        precision=precision,
+        precision=chosen.precision,
         threads=threads,
         hint="latency" if hint == "auto" else hint,
-        parity=parity,
-        gate_saw=gate_saw,
+        parity=chosen.parity,
+        precision_gate=chosen.gate,
+        gate_saw=chosen.saw,
     )
 
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from edge.contracts.bundle import Bundle
 from edge.contracts.choices import HintTaken, Precision
 from edge.contracts.detections import Image, RawDetections
-from edge.contracts.engine_files import GateSight
+from edge.contracts.engine_files import Gate, GateSight
 from edge.contracts.errors import EngineError
 from edge.engine.base import INPUT, EngineInfo, Parity, SlotBook, check_outputs, check_values, expected_outputs
 from edge.engine.quantised_gate import INT8
@@ -61,6 +61,7 @@ class OpenVinoEngine:
         threads: int | None = None,
         hint: HintTaken = "latency",
         parity: Parity = "not_needed",
+        precision_gate: Gate | None = None,
         gate_saw: GateSight | None = None,
     ) -> None:
         name, top_k = bundle.manifest.name, bundle.manifest.top_k
@@ -86,6 +87,7 @@ class OpenVinoEngine:
             hint=hint,
             streams=streams,
             parity=parity,
+            precision_gate=precision_gate,
             gate_saw=gate_saw,
         )
         self._book = SlotBook(self._info)

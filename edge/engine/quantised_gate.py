@@ -1,7 +1,8 @@
 """The parity gate of an int8 bundle: what it counts on this CPU against its parent's FP32 graph.
 
 How int8 comes out depends on the graph, on OpenVINO's version and on the processor, whose kernels differ. So the report lies
-where the bundle's engines do, in a folder named by the bundle, and holds for the executor that it names and no other.
+where the bundle's engines do, in a folder named by the bundle, and holds for the executor that it names and no other. One on
+bf16 (`precision_gate`) lies and holds likewise.
 """
 
 from hashlib import sha256
@@ -36,18 +37,18 @@ def executor_here() -> str:
     return f"OpenVINO {version} on {device}, {INT8}"
 
 
-def report_name(bundle: Bundle) -> str:
+def report_name(bundle: Bundle, precision: str = INT8) -> str:
     """The folder of its report, among the engines."""
-    return f"{INT8}-{bundle.bundle_id[:12]}"
+    return f"{precision}-{bundle.bundle_id[:12]}"
 
 
 def gate_here(
-    bundle: Bundle, executor: str, engine_dir: Path | None, signers: Signers | None = None
+    bundle: Bundle, executor: str, engine_dir: Path | None, signers: Signers | None = None, precision: str = INT8
 ) -> tuple[Gate, GateSight | None]:
     """What the report beside the bundle says of it on `executor`, and how the fields were corrected that it is about. Raises
     `EngineError` for a report that cannot be read and, with `signers`, for one that none of them signed."""
     for place in engine_places(bundle, engine_dir):
-        file = place / report_name(bundle) / PARITY
+        file = place / report_name(bundle, precision) / PARITY
         if not file.exists():
             continue
         try:
@@ -65,9 +66,9 @@ def gate_here(
     return "none", None
 
 
-def keep_report(bundle: Bundle, engine_dir: Path | None, report: ParityReport) -> Path:
+def keep_report(bundle: Bundle, engine_dir: Path | None, report: ParityReport, precision: str = INT8) -> Path:
     """Write the report; an older one stays until it is whole. Returns its folder. Raises `EngineError`."""
-    folder = place_to_build(bundle, engine_dir) / report_name(bundle)
+    folder = place_to_build(bundle, engine_dir) / report_name(bundle, precision)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         write_whole(folder / PARITY, report.model_dump_json(indent=1) + "\n")

@@ -187,11 +187,17 @@ def build_command(bundle: Bundle, runtime: GpuRuntime, wanted: Wanted, engine_di
 
 
 def verify_command(
-    bundle: Bundle, engine_dir: Path | None = None, profile: Path | None = None, server: str | None = None
+    bundle: Bundle,
+    engine_dir: Path | None = None,
+    profile: Path | None = None,
+    server: str | None = None,
+    precision: str | None = None,
 ) -> str:
-    """The command that runs the parity gate on this machine; with a `profile` on fields as it corrects them."""
+    """The command that runs the parity gate on this machine; with a `profile` on fields as it corrects them, with a `precision`
+    that of OpenVINO in it."""
     scale = "--um-per-px SCALE" if profile is None else f"--profile {quote(str(profile))}"
     served = f" --server {quote(server)}" if server is not None else ""
+    served += f" --precision {precision}" if precision is not None else ""
     return f"leuko-build verify {quote(str(bundle.path))} --images DIR {scale}{served}{_where(engine_dir)}"
 
 

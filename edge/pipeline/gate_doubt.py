@@ -10,6 +10,7 @@ from edge.camera.correction import Correction
 from edge.contracts.bundle import Bundle
 from edge.contracts.engine_files import GateSight
 from edge.engine.base import EngineInfo
+from edge.engine.precision_gate import BF16
 from edge.engine.survey import verify_command
 from edge.settings import EdgeSettings
 
@@ -26,15 +27,17 @@ def doubt_of_gate(
     profile: Path | None,
     engine_dir: Path | None = None,
     server: str | None = None,
+    precision: str | None = None,
 ) -> str:
     """A sentence where `engine` passed on other fields than those `correction` makes, with the command that settles it.
 
-    Empty where they look alike, and where no gate was passed (`saw` is None): that is said elsewhere, or needs no saying.
+    `precision` is bf16 where it is OpenVINO's gate in bf16. Empty where they look alike, and where no gate was passed (`saw` is
+    None): that is said elsewhere, or needs no saying.
     """
     own = GateSight() if correction is None else GateSight(correction.colour_name, correction.light_sha256)
     if saw is None or _way(saw) == _way(own):
         return ""
-    settles = verify_command(bundle, engine_dir, profile if own != GateSight() else None, server)
+    settles = verify_command(bundle, engine_dir, profile if own != GateSight() else None, server, precision)
     return (
         f"{engine} passed its parity gate on fields {_said(saw)}, and those of a run are {_said(own)}: nobody has looked "
         f"whether it counts these as the bundle's graph does; run `{settles}`."
@@ -51,6 +54,7 @@ def doubt_of_run(info: EngineInfo, correction: Correction | None, bundle: Bundle
         profile=settings.profile,
         engine_dir=settings.engine_dir,
         server=settings.server,
+        precision=BF16 if info.precision_gate is not None else None,
     )
 
 

@@ -10,6 +10,7 @@ from edge.engine.base import EngineInfo
 from edge.engine.choice import weigh_engines
 from edge.engine.engine_places import engine_places
 from edge.engine.machine import Machine, look_at_machine, usable_cores
+from edge.engine.precision_gate import choose_precision
 from edge.engine.quantised_gate import INT8
 from edge.engine.survey import Wanted
 from edge.settings import EdgeSettings, Setup
@@ -115,11 +116,13 @@ def _openvino_here(bundle: Bundle, settings: EdgeSettings) -> EngineIdentity:
     from edge.engine.openvino import look_at_cpu  # noqa: PLC0415 - OpenVINO is loaded where it is chosen
 
     version, processor, auto = look_at_cpu()
+    if bundle.manifest.quantisation is None:
+        auto = choose_precision(bundle, settings.precision, settings.engine_dir, allow_ungated=True).precision
     return EngineIdentity(
         bundle_id=bundle.bundle_id,
         runtime="OpenVINO",
         version=version,
-        precision=INT8 if bundle.manifest.quantisation else auto if settings.precision == "auto" else settings.precision,
+        precision=INT8 if bundle.manifest.quantisation else auto,
         threads=settings.threads or usable_cores(),
         processor=processor,
         hint="throughput" if settings.hint == "throughput" else None,

@@ -326,6 +326,7 @@ def provenance_of(setup: Setup, engine: EngineInfo, source: SourceInfo, correcti
         bundle_signer=setup.bundle_signer,
         engine=str(engine),
         engine_precision=engine.precision,
+        engine_precision_gate=engine.precision_gate,
         engine_hint=engine.hint,
         engine_key=engine.key,
         engine_plan_sha256=engine.plan_sha256,

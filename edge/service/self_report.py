@@ -44,6 +44,7 @@ def edge_info(setup: Setup, parts: Parts, pace: StreamSettings, words: tuple[str
         bundle_trained=rests_on.bundle_trained,
         engine=rests_on.engine,
         engine_precision=rests_on.engine_precision,
+        engine_precision_gate=rests_on.engine_precision_gate,
         engine_hint=rests_on.engine_hint,
         source=rests_on.source,
         paced_by="triggers" if triggered else "itself",

@@ -120,7 +120,7 @@ class EdgeSettings(Strict):
         None, description="PEM file of who signed the server's certificate: the connection is TLS then, and without it plain"
     )
     precision: Annotated[Precision, _MODEL] = Field(
-        "auto", description="of OpenVINO; auto: bf16 where the CPU has it, else f32"
+        "auto", description="of OpenVINO; auto: bf16 where the CPU has it and it has not failed its parity gate, else f32"
     )
     threads: Annotated[int | None, _MODEL] = Field(
         None, ge=1, le=1024, description="threads of the engine; all cores when not set"

@@ -1,15 +1,18 @@
 """What can be signed: found from a path, read whole and checked as an edge would before anybody puts a name to it."""
 
+import hashlib
 import os
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from edge.contracts.base import parse_json
 from edge.contracts.bundle import MANIFEST, load_bundle
-from edge.contracts.engine_files import ENGINE_MANIFEST, PARITY, load_engine_files
-from edge.contracts.errors import ConfigError
+from edge.contracts.engine_files import ENGINE_MANIFEST, PARITY, ParityReport, load_engine_files
+from edge.contracts.errors import ConfigError, EngineError
 from edge.contracts.profile import load_profile
 from edge.contracts.signature import ERRORS, NOUNS, SignedKind, signature_file, signed_thing
+from edge.contracts.whole_file import SMALL_BYTES, read_whole
 from edge.signing.signing_keys import SigningKey
 
 
@@ -27,7 +30,8 @@ class Signable:
 
 
 def find_signables(path: Path) -> list[Signable]:
-    """A bundle or an engine by its directory or manifest, else a profile. An engine's parity report goes with it.
+    """A bundle or an engine by its directory or manifest, else a profile. An engine's parity report goes with it; one of
+    int8 or bf16 lies alone.
 
     Raises `ConfigError` when nothing is there, and what loading raises: nobody should sign what is damaged.
     """
@@ -39,11 +43,23 @@ def find_signables(path: Path) -> list[Signable]:
         files.read_plan()
         found = [Signable("engine", folder / ENGINE_MANIFEST, files.manifest_sha256)]
         return found + ([Signable("parity", folder / PARITY, files.parity_sha256)] if files.parity_sha256 else [])
+    if (folder / PARITY).is_file():
+        return [Signable("parity", folder / PARITY, _checked_report(folder / PARITY))]
     if not path.is_file():
         raise ConfigError(
             f"{path} is neither bundle, engine nor profile; give a directory with {MANIFEST}, or a profile's file."
         )
     return [Signable("profile", path, load_profile(path)[1])]
+
+
+def _checked_report(file: Path) -> str:
+    """The hash of a parity report; raises `EngineError` for what is none."""
+    try:
+        content = read_whole(file, SMALL_BYTES)
+    except OSError as problem:
+        raise EngineError(f"the parity report {file} cannot be read ({problem.strerror}); verify the bundle anew.") from problem
+    parse_json(ParityReport, content, file, EngineError)
+    return hashlib.sha256(content).hexdigest()
 
 
 def put_signature(what: Signable, key: SigningKey) -> Path:

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,9 +10,9 @@ import numpy as np
 import onnx
 import pytest
 from onnx import helper, numpy_helper
+from support.builder_here import leuko_build
 from support.tiny_bundle import BLOB_PX, BLOBS, STEP_PX, blob_field, tiny_model, write_tiny_bundle
 
-from builder.cli import main
 from builder.engine_build import BuildOptions, prepare
 from builder.graph_contract import check_graph
 from builder.quantised_gate_run import find_parent
@@ -77,33 +76,12 @@ def fields(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-class Called:
-    def __init__(self, code: int, out: str, err: str) -> None:
-        self.code, self.out, self.err = code, out, err
-
-
-def _call(*arguments: object) -> Called:
-    """`leuko-build` in this process."""
-    import contextlib
-    import io
-
-    out, err, before = io.StringIO(), io.StringIO(), sys.argv
-    sys.argv = ["leuko-build", *map(str, arguments)]
-    try:
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), pytest.raises(SystemExit) as ended:
-            main()
-    finally:
-        sys.argv = before
-    assert isinstance(ended.value.code, int)
-    return Called(ended.value.code, out.getvalue(), err.getvalue())
-
-
 @pytest.fixture(scope="module")
 def family(tmp_path_factory: pytest.TempPathFactory, fields: Path) -> tuple[Bundle, Bundle, dict[str, object]]:
     """A bundle, its int8 child, and what the command said; quantised once."""
     place = tmp_path_factory.mktemp("bundles")
     parent = _bundle(place / "parent", _convolving(), write_tiny_bundle(tmp_path_factory.mktemp("like") / "tiny"))
-    called = _call("quantize", parent.path, "--images", fields, "--um-per-px", 0.13, "--out", place / "child", "--json")
+    called = leuko_build("quantize", parent.path, "--images", fields, "--um-per-px", 0.13, "--out", place / "child", "--json")
     assert called.code == 0, called.err
     return parent, load_bundle(place / "child"), json.loads(called.out)
 
@@ -139,7 +117,9 @@ def test_what_rounding_spoils_goes_back_to_floating_point_by_itself(
     family: tuple[Bundle, Bundle, dict[str, object]], fields: Path, tmp_path: Path
 ) -> None:
     parent = _bundle(tmp_path / "spoilt", _spoilt_by_rounding(), family[0])
-    called = _call("quantize", parent.path, "--images", fields, "--um-per-px", 0.13, "--out", tmp_path / "child", "--json")
+    called = leuko_build(
+        "quantize", parent.path, "--images", fields, "--um-per-px", 0.13, "--out", tmp_path / "child", "--json"
+    )
     assert called.code == 0, called.err
     said, child = json.loads(called.out), load_bundle(tmp_path / "child")
     about = child.manifest.quantisation
@@ -224,7 +204,7 @@ def test_a_child_that_counts_otherwise_fails_and_is_refused(child: Bundle, field
         if tensor.data_type == onnx.TensorProto.INT8 and len(tensor.dims) == 4:
             tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor) // 2, tensor.name))
     other = _bundle(child.path.parent / "other", bytes(model.SerializeToString()), child)
-    called = _call("verify", other.path, "--images", fields, "--um-per-px", 0.13)
+    called = leuko_build("verify", other.path, "--images", fields, "--um-per-px", 0.13)
     assert called.code == 5 and "did not pass the parity gate" in called.err, called.err
     with pytest.raises(EngineError, match="does not count as its parent does"):
         open_engine(other, *_SIZE)
@@ -232,7 +212,7 @@ def test_a_child_that_counts_otherwise_fails_and_is_refused(child: Bundle, field
 
 def test_verify_finds_the_parent_and_no_other(child: Bundle, fields: Path, tmp_path: Path) -> None:
     _report(child).unlink()
-    called = _call("verify", child.path, "--images", fields, "--um-per-px", 0.13, "--limit", 6, "--json")
+    called = leuko_build("verify", child.path, "--images", fields, "--um-per-px", 0.13, "--limit", 6, "--json")
     assert called.code == 10, "too few cells decide nothing"
     assert json.loads(called.out)["verdict"] == "not decided"
     with pytest.raises(BundleError, match="is not bundle"):
@@ -265,7 +245,7 @@ def test_who_else_refuses_it_says_so_in_a_sentence(child: Bundle, tmp_path: Path
 def test_what_cannot_be_quantised(child: Bundle, fields: Path, words: list[str], code: int, sentence: str) -> None:
     place = child.path.parent
     given = [place / word if word in {"child", "parent", "new"} else word for word in words]
-    called = _call("quantize", *given, "--images", fields, "--um-per-px", 0.13)
+    called = leuko_build("quantize", *given, "--images", fields, "--um-per-px", 0.13)
     assert (called.code, sentence in called.err) == (code, True), called.err
     assert not (place / "new").exists()
 

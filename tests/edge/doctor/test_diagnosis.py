@@ -11,13 +11,13 @@ from typing import Any, get_args
 import cv2
 import pytest
 from support.made_profiles import made_profile
-from support.made_up_engine import A4000, ORIN, machine, write_engine
+from support.made_up_engine import A4000, ORIN, machine, report, write_engine
 from support.signed import secret_of, sign, trusting
 from support.tiny_bundle import write_tiny_bundle
 
 from edge.camera.aravis import library
 from edge.cli import main
-from edge.contracts.bundle import Bundle
+from edge.contracts.bundle import MODEL, Bundle
 from edge.contracts.engine_files import PLAN, GpuRuntime
 from edge.contracts.errors import SourceError
 from edge.contracts.profile import write_profile
@@ -28,6 +28,7 @@ from edge.engine import machine as looking
 from edge.engine import openvino
 from edge.engine.engine_places import place_to_build
 from edge.engine.machine import Found, Machine, look_at_machine
+from edge.engine.quantised_gate import keep_report
 
 pytestmark = pytest.mark.timeout(20)
 
@@ -131,6 +132,36 @@ def test_the_gpu_is_there_for_scripts_and_for_people(doctor: Call) -> None:
     assert said["facts"]["GPU"]["text"] == "RTX A4000, compute capability 8.6, 48 SMs, 16.0 GiB"
     assert said["facts"]["NVIDIA driver"]["text"] == "580.10, serves CUDA up to 13.0"
     assert doctor(machine(None), "--json").json["gpu"] is None
+
+
+@pytest.mark.parametrize(
+    ("gate", "words", "precision", "says"),
+    [
+        pytest.param(None, (), "bf16", "Mind: bundle", id="nobody has looked, and the command says how"),
+        pytest.param("passed", (), "bf16", "", id="it has passed"),
+        pytest.param("failed", (), "f32", "so f32 is computed", id="it differs"),
+        pytest.param(None, ("--precision", "f32"), "f32", "", id="f32 is asked for"),
+    ],
+)
+def test_the_precision_and_its_verdict_are_told(
+    doctor: Call,
+    bundle: Bundle,
+    monkeypatch: pytest.MonkeyPatch,
+    gate: str | None,
+    words: tuple[str, ...],
+    precision: str,
+    says: str,
+) -> None:
+    monkeypatch.setattr("edge.engine.openvino.look_at_cpu", lambda: ("9", "a CPU", "bf16"))
+    if gate is not None:
+        said = report(bundle, bundle.manifest.files[MODEL], gate)
+        assert said.engine is not None
+        ran = said.engine.model_copy(update={"executor": "OpenVINO 9 on a CPU, bf16"})
+        keep_report(bundle, None, said.model_copy(update={"engine": ran}), "bf16")
+    told = doctor(machine(gpu=None), *words)
+    assert told.code == 0 and says in told.out and ("--precision bf16" in told.out) is (gate is None and not words)
+    found = doctor(machine(gpu=None), *words, "--json").json
+    assert found["precision"]["precision"] == precision and precision in found["opens"]["text"]
 
 
 def test_without_a_frame_engines_are_judged_by_the_machine_and_the_run_by_the_bundle_s_field(
