@@ -43,9 +43,7 @@ class EdgeInfo(Wire):
         None,
         description="verdict on this bundle in bf16 on this processor (failed: auto is f32); null: bf16 is no question here",
     )
-    engine_hint: HintTaken | None = Field(
-        None, description="of OpenVINO: whether each field is to be done soon, or many per second; null: another engine"
-    )
+    engine_hint: HintTaken | None = Field(None, description="of OpenVINO: each field soon, or many per second; null: another")
     source: str
     paced_by: Literal["itself", "triggers"] = Field(description="whether each exposure is announced by TRIGGER")
     um_per_px: float = Field(gt=0, description="of the source's frames, in runs that name no profile")

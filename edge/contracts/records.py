@@ -215,9 +215,7 @@ class Provenance(Wire):
         None,
         description="verdict on this bundle in bf16 on this processor (failed: auto is f32); null: bf16 is no question here",
     )
-    engine_hint: HintTaken | None = Field(
-        None, description="of OpenVINO: whether each field is to be done soon, or many per second; null: another engine"
-    )
+    engine_hint: HintTaken | None = Field(None, description="of OpenVINO: each field soon, or many per second; null: another")
     engine_key: str | None = Field(None, description="of the compiled engine; null when the bundle's graph itself was run")
     engine_plan_sha256: Sha256 | None = Field(None, description="of the compiled engine's machine code")
     engine_parity: Literal["not_needed", "passed", "waived", "failed"] = Field(
