@@ -16,7 +16,7 @@ from edge.contracts.bundle import Bundle
 from edge.contracts.detections import Image
 from edge.contracts.errors import EngineError
 from edge.engine.base import INPUT
-from edge.engine.openvino import hint_of, loaded_openvino, use_thread_stack_for_signals
+from edge.engine.openvino import hint_of, loaded_openvino, thread_settings, use_thread_stack_for_signals
 
 Hint = Literal["THROUGHPUT", "LATENCY"]
 
@@ -32,8 +32,7 @@ class BareGraph:
         self._size = (asked.network_width_px, asked.network_height_px) if resize_outside else None
         height_px, width_px = (self._size[1], self._size[0]) if self._size else images[0].shape[:2]
         settings: dict[str, Any] = {"INFERENCE_PRECISION_HINT": hint_of(precision), "PERFORMANCE_HINT": hint}
-        if threads is not None:
-            settings["INFERENCE_NUM_THREADS"] = threads
+        settings |= thread_settings(threads)
         try:
             core = loaded_openvino().Core()
             model = core.read_model(bundle.read_model())

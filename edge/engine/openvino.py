@@ -178,6 +178,15 @@ def hint_of(precision: str) -> str:
     return "f32" if precision == INT8 else precision
 
 
+def thread_settings(threads: int | None) -> dict[str, int | bool]:
+    """OpenVINO's settings for so many threads; None: all cores.
+
+    Who gives fewer has other work for the rest, often more of these processes: OpenVINO would tie the threads of each to the
+    same first cores.
+    """
+    return {} if threads is None else {"INFERENCE_NUM_THREADS": threads, "ENABLE_CPU_PINNING": False}
+
+
 def _precision_of(bundle: Bundle, asked: Precision, core: ov.Core) -> str:
     if bundle.manifest.quantisation is None:
         return _choose(asked, core)
@@ -200,8 +209,7 @@ def _compile(
     settings: dict[str, str | int] = {_HINT: hint_of(precision), "PERFORMANCE_HINT": hint.upper()}
     if hint == "latency":
         settings["NUM_STREAMS"] = 1  # all cores for one field, also where they are of several sockets
-    if threads is not None:
-        settings["INFERENCE_NUM_THREADS"] = threads
+    settings |= thread_settings(threads)
     try:
         model = core.read_model(bundle.read_model())
         names = [name for port in model.inputs for name in port.get_names()]

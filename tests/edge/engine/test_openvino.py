@@ -1,6 +1,7 @@
 """The embedded engine on a graph whose right answer follows from the pixels."""
 
 import math
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -225,6 +226,19 @@ def test_a_signal_after_two_engines_is_caught() -> None:
     """OpenVINO left the handlers a stack that it had freed: SIGTERM was a segmentation fault."""
     done = subprocess.run([sys.executable, "-c", _TWO_THAT_OVERLAP], capture_output=True, text=True, timeout=50, check=False)
     assert (done.returncode, done.stdout.split()) == (0, ["caught", "0"]), done.stderr[-500:]
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux tells where each thread may run")
+@pytest.mark.parametrize("hint", HINTS)
+def test_a_process_of_several_is_not_tied_to_the_cores_of_the_others(bundle: Bundle, hint: HintTaken) -> None:
+    """With one thread OpenVINO tied it to the first core: two processes of an archive shared that, and left the other idle."""
+    threads = Path("/proc/self/task")
+    before = set(threads.iterdir())
+    one = open_engine(bundle, 160, 128, precision="f32", threads=1, hint=hint)
+    run(one, 0, blob_field())
+    own = set(threads.iterdir()) - before
+    assert own and all(os.sched_getaffinity(int(each.name)) == os.sched_getaffinity(0) for each in own)
+    one.close()
 
 
 def test_opencv_s_threads_do_not_compete_with_the_engine_s(engine: Engine) -> None:
