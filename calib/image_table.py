@@ -21,7 +21,7 @@ def read_image_table(source: str, table: Path, columns: tuple[str, ...], what: s
     cannot be read, has other columns or no number where one has to be, names an image twice or one that is not there, or
     leaves one out: what was forgotten would move the result.
     """
-    root, files, _ = list_images(source)
+    root, files, _ = list_images(source.removeprefix("folder:"))
     by_name = {name_below(root, file): file for file in files}
     rows = read_rows(table, columns, what)
     names = [name for name, _ in rows]

@@ -15,7 +15,8 @@ from calib.commands.pixel_size import pixel_size
 from calib.commands.stage import stage
 from calib.commands.thresholds import thresholds
 from calib.profile_contents import STEPS, PartSaid, Step, contents, known_steps
-from edge.contracts.errors import ConfigError, LeukoError, ProfileError
+from calib.red_cell_check import check_scale
+from edge.contracts.errors import ConfigError, DataError, LeukoError, ProfileError
 from edge.contracts.profile import Profile, load_profile, write_profile
 from edge.contracts.whole_file import SMALL_BYTES, read_whole
 from edge.files import parse_yaml
@@ -58,12 +59,18 @@ QUESTIONS: dict[str, tuple[Question, ...]] = {
         Question("root", "folder that their paths are in"),
     ),
     "latency": (
-        Question("source", "ordinary fields, such as folder:fields/ or a camera"),
+        Question("source", "ordinary fields, such as folder:fields/ or a camera; some ten minutes with nothing else running"),
         Question("p99_ms", "time in ms from the trigger to the record that 99 of 100 fields must keep", is_number=True),
     ),
 }
 _ASKED_WITHOUT = {("pixel_size", "line_spacing_um"): ".csv"}
 """A question that an earlier answer with this suffix makes needless."""
+
+_SCALE_FIELDS = 64
+_BEGINS = ("pixel_size", "illumination", "colours")
+"""What can be measured without a profile."""
+_NEEDS_SCALE = ("colours", "focus", "latency")
+_KNOWS_ITS_SCALE = ("virtual:", "recording:")
 
 _NUMBERED = re.compile(r"(\d+)-[a-z_]+\.json")
 
@@ -107,6 +114,9 @@ class Installation:
                 continue
             given = dict(answers)
             while not self._is_done(step):
+                if self.path is None and step.part not in _BEGINS:
+                    self._say(f"{step.name}: left out, because there is no profile yet; um/px comes first.")
+                    break
                 asked = self._answers(step.part, given, may_ask)
                 if may_ask and (slip := _no_number(step.part, asked)):
                     self._say(f"{step.name}: {slip}.")
@@ -116,8 +126,8 @@ class Installation:
                 if missing:
                     self._say(f"{step.name}: left out, because {missing}.")
                     break
-                if self.path is None and step.part not in ("pixel_size", "illumination", "colours"):
-                    self._say(f"{step.name}: left out, because there is no profile yet; um/px comes first.")
+                if step.part in _NEEDS_SCALE and not self._has_scale(asked):
+                    self._say(f"{step.name}: left out, because no um/px is known yet; it comes first.")
                     break
                 try:
                     self._measure(step, asked, named)
@@ -134,6 +144,10 @@ class Installation:
         if self.profile is None:
             return [PartSaid(step, "", None, None, False) for step in known_steps()]
         return [part for part in contents(self.profile) if not part.said or part.expired]
+
+    def _has_scale(self, asked: dict[str, str]) -> bool:
+        known = self.profile is not None and self.profile.pixel_size is not None
+        return known or asked.get("source", "").startswith(_KNOWS_ITS_SCALE)
 
     def _is_done(self, step: Step) -> bool:
         return all(part.step.part != step.part for part in self.missing())
@@ -174,6 +188,8 @@ class Installation:
             number += 1
         out = self._folder / f"{number}-{step.part}.json"
         begun: dict[str, Any] = {"instrument": named.get("name", "unnamed"), "objective": named.get("objective")}
+        if step.part == "colours" and self.profile is not None and self.profile.pixel_size is not None:
+            self._say(_held_against_red_cells(self.profile.pixel_size.um_per_px, asked["source"], self._folder))
         _run(step.part, asked, out, self.path, self._bundle, begun)
         self._look()
 
@@ -201,6 +217,22 @@ def _is_size(text: str) -> bool:
         return 0 < float(text) < math.inf
     except ValueError:
         return False
+
+
+def _held_against_red_cells(um_per_px: float, source: str, folder: Path) -> str:
+    """What they say, even that they are too few to say anything. Raises `DataError` where they contradict the um/px, by which
+    everything that follows would be wrong."""
+    try:
+        found = check_scale(source, um_per_px, _SCALE_FIELDS)
+    except DataError as problem:
+        return f"um/px: not held against red cells; {problem}"
+    if found.contradicts(um_per_px):
+        raise DataError(
+            f"the um/px and the red cells of {source} do not agree: {found.sentence(um_per_px)} Look whether the distance of "
+            "the lines or the stage's positions were right and whether these fields are of this objective; where the um/px is "
+            f"wrong, begin in another folder than {folder}."
+        )
+    return f"um/px: the {found.cells} single red cells of {source} do not contradict it ({found.factor(um_per_px) - 1:+.0%})"
 
 
 def _run(part: str, asked: dict[str, str], out: Path, profile: Path | None, bundle: Path | None, begun: dict[str, Any]) -> None:

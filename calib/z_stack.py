@@ -26,7 +26,7 @@ def planes_by_step(source: str, step_um: float) -> list[Plane]:
 
     Raises `SourceError` when there is none, `DataError` when a file cannot be read.
     """
-    root, files, _ = list_images(source)
+    root, files, _ = list_images(source.removeprefix("folder:"))
     pages = [(file, page) for file in files for page in range(_n_pages(file, name_below(root, file)))]
     return [
         Plane(name_below(root, file) + (f", page {page + 1}" if page else ""), at * step_um, file, page)

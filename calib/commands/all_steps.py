@@ -25,6 +25,7 @@ def all_steps(
 
     from calib.installation import Installation, read_answers
     from edge.contracts.errors import ConfigError
+    from edge.contracts.interruption import Interrupted
 
     given = read_answers(answers) if answers is not None else {}
     if not yes and not sys.stdin.isatty():
@@ -45,11 +46,21 @@ def all_steps(
     installation = Installation(folder, ask, say, bundle)
     if installation.path is not None:
         say(f"going on from {installation.path}")
-    installation.walk(given, not yes)
+    try:
+        installation.walk(given, not yes)
+    except (Interrupted, KeyboardInterrupt):
+        kept = f"what was measured is in {installation.path}" if installation.path is not None else "nothing was measured"
+        say(f"broken off; {kept}, and the same command goes on from there.")
+        raise
     missing = installation.missing()
     for part in missing:
-        state = "has expired" if part.said else "is missing"
-        say(f"{part.step.name} {state} (`leuko-calib {part.step.command}`): {part.step.costs}.")
+        state = "expired" if part.said else "missing"
+        say(f"{part.step.name}: {state} (`leuko-calib {part.step.command}`), so that {part.step.costs}.")
+    if missing:
+        say("the same command asks for what is missing and for nothing else.")
     if installation.path is not None:
-        say(f"the profile: {installation.path}; hold it against the camera with `leuko-calib check {installation.path}`")
+        say(
+            f"the profile, for `leuko-edge run --profile`: {installation.path}; hold it against the camera with "
+            f"`leuko-calib check {installation.path} --source SOURCE`"
+        )
     raise typer.Exit(10 if missing else 0)

@@ -71,6 +71,11 @@ def thresholds(
         print(json.dumps(result_as_json(choice, out, digest, seen) | told))
         return
     console = Console(highlight=False)
+    console.print(
+        f"asked for: that {precision:.3g} of counted leukocytes are some, and {typed_precision:.3g} of each type what they are "
+        "called; within that, the most cells",
+        soft_wrap=True,
+    )
     console.print(share_table(choice))
     console.print(class_table(choice, shown.thresholds))
     if choice.calibration is None:

@@ -87,7 +87,7 @@ def test_all_that_is_there_is_nothing_to_do(tmp_path: Path, capsys: pytest.Captu
     write_profile(tmp_path / "10-illumination.json", made_profile().model_copy(update={"illumination": light(days=-1)}))
     assert leuko_calib("all", tmp_path, "--yes") == 10
     said = capsys.readouterr().out
-    assert "10-illumination.json" in said and "light has expired (`leuko-calib illumination`)" in said
+    assert "10-illumination.json" in said and "light: expired (`leuko-calib illumination`)" in said
     assert sorted(file.name for file in tmp_path.iterdir()) == ["10-illumination.json", "7-thresholds.json"]
 
 
@@ -99,7 +99,7 @@ def test_a_script_answers(tmp_path: Path, micrometer: Path, capsys: pytest.Captu
     )
     assert leuko_calib("all", tmp_path / "bench", "--answers", answers, "--yes") == 10
     said = capsys.readouterr().out
-    assert "um/px: done" in said and "does not exist" in said and "lacks `step_um`" in said and "stage is missing" in said
+    assert "um/px: done" in said and "does not exist" in said and "lacks `step_um`" in said and "stage: missing" in said
     assert load_profile(tmp_path / "bench" / "1-pixel_size.json")[0].instrument == "bench 4"
 
 
