@@ -23,6 +23,9 @@ _WAITING = 6
 _REST = 9
 """Times as long as a field took, nothing is measured: what the engine works with is taken for at most a tenth of one core."""
 
+_GAP_S = 60.0
+"""The longest wait for a field that has just ended."""
+
 _LAST_S = 5.0
 """The longest that a run's end waits for the last of them."""
 
@@ -43,7 +46,7 @@ class RedCellWatch:
         self._thread: threading.Thread | None = None
         self.n_taken = 0
         self._judged: str | None = None
-        self._done = self._hurries = self._is_new = False
+        self._done = self._hurries = self._is_new = self._waits_for_gap = False
 
     def offer(self, image: Image) -> None:
         """Copy a field, BGR uint8 [H, W, 3], to be measured with the next `contradiction`, unless enough were or the measuring
@@ -66,7 +69,7 @@ class RedCellWatch:
             return ""
         with self._changed:
             self._hurries = self._hurries or is_last
-            if self._is_new or is_last:
+            if self._is_new or is_last or self._waits_for_gap:
                 self._go_on()
             if is_last:
                 self._changed.wait_for(lambda: self._done or not self._waiting, _LAST_S)
@@ -98,7 +101,7 @@ class RedCellWatch:
 
     def _go_on(self) -> None:
         """Measure what waits. Not before a field's own cells are found: the first field of a run would share the cores."""
-        self._is_new = False
+        self._is_new = self._waits_for_gap = False
         if self._waiting and self._thread is None and not self._done:
             self._thread = threading.Thread(target=self._measure_all, name="red cells", daemon=True)
             self._thread.start()
@@ -126,3 +129,7 @@ class RedCellWatch:
                 self._changed.notify_all()
                 rest_s = _REST * (time.monotonic() - began_s)
                 self._changed.wait_for(lambda: self._hurries or self._done, rest_s)
+                # Not in the midst of a field: right behind one the engine may have nothing to do until the next is triggered.
+                self._waits_for_gap = True
+                self._changed.wait_for(lambda: self._hurries or self._done or not self._waits_for_gap, _GAP_S)
+                self._waits_for_gap = False

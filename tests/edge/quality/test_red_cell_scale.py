@@ -1,6 +1,8 @@
 """The um/px that single red cells show: right for every stain and camera, a sentence where there are too few of them."""
 
+import queue
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -119,6 +121,29 @@ def test_nothing_is_measured_before_the_cells_of_a_field_are_found(monkeypatch: 
         watch.offer(field)
     assert not measured and set(threading.enumerate()) <= before, "nobody is there to measure"
     assert watch.contradiction(is_last=True) == "" and len(measured) == 2
+
+
+def test_the_next_is_measured_behind_a_field_and_not_beside_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A scanner's fields leave the engine idle between them; measured at any time it took a core from every tenth field."""
+    begun: queue.Queue[Image] = queue.Queue()
+
+    def measure(image: Image) -> RoundThings:
+        begun.put(image)
+        return find_red_cells(image)
+
+    monkeypatch.setattr("edge.quality.red_cell_watch.find_red_cells", measure)
+    monkeypatch.setattr("edge.quality.red_cell_watch._REST", 0)
+    watch = RedCellWatch(TRUE_UM_PER_PX)
+    for _ in range(2):
+        watch.offer(np.full((60, 80, 3), 230, np.uint8))
+    watch.contradiction()
+    begun.get(timeout=20)
+    while not watch._waits_for_gap:
+        time.sleep(0.001)
+    assert begun.empty(), "no field has ended since"
+    watch.contradiction()
+    begun.get(timeout=20)
+    watch.close()
 
 
 def test_a_measurement_that_crashes_does_not_reach_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
