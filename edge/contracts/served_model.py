@@ -18,6 +18,8 @@ from pydantic import Field
 
 from edge.contracts.base import Sha256, Strict
 
+_SERVED = "served-"
+
 SERVED = "served.json"
 FIELD = "field.npy"
 SCORES_MAY_DIFFER = 0.02
@@ -54,7 +56,12 @@ class ServedIdentity(Strict):
     def key(self, frame_width_px: int, frame_height_px: int) -> str:
         """Name of its folder among the engines."""
         words = "".join(each if each.isalnum() else "-" for each in self.server.lower())[:20]
-        return f"served-{words}-{frame_width_px}x{frame_height_px}-{self.sha256()[:12]}"
+        return f"{_SERVED}{words}-{frame_width_px}x{frame_height_px}-{self.sha256()[:12]}"
+
+
+def is_served(engine_key: str | None) -> bool:
+    """Whether an engine that calls itself so is a server's, and none of this machine."""
+    return engine_key is not None and engine_key.startswith(_SERVED)
 
 
 class ServedAnswer(Strict):

@@ -126,6 +126,7 @@ def diagnose(question: Question, machine: Machine) -> Diagnosis:
     wants_gpu = machine.gpu is not None and told.engine != "openvino" and told.server is None
     lacks = _lacking(machine, choice) if wants_gpu and choice.files is None else []
     key = f"engine {opening.key}" if opening.key else f"bundle {bundle.path}"
+    served = None
     if told.server is not None:
         fact, opening, served = opening_on_server(told, bundle, wanted, opening)
         facts.append(fact)
@@ -139,8 +140,8 @@ def diagnose(question: Question, machine: Machine) -> Diagnosis:
         bundle,
         profile=question.profile,
         engine_dir=question.engine_dir,
-        server=told.server,
-        precision=BF16 if here is not None and here.saw is not None else None,
+        server=told.server if served is not None else None,
+        precision=BF16 if served is None and here is not None and here.saw is not None else None,
     )
     return Diagnosis(facts, machine, opening, bundle, wanted, engines, lacks, doubt, question.why, here)
 

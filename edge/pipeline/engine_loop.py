@@ -13,8 +13,9 @@ from edge.contracts.detections import Image, RawDetections
 from edge.contracts.errors import FrameError, sentence_of
 from edge.contracts.log_context import of_field
 from edge.contracts.records import FieldStatus, RunOutcome
-from edge.engine.base import ChangingEngine, Engine
+from edge.engine.base import ChangingEngine, Engine, EngineInfo
 from edge.pipeline.field_work import Batch, Batching, FieldJob, FieldWork, rows_of
+from edge.pipeline.gate_doubt import OTHER_FIELDS
 from edge.pipeline.intake import Arrival, Ending, FieldQueue, Note
 
 POLL_S = 0.05
@@ -38,8 +39,10 @@ class EngineLoop:
         batching: Batching,
         silence_limit_s: float,
         clock: Callable[[], int] = time.monotonic_ns,
+        doubt: Callable[[EngineInfo], str] = lambda _: "",
     ) -> None:
         self._engine = engine
+        self._doubt = doubt
         self._work = work
         self._queue = queue
         self._batching = batching
@@ -252,6 +255,8 @@ class EngineLoop:
         if hasattr(self._engine, "notes"):
             for said in cast(ChangingEngine, self._engine).notes():
                 self._queue.note(SourceNote("engine_changed", said, "warning"))
+                if doubt := self._doubt(self._engine.info):
+                    self._queue.note(SourceNote(OTHER_FIELDS, doubt, "warning"))
 
     def _analyse(self, job: FieldJob, work: FieldWork, raw: RawDetections) -> None:
         try:

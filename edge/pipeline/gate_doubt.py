@@ -9,6 +9,7 @@ from pathlib import Path
 from edge.camera.correction import Correction
 from edge.contracts.bundle import Bundle
 from edge.contracts.engine_files import GateSight
+from edge.contracts.served_model import is_served
 from edge.engine.base import EngineInfo
 from edge.engine.precision_gate import BF16
 from edge.engine.survey import verify_command
@@ -45,7 +46,10 @@ def doubt_of_gate(
 
 
 def doubt_of_run(info: EngineInfo, correction: Correction | None, bundle: Bundle, settings: EdgeSettings) -> str:
-    """The same of an open engine, under the settings of a run."""
+    """The same of an open engine, under the settings of a run.
+
+    Where a server is set, the engine may be this machine's all the same: its fallback. The command is for the one that is open.
+    """
     return doubt_of_gate(
         info.name,
         info.gate_saw,
@@ -53,7 +57,7 @@ def doubt_of_run(info: EngineInfo, correction: Correction | None, bundle: Bundle
         bundle,
         profile=settings.profile,
         engine_dir=settings.engine_dir,
-        server=settings.server,
+        server=settings.server if is_served(info.key) else None,
         precision=BF16 if info.precision_gate is not None else None,
     )
 

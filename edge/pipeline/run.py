@@ -4,6 +4,7 @@ import itertools
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from types import TracebackType
 
 from edge.camera.frame import FrameSource, SourceNote
@@ -91,10 +92,11 @@ class Run:
         batching = Batching(parts.fields_per_batch, int(settings.max_delay_ms * 1e6))
         # A trigger without a frame ends after its own time, which the source has beside: it is not silent before.
         silence_s = settings.source_timeout_s + (settings.trigger_timeout_s if desk else 0.0)
-        self._loop = EngineLoop(parts.engine, work, self._queue, batching, silence_s)
+        doubt_of = partial(doubt_of_run, correction=parts.plan.correction, bundle=setup.bundle, settings=settings)
+        self._loop = EngineLoop(parts.engine, work, self._queue, batching, silence_s, doubt=doubt_of)
         for note in parts.notes:
             self._queue.note(note)
-        if doubt := doubt_of_run(parts.engine.info, parts.plan.correction, setup.bundle, settings):
+        if doubt := doubt_of(parts.engine.info):
             self._queue.note(SourceNote(OTHER_FIELDS, doubt, "warning"))
         info = parts.source.info
         slide = SlideAccount(self._geometry, info.width_px, info.height_px, self._ordered)

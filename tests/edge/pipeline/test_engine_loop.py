@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.stand_ins import BROKEN, ListSource, StandInEngine, StandInWork, frame_of
 
-from edge.camera.frame import Frame, SourceTimeout
+from edge.camera.frame import Frame, SourceNote, SourceTimeout
 from edge.contracts.choices import Policy
 from edge.contracts.errors import EngineError, SourceError
 from edge.contracts.records import FieldStatus, RunOutcome
@@ -215,3 +215,22 @@ def test_no_stream_stays_idle_while_a_field_waits(streams: int, waiting: int, su
         loop.compute(loop.take())
         loop.compute(None)  # runs the batch, or waits for what runs
     assert (engine.submitted, engine.collected) == (submitted, waiting - len(submitted))
+
+
+class _Changed(StandInEngine):
+    """Another engine from its first batch on."""
+
+    def notes(self) -> list[str]:
+        return ["the server is gone."] if len(self.submitted) == 1 else []
+
+
+def test_of_an_engine_that_takes_over_its_own_gate_is_spoken_of() -> None:
+    queue = FieldQueue(3, "lossless")
+    queue.put(frame_of(0))
+    queue.end(Ending(RunOutcome.COMPLETED, "the source ended"))
+    loop = EngineLoop(_Changed(), StandInWork(), queue, Batching(2, 0), 10, doubt=lambda info: f"{info.runtime} is new.")
+    ended = [each for _ in iter(lambda: loop.goes_on, False) for each in loop.compute(loop.take())]
+    while isinstance(note := queue.get(0), SourceNote):
+        ended.append(note)
+    told = [(note.code, note.message) for note in ended if isinstance(note, SourceNote)]
+    assert told == [("engine_changed", "the server is gone."), ("gate_on_other_fields", f"{_Changed().info.runtime} is new.")]

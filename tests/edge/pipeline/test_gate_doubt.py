@@ -59,3 +59,15 @@ def test_a_server_is_verified_as_a_server(bundle: Bundle) -> None:
     settings = EdgeSettings(source="none", bundle=bundle.path, server="10.0.0.5:8001", profile=Path("p.json"))
     said = doubt_of_run(info, corrected("curves-1:aa"), bundle, settings)
     assert said.startswith("engine served-1 passed") and "--profile p.json --server 10.0.0.5:8001" in said
+
+
+def test_of_the_fallback_this_machine_is_verified(bundle: Bundle) -> None:
+    """A server is set and its engine failed: its gate says nothing of the one that computes meanwhile."""
+    info = EngineInfo(
+        "OpenVINO", "1", "CPU", "bf16", 64, 64, 1, 2, 256, parity="passed", precision_gate="passed", gate_saw=AS_IT_COMES
+    )
+    settings = EdgeSettings(
+        source="none", bundle=bundle.path, server="10.0.0.5:8001", server_fallback=True, profile=Path("p.json")
+    )
+    said = doubt_of_run(info, corrected("curves-1:aa"), bundle, settings)
+    assert "--profile p.json --precision bf16`" in said and "--server" not in said
