@@ -1,6 +1,7 @@
 """Peers: scripts that take turns with the pipeline, are left out with a reason, and fail with their own words."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -85,6 +86,32 @@ def test_outside_a_checkout_the_scripts_have_to_be_named(setup: Setup, tmp_path:
 
 def test_every_peer_is_in_the_repository() -> None:
     assert {f"{name}.py" for name in (*SCRIPTS, "loop", "plain_onnx")} == {file.name for file in IN_CHECKOUT.glob("*.py")}
+
+
+@pytest.mark.parametrize(
+    ("program", "says"),
+    [
+        pytest.param("", "which LEUKO_ULTRALYTICS_PYTHON names, is no program", id="nothing is there"),
+        pytest.param(
+            "#!/bin/sh\necho '{\"name\": \"'$(basename $1)' '$LEUKO_ULTRALYTICS_PYTHON'\"}'\n", "loop.py ", id="it runs"
+        ),
+    ],
+)
+def test_ultralytics_runs_in_the_environment_that_is_named(tmp_path: Path, program: str, says: str) -> None:
+    """Environments of one Python are links to the same file: the one that is named must run the script all the same, once."""
+    own, script = tmp_path / "python", IN_CHECKOUT / "ultralytics_loop.py"
+    if program:
+        own.write_text(program)
+        own.chmod(0o755)
+    done = subprocess.run(
+        [sys.executable, script, "--video", "none.avi"],
+        env={**os.environ, "LEUKO_ULTRALYTICS_PYTHON": str(own)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    answer = json.loads(done.stdout)
+    assert done.returncode == 0 and says in answer.get("skipped", answer.get("name", ""))
 
 
 def test_the_loop_that_many_would_write_finds_cells_in_the_shipped_model_s_fields(tmp_path: Path) -> None:
