@@ -31,6 +31,9 @@ print('{"name": "a"}', flush=True)
 sys.stdin.readline()
 print('{"failed": "no luck"}')
 """
+TELLS_ITS_SCRIPT = """#!/bin/sh
+echo "{\\"name\\": \\"$(basename $1), ${LEUKO_ULTRALYTICS_PYTHON:-none}\\"}"
+"""
 ENDS = "import sys; sys.exit('it has no such module')"
 CUTS = "import pathlib, sys; pathlib.Path(sys.argv[2]).write_text('plain')"
 
@@ -92,9 +95,7 @@ def test_every_peer_is_in_the_repository() -> None:
     ("program", "says"),
     [
         pytest.param("", "which LEUKO_ULTRALYTICS_PYTHON names, is no program", id="nothing is there"),
-        pytest.param(
-            "#!/bin/sh\necho '{\"name\": \"'$(basename $1)' '$LEUKO_ULTRALYTICS_PYTHON'\"}'\n", "loop.py ", id="it runs"
-        ),
+        pytest.param(TELLS_ITS_SCRIPT, "ultralytics_loop.py, none", id="it runs, and is not sent there again"),
     ],
 )
 def test_ultralytics_runs_in_the_environment_that_is_named(tmp_path: Path, program: str, says: str) -> None:
