@@ -18,6 +18,8 @@ _SECOND_PEAK = 0.8
 _DIP = 0.9
 """Of the lower maximum: what lies between two peaks must be lower than this to make them two; noise makes small dips."""
 
+_JUMP, _MOST_JUMPS = 0.1, 2
+"""Of the peak's height, above both neighbours; a focus is one such place, and another layer a second."""
 _RISES_AGAIN = 0.95
 """Of the score at an end: less in between, and it is noise that counts there."""
 _CLEAR_RISE, _CLEAR = 2.0, 0.1
@@ -50,6 +52,10 @@ def find_focus(z_um: Sequence[float], scores: Sequence[float | None], usable_sha
         raise DataError(
             f"a stack of {len(z_um)} images is too small; take at least {MIN_PLANES}, through the focus and out again."
         )
+    seen = [at for at, score in enumerate(scores) if score is not None]
+    # Faint cells are blurred away altogether at the ends. What is left has to fall to the usable share by itself.
+    first, last = (seen[0], seen[-1] + 1) if len(seen) >= MIN_PLANES else (0, len(scores))
+    z_um, scores = z_um[first:last], scores[first:last]
     if any(score is None for score in scores):
         blank = [z for z, score in zip(z_um, scores, strict=True) if score is None]
         raise DataError(
@@ -77,12 +83,13 @@ def find_focus(z_um: Sequence[float], scores: Sequence[float | None], usable_sha
             f"the sharpness has not fallen to {usable_share:.0%} of its peak at {z[at]:g} um, the {which} image's height; go "
             f"on {end} it, until the cells are blurred."
         )
+    _refuse_jumps(found)
     _refuse_two(z, found, top)
     low, high = _crossing(z, found, top, floor, -1), _crossing(z, found, top, floor, 1)
     inside = (z >= low) & (z <= high)
     if inside.sum() < _MIN_INSIDE:
         raise DataError(
-            f"only {inside.sum()} images lie within the usable {high - low:.2f} um; take the stack in steps of"
+            f"only {inside.sum()} of {len(z_um)} images lie within the usable {high - low:.2f} um; take the stack in steps of"
             f" {(high - low) / 5:.2g} um or less."
         )
     parabola = np.polyfit(z[inside] - z[top], np.log(found[inside]), 2)
@@ -105,6 +112,15 @@ def _rises_again(inwards: Float64) -> bool:
     dip = int(np.argmin(inwards))
     beyond = float(inwards[dip:].max())
     return bool(inwards[dip] < _RISES_AGAIN * inwards[0] and beyond > max(inwards[dip] / _RISES_AGAIN, inwards[0] / 2))
+
+
+def _refuse_jumps(found: Float64) -> None:
+    higher = found[1:-1] - np.maximum(found[:-2], found[2:])
+    if np.count_nonzero(higher > _JUMP * found.max()) > _MOST_JUMPS:
+        raise DataError(
+            "the sharpness jumps from image to image: the cells are hardly stronger than the camera's noise; take a field with "
+            "more cells or stain, with more light and less gain, or average several exposures at each height."
+        )
 
 
 def _refuse_two(z: Float64, found: Float64, top: int) -> None:

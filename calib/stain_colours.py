@@ -136,9 +136,10 @@ def _require_one_stain(empty: Floats, red: Floats) -> None:
         off = np.abs(values - _middle(values)).max(axis=1)
         others = float((off > FAR).mean())
         if spread > MOST_SPREAD or others > MOST_FAR:
+            alone = f", and {others:.0%} of the fields lie far from the rest" if others > MOST_FAR else ""
             raise DataError(
-                f"the colour of the {name} differs too much between these fields (by {spread:.2f} of optical density, and "
-                f"{others:.0%} of the fields lie far from the rest): slides of different stains, or automatic exposure or "
+                f"the colour of the {name} differs too much between these fields (by {spread:.2f} of optical density{alone}, "
+                f"where {MOST_SPREAD:.2f} is borne): slides of different stains, or automatic exposure or "
                 "white balance; switch those off, and calibrate each stain by itself."
             )
 

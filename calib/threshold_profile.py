@@ -23,6 +23,9 @@ SHARES = {
     "typed_precision": "typed cells of the type they are called",
 }
 
+_SAME_SCALE = 0.03
+"""Of the um/px: a model does not see it, and labels are often of a rounded one."""
+
 
 def measure_thresholds(
     profile: Profile,
@@ -62,6 +65,25 @@ def measure_thresholds(
         evidence=_evidence(choice, lines, sha256_of(labels), floors, computed_by[0]),
     )
     return profile.model_copy(update={"thresholds": found}), choice
+
+
+def doubts_of_labels(profile: Profile, labels: Path, splits: tuple[str, ...]) -> tuple[str, ...]:
+    """Why the images may not be this instrument's, a sentence each: thresholds found on them would be said of another."""
+    lines = [line for line in read_label_lines(labels) if line.split in splits]
+    camera, size, found = profile.camera, profile.pixel_size, []
+    other = [line for line in lines if line.width_px > camera.width_px or line.height_px > camera.height_px]
+    if other:
+        found.append(
+            f"{len(other)} of {len(lines)} images (such as {other[0].path}) are larger than the {camera.width_px} x "
+            f"{camera.height_px} px of the profile's camera: they are not of it, or it was binned."
+        )
+    scaled = [line for line in lines if size is not None and abs(line.um_per_px / size.um_per_px - 1) > _SAME_SCALE]
+    if scaled and size is not None:
+        found.append(
+            f"{len(scaled)} of {len(lines)} images are of another um/px ({scaled[0].um_per_px:.4g}) than the profile's "
+            f"{size.um_per_px:.4g}; a run shows the model its cells in another size."
+        )
+    return tuple(found)
 
 
 def _evidence(

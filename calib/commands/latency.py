@@ -69,6 +69,8 @@ def latency(
             "1000)."
         )
     before, _ = load_profile(profile)
+    if source is not None and not source.startswith(("virtual:", "recording:")):
+        _ = before.measured_scale  # without it the sentence would name an option that only others have
     given: dict[str, object] = {
         "source": source or "virtual:seed=42,wbc=1.5",
         "engine": engine,

@@ -40,7 +40,7 @@ def thresholds(
     from calib.plots import write_reliability_plot
     from calib.shown_fields import shown_by
     from calib.threshold_choice import Floors
-    from calib.threshold_profile import measure_thresholds
+    from calib.threshold_profile import doubts_of_labels, measure_thresholds
     from calib.threshold_tables import as_json as result_as_json
     from calib.threshold_tables import calibration_line, class_table, share_table
     from edge.contracts.bundle import load_bundle
@@ -65,9 +65,10 @@ def thresholds(
     if choice.calibration is not None:
         write_reliability_plot(drawn, choice.calibration)
     digest = write_profile(out, after)
+    warnings = (*shown.warnings, *doubts_of_labels(before, labels, splits))
     seen = drawn if choice.calibration is not None else None
     if as_json:
-        told = {"colour_transform": shown.colour_transform, "warnings": shown.warnings}
+        told = {"colour_transform": shown.colour_transform, "warnings": warnings}
         print(json.dumps(result_as_json(choice, out, digest, seen) | told))
         return
     console = Console(highlight=False)
@@ -82,6 +83,6 @@ def thresholds(
         console.print(f"no probabilities: {choice.why_not}", soft_wrap=True)
     else:
         console.print(f"{calibration_line(choice.calibration)}; {drawn}", soft_wrap=True)
-    for warning in shown.warnings:
+    for warning in warnings:
         console.print(f"mind: {warning}", soft_wrap=True)
     console.print(f"they hold for fields {shown.said}; written to {out}", soft_wrap=True)

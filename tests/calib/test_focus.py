@@ -291,6 +291,28 @@ def test_a_rise_below_the_usable_range_is_said(tmp_path: Path, capsys: pytest.Ca
     assert sum("the sharpness rises again, at 7 um to 22% of its peak" in line for line in said) == 1
 
 
+@pytest.mark.parametrize(
+    ("scores", "says"),
+    [
+        pytest.param([0.1, 0.2, 0.6, 0.3, 0.55, 0.2, 0.5, 0.1, 0.1], "jumps from image to image", id="noise"),
+        pytest.param(
+            [None] * 3 + [0.1, 0.3, 0.6, 0.3, 0.1, None], "9 um shows nothing|3 um shows nothing|0 um shows", id="few"
+        ),
+        pytest.param([0.1, 0.1, 0.2, 0.5, None, 0.5, 0.2, 0.1, 0.1], "4 um shows nothing", id="a blank in the middle"),
+        pytest.param([None, 0.5, 0.6, 0.7, 0.6, 0.4, 0.2, 0.1, 0.1], "go on below it", id="a blank is no end of the focus"),
+    ],
+)
+def test_what_the_scores_do_not_show_is_a_sentence(scores: list[float | None], says: str) -> None:
+    with pytest.raises(DataError, match=says):
+        find_focus([float(z) for z in range(len(scores))], scores, 0.6)
+
+
+def test_faint_cells_that_are_blurred_away_at_the_ends_are_no_hole() -> None:
+    scores = [None, None, 0.05, 0.1, 0.4, 0.6, 0.62, 0.4, 0.1, 0.05, None]
+    focus = find_focus([at * 0.5 for at in range(len(scores))], scores, 0.6)
+    assert focus.peak_z_um == pytest.approx(2.75, abs=0.1) and focus.usable_um[0] > 1.5
+
+
 def test_a_stack_of_nothing_but_noise_is_said_to_be_that() -> None:
     with pytest.raises(DataError, match="shows anything finer than the camera's noise"):
         find_focus([float(z) for z in range(9)], [0.0, 0.01, 0.0, 0.02, 0.0, 0.01, 0.0, 0.0, 0.01], 0.6)

@@ -16,6 +16,7 @@ from support.tiny_bundle import blob_field, write_tiny_bundle
 from calib.labelled_cells import FALSE, LabelledCells
 from calib.operating_points import cells_wanted, choose_detect, choose_identify, folds_of, measured
 from calib.score_calibration import calibrate, expected_error, reliability
+from calib.threshold_profile import doubts_of_labels
 from edge.contracts.bundle import Thresholds
 from edge.contracts.cells import INDEX, NAMES
 from edge.contracts.colours import COLOUR_TRANSFORM, Colours
@@ -254,3 +255,21 @@ def test_images_get_the_light_and_colours_of_a_run(tmp_path: Path, capsys: pytes
     write_profile(tmp_path / "lit.json", lit)
     assert leuko_calib(*words, tmp_path / "lit.json", "--out", tmp_path / "lit-2.json") == 7
     assert "which part of it the image shows" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("size_px", "um_per_px", "says"),
+    [
+        pytest.param((732, 574), 0.13, (), id="of this instrument"),
+        pytest.param((732, 574), 0.132, (), id="a rounded um/px"),
+        pytest.param((1464, 1148), 0.13, (), id="cut out of its fields"),
+        pytest.param((366, 287), 0.13, ("32 of 32 images", "366 x 287 px of the profile's camera"), id="of a larger camera"),
+        pytest.param((732, 574), 0.26, ("another um/px (0.13) than the profile's 0.26",), id="of another objective"),
+    ],
+)
+def test_images_of_another_instrument_are_said(
+    drawn: Path, tmp_path: Path, size_px: tuple[int, int], um_per_px: float, says: tuple[str, ...]
+) -> None:
+    profile, _ = load_profile(profile_file(tmp_path / "p.json", size_px, um_per_px))
+    found = doubts_of_labels(profile, drawn / "labels.jsonl", ("test",))
+    assert len(found) == (1 if says else 0) and all(part in "".join(found) for part in says)
