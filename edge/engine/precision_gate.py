@@ -73,7 +73,8 @@ def choose_precision(
     if gate != "failed":
         said = f"{about} {_WITHOUT[gate]}{problem}: cells that it is hardly sure of may get another label; run `{verify}`"
         return ChosenPrecision(BF16, gate, said=f"{said}, or compute in f32 (--precision f32), which is slower.")
-    failed = f"{about} has failed its parity gate on this processor: it counts otherwise than in FP32"
+    # Also on another processor: bf16 rounds alike everywhere, and what differs there is not to be trusted here.
+    failed = f"{about} has failed its parity gate: it counts otherwise than in FP32"
     if asked == "auto":
         return ChosenPrecision("f32", gate, said=f"{failed}, so f32 is computed.")
     if allow_ungated:
