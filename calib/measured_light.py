@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from calib.field_reading import FieldReading
-from calib.flat_light import LightFit
+from calib.flat_light import LEAST_FIELDS, LightFit
 from calib.plots import axes_for
 from calib.profile_parts import Before, dates
 from edge.camera.correction import light_at
@@ -28,6 +28,11 @@ def measure_light(source: str, before: Before, fields: int, valid_days: int) -> 
         fit.add(name, image)
     if reading.unusable:
         raise DataError(f"{reading.unusable[0]}; take this field again, or leave it out.")
+    if reading.different < min(reading.read, LEAST_FIELDS):
+        raise DataError(
+            f"the {reading.read} blank fields of {source} are {reading.different} picture{'s' * (reading.different > 1)} again "
+            f"and again: copies, or a camera that gives old pictures anew; give at least {LEAST_FIELDS} places of the slide."
+        )
     light, info = fit.light(), reading.info
     measured_at, expires_at = dates(valid_days)
     found = MeasuredLight(

@@ -3,6 +3,7 @@
 from datetime import datetime, timezone
 from pathlib import Path
 
+from calib.profile_parts import is_microscope_scale
 from calib.scale_picture import write_scale_picture
 from calib.stage_micrometer import Scale, measure_scale
 from edge.camera.decode import read_image
@@ -23,8 +24,8 @@ def measure_profile(
     pixels, _ = read_image(image, str(image))
     scale = measure_scale(pixels)
     um_per_px = line_spacing_um / scale.spacing.spacing_px
-    if um_per_px > 10:
-        raise ConfigError(f"{um_per_px:.1f} um/px is no microscope image; give the spacing of two lines in --line-spacing-um.")
+    if not is_microscope_scale(um_per_px):
+        raise ConfigError(f"{um_per_px:.3g} um/px is no microscope image; give the spacing of two lines in --line-spacing-um.")
     measured = PixelSize(
         um_per_px=um_per_px,
         uncertainty_um_per_px=um_per_px * scale.spacing.standard_error_px / scale.spacing.spacing_px,

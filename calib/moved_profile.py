@@ -7,6 +7,7 @@ import numpy as np
 
 from calib.image_table import read_rows, sha256_of_files
 from calib.move_grid import Moves, images_of
+from calib.profile_parts import is_microscope_scale
 from calib.stage_moves import MovedScale, StageImage, measure_moves
 from edge.contracts.errors import DataError
 from edge.contracts.profile import CameraGeometry, PixelSize, Profile
@@ -23,8 +24,8 @@ def measure_moved_profile(table: Path, instrument: str, objective: str | None) -
     taken = zip(moves.names, images_of(moves), positions.tolist(), strict=True)
     images = [StageImage(name, image, x_um, y_um) for name, image, (x_um, y_um) in taken]
     scale = measure_moves(images)
-    if scale.um_per_px > 10:
-        raise DataError(f"{scale.um_per_px:.1f} um/px is no microscope image; give the stage's positions in micrometres.")
+    if not is_microscope_scale(scale.um_per_px):
+        raise DataError(f"{scale.um_per_px:.3g} um/px is no microscope image; give the stage's positions in micrometres.")
     measured = PixelSize(
         um_per_px=scale.um_per_px,
         uncertainty_um_per_px=scale.standard_error,

@@ -9,6 +9,14 @@ from edge.camera.frame import SourceInfo
 from edge.contracts.errors import ProfileError
 from edge.contracts.profile import CameraGeometry, Profile, load_profile
 
+_PIXELS_UM = 0.01, 10.0
+"""Half of the finest that oil immersion and small pixels give, and more than a loupe gives: beyond it a unit is wrong."""
+
+
+def is_microscope_scale(um_per_px: float) -> bool:
+    """Whether it can be one; a table in millimetres gives a thousandth, one in nanometres a thousand times."""
+    return _PIXELS_UM[0] <= um_per_px <= _PIXELS_UM[1]
+
 
 @dataclass(frozen=True, slots=True)
 class Before:

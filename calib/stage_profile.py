@@ -9,7 +9,7 @@ import numpy as np
 from calib.field_shifts import ShiftedImages
 from calib.image_table import sha256_of_files
 from calib.move_grid import Moves, find_pairs, images_of, read_moves
-from calib.profile_parts import dates
+from calib.profile_parts import dates, is_microscope_scale
 from calib.stage_fit import StageFit, fit_stage, place_images
 from edge.contracts.bundle import sha256_of
 from edge.contracts.errors import DataError, ProfileError
@@ -54,13 +54,18 @@ def measure_stage(profile: Profile, source: str, table: Path, valid_days: int) -
     found = find_pairs(shifted, moves, (width_px, height_px), stated.um_per_px if stated else None)
     places = place_images(len(moves.names), found.pairs)
     fit = fit_stage(moves.commanded_um, places)
+    if stated is not None:
+        _require_agreement(fit, stated)
+    elif not is_microscope_scale(fit.pixel_um):
+        raise DataError(
+            f"by the stage's moves a pixel is {fit.pixel_um:.3g} um, which no microscope shows: the positions have to be in "
+            "micrometres."
+        )
     if not (error_nm := fit.error_nm(width_px, height_px)) < 1000 * LARGEST_ERROR_UM:
         raise DataError(
             f"a place in a field would be known to {error_nm / 1000:.1f} um only (standard error); take more positions, "
             "further apart, and look whether the stage stands still while an image is taken."
         )
-    if stated is not None:
-        _require_agreement(fit, stated)
     measured_at, expires_at = dates(valid_days)
     stage = MeasuredStage(
         measured_at=measured_at,

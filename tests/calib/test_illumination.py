@@ -120,3 +120,12 @@ def test_another_cameras_fields_are_not_added_to_a_profile(tmp_path: Path, capsy
     profile_file(before, (WIDTH, HEIGHT), None)
     assert leuko_calib("illumination", f"folder:{blanks}", "--profile", before, "--out", tmp_path / "after.json") == 3
     assert "732 x 574 px" in capsys.readouterr().err and not (tmp_path / "after.json").exists()
+
+
+def test_one_picture_again_and_again_is_not_several_places(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its dirt would be taken for light."""
+    blanks, out = folder(tmp_path / "blank"), tmp_path / "after.json"
+    for at in range(1, 4):
+        (blanks / f"{at}.png").write_bytes((blanks / "0.png").read_bytes())
+    assert leuko_calib("illumination", f"folder:{blanks}", "--out", out) == 7
+    assert "are 1 picture again and again" in capsys.readouterr().err and not out.exists()

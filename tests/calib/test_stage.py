@@ -218,6 +218,18 @@ def test_without_a_stated_pixel_size_the_stage_says_one(
     assert "0.130" in said and "mirrored" in said and "x: backlash +" in said and "y: backlash +" in said
 
 
+@pytest.mark.parametrize(("factor", "um_per_px"), [(1000, UM_PER_PX), (1000, None), (0.001, None)])
+def test_positions_in_another_unit_are_no_stage(
+    taken: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], factor: float, um_per_px: float | None
+) -> None:
+    table, out = tmp_path / "other.csv", tmp_path / "after.json"
+    rows = [line.split(",") for line in taken.read_text().splitlines()[1:]]
+    table.write_text("image,x_um,y_um\n" + "".join(f"{name},{factor * float(x)},{factor * float(y)}\n" for name, x, y in rows))
+    before = profile_file(tmp_path / "before.json", SIZE_PX, um_per_px)
+    assert leuko_calib("stage", taken.with_suffix(""), "--moves", table, "--profile", before, "--out", out) == 7
+    assert "in micrometres" in capsys.readouterr().err and not out.exists()
+
+
 @pytest.mark.parametrize(
     ("um_per_px", "size_px", "code", "says"),
     [

@@ -24,6 +24,9 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Path:
         cv2.imwrite(str(folder / each.name), each.image)
         rows.append(f"{each.name},{each.x_um},{each.y_um}")
     (folder / "moves.csv").write_text("\n".join(rows) + "\n")
+    for name, factor in (("nanometres", 1000), ("millimetres", 0.001)):
+        lines = [f"{each.name},{factor * each.x_um},{factor * each.y_um}" for each in moved(POSITIONS)]
+        (folder / f"{name}.csv").write_text("\n".join([rows[0], *lines]) + "\n")
     for name, spacing_px in (("scale", 76.92), ("again", 76.92), ("other", 60.0)):
         cv2.imwrite(str(folder / f"{name}.png"), draw(Micrometer(spacing_px=spacing_px, rotation_deg=3)))
     (folder / "fields").mkdir()
@@ -59,6 +62,9 @@ def test_moves_become_a_profile(bench: Path, tmp_path: Path, capsys: pytest.Capt
         ),
         pytest.param("scale.png", 2, "--line-spacing-um", id="no spacing"),
         pytest.param("moves.csv --line-spacing-um 10", 2, "not for stage moves", id="a spacing for moves"),
+        pytest.param("nanometres.csv", 7, "positions in micrometres", id="positions in nm"),
+        pytest.param("millimetres.csv", 7, "positions in micrometres", id="positions in mm"),
+        pytest.param("scale.png --line-spacing-um 0.1", 2, "is no microscope image", id="the spacing in another unit"),
         pytest.param("none.csv", 7, "cannot be read as UTF-8 text", id="no table"),
     ],
 )
