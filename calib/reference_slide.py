@@ -1,9 +1,10 @@
 """Today's fields of a reference slide, run as a scanner's would be, held against the cells that are known to be there."""
 
 import uuid
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 from scipy.stats import binomtest
@@ -80,9 +81,15 @@ def count_slide(setup: Setup, known: Sequence[LabelledImage], fields: Path, refe
     where they are today. A field that is missing, failed, or does not show its place counts with all its cells as not found:
     what breaks a scanner must not leave a quality control.
 
-    Raises any `LeukoError` that keeps the run from being one, and `DataError` for fields of another size than the annotation's.
+    Raises any `LeukoError` that keeps the run from being one, and `DataError` for fields of another size than the annotation's,
+    and where not one has a name that the annotation knows: that is no instrument which finds nothing.
     """
-    records = {record.source_name: record for record in _records(setup)}
+    records = _by_annotation(known, {record.source_name: record for record in _records(setup)})
+    if not records:
+        raise DataError(
+            f"none of the {len(known)} fields of the reference slide is in {fields}, such as {known[0].path}; call today's "
+            "images as they were called when they were annotated."
+        )
     count = SlideCount()
     for line in known:
         count.fields += 1
@@ -91,7 +98,7 @@ def count_slide(setup: Setup, known: Sequence[LabelledImage], fields: Path, refe
         complaint = _unusable(line, record)
         shift = (0.0, 0.0)
         if not complaint and reference is not None:
-            shift, complaint = _moved(line, fields, reference)
+            shift, complaint = _moved(line, fields / record.source_name if record else fields, reference)
         if complaint or record is None:
             count.known += len(wbc)
             count.typed_known += sum(cell.label in INDEX for cell in wbc)
@@ -131,10 +138,25 @@ def _unusable(line: LabelledImage, record: FieldRecord | None) -> str:
     return ""
 
 
-def _moved(line: LabelledImage, fields: Path, reference: Path) -> tuple[tuple[float, float], str]:
+def _by_annotation(known: Sequence[LabelledImage], today: dict[str, FieldRecord]) -> dict[str, FieldRecord]:
+    """Today's fields by the paths of the annotated ones: as these are called, or in another folder where the names tell them
+    apart all the same."""
+    last = Counter(PurePosixPath(line.path).name for line in known)
+    alone = Counter(PurePosixPath(name).name for name in today)
+    by_name = {PurePosixPath(name).name: record for name, record in today.items() if alone[PurePosixPath(name).name] == 1}
+    found = {}
+    for line in known:
+        name = PurePosixPath(line.path).name
+        record = today.get(line.path) or (by_name.get(name) if last[name] == 1 else None)
+        if record is not None:
+            found[line.path] = record
+    return found
+
+
+def _moved(line: LabelledImage, today: Path, reference: Path) -> tuple[tuple[float, float], str]:
     """How far the slide lies from where it lay then, in px; and why that cannot be said."""
     try:
-        then, now = read_image(reference / line.path, line.path)[0], read_image(fields / line.path, line.path)[0]
+        then, now = read_image(reference / line.path, line.path)[0], read_image(today, line.path)[0]
     except (FrameError, OSError) as problem:
         raise DataError(f"{problem} Give the folder of the images that were annotated with --reference.") from problem
     if then.shape != now.shape:

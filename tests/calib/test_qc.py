@@ -320,3 +320,21 @@ def test_another_table_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="another table"):
         append_day(table, day())
     assert table.read_text() == "name,age\n"
+
+
+def test_today_s_images_may_lie_in_another_folder_and_not_be_called_otherwise(
+    tmp_path: Path, bundle: Bundle, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Names that match nowhere are a slip, and no instrument that finds nothing."""
+    slide(tmp_path, 3)
+    lines = [json.loads(line) for line in (tmp_path / "slide.jsonl").read_text().splitlines()]
+    (tmp_path / "slide.jsonl").write_text("".join(json.dumps(line | {"path": f"our/{line['path']}"}) + "\n" for line in lines))
+    (tmp_path / "slide").rename(tmp_path / "our")
+    fields = today(tmp_path, drawn, 3)
+    assert qc(tmp_path, bundle, "--reference", tmp_path) in {0, 10}
+    assert json.loads((tmp_path / "qc.jsonl").read_text())["fields_not_usable"] == 0
+    for file in fields.iterdir():
+        file.rename(fields / f"scan_{file.name}")
+    assert qc(tmp_path, bundle) == 7
+    assert "none of the 3 fields of the reference slide is in" in capsys.readouterr().err
+    assert len((tmp_path / "qc.jsonl").read_text().splitlines()) == 1, "no result, no line"
