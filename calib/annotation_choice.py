@@ -30,7 +30,8 @@ class Prepared:
     chosen: tuple[ChosenField, ...]
     um_per_px: float
     warnings: tuple[str, ...]
-    commands: tuple[str, str]
+    commands: tuple[str, ...]
+    """To train and to export; none where a training would be refused."""
 
 
 def prepare(
@@ -75,7 +76,8 @@ def prepare(
     write_lists(out, chosen, names, files)
     of_profile = shown.warnings if shown is not None else ()
     warnings = (*of_profile, *_few(len(chosen), count, len(fields)), *_few_slides(chosen), *_scale_doubt(source, scales[0]))
-    return Prepared(out, len(fields), len(set(slides)), tuple(chosen), scales[0], warnings, _commands(out, bundle))
+    commands = _commands(out, bundle) if len({each.slide for each in chosen}) > 1 else ()
+    return Prepared(out, len(fields), len(set(slides)), tuple(chosen), scales[0], warnings, commands)
 
 
 def _few(chosen: int, count: int, looked_at: int) -> tuple[str, ...]:
@@ -87,10 +89,11 @@ def _few(chosen: int, count: int, looked_at: int) -> tuple[str, ...]:
 def _few_slides(chosen: list[ChosenField]) -> tuple[str, ...]:
     if (n := len({each.slide for each in chosen})) >= MIN_SLIDES:
         return ()
+    refused = ", and a training on one alone is refused" if n == 1 else ""
     return (
-        f"they are of {n} slide{'' if n == 1 else 's'} as far as names tell, and whole slides have to be held back: give "
-        f"fields of at least {MIN_SLIDES}, and say by --slide-by how a name tells its slide, or keep each in a "
-        "folder and give a glob ('slides/*/*').",
+        f"they are of {n} slide{'' if n == 1 else 's'} as far as names tell, and whole slides have to be held back{refused}: "
+        f"before you annotate, give fields of at least {MIN_SLIDES}, and say by --slide-by how a name tells its slide, or keep "
+        "each in a folder and give a glob ('slides/*/*').",
     )
 
 
@@ -105,7 +108,7 @@ def _scale_doubt(source: str, um_per_px: float) -> tuple[str, ...]:
     return (f"{found.sentence(um_per_px)} Settle that first: off by over {100 * CONTRADICTS:.0f} %, it costs more than types.",)
 
 
-def _commands(out: Path, bundle: Bundle) -> tuple[str, str]:
+def _commands(out: Path, bundle: Bundle) -> tuple[str, ...]:
     """Train, and write the bundle."""
     here, run = str(out), f"runs/{out.name}"
     fit = ["leuko-train", "fit", "--start-from", str(bundle.path), "--data", str(out / DESCRIPTION), "--root", here]

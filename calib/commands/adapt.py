@@ -76,6 +76,9 @@ def adapt(
     console.print(f"{len(done.chosen)} of {of} are in {where}", soft_wrap=True)
     for warning in done.warnings:
         console.print(f"mind: {warning}", soft_wrap=True)
+    if not done.commands:
+        console.print("What follows is said for fields of several slides.")
+        return
     console.print("Correct every box: its place, its type (untyped_wbc where the model is unsure), what it missed. Then:")
     for command in done.commands:
         console.print(f"  {command}", soft_wrap=True)

@@ -207,4 +207,5 @@ def test_a_mistake_is_one_sentence(laboratory: Path, tmp_path: Path, given: list
 def test_fields_of_one_slide_are_said_to_be_too_few_slides(laboratory: Path, tmp_path: Path) -> None:
     code, said = leuko_calib(laboratory / "slide1", "--um-per-px", 0.13, "--images", 9, "--out", tmp_path / "one")
     assert code == 0
-    assert "whole slides have to be held back" in said and "only 4 of 4 fields" in said
+    assert "whole slides have to be held back, and a training on one alone is refused" in said and "only 4 of 4 fields" in said
+    assert "leuko-train" not in said, "a command that would be refused"
