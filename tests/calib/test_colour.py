@@ -144,7 +144,7 @@ def test_a_bundle_that_knows_no_colours_is_refused(tmp_path: Path, capsys: pytes
 
 def test_new_light_lets_go_of_the_colours_that_were_measured_without_it(tmp_path: Path, bundle: Bundle) -> None:
     ordinary = folder(tmp_path / "fields", fields(10))
-    blanks = folder(tmp_path / "blank", [np.full((HEIGHT, WIDTH, 3), 225, np.uint8)] * 3)
+    blanks = folder(tmp_path / "blank", [np.full((HEIGHT, WIDTH, 3), grey, np.uint8) for grey in (224, 225, 226)])
     first, second = tmp_path / "1.json", tmp_path / "2.json"
     given = ["--um-per-px", "0.13", "--bundle", str(bundle.path), "--out", str(first)]
     assert leuko_calib("colour", f"folder:{ordinary}", *given) == 0
