@@ -72,7 +72,8 @@ def bench(
     from edge.service.process import set_up_logging
     from edge.settings.resolution import resolve
 
-    set_up_logging("warning", None)
+    # The fields of --scaling are one picture at many places, which a run rightly doubts field by field.
+    set_up_logging("error" if scaling else "warning", None)
     as_text = json_file == Path("-")
     check_writable(None if as_text else json_file)
     check_writable(html_file)

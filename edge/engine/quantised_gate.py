@@ -15,6 +15,7 @@ from edge.contracts.errors import EngineError
 from edge.contracts.whole_file import SMALL_BYTES, read_whole, write_whole
 from edge.engine.base import Parity
 from edge.engine.engine_places import engine_places, place_to_build
+from edge.engine.survey import verify_command
 from edge.signing import Signers
 
 INT8 = "int8"
@@ -98,7 +99,7 @@ def parity_of(
     then = (
         f"run its parent, bundle {bundle.manifest.quantisation.parent_bundle_id[:12]}, or quantise that one anew"
         if gate == "failed"
-        else f"run `leuko-build verify {bundle.path} --images DIR --um-per-px SCALE` on this machine"
+        else f"run `{verify_command(bundle, engine_dir)}` on this machine"
     )
     raise EngineError(
         f"int8 bundle {bundle.path} {_UNGATED[gate]}; {then}, or start with --allow-ungated-engine, which the run records and "

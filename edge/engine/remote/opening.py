@@ -43,7 +43,7 @@ def open_remote(
     try:
         gate, saw = gate_of_served(remote, bundle, engine_dir)
         if gate != "passed" and not allow_ungated:
-            raise EngineError(ungated(server.address, bundle, gate))
+            raise EngineError(ungated(server.address, bundle, gate, engine_dir))
         if gate == "passed":
             remote.accept("passed", saw)
         else:

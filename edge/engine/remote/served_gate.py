@@ -4,7 +4,6 @@ import hashlib
 import io
 import os
 from pathlib import Path
-from shlex import quote
 
 import numpy as np
 
@@ -18,6 +17,7 @@ from edge.contracts.whole_file import SMALL_BYTES, read_whole, write_whole
 from edge.engine.choice import UNGATED
 from edge.engine.engine_places import engine_places, place_to_build
 from edge.engine.remote.remote_engine import RemoteEngine
+from edge.engine.survey import verify_command
 
 _KEPT = 20
 _LARGEST_FIELD_BYTES = 1 << 30
@@ -51,12 +51,11 @@ def gate_on_record(
     return gate_of(report, identity.sha256(), bundle.bundle_id), report.saw
 
 
-def ungated(address: str, bundle: Bundle, gate: Gate) -> str:
+def ungated(address: str, bundle: Bundle, gate: Gate, engine_dir: Path | None) -> str:
     """Why a server is refused, and what helps."""
     return (
-        f"inference server {address} {UNGATED[gate]}; run `leuko-build verify {quote(str(bundle.path))} --server {address} "
-        "--images DIR --um-per-px SCALE`, or start with --allow-ungated-engine, which the run records and which makes it "
-        "non-diagnostic."
+        f"inference server {address} {UNGATED[gate]}; run `{verify_command(bundle, engine_dir, server=address)}`, or start "
+        "with --allow-ungated-engine, which the run records and which makes it non-diagnostic."
     )
 
 

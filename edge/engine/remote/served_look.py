@@ -45,5 +45,5 @@ def look_at_server(bundle: Bundle, size_px: tuple[int, int], server: ServerWante
         f"({bundle.bundle_id[:12]}) and said so in {took_ms:.0f} ms; parity gate for frames of {size_px[0]} x {size_px[1]} px: "
         f"{GATES[gate]}"
     )
-    refused = "" if gate == "passed" else ungated(server.address, bundle, gate)
+    refused = "" if gate == "passed" else ungated(server.address, bundle, gate, engine_dir)
     return ServedLook(text, name, identity.key(*size_px), refused, None if refused else saw)
