@@ -118,6 +118,22 @@ class Verified:
         return "not decided" if self.report.undecided or self.report.agrees else "failed"
 
 
+def problem_of(about: str, baseline: Baseline, report: ParityReport, what_then: str) -> EngineError | None:
+    """Why what was judged at once has not passed, `what_then` behind a failure; None where it has."""
+    result = report.engine
+    if result is None or result.failures:
+        why = result.failures[0] if result else "it did not run"
+        return EngineError(f"{about} did not pass the parity gate: {why}; {what_then}.")
+    if result.undecided:
+        return UndecidedError(f"{about} is not decided: {result.undecided}; {baseline.how_to_decide()}.")
+    if not report.passed:
+        return UndecidedError(
+            f"{about} agrees on drawn fields, which show nothing about photographed ones; give --images DIR --um-per-px SCALE "
+            "to pass the gate."
+        )
+    return None
+
+
 def verdict_as_json(folder: Path, report: ParityReport, problem: EngineError | None) -> dict[str, object]:
     """Of one that was compared as a whole; `problem` is None when it has passed."""
     ending: Ending = "passed" if problem is None else "not decided" if problem.code == "undecided" else "failed"

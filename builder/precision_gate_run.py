@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from builder.executors import EngineExecutor
-from builder.gate_outcome import Baseline, verdict_as_json
+from builder.gate_outcome import problem_of, verdict_as_json
 from builder.images import read_images
 from builder.int8_yardsticks import time_ratio
 from builder.parity import compare, find_cells
@@ -16,7 +16,7 @@ from builder.served_gate_run import frame_size_for, reference_baseline
 from edge.contracts.bundle import MODEL, Bundle
 from edge.contracts.choices import Precision
 from edge.contracts.engine_files import ParityReport
-from edge.contracts.errors import BundleError, EngineError, UndecidedError
+from edge.contracts.errors import BundleError, EngineError
 from edge.engine.openvino import OpenVinoEngine
 from edge.engine.precision_gate import BF16
 from edge.engine.quantised_gate import keep_report
@@ -76,22 +76,7 @@ def verify_precision(
         times = time_ratio(opened("f32"), judged, found.frames)
     report = baseline.report(bundle.manifest.files[MODEL], compare(baseline.cells, cells, judged.name, is_emulation=False))
     folder = keep_report(bundle, engine_dir, report, BF16)
-    return PrecisionOutcome(bundle, folder, report, _problem(baseline, report, times), times)
-
-
-def _problem(baseline: Baseline, report: ParityReport, times: float) -> EngineError | None:
-    about, result = f"bundle {baseline.bundle.path} in {BF16}", report.engine
-    if result is None or result.failures:
-        why = result.failures[0] if result else "it did not run"
-        return EngineError(
-            f"{about} did not pass the parity gate: {why}; with the precision at auto an edge computes this bundle in f32 here "
-            f"from now on, which takes {times:.1f} times as long."
-        )
-    if result.undecided:
-        return UndecidedError(f"{about} is not decided: {result.undecided}; {baseline.how_to_decide()}.")
-    if not report.passed:
-        return UndecidedError(
-            f"{about} agrees on drawn fields, which show nothing about photographed ones; give --images DIR --um-per-px SCALE "
-            "to pass the gate."
-        )
-    return None
+    slower = f"which takes {times:.1f} times as long"
+    what_then = f"with the precision at auto an edge computes this bundle in f32 here from now on, {slower}"
+    problem = problem_of(f"bundle {bundle.path} in {BF16}", baseline, report, what_then)
+    return PrecisionOutcome(bundle, folder, report, problem, times)

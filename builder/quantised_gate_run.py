@@ -10,7 +10,7 @@ import numpy as np
 
 import edge
 from builder.executors import EngineExecutor
-from builder.gate_outcome import Baseline, verdict_as_json
+from builder.gate_outcome import problem_of, verdict_as_json
 from builder.graph_contract import check_graph
 from builder.images import FieldImages, read_images
 from builder.inspection import read_graph
@@ -26,7 +26,7 @@ from builder.served_gate_run import frame_size_for, reference_baseline
 from edge.contracts.bundle import MANIFEST, MODEL, Bundle, load_bundle, require_new
 from edge.contracts.detections import Cells
 from edge.contracts.engine_files import ParityReport
-from edge.contracts.errors import BundleError, ConfigError, EngineError, LeukoError, UndecidedError
+from edge.contracts.errors import BundleError, ConfigError, EngineError, LeukoError
 from edge.engine.openvino import OpenVinoEngine
 from edge.engine.quantised_gate import keep_report
 
@@ -197,22 +197,6 @@ def _judged(
     report = baseline.report(child.manifest.files[MODEL], result)
     folder = keep_report(child, engine_dir, report)
     yardsticks = measure_yardsticks(child, parent, images, baseline.cells, progress)
-    return QuantisedOutcome(child, folder, report, _problem(baseline, report, child), yardsticks=yardsticks)
-
-
-def _problem(baseline: Baseline, report: ParityReport, child: Bundle) -> EngineError | None:
-    about, result = f"int8 bundle {child.path}", report.engine
-    if result is None or result.failures:
-        why = result.failures[0] if result else "it did not run"
-        return EngineError(
-            f"{about} did not pass the parity gate: {why}; keep layers in floating point with --float, or run its "
-            "parent in bf16 or f32."
-        )
-    if result.undecided:
-        return UndecidedError(f"{about} is not decided: {result.undecided}; {baseline.how_to_decide()}.")
-    if not report.passed:
-        return UndecidedError(
-            f"{about} agrees on drawn fields, which show nothing about photographed ones; give --images DIR --um-per-px SCALE "
-            "to pass the gate."
-        )
-    return None
+    what_then = "keep layers in floating point with --float, or run its parent in bf16 or f32"
+    problem = problem_of(f"int8 bundle {child.path}", baseline, report, what_then)
+    return QuantisedOutcome(child, folder, report, problem, yardsticks=yardsticks)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from builder.executors import CpuExecutor, EngineExecutor
-from builder.gate_outcome import Baseline, verdict_as_json
+from builder.gate_outcome import Baseline, problem_of, verdict_as_json
 from builder.images import FieldImages, read_images
 from builder.inspection import read_graph
 from builder.parity import compare, find_cells
@@ -16,7 +16,7 @@ from edge.camera.resample import plan_fit
 from edge.camera.uri import open_source
 from edge.contracts.bundle import Bundle
 from edge.contracts.engine_files import ParityReport
-from edge.contracts.errors import EngineError, UndecidedError
+from edge.contracts.errors import EngineError
 from edge.engine.remote import RemoteEngine, ServerWanted
 from edge.engine.remote.served_gate import keep_gate
 
@@ -78,7 +78,9 @@ def verify_server(
         folder = keep_gate(engine, bundle, engine_dir, report, frames.frames[fullest])
     finally:
         engine.close()
-    return ServedOutcome(address, folder, report, _problem(baseline, report, address))
+    what_then = "give it another precision, or compute at the edge"
+    problem = problem_of(f"what inference server {address} serves", baseline, report, what_then)
+    return ServedOutcome(address, folder, report, problem)
 
 
 def frame_size_for(images: Path | None, bundle: Bundle, um_per_px: float | None) -> tuple[int, int]:
@@ -101,19 +103,3 @@ def reference_baseline(bundle: Bundle, frames: FieldImages, progress: GateProgre
     cells = find_cells(reference, frames.frames, frames.names, thresholds, progress("reference", len(frames.frames)))
     itself = compare(cells, cells, f"{reference.name}, against itself", is_emulation=True)
     return Baseline(bundle, frames, reference.name, cells, itself)
-
-
-def _problem(baseline: Baseline, report: ParityReport, address: str) -> EngineError | None:
-    about = f"what inference server {address} serves"
-    result = report.engine
-    if result is None or result.failures:
-        why = result.failures[0] if result else "it did not run"
-        return EngineError(f"{about} did not pass the parity gate: {why}; give it another precision, or compute at the edge.")
-    if result.undecided:
-        return UndecidedError(f"{about} is not decided: {result.undecided}; {baseline.how_to_decide()}.")
-    if not report.passed:
-        return UndecidedError(
-            f"{about} agrees on drawn fields, which show nothing about photographed ones; give --images DIR --um-per-px SCALE "
-            "to pass the gate."
-        )
-    return None

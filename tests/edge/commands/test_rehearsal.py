@@ -14,8 +14,13 @@ pytestmark = pytest.mark.timeout(120)
 
 SLIDE = "seed=42,wbc=5,trigger=software"
 UM_PER_PX, WIDTH_PX, HEIGHT_PX = 0.13, 732, 574
-PLACES_NM = [(12_500_000, -3_000_000), (12_520_000, -3_000_000), (12_490_000, -2_990_050), (12_500_000, -3_000_000)]
-"""One place, two that overlap it, and the first again."""
+PLACES_NM = [
+    (12_500_000, -3_000_000),
+    *((12_520_000, -3_000_000), (12_490_000, -2_990_050), (12_480_000, -3_010_000)),
+    *((12_510_000, -3_020_000), (12_500_000, -2_980_000), (12_515_000, -2_990_000)),
+    (12_500_000, -3_000_000),
+]
+"""One place, six that overlap it, and the first again."""
 AXES = ("x_nm", "y_nm")
 RUN = "5f0c6a52-5a0e-4d0e-9a3b-0e4a5c1a7f11"
 
@@ -76,9 +81,9 @@ def test_the_same_cells_are_found_at_the_same_place_of_the_stage(endpoint: str) 
             if len(off_um) and off_um.min() < 1.0:
                 found += 1
                 alike += there[int(off_um.argmin())] == label
-    assert shared >= 4, "or the test compares nothing"
+    assert shared >= 20, "or the test compares nothing"
     # By chance one in eight would be alike; the shipped model takes some drawn cells for a neighbouring class.
-    assert found >= 0.8 * shared and alike >= 0.5 * found, (shared, found, alike)
+    assert found >= 0.8 * shared and alike >= 0.6 * found, (shared, found, alike)
     _each_cell_once(fields, stop, found)
 
 
