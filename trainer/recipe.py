@@ -12,6 +12,7 @@ from edge.contracts.cells import N_CLASSES
 from edge.contracts.errors import ConfigError
 from edge.contracts.user_paths import UserPathText, expanded_text
 from edge.files import parse_yaml
+from trainer.data.annotation import ClassNames
 from trainer.data.compose.augment import AugmentSettings
 from trainer.data.compose.composer import ComposeSettings
 from trainer.data.source_files import read_text
@@ -91,6 +92,9 @@ class Recipe(Strict):
         "own", description="of the images: as their cameras gave them, or moved to their middle as `--colours` measures them"
     )
     style_mixing: StyleMixing | None = None
+    leave_out: ClassNames = Field(
+        (), description="classes whose photographs are ignored, to see what they are then called; drawn cells of them stay"
+    )
     compose: ComposeSettings = ComposeSettings()
     augment: AugmentSettings = AugmentSettings()
     validation: ValidationSettings = ValidationSettings()

@@ -2,12 +2,13 @@
 
 import math
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
+from pydantic import AfterValidator
 
 from edge.contracts.cells import INDEX
 from edge.contracts.detections import Float32, Int32
@@ -28,6 +29,16 @@ UNTYPED_NEUTROPHIL = -3
 
 NEUTROPHILS = (INDEX["neutrophil_band"], INDEX["neutrophil_segmented"])
 """What an `UNTYPED_NEUTROPHIL` may be."""
+
+
+def _known(names: tuple[str, ...]) -> tuple[str, ...]:
+    if unknown := sorted(set(names) - set(INDEX)):
+        raise ValueError(f"{unknown[0]!r} is no class; the classes are {', '.join(INDEX)}")
+    return names
+
+
+ClassNames = Annotated[tuple[str, ...], AfterValidator(_known)]
+"""In a recipe: names of `CELLS`."""
 
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
@@ -57,6 +68,12 @@ class Annotation:
     source: str
     original: str
     split: Split
+
+
+def without_types(rows: Sequence[Annotation], names: Collection[str]) -> list[Annotation]:
+    """The rows with every cell of these classes ignored, neither cell nor ground. A leukocyte of unknown type stays one."""
+    untaught = [INDEX[name] for name in names]
+    return [replace(row, labels=np.where(np.isin(row.labels, untaught), IGNORE, row.labels).astype(np.int32)) for row in rows]
 
 
 SAME_CELL_IOU = 0.9

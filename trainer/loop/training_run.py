@@ -10,7 +10,7 @@ from rich.console import Console
 from edge.contracts.bundle import Thresholds
 from edge.contracts.errors import ConfigError, DataError
 from trainer.checkpoint import BEST, LAST, VALIDATED_ON, Checkpoint, load_checkpoint, require_same
-from trainer.data.annotation import Annotation
+from trainer.data.annotation import Annotation, without_types
 from trainer.data.compose.composer import Composer
 from trainer.data.compose.training_set import TrainingImages, TrainingSet, load_training_images
 from trainer.data.image_store import ImageStore
@@ -102,7 +102,7 @@ def run_training(
     images = load_training_images(
         data, root, split_by, wanted, field, out, tables_of, validate=validates, at_most=chosen.validation.images
     )
-    annotations = images.annotations
+    annotations = without_types(images.annotations, chosen.leave_out)
     if not annotations:
         raise ConfigError(f"no image of {data} is in the splits {splits!r}; look with `leuko-train data check`.")
     described = {**describe(data, annotations, images.left_out), "split_by": split_by, "splits": sorted(wanted)}

@@ -1,9 +1,9 @@
 """How a second look is trained: everything that decides what comes out, as data. It goes into the bundle as it was resolved."""
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from edge.contracts.base import Fraction, Strict
-from edge.contracts.cells import INDEX
+from trainer.data.annotation import ClassNames
 from trainer.data.compose.augment import AugmentSettings
 from trainer.second_look.look_network import N_OUTPUTS, UNKNOWN
 
@@ -42,7 +42,7 @@ class LookRecipe(Strict):
     strange_share: Fraction = Field(
         0.0, description="samples of altered cells, to which it says that it does not know them: see `strange_crops`"
     )
-    leave_out: tuple[str, ...] = Field((), description="classes that it is not taught, to see what it then calls them")
+    leave_out: ClassNames = Field((), description="classes that it is not taught, to see what it then calls them")
     drawn_share: Fraction = Field(0.06, description="samples of drawn fields, all classes alike")
     drawn_fields: int = Field(100, ge=1, description="so many are drawn")
     centre_jitter: float = Field(0.06, ge=0, description="standard deviation, of the cell's longer side")
@@ -66,10 +66,3 @@ class LookRecipe(Strict):
     def outputs(self) -> int:
         """Of the network: without altered cells it has none that says unknown."""
         return N_OUTPUTS if self.strange_share else UNKNOWN
-
-    @field_validator("leave_out")
-    @classmethod
-    def _are_classes(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        if unknown := sorted(set(names) - set(INDEX)):
-            raise ValueError(f"{unknown[0]!r} is no class; the classes are {', '.join(INDEX)}")
-        return names

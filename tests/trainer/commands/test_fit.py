@@ -254,3 +254,14 @@ def test_pretrained_weights_are_set_and_named_in_the_checkpoint(
     said = capsys.readouterr().err
     assert "trunk.weights has set 1 of 5 layers; 4 begin at random: layers.1, layers.2, layers.3, head.1." in said
     assert "a checkpoint every 2 (`checkpoint_every_steps`)" in said and "trained 1 steps in" in said and " min" not in said
+
+
+def test_a_class_left_out_trains_neither_cell_nor_ground(lab: Lab, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert leuko_train(*lab.arguments(tmp_path, "--set", "leave_out=[monocyte]", *ONE_STEP)) == 0
+    checkpoint = load_checkpoint(tmp_path / "last.pt")
+    cells = checkpoint.data["train_cells"]
+    assert isinstance(cells, dict) and (cells["monocyte"], cells["lymphocyte"]) == (0, 5), "the other half of ten"
+    assert checkpoint.recipe.leave_out == ("monocyte",)
+    capsys.readouterr()
+    assert leuko_train(*lab.arguments(tmp_path / "none", "--set", "leave_out=[macrophage]")) == 2
+    assert "'macrophage' is no class" in capsys.readouterr().err
