@@ -130,7 +130,8 @@ def _load() -> Any:  # noqa: ANN401 it has no types that we check
         raise EngineError(
             "NNCF, which quantises, is not installed; install it with `pip install leukostream[quantize]`."
         ) from problem
-    nncf.set_log_level(logging.ERROR)
+    # Not by its `set_log_level`, which sets the level of every handler there, also of those that are not its own.
+    logging.getLogger("nncf").setLevel(logging.ERROR)
     return nncf
 
 
