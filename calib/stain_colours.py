@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from edge.contracts.colours import Bgr, Colours, ReferenceColours
 from edge.contracts.detections import Image
 from edge.contracts.errors import DataError
-from edge.quality import FieldColours, colours_of, density
+from edge.quality import FieldColours, colours_of, density, exchanged, red_of_nuclei
 
 Floats = NDArray[np.float64]
 
@@ -61,10 +61,13 @@ class StainFit:
         self._um_per_px = um_per_px
         self._found: list[FieldColours] = []
         self._without = 0
+        self._red_of_nuclei: list[float] = []
 
     def add(self, image: Image) -> None:
         """One ordinary field, BGR; under the light correction that the edge will apply."""
         found = colours_of(image, self._um_per_px)
+        if (nuclei := red_of_nuclei(image, self._um_per_px)) is not None:
+            self._red_of_nuclei.append(nuclei)
         if found is None:
             self._without += 1
         else:
@@ -78,6 +81,9 @@ class StainFit:
                 f"{all_fields} field{'s are' if all_fields != 1 else ' is'} too few to tell a stain from one place of a smear; "
                 f"give at least {LEAST_FIELDS}, better some tens, from different slides of this stain."
             )
+        # First: exchanged red and blue hide red cells and nuclei from the rest.
+        if said := exchanged(self._red_of_nuclei):
+            raise DataError(said)
         if seen < LEAST_SHARE * all_fields:
             raise DataError(
                 f"{self._without} of {all_fields} fields show no red cells beside empty slide; take fields of the "

@@ -17,7 +17,7 @@ from edge.contracts.profile import Knot
 from edge.contracts.records import FieldQuality, FieldStatus, StageTimes
 from edge.pipeline.crops import CropStore
 from edge.postprocess import Findings, OperatingPoint, postprocess
-from edge.quality import ColourDrift, FieldWatch, PositionCheck, ScaleCheck
+from edge.quality import ChannelOrder, ColourDrift, FieldWatch, PositionCheck, ScaleCheck
 
 _SIZES = 8
 """Sizes of images whose plans are kept; a plan may hold a picture to scale into."""
@@ -75,6 +75,7 @@ class CellWork:
         drift: ColourDrift | None = None,
         watch: FieldWatch | None = None,
         positions: PositionCheck | None = None,
+        channels: ChannelOrder | None = None,
     ) -> None:
         self._info = info
         self._probability = probability
@@ -86,6 +87,7 @@ class CellWork:
         self._drift = drift
         self._watch = watch
         self._positions = positions
+        self._channels = channels
         self._suggestion = ""
         self._point = OperatingPoint.of(thresholds)
         self._others: OrderedDict[tuple[int, int], CellWork] = OrderedDict()
@@ -128,6 +130,7 @@ class CellWork:
                 self._drift,
                 self._watch,
                 self._positions,
+                self._channels,
             )
             if len(self._others) > _SIZES:
                 self._others.popitem(last=False)
@@ -157,6 +160,8 @@ class CellWork:
             self._scale.look(trigger_id, bgr)
         if self._drift is not None:
             self._drift.look(trigger_id, bgr)
+        if self._channels is not None:
+            self._channels.look(bgr)
         if self._watch is not None:
             self._watch.look(trigger_id, bgr)
         if self._positions is not None:
@@ -181,9 +186,11 @@ class CellWork:
         kept = self._crops.add(frame, findings) if self._crops is not None else None
         drifted = self._drift.sentence() if self._drift is not None else ""
         colours = SourceNote("colour_drift", drifted, "warning") if drifted else None
+        mixed = self._channels.sentence() if self._channels is not None else ""
+        channels = SourceNote("channels_exchanged", mixed, "warning", doubt=mixed) if mixed else None
         suggested, self._suggestion = self._suggestion, ""
         anew = SourceNote("reimage_suggested", suggested, "warning", field_index=frame.field_index) if suggested else None
-        return tuple(note for note in (kept, scale_note(self._scale), colours, anew) if note is not None)
+        return tuple(note for note in (kept, scale_note(self._scale), channels, colours, anew) if note is not None)
 
 
 def scale_note(scale: ScaleCheck | None, *, is_last: bool = False) -> SourceNote | None:

@@ -37,7 +37,7 @@ from edge.pipeline.pause import Pause
 from edge.pipeline.run_account import RunAccount, provenance_of
 from edge.pipeline.run_control import StopSwitch
 from edge.pipeline.trigger_desk import TriggerDesk
-from edge.quality import PositionCheck, ScaleCheck
+from edge.quality import ChannelOrder, PositionCheck, ScaleCheck
 from edge.settings import Setup
 
 _JOIN_S = 2.0
@@ -87,7 +87,8 @@ class Run:
         watch = watch_for(setup, self._ordered, parts.source.info.um_per_px)
         self._geometry = StageGeometry.of(setup.stage, parts.source.info.um_per_px)
         positions = PositionCheck(self._geometry, parts.source.info.um_per_px)
-        looks = (self._scale, parts.crops, setup.probability, drift, watch, positions)
+        channels = ChannelOrder(parts.source.info.um_per_px)
+        looks = (self._scale, parts.crops, setup.probability, drift, watch, positions, channels)
         work = CellWork(parts.source.info, parts.plan, um_per_px, thresholds, *looks)
         batching = Batching(parts.fields_per_batch, int(settings.max_delay_ms * 1e6))
         # A trigger without a frame ends after its own time, which the source has beside: it is not silent before.

@@ -1,5 +1,6 @@
 """What fields look like, beside the cells in them: their colours, whether their scale can be right, and how sharp they are."""
 
+from edge.quality.channel_order import ChannelOrder, exchanged, red_of_nuclei
 from edge.quality.colour_drift import ColourDrift
 from edge.quality.field_colours import FieldColours, colours_of, density
 from edge.quality.field_watch import FieldWatch
@@ -9,6 +10,7 @@ from edge.quality.position_check import PositionCheck
 from edge.quality.scale_check import ScaleCheck
 
 __all__ = [
+    "ChannelOrder",
     "ColourDrift",
     "FieldColours",
     "FieldWatch",
@@ -17,6 +19,8 @@ __all__ = [
     "alike",
     "colours_of",
     "density",
+    "exchanged",
     "focus_score",
     "look_of",
+    "red_of_nuclei",
 ]

@@ -79,6 +79,7 @@ def test_an_overexposed_slide_is_measured_and_said() -> None:
             "are grey",
             id="a grey camera",
         ),
+        pytest.param(fields(20, lambda image, _: image[..., ::-1]), "red and blue are most likely exchanged", id="RGB for BGR"),
     ],
 )
 def test_fields_of_no_one_stain_are_a_sentence(images: list[Image], says: str) -> None:

@@ -1,0 +1,115 @@
+"""Exchanged red and blue are said of a run, and of nothing that merely looks unusual."""
+
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from support.red_cell_fields import Smear, draw_smear
+from support.tiny_bundle import write_tiny_bundle
+
+from edge.contracts.detections import Image
+from edge.contracts.messages import RunStartCommand
+from edge.contracts.records import Event, RunStop
+from edge.pipeline import Run, StopSwitch, opened, records_of
+from edge.quality import ChannelOrder, red_of_nuclei
+from edge.quality.channel_order import ENOUGH
+from edge.settings.resolution import resolve
+
+pytestmark = pytest.mark.timeout(60)
+
+UM_PER_PX = 0.13
+
+
+def exchanged(image: Image) -> Image:
+    return np.ascontiguousarray(image[..., ::-1])
+
+
+def as_it_is(image: Image) -> Image:
+    return image
+
+
+def under_a_lamp(*bgr: float) -> Callable[[Image], Image]:
+    return lambda image: (image * np.array(bgr)).clip(0, 255).astype(np.uint8)
+
+
+def exchanged_under_a_lamp(*bgr: float) -> Callable[[Image], Image]:
+    return lambda image: exchanged(under_a_lamp(*bgr)(image))
+
+
+def sentence_of(fields: list[Image], um_per_px: float = UM_PER_PX) -> str:
+    order = ChannelOrder(um_per_px)
+    for image in fields:
+        order.look(image)
+        order.look(image)  # every other one is looked at
+    return order.sentence()
+
+
+@pytest.mark.parametrize(
+    ("seen", "smear", "says"),
+    [
+        pytest.param(as_it_is, Smear(leukocytes=2), False, id="as it is"),
+        pytest.param(exchanged, Smear(leukocytes=2), True, id="RGB called BGR"),
+        pytest.param(under_a_lamp(0.5, 0.8, 1.0), Smear(leukocytes=2), False, id="a yellow lamp"),
+        pytest.param(under_a_lamp(1.0, 0.8, 0.5), Smear(leukocytes=2), False, id="a blue filter"),
+        pytest.param(exchanged_under_a_lamp(0.5, 0.8, 1.0), Smear(leukocytes=2), True, id="exchanged under a yellow lamp"),
+        pytest.param(exchanged_under_a_lamp(1.0, 0.8, 0.5), Smear(leukocytes=2), True, id="exchanged under a blue filter"),
+        pytest.param(as_it_is, Smear(leukocytes=2, cell=(200, 175, 180)), False, id="red cells that look blue"),
+        pytest.param(exchanged, Smear(leukocytes=0), False, id="no leukocyte, of which nothing can be told"),
+        pytest.param(exchanged, Smear(leukocytes=2, cells=0, platelets=0), False, id="no red cells beside them"),
+        pytest.param(exchanged, Smear(leukocytes=2, diameter_px=27, cells=80), True, id="seen from further away"),
+        pytest.param(under_a_lamp(1.2, 1.2, 1.2), Smear(leukocytes=2), False, id="overexposed"),
+    ],
+)
+def test_what_is_said_of_drawn_fields(seen: Callable[[Image], Image], smear: Smear, says: bool) -> None:
+    um_per_px = UM_PER_PX * 54.6 / smear.diameter_px
+    fields = [seen(draw_smear(smear, seed)) for seed in range(ENOUGH)]
+    assert ("red and blue are most likely exchanged" in sentence_of(fields, um_per_px)) == says
+
+
+def test_few_fields_and_a_few_among_many_say_nothing() -> None:
+    right = [draw_smear(Smear(leukocytes=2), seed) for seed in range(ENOUGH)]
+    wrong = [exchanged(image) for image in right]
+    assert sentence_of(wrong[:-1]) == "" and sentence_of(wrong[:3] + right[3:]) == ""
+    order = ChannelOrder(UM_PER_PX)
+    for image in wrong:
+        order.look(image)
+        order.look(image)
+    assert order.sentence() and order.sentence() == "", "once"
+
+
+@pytest.mark.parametrize(
+    ("folder", "um_per_px", "tells"),
+    [
+        pytest.param("chula_wbc/images", 0.13, True, id="a cheap camera with a cast"),
+        pytest.param("pbc_tiles", 0.10, True, id="tiles of a hospital's analyser"),
+        pytest.param("apl_jhu", 0.10, True, id="patients with leukaemia"),
+        pytest.param("rbc_fields/images", 0.187, False, id="fields without a leukocyte"),
+        pytest.param("bccd/JPEGImages", 0.073, False, id="pale nuclei, of which few are dark enough"),
+    ],
+)
+def test_real_fields_are_told_from_exchanged_ones(real_data: Path, folder: str, um_per_px: float, tells: bool) -> None:
+    files = sorted(path for path in (real_data / folder).rglob("*") if path.suffix in {".jpg", ".png"})
+    fields = [np.asarray(cv2.imread(str(path)), np.uint8) for path in random.Random(1).sample(files, 40)]
+    found = [(each, seen) for each in fields if (seen := red_of_nuclei(each, um_per_px)) is not None]
+    for image, value in found:
+        assert red_of_nuclei(exchanged(image), um_per_px) == pytest.approx(-value, abs=1e-5)
+    assert sentence_of([image for image, _ in found], um_per_px) == ""
+    assert bool(sentence_of([exchanged(image) for image, _ in found], um_per_px)) == tells
+
+
+@pytest.mark.parametrize("seen", [pytest.param(as_it_is, id="as it is"), pytest.param(exchanged, id="exchanged")])
+def test_a_run_says_it_by_an_event_and_at_its_end(tmp_path: Path, seen: Callable[[Image], Image]) -> None:
+    for index in range(2 * ENOUGH):
+        smear = Smear(leukocytes=2, width_px=400, height_px=320, cells=12)
+        cv2.imwrite(str(tmp_path / f"{index:02d}.png"), seen(draw_smear(smear, index)))
+    bundle = write_tiny_bundle(tmp_path / "bundle").path
+    setup = resolve({"source": str(tmp_path / "*.png"), "um_per_px": UM_PER_PX, "bundle": str(bundle)})
+    with opened(setup) as parts:
+        records = list(records_of(Run(setup, parts, RunStartCommand(cmd_id="c", run_id="r"), StopSwitch())))
+    said = [record.message for record in records if isinstance(record, Event) and record.code == "channels_exchanged"]
+    last = records[-1]
+    assert isinstance(last, RunStop) and len(said) == (seen is exchanged)
+    assert [doubt for doubt in last.doubts if "red and blue" in doubt] == said
