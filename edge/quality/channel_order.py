@@ -26,7 +26,7 @@ ENOUGH = 8
 AT_FIRST, THEN_EVERY = 32, 16
 """Of the first fields every other one is looked at, then one in so many, until there are enough."""
 
-LOOKED_AT_UM = 0.4
+LOOKED_AT_UM = 0.55
 """Every so much of a field one pixel is looked at: medians need no more."""
 
 _CELL, _NUCLEUS = 0.08, 0.3
