@@ -50,7 +50,11 @@ def bench_scaling(setup: Setup, largest: int) -> dict[str, Any]:
         def passed(n: int) -> None:
             progress.advance(task, n)
 
-        runs = [_run(setup, parts, size, 1, passed) for size in sizes]
+        runs = []
+        for size in sizes:
+            runs.append(_run(setup, parts, size, 1, passed))
+            # The largest takes half an hour: what is measured is said at once.
+            progress.console.print(", ".join(filter(None, _size_cells(runs[-1]))), highlight=False)
         cells = [_run(setup, parts, _SHORT, n, passed) for n in CELLS]
         watched = [_watched(setup, parts, *watchers, passed) for watchers in watching]
     return {
@@ -168,12 +172,8 @@ def _lines(result: dict[str, Any]) -> Iterator[str]:
     if result["doubt"]:
         yield f"  beware: {result['doubt']}"
     yield "outside the engine, which takes no time here"
-    rows: list[tuple[str, ...]] = [("fields of a run", "us/field", "more at its end", "", "MB")]
-    for run in result["fields"]:
-        flat = "flat" if run["growth"] <= FLAT else "GROWS"
-        rows.append(
-            (str(run["fields"]), f"{run['us_per_field']:.0f}", f"{run['growth']:+.1%}", flat, f"{run['memory_mb']:.0f}")
-        )
+    rows: list[tuple[str, ...]] = [("run", "cost", "more at its end", "", "memory")]
+    rows += [_size_cells(run) for run in result["fields"]]
     yield from aligned(rows)
     rows = [("cells of a field", "us/field")]
     rows += [(str(run["cells_per_field"]), f"{run['us_per_field']:.0f}") for run in result["cells"]]
@@ -184,3 +184,9 @@ def _lines(result: dict[str, Any]) -> Iterator[str]:
         cells = (f"{run['cpu_us_per_field']:.0f}", f"{run['us_per_field']:.0f}")
         rows.append((str(run["observers"]), str(run["dashboards"]), str(run["pages"]), *cells))
     yield from aligned(rows)
+
+
+def _size_cells(run: dict[str, Any]) -> tuple[str, ...]:
+    flat = "flat" if run["growth"] <= FLAT else "GROWS"
+    cost, memory = f"{run['us_per_field']:.0f} us/field", f"{run['memory_mb']:.0f} MB"
+    return f"{run['fields']} fields", cost, f"{run['growth']:+.1%}", flat, memory
