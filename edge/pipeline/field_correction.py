@@ -6,7 +6,7 @@ from edge.contracts.bundle import Bundle
 from edge.contracts.colours import MeasuredColours, MeasuredLight
 from edge.contracts.profile import part_sha256
 from edge.contracts.run_order import QualityPolicy, RunOrder
-from edge.quality import ColourDrift, FieldWatch
+from edge.quality import ColourDrift, FieldWatch, UnknownColours
 from edge.settings import Setup
 
 
@@ -36,9 +36,12 @@ def correction_of(light: MeasuredLight | None, colours: MeasuredColours | None, 
     )
 
 
-def drift_for(setup: Setup, um_per_px: float) -> ColourDrift | None:
-    """None where the profile has no colours to compare with."""
-    return ColourDrift(setup.colours, setup.light, um_per_px) if setup.colours is not None else None
+def colour_watch_for(setup: Setup, um_per_px: float) -> ColourDrift | UnknownColours | None:
+    """Against the profile's colours, or, where it has none, those that the bundle knows; None where neither has any."""
+    if setup.colours is not None:
+        return ColourDrift(setup.colours, setup.light, um_per_px)
+    reference = setup.bundle.manifest.reference_colours
+    return UnknownColours(reference, setup.light, um_per_px) if reference is not None else None
 
 
 def watch_for(setup: Setup, order: RunOrder | None, um_per_px: float) -> FieldWatch:

@@ -17,7 +17,7 @@ from edge.contracts.profile import Knot
 from edge.contracts.records import FieldQuality, FieldStatus, StageTimes
 from edge.pipeline.crops import CropStore
 from edge.postprocess import Findings, OperatingPoint, postprocess
-from edge.quality import ChannelOrder, ColourDrift, FieldWatch, PositionCheck, ScaleCheck
+from edge.quality import ChannelOrder, ColourDrift, FieldWatch, PositionCheck, ScaleCheck, UnknownColours
 
 _SIZES = 8
 """Sizes of images whose plans are kept; a plan may hold a picture to scale into."""
@@ -72,7 +72,7 @@ class CellWork:
         scale: ScaleCheck | None = None,
         crops: CropStore | None = None,
         probability: Sequence[Knot] = (),
-        drift: ColourDrift | None = None,
+        colours: ColourDrift | UnknownColours | None = None,
         watch: FieldWatch | None = None,
         positions: PositionCheck | None = None,
         channels: ChannelOrder | None = None,
@@ -84,7 +84,7 @@ class CellWork:
         self._bundle_um_per_px = bundle_um_per_px
         self._thresholds = thresholds
         self._scale = scale
-        self._drift = drift
+        self._colours = colours
         self._watch = watch
         self._positions = positions
         self._channels = channels
@@ -127,7 +127,7 @@ class CellWork:
                 self._scale,
                 self._crops,
                 self._probability,
-                self._drift,
+                self._colours,
                 self._watch,
                 self._positions,
                 self._channels,
@@ -158,8 +158,8 @@ class CellWork:
         """At the pixels as the camera gave them."""
         if self._scale is not None:
             self._scale.look(trigger_id, bgr)
-        if self._drift is not None:
-            self._drift.look(trigger_id, bgr)
+        if self._colours is not None:
+            self._colours.look(trigger_id, bgr)
         if self._channels is not None:
             self._channels.look(bgr)
         if self._watch is not None:
@@ -173,7 +173,7 @@ class CellWork:
         return Findings.of(cells, info.um_per_px, info.width_px, info.height_px, self._probability)
 
     def quality(self, frame: Frame) -> FieldQuality | None:
-        drift = self._drift.of(frame.trigger_id) if self._drift is not None else None
+        drift = self._colours.of(frame.trigger_id) if self._colours is not None else None
         if self._watch is None:
             return FieldQuality(colour_drift=round(drift, 4)) if drift is not None else None
         judged = self._watch.judged(frame.trigger_id, frame.field_index, drift)
@@ -184,13 +184,21 @@ class CellWork:
         if self._scale is not None:
             self._scale.counted(frame.trigger_id, findings)
         kept = self._crops.add(frame, findings) if self._crops is not None else None
-        drifted = self._drift.sentence() if self._drift is not None else ""
-        colours = SourceNote("colour_drift", drifted, "warning") if drifted else None
         mixed = self._channels.sentence() if self._channels is not None else ""
         channels = SourceNote("channels_exchanged", mixed, "warning", doubt=mixed) if mixed else None
         suggested, self._suggestion = self._suggestion, ""
         anew = SourceNote("reimage_suggested", suggested, "warning", field_index=frame.field_index) if suggested else None
-        return tuple(note for note in (kept, scale_note(self._scale), channels, colours, anew) if note is not None)
+        return tuple(
+            note for note in (kept, scale_note(self._scale), channels, _colour_note(self._colours), anew) if note is not None
+        )
+
+
+def _colour_note(colours: ColourDrift | UnknownColours | None) -> SourceNote | None:
+    """What the run should be told of its colours, if anything."""
+    said = colours.sentence() if colours is not None else ""
+    if colours is None or not said:
+        return None
+    return SourceNote(colours.code, said, "warning", doubt=said if colours.is_doubt else "")
 
 
 def scale_note(scale: ScaleCheck | None, *, is_last: bool = False) -> SourceNote | None:

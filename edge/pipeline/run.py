@@ -27,7 +27,7 @@ from edge.counting.slide_account import SlideAccount
 from edge.journal.carried import Carried
 from edge.pipeline.engine_loop import EngineLoop
 from edge.pipeline.exposures import exposures_of
-from edge.pipeline.field_correction import drift_for, watch_for
+from edge.pipeline.field_correction import colour_watch_for, watch_for
 from edge.pipeline.field_work import Batching, CellWork, FieldJob, scale_note
 from edge.pipeline.gate_doubt import OTHER_FIELDS, doubt_of_run
 from edge.pipeline.intake import Arrival, Ending, FieldQueue, Grabber, Note
@@ -82,13 +82,13 @@ class Run:
         thresholds = settings.thresholds or setup.bundle.manifest.thresholds
         self._scale = ScaleCheck(parts.source.info.um_per_px)
         um_per_px = setup.bundle.manifest.um_per_px
-        drift = drift_for(setup, parts.source.info.um_per_px)
+        colours = colour_watch_for(setup, parts.source.info.um_per_px)
         self._ordered = order.order or settings.order
         watch = watch_for(setup, self._ordered, parts.source.info.um_per_px)
         self._geometry = StageGeometry.of(setup.stage, parts.source.info.um_per_px)
         positions = PositionCheck(self._geometry, parts.source.info.um_per_px)
         channels = ChannelOrder(parts.source.info.um_per_px)
-        looks = (self._scale, parts.crops, setup.probability, drift, watch, positions, channels)
+        looks = (self._scale, parts.crops, setup.probability, colours, watch, positions, channels)
         work = CellWork(parts.source.info, parts.plan, um_per_px, thresholds, *looks)
         batching = Batching(parts.fields_per_batch, int(settings.max_delay_ms * 1e6))
         # A trigger without a frame ends after its own time, which the source has beside: it is not silent before.

@@ -8,6 +8,7 @@ from edge.quality.focus_score import focus_score
 from edge.quality.likeness import alike, look_of
 from edge.quality.position_check import PositionCheck
 from edge.quality.scale_check import ScaleCheck
+from edge.quality.unknown_colours import UnknownColours
 
 __all__ = [
     "ChannelOrder",
@@ -16,6 +17,7 @@ __all__ = [
     "FieldWatch",
     "PositionCheck",
     "ScaleCheck",
+    "UnknownColours",
     "alike",
     "colours_of",
     "density",

@@ -3,13 +3,11 @@
 import statistics
 from collections import OrderedDict, deque
 
-import cv2
 import numpy as np
 
-from edge.camera.correction import light_at
 from edge.contracts.colours import MeasuredColours, MeasuredLight
 from edge.contracts.detections import Image
-from edge.quality.field_colours import Floats, colours_of_small, density, looked_at
+from edge.quality.field_colours import Floats, colours_of_small, density, evened, looked_at
 
 MOST_DRIFT = 0.12
 """In optical density, of empty slide or red cells in any channel, median over fields. Slides of one stain lie within 0.08."""
@@ -25,6 +23,9 @@ _REMEMBERED = 256
 
 class ColourDrift:
     """Told of a run's fields; each one's distance, and one sentence when they lie too far away. For one thread."""
+
+    code = "colour_drift"
+    is_doubt = False
 
     def __init__(self, colours: MeasuredColours, light: MeasuredLight | None, um_per_px: float) -> None:
         self._own = density(np.array(colours.colours.empty)), density(np.array(colours.colours.red_cells))
@@ -42,8 +43,7 @@ class ColourDrift:
             return
         small = looked_at(image, self._um_per_px)
         if self._light is not None:
-            shade = light_at(self._light.shade, small.shape[1], small.shape[0])
-            small = np.asarray(cv2.divide(small, shade, dtype=cv2.CV_8U), np.uint8)
+            small = evened(small, self._light.shade)
         found = colours_of_small(small, self._um_per_px)
         if found is None:
             return

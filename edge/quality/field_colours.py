@@ -4,12 +4,14 @@ No model is needed: green tells cells from empty slide by Otsu's threshold (IEEE
 that they are dark in red, too, which red cells hardly are.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edge.camera.correction import light_at
 from edge.contracts.detections import Image
 
 Mask = NDArray[np.bool_]
@@ -55,6 +57,12 @@ def looked_at(image: Image, um_per_px: float) -> Image:
         return image
     size = max(1, round(image.shape[1] / shrink)), max(1, round(image.shape[0] / shrink))
     return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def evened(small: Image, shade: Sequence[Sequence[Sequence[float]]]) -> Image:
+    """Without the unevenness of a profile's light."""
+    light = light_at(shade, small.shape[1], small.shape[0])
+    return np.asarray(cv2.divide(small, light, dtype=cv2.CV_8U), np.uint8)
 
 
 def colours_of(image: Image, um_per_px: float) -> FieldColours | None:

@@ -1,0 +1,121 @@
+"""A run without measured colours says when its fields are unlike those of every laboratory that its model knows."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from support.smears import EMPTY, RED, smear
+from support.tiny_bundle import write_tiny_bundle
+
+from edge.contracts.bundle import load_bundle
+from edge.contracts.colours import Colours, MeasuredLight, ReferenceColours, SourceColours
+from edge.contracts.detections import Image
+from edge.contracts.messages import RunStartCommand
+from edge.contracts.records import Event, RunStop
+from edge.pipeline import Run, StopSwitch, opened, records_of
+from edge.quality import UnknownColours
+from edge.quality.unknown_colours import ENOUGH, NEAR, nearest
+from edge.settings import SHIPPED_BUNDLE
+from edge.settings.resolution import resolve
+from edge.virtual import SlideSettings, VirtualSlide
+
+pytestmark = pytest.mark.timeout(60)
+
+UM_PER_PX = 0.13
+REFERENCE = ReferenceColours(
+    sources={
+        "ours": SourceColours(colours=Colours(empty=EMPTY, red_cells=RED), images=9),
+        "theirs": SourceColours(colours=Colours(empty=(120, 120, 120), red_cells=(60, 80, 100)), images=9),
+    }
+)
+SIDE = ((1.0, 0.6), (1.0, 0.6))
+
+
+def fields(gain: tuple[float, float, float], n: int = 2 * ENOUGH) -> list[Image]:
+    drawn = (smear(400, 360, seed=seed) * np.array(gain) for seed in range(n))
+    return [np.asarray(field.clip(0, 255), np.uint8) for field in drawn]
+
+
+def said_of(images: list[Image], light: MeasuredLight | None = None) -> list[str]:
+    watch = UnknownColours(REFERENCE, light, UM_PER_PX)
+    said = []
+    for number, image in enumerate(images):
+        watch.look(str(number), image)
+        said.append(watch.sentence())
+    return [sentence for sentence in said if sentence]
+
+
+@pytest.mark.parametrize(
+    ("gain", "says"),
+    [
+        pytest.param((1.0, 1.0, 1.0), False, id="a laboratory it knows"),
+        pytest.param((0.9, 1.0, 1.05), False, id="another lamp there"),
+        pytest.param((0.6, 0.8, 1.0), True, id="a yellow cast"),
+        pytest.param((0.75, 0.75, 0.75), True, id="as dark as nothing it knows"),
+    ],
+)
+def test_far_from_all_is_said_once(gain: tuple[float, float, float], says: bool) -> None:
+    said = said_of(fields(gain))
+    assert len(said) == says
+    assert not said or "(ours is the nearest" in said[0]
+
+
+def test_too_little_to_judge_says_nothing() -> None:
+    strange = fields((0.6, 0.8, 1.0))
+    assert not said_of(strange[: 2 * ENOUGH - 2]), "every other field is looked at"
+    assert not said_of([np.full((360, 400, 3), 90, np.uint8)] * 40), "nothing but empty slide"
+
+
+def test_the_light_of_a_profile_is_taken_off_first() -> None:
+    light = MeasuredLight(
+        measured_at="2026-01-01T00:00:00+00:00",
+        width_px=400,
+        height_px=360,
+        source="folder:x",
+        shade=(SIDE, SIDE, SIDE),
+        white=(150, 225, 225),
+        residual=0.001,
+        fields=5,
+        fields_sha256="0" * 64,
+    )
+    drawn = fields((0.65, 1.0, 1.0))
+    dimmed = [np.asarray(field * np.linspace(1.0, 0.6, 400)[None, :, None], np.uint8) for field in drawn]
+    assert said_of(dimmed) and not said_of(dimmed, light)
+
+
+def test_each_laboratory_that_is_shipped_is_near_itself_and_the_strangest_are_far_from_the_rest() -> None:
+    reference = load_bundle(SHIPPED_BUNDLE).manifest.reference_colours
+    assert reference is not None
+    far = set()
+    for name, source in reference.sources.items():
+        empty, red = (-np.log((np.array(each) + 1) / 256) for each in (source.colours.empty, source.colours.red_cells))
+        assert nearest(empty, red - empty, reference) == (0.0, name)
+        others = ReferenceColours(sources={other: each for other, each in reference.sources.items() if other != name})
+        far |= {name} if nearest(empty, red - empty, others)[0] > NEAR else set()
+    assert far == {"PBC", "BCDD", "Chula"}
+
+
+@pytest.mark.parametrize("seed", [2, 3, 8])
+def test_a_drawn_slide_is_near_enough_to_what_the_shipped_model_knows(seed: int) -> None:
+    reference = load_bundle(SHIPPED_BUNDLE).manifest.reference_colours
+    assert reference is not None
+    slide, watch = VirtualSlide(SlideSettings(seed=seed)), UnknownColours(reference, None, UM_PER_PX)
+    for number in range(2 * ENOUGH):
+        watch.look(str(number), slide.render(200.0 * number, 0.0, 366, 287, number).image)
+    assert watch.sentence() == ""
+
+
+@pytest.mark.parametrize("gain", [pytest.param((1.0, 1.0, 1.0), id="known"), pytest.param((0.6, 0.8, 1.0), id="strange")])
+def test_a_run_says_it_by_an_event_and_at_its_end(tmp_path: Path, gain: tuple[float, float, float]) -> None:
+    for number, image in enumerate(fields(gain)):
+        cv2.imwrite(str(tmp_path / f"{number:02d}.png"), image)
+    known = {"reference_colours": REFERENCE.model_dump(mode="json")}
+    bundle = write_tiny_bundle(tmp_path / "bundle", colours=known).path
+    setup = resolve({"source": str(tmp_path / "*.png"), "um_per_px": UM_PER_PX, "bundle": str(bundle)})
+    with opened(setup) as parts:
+        records = list(records_of(Run(setup, parts, RunStartCommand(cmd_id="c", run_id="r"), StopSwitch())))
+    said = [record.message for record in records if isinstance(record, Event) and record.code == "colours_unknown"]
+    last = records[-1]
+    assert isinstance(last, RunStop) and len(said) == (gain != (1.0, 1.0, 1.0))
+    assert [doubt for doubt in last.doubts if "no laboratory that the model" in doubt] == said
