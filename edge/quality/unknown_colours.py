@@ -71,8 +71,9 @@ class UnknownColours:
             return ""
         return (
             f"no laboratory that the model was trained on has the colours of these fields ({name} is the nearest, {apart:.2f} "
-            f"of optical density away, and {NEAR:.2f} is near): cells may be missed or take another type; measure the colours "
-            "(`leuko-calib colour`), so that the edge moves them to those that the model knows."
+            f"of optical density away, and {NEAR:.2f} is near): cells may be missed or take another type; see that the pixel "
+            "format, Bayer pattern and gamma of the camera are right, then measure the colours (`leuko-calib colour`), so that "
+            "the edge moves them to those that the model knows."
         )
 
     def _seen(self, colour: Floats) -> Floats:

@@ -1,5 +1,6 @@
 """A run without measured colours says when its fields are unlike those of every laboratory that its model knows."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -94,6 +95,37 @@ def test_each_laboratory_that_is_shipped_is_near_itself_and_the_strangest_are_fa
         others = ReferenceColours(sources={other: each for other, each in reference.sources.items() if other != name})
         far |= {name} if nearest(empty, red - empty, others)[0] > NEAR else set()
     assert far == {"PBC", "BCDD", "Chula"}
+
+
+def mosaic(image: Image) -> Image:
+    """What a sensor under red, green; green, blue filters gives."""
+    raw = image[..., 1].copy()
+    raw[0::2, 0::2], raw[1::2, 1::2] = image[0::2, 0::2, 2], image[1::2, 1::2, 0]
+    return raw
+
+
+@pytest.mark.parametrize(
+    ("seen", "says"),
+    [
+        pytest.param(lambda image: image, False, id="as it is"),
+        pytest.param(lambda image: cv2.cvtColor(mosaic(image), cv2.COLOR_BayerRGGB2BGR), False, id="of a sensor"),
+        pytest.param(lambda image: cv2.cvtColor(mosaic(image), cv2.COLOR_BayerGRBG2BGR), True, id="read a column too late"),
+        pytest.param(lambda image: cv2.cvtColor(mosaic(image), cv2.COLOR_BayerGBRG2BGR), True, id="read a row too late"),
+        pytest.param(lambda image: 255 * (image / 255) ** 2.2, True, id="without a gamma curve"),
+        pytest.param(lambda image: 255 * (image / 255) ** (1 / 2.2), True, id="with a second one"),
+        pytest.param(lambda image: 255 - image, True, id="negative"),
+        pytest.param(lambda image: cv2.cvtColor(image, cv2.COLOR_BGR2YCrCb), True, id="luminance and colour differences"),
+    ],
+)
+def test_what_a_camera_may_give_instead_of_colours(real_data: Path, seen: Callable[[Image], object], says: bool) -> None:
+    """Of some the shipped model finds no cell at all, and nothing else would say so."""
+    reference = load_bundle(SHIPPED_BUNDLE).manifest.reference_colours
+    assert reference is not None
+    watch = UnknownColours(reference, None, UM_PER_PX)
+    for path in sorted((real_data / "chula_wbc" / "images").rglob("*.*g"))[:32]:
+        image = np.asarray(cv2.imread(str(path)), np.uint8)
+        watch.look(path.name, np.ascontiguousarray(np.asarray(seen(image)).astype(np.uint8)))
+    assert bool(watch.sentence()) == says
 
 
 @pytest.mark.parametrize("seed", [2, 3, 8])
