@@ -16,8 +16,8 @@ from edge.contracts.errors import ConfigError, FrameError
 from edge.contracts.profile import Knot
 from edge.contracts.records import FieldQuality, FieldStatus, StageTimes
 from edge.pipeline.crops import CropStore
+from edge.pipeline.field_watches import FieldWatches
 from edge.postprocess import Findings, OperatingPoint, postprocess
-from edge.quality import ChannelOrder, ColourDrift, FieldWatch, PositionCheck, ScaleCheck, UnknownColours
 
 _SIZES = 8
 """Sizes of images whose plans are kept; a plan may hold a picture to scale into."""
@@ -69,13 +69,9 @@ class CellWork:
         plan: FitPlan,
         bundle_um_per_px: float,
         thresholds: Thresholds,
-        scale: ScaleCheck | None = None,
-        crops: CropStore | None = None,
         probability: Sequence[Knot] = (),
-        colours: ColourDrift | UnknownColours | None = None,
-        watch: FieldWatch | None = None,
-        positions: PositionCheck | None = None,
-        channels: ChannelOrder | None = None,
+        crops: CropStore | None = None,
+        watches: FieldWatches | None = None,
     ) -> None:
         self._info = info
         self._probability = probability
@@ -83,12 +79,7 @@ class CellWork:
         self._plan = plan
         self._bundle_um_per_px = bundle_um_per_px
         self._thresholds = thresholds
-        self._scale = scale
-        self._colours = colours
-        self._watch = watch
-        self._positions = positions
-        self._channels = channels
-        self._suggestion = ""
+        self._watches = watches
         self._point = OperatingPoint.of(thresholds)
         self._others: OrderedDict[tuple[int, int], CellWork] = OrderedDict()
 
@@ -124,13 +115,9 @@ class CellWork:
                 plan,
                 self._bundle_um_per_px,
                 self._thresholds,
-                self._scale,
-                self._crops,
                 self._probability,
-                self._colours,
-                self._watch,
-                self._positions,
-                self._channels,
+                self._crops,
+                self._watches,
             )
             if len(self._others) > _SIZES:
                 self._others.popitem(last=False)
@@ -156,16 +143,8 @@ class CellWork:
 
     def _look(self, trigger_id: str, bgr: Image) -> None:
         """At the pixels as the camera gave them."""
-        if self._scale is not None:
-            self._scale.look(trigger_id, bgr)
-        if self._colours is not None:
-            self._colours.look(trigger_id, bgr)
-        if self._channels is not None:
-            self._channels.look(bgr)
-        if self._watch is not None:
-            self._watch.look(trigger_id, bgr)
-        if self._positions is not None:
-            self._positions.look(trigger_id, bgr)
+        if self._watches is not None:
+            self._watches.look(trigger_id, bgr)
 
     def findings(self, raw: RawDetections) -> Findings:
         info = self._info
@@ -173,38 +152,12 @@ class CellWork:
         return Findings.of(cells, info.um_per_px, info.width_px, info.height_px, self._probability)
 
     def quality(self, frame: Frame) -> FieldQuality | None:
-        drift = self._colours.of(frame.trigger_id) if self._colours is not None else None
-        if self._watch is None:
-            return FieldQuality(colour_drift=round(drift, 4)) if drift is not None else None
-        judged = self._watch.judged(frame.trigger_id, frame.field_index, drift)
-        self._suggestion = judged.sentence
-        return judged.quality
+        return self._watches.quality_of(frame) if self._watches is not None else None
 
     def done(self, frame: Frame, findings: Findings) -> tuple[SourceNote, ...]:
-        if self._scale is not None:
-            self._scale.counted(frame.trigger_id, findings)
         kept = self._crops.add(frame, findings) if self._crops is not None else None
-        mixed = self._channels.sentence() if self._channels is not None else ""
-        channels = SourceNote("channels_exchanged", mixed, "warning", doubt=mixed) if mixed else None
-        suggested, self._suggestion = self._suggestion, ""
-        anew = SourceNote("reimage_suggested", suggested, "warning", field_index=frame.field_index) if suggested else None
-        return tuple(
-            note for note in (kept, scale_note(self._scale), channels, _colour_note(self._colours), anew) if note is not None
-        )
-
-
-def _colour_note(colours: ColourDrift | UnknownColours | None) -> SourceNote | None:
-    """What the run should be told of its colours, if anything."""
-    said = colours.sentence() if colours is not None else ""
-    if colours is None or not said:
-        return None
-    return SourceNote(colours.code, said, "warning", doubt=said if colours.is_doubt else "")
-
-
-def scale_note(scale: ScaleCheck | None, *, is_last: bool = False) -> SourceNote | None:
-    """What the run should be told of its um/px, if anything. `is_last`: no field comes any more."""
-    said = scale.contradiction(is_last=is_last) if scale is not None else ""
-    return SourceNote("scale_contradicted", said, "warning", doubt=said) if said else None
+        told = self._watches.counted(frame, findings) if self._watches is not None else ()
+        return (kept, *told) if kept is not None else told
 
 
 @dataclass(slots=True)

@@ -28,7 +28,8 @@ from edge.journal.carried import Carried
 from edge.pipeline.engine_loop import EngineLoop
 from edge.pipeline.exposures import exposures_of
 from edge.pipeline.field_correction import colour_watch_for, watch_for
-from edge.pipeline.field_work import Batching, CellWork, FieldJob, scale_note
+from edge.pipeline.field_watches import FieldWatches, scale_notes
+from edge.pipeline.field_work import Batching, CellWork, FieldJob
 from edge.pipeline.gate_doubt import OTHER_FIELDS, doubt_of_run
 from edge.pipeline.intake import Arrival, Ending, FieldQueue, Grabber, Note
 from edge.pipeline.ledger import Ledger
@@ -37,7 +38,7 @@ from edge.pipeline.pause import Pause
 from edge.pipeline.run_account import RunAccount, provenance_of
 from edge.pipeline.run_control import StopSwitch
 from edge.pipeline.trigger_desk import TriggerDesk
-from edge.quality import ChannelOrder, PositionCheck, ScaleCheck
+from edge.quality import ChannelOrder, FixedThings, PositionCheck, ScaleCheck
 from edge.settings import Setup
 
 _JOIN_S = 2.0
@@ -80,16 +81,19 @@ class Run:
         self._grabber = Grabber(self._source, self._queue, None if desk else self.ledger, self._max_fields, self._pause)
         self._source_returned = True
         thresholds = settings.thresholds or setup.bundle.manifest.thresholds
-        self._scale = ScaleCheck(parts.source.info.um_per_px)
-        um_per_px = setup.bundle.manifest.um_per_px
-        colours = colour_watch_for(setup, parts.source.info.um_per_px)
+        info, um_per_px = parts.source.info, setup.bundle.manifest.um_per_px
         self._ordered = order.order or settings.order
-        watch = watch_for(setup, self._ordered, parts.source.info.um_per_px)
-        self._geometry = StageGeometry.of(setup.stage, parts.source.info.um_per_px)
-        positions = PositionCheck(self._geometry, parts.source.info.um_per_px)
-        channels = ChannelOrder(parts.source.info.um_per_px)
-        looks = (self._scale, parts.crops, setup.probability, colours, watch, positions, channels)
-        work = CellWork(parts.source.info, parts.plan, um_per_px, thresholds, *looks)
+        self._geometry = StageGeometry.of(setup.stage, info.um_per_px)
+        watches = FieldWatches(
+            ScaleCheck(info.um_per_px),
+            ChannelOrder(info.um_per_px),
+            colour_watch_for(setup, info.um_per_px),
+            FixedThings(info.um_per_px),
+            watch_for(setup, self._ordered, info.um_per_px),
+            PositionCheck(self._geometry, info.um_per_px),
+        )
+        self._scale = watches.scale
+        work = CellWork(info, parts.plan, um_per_px, thresholds, setup.probability, parts.crops, watches)
         batching = Batching(parts.fields_per_batch, int(settings.max_delay_ms * 1e6))
         # A trigger without a frame ends after its own time, which the source has beside: it is not silent before.
         silence_s = settings.source_timeout_s + (settings.trigger_timeout_s if desk else 0.0)
@@ -99,12 +103,13 @@ class Run:
             self._queue.note(note)
         if doubt := doubt_of(parts.engine.info):
             self._queue.note(SourceNote(OTHER_FIELDS, doubt, "warning"))
-        info = parts.source.info
         slide = SlideAccount(self._geometry, info.width_px, info.height_px, self._ordered)
         if before is not None:
             before.feed(slide)
         places = desk.places if desk else None
-        self._account = RunAccount(order.run_id, self.ledger, places, before, slide, self._queue.note, positions=positions)
+        self._account = RunAccount(
+            order.run_id, self.ledger, places, before, slide, self._queue.note, positions=watches.positions
+        )
         self._ending: Ending | None = None
 
     @property
@@ -194,8 +199,8 @@ class Run:
         self._pause.end("the run ends")
         while (pause_note := self._pause.note()) is not None:
             yield pause_note
-        if not self._stop.at_once and (note := scale_note(self._scale, is_last=True)) is not None:
-            yield note
+        if not self._stop.at_once:
+            yield from scale_notes(self._scale, is_last=True)
         skipped = {trigger.trigger_id for trigger in unexposed}
         for trigger_id, field_index, stage_nm in self.ledger.left():  # which has the order of the triggers
             if (job := jobs.get(trigger_id)) is None:

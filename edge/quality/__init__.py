@@ -4,6 +4,7 @@ from edge.quality.channel_order import ChannelOrder, exchanged, red_of_nuclei
 from edge.quality.colour_drift import ColourDrift
 from edge.quality.field_colours import FieldColours, colours_of, density
 from edge.quality.field_watch import FieldWatch
+from edge.quality.fixed_things import FixedThings
 from edge.quality.focus_score import focus_score
 from edge.quality.likeness import alike, look_of
 from edge.quality.position_check import PositionCheck
@@ -15,6 +16,7 @@ __all__ = [
     "ColourDrift",
     "FieldColours",
     "FieldWatch",
+    "FixedThings",
     "PositionCheck",
     "ScaleCheck",
     "UnknownColours",
