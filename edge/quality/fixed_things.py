@@ -6,7 +6,7 @@ as in a collection of cells cut out one by one, differ in what they show.
 """
 
 from collections import OrderedDict, deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 from edge.contracts.detections import Float32, Image
 from edge.contracts.records import Detection
+
+Sparse = NDArray[np.int16]
 
 SEEN_IN, OF_THE_LAST = 5, 40
 """So many of so many fields behind each other: a model finds dirt in some fields and misses it in others."""
@@ -30,9 +32,10 @@ _LOOKED_AT_UM = 0.4
 _REMEMBERED, _PLACES, _CELLS = 64, 64, 16
 """Fields on their way, places that may prove to be fixed, and cells of a field that are looked at."""
 
-_WHOLE_PX = (32, 24)
-_SAME_FIELD = 1.5
-"""Mean difference in grey levels of two pictures shrunk to `_WHOLE_PX`: below, it is one field twice, which proves nothing."""
+_SPARSE = 12
+"""Of the small picture's pixels, every so many in both directions tell one field from another."""
+_SAME_FIELD = 5.0
+"""Mean difference of those, in levels of green: below, it is one field twice, with a camera's noise, and proves nothing."""
 
 _MOST_SAID = 3
 
@@ -44,8 +47,8 @@ class _Place:
     box: NDArray[np.int32]
     density: Float32
     label: str
-    fields: deque[int] = field(default_factory=lambda: deque(maxlen=SEEN_IN))
-    wholes: list[Image] = field(default_factory=list)
+    fields: deque[int]
+    seen: deque[Sparse]
     said: bool = False
 
 
@@ -60,7 +63,8 @@ class FixedThings:
 
     def look(self, trigger_id: str, image: Image) -> None:
         """`image` is BGR, uint8 [H, W, 3], as the camera gave it."""
-        self._looks[trigger_id] = image[:: self._every, :: self._every].copy()
+        size = max(1, image.shape[1] // self._every), max(1, image.shape[0] // self._every)
+        self._looks[trigger_id] = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_NEAREST), np.uint8)
         if len(self._looks) > _REMEMBERED:  # of fields that failed afterwards
             self._looks.popitem(last=False)
 
@@ -70,34 +74,41 @@ class FixedThings:
         small = self._looks.pop(trigger_id, None)
         if small is None or not detections or self._n_said >= _MOST_SAID:
             return ""
-        whole = np.asarray(cv2.resize(small, _WHOLE_PX, interpolation=cv2.INTER_AREA), np.uint8)
+        sparse = small[::_SPARSE, ::_SPARSE, 1].astype(np.int16)
         ground = np.median(small.reshape(-1, 3)[::37], axis=0)
         boxes = np.array([cell.box_px for cell in detections[:_CELLS]], np.float64) / self._every
         for box, cell in zip(boxes, detections, strict=False):
             place = self._known(box, small, ground)
             if place is None:
-                self._remember(box, small, ground, cell.label, whole)
-            elif all(_unlike(whole, other) for other in place.wholes):
+                self._remember(box, small, ground, cell.label, sparse)
+            elif all(_unlike(sparse, other) for other in place.seen):
                 place.fields.append(self._n_fields)
-                place.wholes = [*place.wholes, whole][-SEEN_IN:]
+                place.seen.append(sparse)
                 if self._is_fixed(place):
                     return self._sentence(place)
         return ""
 
     def _known(self, box: NDArray[np.float64], small: Image, ground: NDArray[np.float64]) -> _Place | None:
         """The place that shows there what it showed before."""
-        for place in reversed(self._places):
-            if _iou(box, place.box) >= SAME_PLACE_IOU:
-                density = _density(small, place.box, ground)
-                if density.shape == place.density.shape and _apart(density, place.density) <= ALIKE:
-                    return place
+        if not self._places:
+            return None
+        ious = _ious(box, np.array([place.box for place in self._places]))
+        for index in np.flatnonzero(ious >= SAME_PLACE_IOU)[::-1]:
+            place: _Place = self._places[int(index)]
+            density = _density(small, place.box, ground)
+            if density.shape == place.density.shape and _apart(density, place.density) <= ALIKE:
+                return place
         return None
 
-    def _remember(self, box: NDArray[np.float64], small: Image, ground: NDArray[np.float64], label: str, whole: Image) -> None:
+    def _remember(
+        self, box: NDArray[np.float64], small: Image, ground: NDArray[np.float64], label: str, sparse: Sparse
+    ) -> None:
         corners = np.rint(box).astype(np.int32)
         density = _density(small, corners, ground)
         if density.size:
-            self._places.append(_Place(corners, density, label, deque([self._n_fields], maxlen=SEEN_IN), [whole]))
+            self._places.append(
+                _Place(corners, density, label, deque([self._n_fields], maxlen=SEEN_IN), deque([sparse], maxlen=SEEN_IN))
+            )
         if len(self._places) > _PLACES:
             # The one that was not seen for longest.
             self._places.remove(min(self._places, key=lambda place: place.fields[-1]))
@@ -130,15 +141,12 @@ def _apart(one: Float32, other: Float32) -> float:
     return float(np.abs(one - other).mean() / max(float(depth), 1e-3))
 
 
-def _unlike(one: Image, other: Image) -> bool:
-    return float(np.abs(one.astype(np.int16) - other).mean()) > _SAME_FIELD
+def _unlike(one: Sparse, other: Sparse) -> bool:
+    return one.shape != other.shape or float(np.abs(one - other).mean()) > _SAME_FIELD
 
 
-def _iou(one: NDArray[np.float64], other: NDArray[np.int32]) -> float:
-    width = min(one[2], other[2]) - max(one[0], other[0])
-    height = min(one[3], other[3]) - max(one[1], other[1])
-    if width <= 0 or height <= 0:
-        return 0.0
-    shared = float(width * height)
-    areas = (one[2] - one[0]) * (one[3] - one[1]) + (other[2] - other[0]) * (other[3] - other[1])
-    return shared / max(1e-6, float(areas) - shared)
+def _ious(box: NDArray[np.float64], others: NDArray[np.int32]) -> NDArray[np.float64]:
+    sides = np.minimum(box[2:], others[:, 2:]) - np.maximum(box[:2], others[:, :2])
+    shared = sides.clip(0).prod(axis=1)
+    areas = (box[2:] - box[:2]).prod() + (others[:, 2:] - others[:, :2]).prod(axis=1)
+    return np.asarray(shared / np.maximum(areas - shared, 1e-6), np.float64)
