@@ -170,7 +170,8 @@ class RunAccount:
             record = record.model_copy(update={"running": running})
         self._ledger.close(frame.trigger_id, status)
         if self._positions is not None:
-            for note in self._positions.ended(frame.trigger_id, frame.field_index, frame.stage_nm):
+            again = record.replaces is not None
+            for note in self._positions.ended(frame.trigger_id, frame.field_index, frame.stage_nm, is_retake=again):
                 self._note(note)
         if status in _UNUSABLE and not self._first_failure:
             self._first_failure = job.detail

@@ -20,6 +20,7 @@ from edge.contracts.detections import Image
 from edge.contracts.stage_geometry import Position, StageGeometry
 from edge.quality.likeness import MIN_SIDE_PX, alike, look_of
 from edge.quality.place_votes import PlaceVotes, Verdict
+from edge.quality.repeated_pictures import MOST_NAMED, SAME_NOISE, RepeatedPictures
 
 Grey = NDArray[np.uint8]
 Pixels = tuple[float, float]
@@ -29,15 +30,9 @@ APART_UM = 8.0
 """Places nearer than this may look alike; a red cell is 7 um across."""
 KEPT = 512
 """Fields whose samples are kept for those that overlap them later."""
-MOST_NAMED = 50
-"""Fields with the picture of another that are events each: a stage that never moves is not a record more for every field."""
-_NO_STAGE = 16
-"""Fields without a place after which no more are looked at."""
 _REMEMBERED = 256
 _KNOWN_AFTER = 6
 """Fields until what is fixed in the picture is known."""
-_SAME_NOISE = 0.3
-"""Mean difference of two exposures of one place, over the spread of either picture: at most so much."""
 _SAME = 0.8
 """Correlation of what two pictures show besides what is fixed."""
 _FULL, _BLACK = 200, 48
@@ -73,16 +68,15 @@ class PositionCheck:
         self._fields: OrderedDict[int, _Field] = OrderedDict()
         self._newest_at: dict[tuple[int, int], int] = {}
         self._fixed: Grey | None = None
-        self._n_known = self._n_covered = self._n_ended = self._n_placed = self._n_copies = self._n_same = 0
+        self._n_known = self._n_covered = self._n_placed = self._n_copies = self._n_same = 0
         self._size_px: tuple[int, int] = (0, 0)
         self._step = 1
         self._credit = _MOST_CREDIT
         self._votes = PlaceVotes()
+        self._repeated = RepeatedPictures()
 
     def look(self, trigger_id: str, image: Image) -> None:
         """Before the field's pixels are let go of. `image` is BGR, uint8 [H, W, 3]."""
-        if not self._n_placed and self._n_ended >= _NO_STAGE:
-            return
         height_px, width_px = image.shape[:2]
         if self._size_px != (width_px, height_px):
             if self._size_px != (0, 0):
@@ -94,12 +88,13 @@ class PositionCheck:
         if len(self._looks) > _REMEMBERED:  # of fields that failed afterwards
             self._looks.popitem(last=False)
 
-    def ended(self, trigger_id: str, field_index: int, stage_nm: Position | None) -> list[SourceNote]:
-        """The field has its end, with or without a picture; what is to be said of it."""
+    def ended(
+        self, trigger_id: str, field_index: int, stage_nm: Position | None, *, is_retake: bool = False
+    ) -> list[SourceNote]:
+        """The field has its end, with or without a picture; what is to be said of it. `is_retake`: it takes another's place."""
         grey = self._looks.pop(trigger_id, None)
-        self._n_ended += 1
         if stage_nm is None:
-            return []
+            return self._repeated.ended(field_index, grey, is_retake=is_retake)
         x_um, y_um = self._geometry.seen_from_camera_um(stage_nm)
         pixel_um = self._geometry.pixel_um
         one = _Field(self._n_placed, field_index, (x_um / pixel_um, y_um / pixel_um), grey)
@@ -138,7 +133,7 @@ class PositionCheck:
             return False
         differ = cv2.norm(here, there, cv2.NORM_L1) / here.size
         _, spread = cv2.meanStdDev(here)
-        if differ > _SAME_NOISE * float(spread[0, 0]):
+        if differ > SAME_NOISE * float(spread[0, 0]):
             self._n_copies = 0
             return False
         mine, theirs = self._shown(here), self._shown(there)
