@@ -27,6 +27,9 @@ SAME_NOISE = 0.3
 _COPY = 0.85
 """Likeness of copies; see `edge.quality.likeness`."""
 
+_LEVELS = 12
+"""Grey levels of a picture from which it can be told from others: a camera's has more, one overexposed all over fewer."""
+
 
 class RepeatedPictures:
     """Told of every field without a place, in their order. For one thread."""
@@ -39,7 +42,7 @@ class RepeatedPictures:
     def ended(self, field_index: int, grey: Grey | None, *, is_retake: bool = False) -> list[SourceNote]:
         """`grey` are samples of the field's green, None without a picture. What is to be said of it: of a retake, which is
         counted in place of another, only that it is that other's picture to the last pixel, for then it brought nothing."""
-        if grey is None or int(grey.min()) == int(grey.max()):
+        if grey is None or np.count_nonzero(np.bincount(grey.ravel(), minlength=256)) < _LEVELS:
             return []
         key = hash((grey.shape, grey.tobytes()))
         earlier = self._known.get(key)

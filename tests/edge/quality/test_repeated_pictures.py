@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 from support.stated_scan import Photographer, dusty, exposed_again, judged, places_of
-from support.tiny_bundle import write_tiny_bundle
+from support.tiny_bundle import blob_field, write_tiny_bundle
 
 from edge.contracts.detections import Image
 from edge.contracts.messages import RunStartCommand
@@ -84,7 +84,8 @@ def test_fields_of_one_slide_are_not_taken_for_each_other(
 
 
 def test_pictures_without_anything_on_them_say_nothing() -> None:
-    assert again([np.full((574, 732, 3), 255, np.uint8)] * 6) == []
+    assert again([np.full((574, 732, 3), 255, np.uint8)] * 6) == [], "overexposed"
+    assert again([blob_field([("lymphocyte", 40, 48)], width_px=732, height_px=574)] * 6) == [], "drawn with two colours"
 
 
 def test_no_more_is_said_than_a_person_would_read(pictures: list[Image]) -> None:
@@ -102,7 +103,7 @@ def test_a_field_that_is_imaged_anew_is_no_copy() -> None:
 def test_what_is_remembered_is_bounded() -> None:
     repeated = RepeatedPictures()
     for number in range(REMEMBERED + 10):
-        repeated.ended(number, np.array([[number & 255, number >> 8 & 255, number >> 16, 7]], np.uint8))
+        repeated.ended(number, np.array([[number & 255, number >> 8 & 255, number >> 16, *range(0, 240, 9)]], np.uint8))
     assert len(repeated._known) == REMEMBERED
 
 
