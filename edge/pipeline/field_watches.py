@@ -49,27 +49,20 @@ class FieldWatches:
     def counted(self, frame: Frame, findings: Findings) -> tuple[SourceNote, ...]:
         """What was found in a field is certain. Returns what the run should be told."""
         self.scale.counted(frame.trigger_id, findings)
+        fixed = self.fixed.counted(frame.trigger_id, findings.detections)
+        mixed = self.channels.sentence()
         suggested, self._suggestion = self._suggestion, ""
-        return (
-            *scale_notes(self.scale),
-            *_warning("channels_exchanged", self.channels.sentence(), is_doubt=True),
-            *self._of_colours(),
-            *_warning("fixed_thing", self.fixed.counted(frame.trigger_id, findings.detections), is_doubt=True),
-            *_warning("reimage_suggested", suggested, field_index=frame.field_index),
+        notes = (
+            scale_note(self.scale),
+            SourceNote("channels_exchanged", mixed, "warning", doubt=mixed) if mixed else None,
+            self.colours.note() if self.colours is not None else None,
+            SourceNote("fixed_thing", fixed, "warning", doubt=fixed) if fixed else None,
+            SourceNote("reimage_suggested", suggested, "warning", field_index=frame.field_index) if suggested else None,
         )
-
-    def _of_colours(self) -> tuple[SourceNote, ...]:
-        if self.colours is None:
-            return ()
-        return _warning(self.colours.code, self.colours.sentence(), is_doubt=self.colours.is_doubt)
+        return tuple(note for note in notes if note is not None)
 
 
-def scale_notes(scale: ScaleCheck, *, is_last: bool = False) -> tuple[SourceNote, ...]:
+def scale_note(scale: ScaleCheck, *, is_last: bool = False) -> SourceNote | None:
     """What the run should be told of its um/px, if anything. `is_last`: no field comes any more."""
-    return _warning("scale_contradicted", scale.contradiction(is_last=is_last), is_doubt=True)
-
-
-def _warning(code: str, said: str, *, is_doubt: bool = False, field_index: int | None = None) -> tuple[SourceNote, ...]:
-    if not said:
-        return ()
-    return (SourceNote(code, said, "warning", doubt=said if is_doubt else "", field_index=field_index),)
+    said = scale.contradiction(is_last=is_last)
+    return SourceNote("scale_contradicted", said, "warning", doubt=said) if said else None

@@ -28,7 +28,7 @@ from edge.journal.carried import Carried
 from edge.pipeline.engine_loop import EngineLoop
 from edge.pipeline.exposures import exposures_of
 from edge.pipeline.field_correction import colour_watch_for, watch_for
-from edge.pipeline.field_watches import FieldWatches, scale_notes
+from edge.pipeline.field_watches import FieldWatches, scale_note
 from edge.pipeline.field_work import Batching, CellWork, FieldJob
 from edge.pipeline.gate_doubt import OTHER_FIELDS, doubt_of_run
 from edge.pipeline.intake import Arrival, Ending, FieldQueue, Grabber, Note
@@ -199,8 +199,8 @@ class Run:
         self._pause.end("the run ends")
         while (pause_note := self._pause.note()) is not None:
             yield pause_note
-        if not self._stop.at_once:
-            yield from scale_notes(self._scale, is_last=True)
+        if not self._stop.at_once and (note := scale_note(self._scale, is_last=True)) is not None:
+            yield note
         skipped = {trigger.trigger_id for trigger in unexposed}
         for trigger_id, field_index, stage_nm in self.ledger.left():  # which has the order of the triggers
             if (job := jobs.get(trigger_id)) is None:

@@ -5,6 +5,7 @@ from collections import OrderedDict, deque
 
 import numpy as np
 
+from edge.camera.frame import SourceNote
 from edge.contracts.colours import MeasuredColours, MeasuredLight
 from edge.contracts.detections import Image
 from edge.quality.field_colours import Floats, colours_of_small, density, evened, looked_at
@@ -23,9 +24,6 @@ _REMEMBERED = 256
 
 class ColourDrift:
     """Told of a run's fields; each one's distance, and one sentence when they lie too far away. For one thread."""
-
-    code = "colour_drift"
-    is_doubt = False
 
     def __init__(self, colours: MeasuredColours, light: MeasuredLight | None, um_per_px: float) -> None:
         self._own = density(np.array(colours.colours.empty)), density(np.array(colours.colours.red_cells))
@@ -56,6 +54,11 @@ class ColourDrift:
     def of(self, trigger_id: str) -> float | None:
         """The field's own distance, once; None where nobody looked or too little is seen."""
         return self._drifts.pop(trigger_id, None)
+
+    def note(self) -> SourceNote | None:
+        """The sentence for the run, once."""
+        said = self.sentence()
+        return SourceNote("colour_drift", said, "warning") if said else None
 
     def sentence(self) -> str:
         """What to say of the slide, once; empty while its colours are the profile's."""

@@ -3,6 +3,7 @@
 import numpy as np
 
 from edge.camera.colour_transform import balance
+from edge.camera.frame import SourceNote
 from edge.contracts.colours import Colours, MeasuredLight, ReferenceColours
 from edge.contracts.detections import Image
 from edge.quality.field_colours import Floats, colours_of_small, density, evened, looked_at
@@ -35,9 +36,6 @@ class UnknownColours:
     `light` is the profile's, under which the model sees them.
     """
 
-    code = "colours_unknown"
-    is_doubt = True
-
     def __init__(self, reference: ReferenceColours, light: MeasuredLight | None, um_per_px: float) -> None:
         self._reference, self._light, self._um_per_px = reference, light, um_per_px
         self._n_offered = 0
@@ -59,6 +57,11 @@ class UnknownColours:
     def of(self, trigger_id: str) -> float | None:
         """None: a single field's distance means nothing."""
         return None
+
+    def note(self) -> SourceNote | None:
+        """The sentence for the run, once; it speaks against the run's result."""
+        said = self.sentence()
+        return SourceNote("colours_unknown", said, "warning", doubt=said) if said else None
 
     def sentence(self) -> str:
         """What to say of the run, once; empty before and ever after."""
