@@ -19,6 +19,7 @@ from edge.camera.frame import SourceNote
 from edge.contracts.detections import Image
 from edge.contracts.stage_geometry import Position, StageGeometry
 from edge.quality.likeness import MIN_SIDE_PX, alike, look_of
+from edge.quality.overlap_seen import OverlapSeen
 from edge.quality.place_votes import PlaceVotes, Verdict
 from edge.quality.repeated_pictures import MOST_NAMED, SAME_NOISE, RepeatedPictures
 
@@ -73,7 +74,7 @@ class PositionCheck:
         self._step = 1
         self._credit = _MOST_CREDIT
         self._votes = PlaceVotes()
-        self._repeated = RepeatedPictures()
+        self._repeated, self._overlap = RepeatedPictures(), OverlapSeen()
 
     def look(self, trigger_id: str, image: Image) -> None:
         """Before the field's pixels are let go of. `image` is BGR, uint8 [H, W, 3]."""
@@ -94,7 +95,8 @@ class PositionCheck:
         """The field has its end, with or without a picture; what is to be said of it. `is_retake`: it takes another's place."""
         grey = self._looks.pop(trigger_id, None)
         if stage_nm is None:
-            return self._repeated.ended(field_index, grey, is_retake=is_retake)
+            again = self._repeated.ended(field_index, grey, is_retake=is_retake)
+            return again or self._overlap.ended(field_index, grey if not is_retake else None)
         x_um, y_um = self._geometry.seen_from_camera_um(stage_nm)
         pixel_um = self._geometry.pixel_um
         one = _Field(self._n_placed, field_index, (x_um / pixel_um, y_um / pixel_um), grey)
