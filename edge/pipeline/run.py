@@ -107,9 +107,7 @@ class Run:
         if before is not None:
             before.feed(slide)
         places = desk.places if desk else None
-        self._account = RunAccount(
-            order.run_id, self.ledger, places, before, slide, self._queue.note, positions=watches.positions
-        )
+        self._account = RunAccount(order.run_id, self.ledger, places, before, slide, self._queue.note, watches=watches)
         self._ending: Ending | None = None
 
     @property

@@ -36,10 +36,10 @@ from edge.counting.slide_account import FieldEnd, Said, SlideAccount
 from edge.engine.base import EngineInfo
 from edge.journal.carried import Carried
 from edge.journal.interrupted import MOST_DOUBTS
+from edge.pipeline.field_watches import FieldWatches
 from edge.pipeline.field_work import FieldJob
 from edge.pipeline.intake import AdviceNote, Note
 from edge.pipeline.ledger import Ledger
-from edge.quality import PositionCheck
 from edge.settings import EdgeSettings, Setup
 
 _UNUSABLE = (FieldStatus.FAILED, FieldStatus.INCOMPLETE)
@@ -61,10 +61,10 @@ class RunAccount:
         slide: SlideAccount | None = None,
         note: Callable[[Note], None] = lambda note: None,
         clock: Callable[[], int] = time.monotonic_ns,
-        positions: PositionCheck | None = None,
+        watches: FieldWatches | None = None,
     ) -> None:
         self._run_id = run_id
-        self._positions = positions
+        self._watches = watches
         self._slide = slide
         self._note = note
         self._index_of: dict[str, int] = {}
@@ -169,9 +169,8 @@ class RunAccount:
             running = running.model_copy(update={"slide": slide})
             record = record.model_copy(update={"running": running})
         self._ledger.close(frame.trigger_id, status)
-        if self._positions is not None:
-            again = record.replaces is not None
-            for note in self._positions.ended(frame.trigger_id, frame.field_index, frame.stage_nm, is_retake=again):
+        if self._watches is not None:
+            for note in self._watches.ended(frame, is_retake=record.replaces is not None):
                 self._note(note)
         if status in _UNUSABLE and not self._first_failure:
             self._first_failure = job.detail
