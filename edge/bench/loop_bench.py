@@ -9,7 +9,7 @@ from itertools import pairwise
 
 from edge.bench.rounds import Contestant, Turn
 from edge.bench.substitutes import ReplayEngine, drawn_up_correction
-from edge.camera.memory_source import MemorySource
+from edge.camera.memory_source import APART_UM, MemorySource
 from edge.camera.resample import FitPlan
 from edge.contracts.detections import Image, RawDetections
 from edge.contracts.errors import EngineError
@@ -160,7 +160,7 @@ def _engine(parts: Parts, images: Sequence[Image], n_fields: int, *, copies: boo
 
 
 def _pipeline(setup: Setup, parts: Parts, images: Sequence[Image], n_fields: int) -> Turn:
-    source = MemorySource(images, parts.source.info, n_fields)
+    source = MemorySource(images, parts.source.info, n_fields, step_um=APART_UM)
     order = RunStartCommand(cmd_id="bench", run_id=str(uuid.uuid4()))
     run = Run(setup, replace(parts, source=source, frames=None, crops=None), order, StopSwitch())
     journal, times, ends_ms = MemoryJournal(), list[StageTimes](), list[float]()

@@ -15,7 +15,7 @@ from edge.bench.edge_reader import STAGES, EdgeReader, Received
 from edge.bench.figures import jitter_ms, spread
 from edge.bench.page_watchers import pages_open
 from edge.bench.rounds import Contestant, Turn
-from edge.camera.memory_source import MemorySource
+from edge.camera.memory_source import APART_UM, MemorySource
 from edge.contracts.choices import Durability
 from edge.contracts.detections import Image
 from edge.contracts.errors import StreamError
@@ -94,7 +94,7 @@ def served(
         telemetry = f"tcp://127.0.0.1:{_free_port()}" if dashboards or pages else None
         without: dict[str, Any] = {"telemetry": telemetry, "metrics": None, "max_fields": None}
         own = replace(setup, settings=setup.settings.model_copy(update=asked | without))
-        source = MemorySource(images, parts.source.info, n_fields, rate_per_s)
+        source = MemorySource(images, parts.source.info, n_fields, rate_per_s, step_um=APART_UM)
         lookers = (telemetry or "-", observers, dashboards)
         with (
             pages_open(telemetry or "-", journal, pages),

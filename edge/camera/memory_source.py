@@ -13,6 +13,9 @@ from edge.contracts.detections import Image
 from edge.contracts.errors import SourceError
 
 _READ_S = 10.0
+APART_UM = 200.0
+"""A step at which no fields overlap, as most scanners go over a slide."""
+
 _COLUMNS = 100
 _LEAD_NS = 20_000_000
 """Between the first read and the first intended trigger: whoever reads is awake by then."""

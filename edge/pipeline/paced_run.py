@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.camera.memory_source import MemorySource
+from edge.camera.memory_source import APART_UM, MemorySource
 from edge.contracts.detections import Image
 from edge.contracts.errors import EngineError
 from edge.contracts.messages import RunStartCommand
@@ -61,7 +61,7 @@ def run_paced(setup: Setup, parts: Parts, images: Sequence[Image], n_fields: int
 
     Raises `EngineError` when a field fails: its time would mean nothing.
     """
-    source = MemorySource(images, parts.source.info, n_fields, rate_per_s)
+    source = MemorySource(images, parts.source.info, n_fields, rate_per_s, step_um=APART_UM)
     order = RunStartCommand(cmd_id="paced", run_id=str(uuid.uuid4()))
     journal, done_ns = MemoryJournal(), np.zeros(n_fields, np.int64)
     for record in records_of(Run(setup, replace(parts, source=source, frames=None, crops=None), order, StopSwitch())):

@@ -23,7 +23,7 @@ what is exchanged of that one stay unnoticed, and nothing else."""
 ENOUGH = 8
 """Fields with nuclei and red cells, before anything is said."""
 
-AT_FIRST, THEN_EVERY = 32, 16
+AT_FIRST, THEN_EVERY = 32, 64
 """Of the first fields every other one is looked at, then one in so many, until there are enough."""
 
 LOOKED_AT_UM = 0.55
@@ -31,6 +31,9 @@ LOOKED_AT_UM = 0.55
 
 _CELL, _NUCLEUS = 0.08, 0.3
 """Optical density over the empty slide from which something is a cell, in green, and a nucleus, as the mean of red and blue."""
+
+_DARK_GREEN = 0.4
+"""Optical density in green that every nucleus has."""
 
 _DARKER = 1.6
 """Times as dense as red cells, in red and blue together: less is no nucleus, but red cells that lie over each other."""
@@ -54,9 +57,12 @@ def red_of_nuclei(image: Image, um_per_px: float) -> float | None:
     least_px = _NUCLEUS_UM2 / (um_per_px * every) ** 2
     green = np.ascontiguousarray(small[..., 1])
     level, _ = cv2.threshold(green, 0, 255, cv2.THRESH_BINARY + cv2.THRESH_OTSU)
-    bright = small[::2, ::2][green[::2, ::2] > level]
-    if not len(bright):
+    sparse = green[::2, ::2]
+    slide = sparse[sparse > level]
+    # Most fields show no nucleus, which is soon seen.
+    if not len(slide) or 4 * np.count_nonzero(sparse < np.median(slide) * math.exp(-_DARK_GREEN)) < least_px:
         return None
+    bright = small[::2, ::2][sparse > level]
     table = np.log((np.median(bright, axis=0) + 1) / np.arange(1, 257)[:, None]).astype(np.float32)
     blue, taken, red = cv2.split(cv2.LUT(small, table[None]))
     # All that tells cells apart is the same for both orders of the channels.

@@ -28,11 +28,11 @@ SAME_PLACE_IOU = 0.5
 _INNER = 0.1
 """Of a box's sides that is left out: a speck's rim shows the field behind it."""
 
-_LOOKED_AT_UM = 0.4
+_LOOKED_AT_UM = 0.8
 _REMEMBERED, _PLACES, _CELLS = 64, 64, 16
 """Fields on their way, places that may prove to be fixed, and cells of a field that are looked at."""
 
-_SPARSE = 12
+_SPARSE = 6
 """Of the small picture's pixels, every so many in both directions tell one field from another."""
 _SAME_FIELD = 5.0
 """Mean difference of those, in levels of green: below, it is one field twice, with a camera's noise, and proves nothing."""

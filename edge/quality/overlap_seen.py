@@ -21,7 +21,7 @@ and mostly over 0.72 where they were photographed; others stay below 0.6."""
 ENOUGH = 3
 """Pairs that overlap before anything is said: a collection may hold a place twice."""
 
-AT_FIRST, THEN_EVERY = 64, 8
+AT_FIRST, THEN_EVERY = 32, 16
 """Of the first pairs all are looked at, then one in so many: one takes half a millisecond."""
 
 _LEAST_PX = 24

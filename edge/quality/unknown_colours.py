@@ -1,12 +1,13 @@
 """Whether a run without measured colours shows a laboratory unlike any that its model was trained on."""
 
+import cv2
 import numpy as np
 
 from edge.camera.colour_transform import balance
 from edge.camera.frame import SourceNote
 from edge.contracts.colours import Colours, MeasuredLight, ReferenceColours
 from edge.contracts.detections import Image
-from edge.quality.field_colours import Floats, colours_of_small, density, evened, looked_at
+from edge.quality.field_colours import Floats, colours_of_small, density, evened
 
 NEAR = 0.20
 """In optical density, of empty slide and of red cells over it, in any channel. Fields of a laboratory that a model knows lie
@@ -15,7 +16,7 @@ within 0.1 of it by their median, drawn fields within 0.2 of some; of five labor
 ENOUGH = 8
 """Fields with empty slide and red cells that are judged by their median, once."""
 
-AT_FIRST, THEN_EVERY = 32, 16
+AT_FIRST, THEN_EVERY = 32, 64
 """Of the first fields every other one is looked at, then one in so many, until there are enough."""
 
 
@@ -28,6 +29,10 @@ def _apart(empty: Floats, red_cells: Floats, known: Colours) -> float:
     ground = density(np.array(known.empty))
     over = density(np.array(known.red_cells)) - ground
     return float(max(np.abs(empty - ground).max(), np.abs(red_cells - over).max()))
+
+
+LOOKED_AT_UM = 0.8
+"""Pixels of about this size are looked at, a third as fine as a calibration's: it must not hold a run up."""
 
 
 class UnknownColours:
@@ -48,10 +53,12 @@ class UnknownColours:
         self._n_offered += 1
         if not looks or len(self._found) >= ENOUGH:
             return
-        small = looked_at(image, self._um_per_px)
+        every = max(1, int(LOOKED_AT_UM / self._um_per_px))
+        size = max(1, image.shape[1] // every), max(1, image.shape[0] // every)
+        small = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
         if self._light is not None:
             small = evened(small, self._light.shade)
-        if (found := colours_of_small(small, self._um_per_px)) is not None:
+        if (found := colours_of_small(small, every * self._um_per_px)) is not None:
             self._found.append(np.stack((self._seen(found.empty), self._seen(found.red_cells))))
 
     def of(self, trigger_id: str) -> float | None:
