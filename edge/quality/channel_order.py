@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.contracts.detections import Image
+from edge.quality.field_look import is_looked_at
 
 EXCHANGED = -0.08
 """Median over fields of `red_of_nuclei`. Of the laboratories at hand none lies below -0.01, and all but one above 0.1: so does
@@ -111,7 +112,7 @@ class ChannelOrder:
 
     def look(self, image: Image) -> None:
         """Before the field's pixels are let go of, as the camera gave them. `image` is BGR, uint8 [H, W, 3]."""
-        looks = self._n_offered % (2 if self._n_offered < AT_FIRST else THEN_EVERY) == 0
+        looks = is_looked_at(self._n_offered, AT_FIRST, THEN_EVERY)
         self._n_offered += 1
         if looks and len(self._found) < ENOUGH and (found := red_of_nuclei(image, self._um_per_px)) is not None:
             self._found.append(found)

@@ -9,6 +9,7 @@ from edge.camera.frame import SourceNote
 from edge.contracts.colours import MeasuredColours, MeasuredLight
 from edge.contracts.detections import Image
 from edge.quality.field_colours import Floats, colours_of_small, density, evened, looked_at
+from edge.quality.field_look import is_looked_at
 
 MOST_DRIFT = 0.12
 """In optical density, of empty slide or red cells in any channel, median over fields. Slides of one stain lie within 0.08."""
@@ -35,7 +36,7 @@ class ColourDrift:
 
     def look(self, trigger_id: str, image: Image) -> None:
         """Before the field's pixels are let go of, as the camera gave them. `image` is BGR, uint8 [H, W, 3]."""
-        look = self._n_offered % (2 if self._n_offered < AT_FIRST else THEN_EVERY) == 0
+        look = is_looked_at(self._n_offered, AT_FIRST, THEN_EVERY)
         self._n_offered += 1
         if not look:
             return

@@ -35,6 +35,11 @@ _LEAST_CHORD_UM = 1.0
 """A run of pixels that is shorter is noise or dirt."""
 
 
+def is_looked_at(nth: int, at_first: int, then_every: int) -> bool:
+    """Whether what costs too much for every field looks at the `nth`: every other of the first, then one in so many."""
+    return nth % (2 if nth < at_first else then_every) == 0
+
+
 @dataclass(frozen=True, slots=True)
 class FieldLook:
     """`brightness`: of the empty slide, or of all where nothing else is seen, in grey levels of green. `saturated`: share of

@@ -21,8 +21,8 @@ SEEN_IN, OF_THE_LAST = 5, 40
 """So many of so many fields behind each other: a model finds dirt in some fields and misses it in others."""
 
 ALIKE = 0.25
-"""Mean difference of optical density over mean density, within a box. The same dirt before other fields stays below; cells at
-the same place of two pictures, of 50 that were cut out one by one, lie above 0.3."""
+"""Mean difference of optical density over mean density, within a box. The same dirt before other fields stays below;
+cells at the same place of two pictures, such as cells that were cut out one by one, lie above."""
 
 SAME_PLACE_IOU = 0.5
 _INNER = 0.1

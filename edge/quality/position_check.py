@@ -18,10 +18,9 @@ from numpy.typing import NDArray
 from edge.camera.frame import SourceNote
 from edge.contracts.detections import Image
 from edge.contracts.stage_geometry import Position, StageGeometry
-from edge.quality.likeness import MIN_SIDE_PX, alike, look_of
 from edge.quality.overlap_seen import OverlapSeen
 from edge.quality.place_votes import PlaceVotes, Verdict
-from edge.quality.repeated_pictures import MOST_NAMED, SAME_NOISE, RepeatedPictures
+from edge.quality.repeated_pictures import MOST_NAMED, RepeatedPictures, are_copies, differ_by_noise
 
 Grey = NDArray[np.uint8]
 Pixels = tuple[float, float]
@@ -40,8 +39,8 @@ _FULL, _BLACK = 200, 48
 """The light of an empty place, and grey levels below which a place never had any: the rim of an aperture, dirt."""
 _COVERED, _DARKER = 0.03, 12
 """Share of samples that something darkens by so many of `_FULL`: fewer is an empty field."""
-_COPY, _COPIES = 0.85, 3
-"""Likeness of copies, and so many of them in a row, where nothing but them is known of the camera's picture."""
+_COPIES = 3
+"""Copies in a row, where nothing but them is known of the camera's picture."""
 _FITS, _MISFITS = 0.65, 0.4
 """Correlation where two fields overlap: above they fit, below they do not, between nothing is said."""
 _STRUCTURE = 6.0
@@ -133,16 +132,14 @@ class PositionCheck:
         here, there = one.grey, before.grey
         if here is None or there is None or self._apart_um(one, before) < max(APART_UM, 2 * self._geometry.tolerance_um):
             return False
-        differ = cv2.norm(here, there, cv2.NORM_L1) / here.size
-        _, spread = cv2.meanStdDev(here)
-        if differ > SAME_NOISE * float(spread[0, 0]):
+        if not differ_by_noise(here, there):
             self._n_copies = 0
             return False
         mine, theirs = self._shown(here), self._shown(there)
         if self._n_known >= _KNOWN_AFTER and self._n_covered:
             return _is_covered(mine) and _is_covered(theirs) and _correlation(mine, theirs) >= _SAME
         # Every picture so far may be one and the same: nothing tells what is fixed from what is there.
-        if min(here.shape) < MIN_SIDE_PX or not bool(alike(look_of(here)[None], look_of(there)[None], _COPY)[0, 0]):
+        if not are_copies(here, there):
             self._n_copies = 0
             return False
         self._n_copies += 1

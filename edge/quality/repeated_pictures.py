@@ -77,9 +77,15 @@ class RepeatedPictures:
 
 
 def _is_copy(here: Grey, there: Grey) -> bool:
-    if here.shape != there.shape or min(here.shape) < MIN_SIDE_PX:
-        return False
+    return here.shape == there.shape and differ_by_noise(here, there) and are_copies(here, there)
+
+
+def differ_by_noise(here: Grey, there: Grey) -> bool:
+    """Whether two pictures of one size may be exposures of one place."""
     _, spread = cv2.meanStdDev(here)
-    if cv2.norm(here, there, cv2.NORM_L1) / here.size > SAME_NOISE * float(spread[0, 0]):
-        return False
-    return bool(alike(look_of(here)[None], look_of(there)[None], _COPY)[0, 0])
+    return cv2.norm(here, there, cv2.NORM_L1) / here.size <= SAME_NOISE * float(spread[0, 0])
+
+
+def are_copies(here: Grey, there: Grey) -> bool:
+    """Whether both show the same, whatever is fixed in the camera's picture."""
+    return min(here.shape) >= MIN_SIDE_PX and bool(alike(look_of(here)[None], look_of(there)[None], _COPY)[0, 0])

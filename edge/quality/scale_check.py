@@ -13,6 +13,7 @@ from cv2.typing import MatLike
 
 from edge.contracts.detections import Image
 from edge.postprocess import Findings
+from edge.quality.field_look import is_looked_at
 from edge.quality.red_cell_watch import RedCellWatch
 
 LEUKOCYTE_UM = (8.0, 20.0)
@@ -48,7 +49,7 @@ class ScaleCheck:
 
     def look(self, trigger_id: str, image: Image) -> None:
         """Before the field's pixels are let go of. `image` is BGR, uint8 [H, W, 3], at the run's um/px."""
-        if self._n_offered % (2 if self._n_offered < AT_FIRST else THEN_EVERY) == 0:
+        if is_looked_at(self._n_offered, AT_FIRST, THEN_EVERY):
             self._looks[trigger_id] = nucleus_px(image)
             if len(self._looks) > _REMEMBERED:  # of fields that failed afterwards
                 self._looks.popitem(last=False)

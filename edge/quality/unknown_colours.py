@@ -8,6 +8,7 @@ from edge.camera.frame import SourceNote
 from edge.contracts.colours import Colours, MeasuredLight, ReferenceColours
 from edge.contracts.detections import Image
 from edge.quality.field_colours import Floats, colours_of_small, density, evened
+from edge.quality.field_look import is_looked_at
 
 NEAR = 0.20
 """In optical density, of empty slide and of red cells over it, in any channel. Fields of a laboratory that a model knows lie
@@ -49,7 +50,7 @@ class UnknownColours:
 
     def look(self, trigger_id: str, image: Image) -> None:
         """Before the field's pixels are let go of, as the camera gave them. `image` is BGR, uint8 [H, W, 3]."""
-        looks = self._n_offered % (2 if self._n_offered < AT_FIRST else THEN_EVERY) == 0
+        looks = is_looked_at(self._n_offered, AT_FIRST, THEN_EVERY)
         self._n_offered += 1
         if not looks or len(self._found) >= ENOUGH:
             return

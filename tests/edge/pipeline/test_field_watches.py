@@ -4,14 +4,12 @@ from pathlib import Path
 
 import cv2
 import pytest
+from support.folder_run import messages_of, records_over
 from support.red_cell_fields import Smear, draw_smear
 from support.tiny_bundle import write_tiny_bundle
 
-from edge.contracts.messages import RunStartCommand
-from edge.contracts.records import Event, FieldRecord, Record, RunStop
-from edge.pipeline import Run, StopSwitch, opened, records_of
+from edge.contracts.records import FieldRecord, RunStop
 from edge.quality import ChannelOrder, FieldWatch, FixedThings, PositionCheck
-from edge.settings.resolution import resolve
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -30,12 +28,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_tiny_bundle(tmp_path_factory.mktemp("b") / "bundle").path
-
-
-def records_over(folder: Path, bundle: Path) -> list[Record]:
-    setup = resolve({"source": str(folder / "*.png"), "um_per_px": 0.13, "bundle": str(bundle)})
-    with opened(setup) as parts:
-        return list(records_of(Run(setup, parts, RunStartCommand(cmd_id="c", run_id="r"), StopSwitch())))
 
 
 @pytest.mark.parametrize(
@@ -61,6 +53,5 @@ def test_a_defect_beside_the_model_costs_no_field_its_cells(
     assert [r.detections for r in broken if isinstance(r, FieldRecord)] == [
         r.detections for r in sound if isinstance(r, FieldRecord)
     ]
-    (event,) = [record for record in broken if isinstance(record, Event) and record.code == "watch_failed"]
-    assert "ZeroDivisionError" in event.message and event.message in stop.doubts
-    assert not any(isinstance(record, Event) and record.code == "watch_failed" for record in sound)
+    (said,) = messages_of(broken, "watch_failed")
+    assert "ZeroDivisionError" in said and said in stop.doubts and not messages_of(sound, "watch_failed")

@@ -7,16 +7,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from support.folder_run import doubts_of, messages_of, records_over
 from support.red_cell_fields import Smear, draw_smear
 from support.tiny_bundle import write_tiny_bundle
 
 from edge.contracts.detections import Image
-from edge.contracts.messages import RunStartCommand
-from edge.contracts.records import Event, RunStop
-from edge.pipeline import Run, StopSwitch, opened, records_of
 from edge.quality import ChannelOrder, red_of_nuclei
 from edge.quality.channel_order import ENOUGH
-from edge.settings.resolution import resolve
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -105,11 +102,6 @@ def test_a_run_says_it_by_an_event_and_at_its_end(tmp_path: Path, seen: Callable
     for index in range(2 * ENOUGH):
         smear = Smear(leukocytes=2, width_px=400, height_px=320, cells=12)
         cv2.imwrite(str(tmp_path / f"{index:02d}.png"), seen(draw_smear(smear, index)))
-    bundle = write_tiny_bundle(tmp_path / "bundle").path
-    setup = resolve({"source": str(tmp_path / "*.png"), "um_per_px": UM_PER_PX, "bundle": str(bundle)})
-    with opened(setup) as parts:
-        records = list(records_of(Run(setup, parts, RunStartCommand(cmd_id="c", run_id="r"), StopSwitch())))
-    said = [record.message for record in records if isinstance(record, Event) and record.code == "channels_exchanged"]
-    last = records[-1]
-    assert isinstance(last, RunStop) and len(said) == (seen is exchanged)
-    assert [doubt for doubt in last.doubts if "red and blue" in doubt] == said
+    records = records_over(tmp_path, write_tiny_bundle(tmp_path / "bundle").path, UM_PER_PX)
+    said = messages_of(records, "channels_exchanged")
+    assert len(said) == (seen is exchanged) and doubts_of(records, "red and blue") == said

@@ -6,16 +6,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from support.folder_run import doubts_of, messages_of, records_over
 from support.red_cell_fields import Smear, draw_smear
 from support.tiny_bundle import write_tiny_bundle
 
 from edge.contracts.detections import Image
-from edge.contracts.messages import RunStartCommand
-from edge.contracts.records import Detection, Event, RunStop
-from edge.pipeline import Run, StopSwitch, opened, records_of
+from edge.contracts.records import Detection
 from edge.quality import FixedThings
 from edge.quality.fixed_things import OF_THE_LAST, SEEN_IN
-from edge.settings.resolution import resolve
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -164,11 +162,6 @@ def test_a_run_says_it_by_an_event_and_at_its_end(tmp_path: Path, paint: Paint) 
     for number in range(12):
         field = draw_smear(Smear(cells=20, leukocytes=1, width_px=640, height_px=512, platelets=0), number)
         cv2.imwrite(str(tmp_path / f"{number:02d}.png"), paint(field, number))
-    bundle = write_tiny_bundle(tmp_path / "bundle").path
-    setup = resolve({"source": str(tmp_path / "*.png"), "um_per_px": UM_PER_PX, "bundle": str(bundle)})
-    with opened(setup) as parts:
-        records = list(records_of(Run(setup, parts, RunStartCommand(cmd_id="c", run_id="r"), StopSwitch())))
-    said = [record.message for record in records if isinstance(record, Event) and record.code == "fixed_thing"]
-    last = records[-1]
-    assert isinstance(last, RunStop) and bool(said) == (paint is speck)
-    assert [doubt for doubt in last.doubts if "the same thing is counted" in doubt] == said
+    records = records_over(tmp_path, write_tiny_bundle(tmp_path / "bundle").path, UM_PER_PX)
+    said = messages_of(records, "fixed_thing")
+    assert bool(said) == (paint is speck) and doubts_of(records, "the same thing is counted") == said

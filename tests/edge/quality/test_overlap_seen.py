@@ -5,16 +5,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from support.folder_run import doubts_of, messages_of, records_over
 from support.stated_scan import Photographer, dusty, exposed_again, judged, places_of
 from support.tiny_bundle import write_tiny_bundle
 
 from edge.camera.frame import SourceNote
 from edge.contracts.detections import Image
-from edge.contracts.messages import RunStartCommand
-from edge.contracts.records import Event, RunStop
-from edge.pipeline import Run, StopSwitch, opened, records_of
 from edge.quality.overlap_seen import ENOUGH
-from edge.settings.resolution import resolve
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -81,10 +78,6 @@ def test_real_pictures(real_data: Path, folder: str, n: int, says: bool) -> None
 def test_a_run_says_it_at_its_end(tmp_path: Path) -> None:
     for number, image in enumerate(scanned(0.3)):
         cv2.imwrite(str(tmp_path / f"{number}.png"), image)
-    bundle = write_tiny_bundle(tmp_path / "b", width_px=732, height_px=574).path
-    setup = resolve({"source": str(tmp_path / "*.png"), "um_per_px": 0.13, "bundle": bundle})
-    with opened(setup) as parts:
-        records = list(records_of(Run(setup, parts, RunStartCommand(cmd_id="c", run_id="r"), StopSwitch())))
-    said = [record.message for record in records if isinstance(record, Event) and record.code == "fields_overlap"]
-    last = records[-1]
-    assert len(said) == 1 and isinstance(last, RunStop) and said[0] in last.doubts
+    records = records_over(tmp_path, write_tiny_bundle(tmp_path / "b", width_px=732, height_px=574).path)
+    said = messages_of(records, "fields_overlap")
+    assert len(said) == 1 and doubts_of(records, "pictures of this run overlap") == said

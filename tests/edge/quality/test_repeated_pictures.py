@@ -6,15 +6,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from support.folder_run import doubts_of, messages_of, records_over
 from support.stated_scan import Photographer, dusty, exposed_again, judged, places_of
 from support.tiny_bundle import blob_field, write_tiny_bundle
 
 from edge.contracts.detections import Image
-from edge.contracts.messages import RunStartCommand
-from edge.contracts.records import Event, RunStop
-from edge.pipeline import Run, StopSwitch, opened, records_of
 from edge.quality.repeated_pictures import MOST_NAMED, REMEMBERED, RepeatedPictures
-from edge.settings.resolution import resolve
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -121,16 +118,6 @@ def test_a_run_over_a_folder_with_copies_says_so_at_its_end(tmp_path: Path, pict
         cv2.imwrite(str(tmp_path / f"{number:02d}.png"), image)
         if number == 2:
             cv2.imwrite(str(tmp_path / f"{number:02d} (copy).png"), image)
-    setup = resolve(
-        {
-            "source": str(tmp_path / "*.png"),
-            "um_per_px": 0.13,
-            "bundle": write_tiny_bundle(tmp_path / "b", width_px=732, height_px=574).path,
-        }
-    )
-    with opened(setup) as parts:
-        records = list(records_of(Run(setup, parts, RunStartCommand(cmd_id="c", run_id="r"), StopSwitch())))
-    said = [record.message for record in records if isinstance(record, Event) and record.code == "picture_again"]
-    last = records[-1]
-    assert len(said) == 1 and "shows the same as field 2, pixel for pixel" in said[0]
-    assert isinstance(last, RunStop) and any("pictures come more than once" in doubt for doubt in last.doubts)
+    records = records_over(tmp_path, write_tiny_bundle(tmp_path / "b", width_px=732, height_px=574).path)
+    (said,) = messages_of(records, "picture_again")
+    assert "shows the same as field 2, pixel for pixel" in said and doubts_of(records, "pictures come more than once")

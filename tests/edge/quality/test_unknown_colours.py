@@ -6,19 +6,16 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from support.folder_run import doubts_of, messages_of, records_over
 from support.smears import EMPTY, RED, smear
 from support.tiny_bundle import write_tiny_bundle
 
 from edge.contracts.bundle import load_bundle
 from edge.contracts.colours import Colours, MeasuredLight, ReferenceColours, SourceColours
 from edge.contracts.detections import Image
-from edge.contracts.messages import RunStartCommand
-from edge.contracts.records import Event, RunStop
-from edge.pipeline import Run, StopSwitch, opened, records_of
 from edge.quality import UnknownColours
 from edge.quality.unknown_colours import ENOUGH, NEAR, nearest
 from edge.settings import SHIPPED_BUNDLE
-from edge.settings.resolution import resolve
 from edge.virtual import SlideSettings, VirtualSlide
 
 pytestmark = pytest.mark.timeout(60)
@@ -143,11 +140,6 @@ def test_a_run_says_it_by_an_event_and_at_its_end(tmp_path: Path, gain: tuple[fl
     for number, image in enumerate(fields(gain)):
         cv2.imwrite(str(tmp_path / f"{number:02d}.png"), image)
     known = {"reference_colours": REFERENCE.model_dump(mode="json")}
-    bundle = write_tiny_bundle(tmp_path / "bundle", colours=known).path
-    setup = resolve({"source": str(tmp_path / "*.png"), "um_per_px": UM_PER_PX, "bundle": str(bundle)})
-    with opened(setup) as parts:
-        records = list(records_of(Run(setup, parts, RunStartCommand(cmd_id="c", run_id="r"), StopSwitch())))
-    said = [record.message for record in records if isinstance(record, Event) and record.code == "colours_unknown"]
-    last = records[-1]
-    assert isinstance(last, RunStop) and len(said) == (gain != (1.0, 1.0, 1.0))
-    assert [doubt for doubt in last.doubts if "no laboratory that the model" in doubt] == said
+    records = records_over(tmp_path, write_tiny_bundle(tmp_path / "bundle", colours=known).path, UM_PER_PX)
+    said = messages_of(records, "colours_unknown")
+    assert len(said) == (gain != (1.0, 1.0, 1.0)) and doubts_of(records, "no laboratory that the model") == said
