@@ -55,8 +55,10 @@ class UnknownColours:
         if not looks or len(self._found) >= ENOUGH:
             return
         every = max(1, int(LOOKED_AT_UM / self._um_per_px))
-        size = max(1, image.shape[1] // every), max(1, image.shape[0] // every)
-        small = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
+        width, height = max(1, image.shape[1] // every), max(1, image.shape[0] // every)
+        # What is no whole multiple is left out: means over whole squares of pixels take a third of the time of others.
+        whole = image[: height * every, : width * every]
+        small = np.asarray(cv2.resize(whole, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
         if self._light is not None:
             small = evened(small, self._light.shade)
         if (found := colours_of_small(small, every * self._um_per_px)) is not None:
