@@ -13,7 +13,8 @@ import functools
 import inspect
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple, Optional, get_args
+from types import UnionType
+from typing import Annotated, Any, NamedTuple, Optional, Union, get_args, get_origin
 
 import typer
 from pydantic import BaseModel
@@ -101,8 +102,17 @@ def _parameter(name: str, field: FieldInfo, default_text: str, panel: Panel | No
         help=f"{field.description}{default_text}",
         rich_help_panel=panel.heading if panel else None,
     )
-    kind = Annotated[Optional[field.annotation], option]  # type: ignore[name-defined] # noqa: UP045 known at run time only
+    kind = Annotated[Optional[_plain(field.annotation)], option]  # type: ignore[valid-type] # noqa: UP045 known at run time only
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
+
+
+def _plain(annotation: object) -> object:
+    """A type without what the model checks in it, which `--help` would show in its place. The model checks it all the same."""
+    if get_origin(annotation) is Annotated:
+        return _plain(get_args(annotation)[0])
+    if get_origin(annotation) in (Union, UnionType):
+        return Union[tuple(_plain(each) for each in get_args(annotation))]  # noqa: UP007 known at run time only
+    return annotation
 
 
 def _default_text(field: FieldInfo) -> str:

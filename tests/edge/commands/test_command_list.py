@@ -50,4 +50,5 @@ def test_the_help_of_a_command_loads_nothing_of_what_it_does() -> None:
     for name, (said, modules) in zip(COMMANDS, help_of(*([name] for name in COMMANDS)), strict=True):
         assert f"leuko-edge {name} " in said
         assert modules.isdisjoint(HEAVY), name
+        assert "typing." not in said, f"{name} shows how a type is written in Python in place of what may be given"
         assert f"edge.commands.{name.replace('-', '_')}" in modules
