@@ -13,6 +13,7 @@ from edge.postprocess import Findings
 from edge.quality import (
     ChannelOrder,
     ColourDrift,
+    Colourless,
     FieldWatch,
     FixedThings,
     PositionCheck,
@@ -34,6 +35,7 @@ class FieldWatches:
     """
 
     scale: ScaleCheck
+    colourless: Colourless
     channels: ChannelOrder
     colours: ColourDrift | UnknownColours | None
     fixed: FixedThings
@@ -63,6 +65,7 @@ class FieldWatches:
         self.scale.look(trigger_id, bgr)
         if self.colours is not None:
             self.colours.look(trigger_id, bgr)
+        self.colourless.look(bgr)
         self.channels.look(bgr)
         self.fixed.look(trigger_id, bgr)
         self.quality.look(trigger_id, bgr)
@@ -80,10 +83,11 @@ class FieldWatches:
     def _counted(self, frame: Frame, findings: Findings) -> Notes:
         self.scale.counted(frame.trigger_id, findings)
         fixed = self.fixed.counted(frame.trigger_id, findings.detections)
-        mixed = self.channels.sentence()
+        grey, mixed = self.colourless.sentence(), self.channels.sentence()
         suggested, self._suggestion = self._suggestion, ""
         notes = (
             scale_note(self.scale),
+            SourceNote("no_colour", grey, "warning", doubt=grey) if grey else None,
             SourceNote("channels_exchanged", mixed, "warning", doubt=mixed) if mixed else None,
             self.colours.note() if self.colours is not None else None,
             SourceNote("fixed_thing", fixed, "warning", doubt=fixed) if fixed else None,

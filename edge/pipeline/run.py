@@ -38,7 +38,7 @@ from edge.pipeline.pause import Pause
 from edge.pipeline.run_account import RunAccount, provenance_of
 from edge.pipeline.run_control import StopSwitch
 from edge.pipeline.trigger_desk import TriggerDesk
-from edge.quality import ChannelOrder, FixedThings, PositionCheck, ScaleCheck
+from edge.quality import ChannelOrder, Colourless, FixedThings, PositionCheck, ScaleCheck
 from edge.settings import Setup
 
 _JOIN_S = 2.0
@@ -86,6 +86,7 @@ class Run:
         self._geometry = StageGeometry.of(setup.stage, info.um_per_px)
         watches = FieldWatches(
             ScaleCheck(info.um_per_px),
+            Colourless(info.um_per_px),
             ChannelOrder(info.um_per_px),
             colour_watch_for(setup, info.um_per_px),
             FixedThings(info.um_per_px),

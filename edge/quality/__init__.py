@@ -2,6 +2,7 @@
 
 from edge.quality.channel_order import ChannelOrder, exchanged, red_of_nuclei
 from edge.quality.colour_drift import ColourDrift
+from edge.quality.colourless import Colourless
 from edge.quality.field_colours import FieldColours, colours_of, density
 from edge.quality.field_watch import FieldWatch
 from edge.quality.fixed_things import FixedThings
@@ -14,6 +15,7 @@ from edge.quality.unknown_colours import UnknownColours
 __all__ = [
     "ChannelOrder",
     "ColourDrift",
+    "Colourless",
     "FieldColours",
     "FieldWatch",
     "FixedThings",

@@ -1,0 +1,120 @@
+"""Fields without colour are said of a run, and of nothing that merely looks unusual."""
+
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from support.folder_run import doubts_of, messages_of, records_over
+from support.red_cell_fields import Smear, draw_smear
+from support.tiny_bundle import write_tiny_bundle
+
+from edge.contracts.detections import Image
+from edge.quality import Colourless
+from edge.quality.colourless import ENOUGH, LEAST, colour_share
+
+pytestmark = pytest.mark.timeout(60)
+
+UM_PER_PX = 0.13
+Seen = Callable[[Image], Image]
+
+
+def as_it_is(image: Image) -> Image:
+    return image
+
+
+def grey(image: Image) -> Image:
+    return np.asarray(cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), cv2.COLOR_GRAY2BGR), np.uint8)
+
+
+def mosaic(image: Image) -> Image:
+    """What a colour sensor (RGGB) gives, taken for grey values."""
+    raw = image[..., 1].copy()
+    raw[::2, ::2], raw[1::2, 1::2] = image[::2, ::2, 2], image[1::2, 1::2, 0]
+    return np.repeat(raw[..., None], 3, axis=2)
+
+
+def paled_to(saturation: float, noise: float = 0.0) -> Seen:
+    def seen(image: Image) -> Image:
+        mean = image.mean(axis=2, keepdims=True)
+        grain = np.random.default_rng(0).normal(0, noise, image.shape)
+        return np.asarray((mean + saturation * (image - mean) + grain).clip(0, 255), np.uint8)
+
+    return seen
+
+
+def under_a_lamp(*bgr: float) -> Seen:
+    return lambda image: np.asarray((image * np.array(bgr)).clip(0, 255), np.uint8)
+
+
+def sentence_of(fields: list[Image]) -> str:
+    watch = Colourless(UM_PER_PX)
+    for image in fields:
+        watch.look(image)
+        watch.look(image)  # every other one is looked at
+    return watch.sentence()
+
+
+@pytest.mark.parametrize(
+    ("seen", "smear", "said"),
+    [
+        pytest.param(as_it_is, Smear(leukocytes=2), "", id="as it is"),
+        pytest.param(grey, Smear(leukocytes=2), "has no colour", id="grey values"),
+        pytest.param(mosaic, Smear(leukocytes=2), "has no colour", id="an undecoded Bayer mosaic"),
+        pytest.param(paled_to(0.1), Smear(leukocytes=2), "next to no colour", id="saturation turned down"),
+        pytest.param(paled_to(0.1, noise=2), Smear(leukocytes=2), "next to no colour", id="the same with noise"),
+        pytest.param(paled_to(0.6), Smear(leukocytes=2), "", id="somewhat pale"),
+        pytest.param(under_a_lamp(0.5, 0.8, 1.0), Smear(leukocytes=2), "", id="a yellow lamp"),
+        pytest.param(under_a_lamp(1.0, 0.8, 0.5), Smear(leukocytes=2), "", id="a blue filter"),
+        pytest.param(under_a_lamp(1.2, 1.2, 1.2), Smear(leukocytes=2), "", id="overexposed"),
+        pytest.param(under_a_lamp(0.2, 0.2, 0.2), Smear(leukocytes=2), "", id="far too dark"),
+        pytest.param(as_it_is, Smear(leukocytes=0, cells=0, platelets=0), "", id="empty slide"),
+        pytest.param(grey, Smear(leukocytes=0, cells=0, platelets=0), "", id="empty slide in grey, which shows nothing"),
+    ],
+)
+def test_only_fields_without_colour_are_told_of(seen: Seen, smear: Smear, said: str) -> None:
+    sentence = sentence_of([seen(draw_smear(smear, index)) for index in range(ENOUGH)])
+    assert said in sentence and bool(said) == bool(sentence)
+
+
+def test_one_grey_field_among_others_is_told_of_once() -> None:
+    fields = [draw_smear(Smear(leukocytes=1), index) for index in range(40)]
+    watch, said = Colourless(UM_PER_PX), list[str]()
+    for index, image in enumerate(fields):
+        watch.look(grey(image) if index in (37, 39) else image)
+        said.append(watch.sentence())
+    assert [index for index, sentence in enumerate(said) if sentence] == [37]
+
+
+def test_too_few_pale_fields_say_nothing_yet() -> None:
+    pale = paled_to(0.1)
+    assert not sentence_of([pale(draw_smear(Smear(), index)) for index in range(ENOUGH - 1)])
+
+
+@pytest.mark.parametrize(
+    ("folder", "um_per_px"),
+    [
+        pytest.param("chula_wbc/images", 0.13, id="a cheap camera with a cast"),
+        pytest.param("pbc_tiles", 0.10, id="tiles of a hospital's analyser"),
+        pytest.param("apl_jhu", 0.10, id="patients with leukaemia"),
+        pytest.param("rbc_fields/images", 0.187, id="fields without a leukocyte"),
+        pytest.param("bccd/JPEGImages", 0.073, id="a pale stain"),
+    ],
+)
+def test_single_real_fields_are_far_from_colourless(real_data: Path, folder: str, um_per_px: float) -> None:
+    files = sorted(path for path in (real_data / folder).rglob("*") if path.suffix in {".jpg", ".png"})
+    for path in random.Random(1).sample(files, 40):
+        share = colour_share(np.asarray(cv2.imread(str(path)), np.uint8), um_per_px)
+        assert share is not None and share > 1.8 * LEAST, path.name
+
+
+@pytest.mark.parametrize("seen", [pytest.param(as_it_is, id="as it is"), pytest.param(grey, id="grey")])
+def test_a_run_says_it_by_an_event_and_at_its_end(tmp_path: Path, seen: Seen) -> None:
+    for index in range(3):
+        smear = Smear(leukocytes=2, width_px=400, height_px=320, cells=12)
+        cv2.imwrite(str(tmp_path / f"{index:02d}.png"), seen(draw_smear(smear, index)))
+    records = records_over(tmp_path, write_tiny_bundle(tmp_path / "bundle").path, UM_PER_PX)
+    said = messages_of(records, "no_colour")
+    assert len(said) == (seen is grey) and doubts_of(records, "no colour") == said
