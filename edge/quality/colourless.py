@@ -22,12 +22,16 @@ ENOUGH = 5
 AT_FIRST, THEN_EVERY = 32, 64
 """Of the first fields every other one is looked at, then one in so many, until there are enough."""
 
-LOOKED_AT_UM = 0.8
+LOOKED_AT_UM = 1.6
 _SPARSE_UM = 4.0
 """Every so much of each field one pixel says whether the channels are equal."""
 
 _DARK = 4.0
 """Grey levels that are added to all: the noise of dark pixels is no colour."""
+
+_BLACK, _LEAST_PX = 8, 100
+"""Darker in all channels is beyond an aperture, or a part that is missing, and shows nothing of the slide; what is left of a
+field must be so much at least."""
 
 _STRUCTURE = 0.1
 """Of optical density in green, between the brightest and the darkest twentieth: less is a field with nothing in it."""
@@ -41,7 +45,10 @@ def colour_share(image: Image, um_per_px: float) -> float | None:
     0 for grey values, some 0.4 to 1.2 for stained smears; None for a field with nothing in it.
     """
     every = max(1, int(LOOKED_AT_UM / um_per_px))
-    density = np.log(image[::every, ::every].reshape(-1, 3).astype(np.float32) + _DARK)
+    pixels = image[::every, ::every].reshape(-1, 3)
+    density = np.log(pixels[pixels.max(axis=1) >= _BLACK].astype(np.float32) + _DARK)
+    if len(density) < _LEAST_PX:
+        return None
     blue, green, red = density.T
     seen = _spread(green)
     return max(_spread(red - green), _spread(blue - green)) / seen if seen >= _STRUCTURE else None

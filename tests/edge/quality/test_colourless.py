@@ -49,6 +49,12 @@ def under_a_lamp(*bgr: float) -> Seen:
     return lambda image: np.asarray((image * np.array(bgr)).clip(0, 255), np.uint8)
 
 
+def through_an_eyepiece(image: Image) -> Image:
+    height, width = image.shape[:2]
+    y, x = np.ogrid[:height, :width]
+    return np.asarray(image * ((x - width / 2) ** 2 + (y - height / 2) ** 2 < (height / 2.2) ** 2)[..., None], np.uint8)
+
+
 def sentence_of(fields: list[Image]) -> str:
     watch = Colourless(UM_PER_PX)
     for image in fields:
@@ -70,6 +76,7 @@ def sentence_of(fields: list[Image]) -> str:
         pytest.param(under_a_lamp(1.0, 0.8, 0.5), Smear(leukocytes=2), "", id="a blue filter"),
         pytest.param(under_a_lamp(1.2, 1.2, 1.2), Smear(leukocytes=2), "", id="overexposed"),
         pytest.param(under_a_lamp(0.2, 0.2, 0.2), Smear(leukocytes=2), "", id="far too dark"),
+        pytest.param(through_an_eyepiece, Smear(leukocytes=2), "", id="black around"),
         pytest.param(as_it_is, Smear(leukocytes=0, cells=0, platelets=0), "", id="empty slide"),
         pytest.param(grey, Smear(leukocytes=0, cells=0, platelets=0), "", id="empty slide in grey, which shows nothing"),
     ],
