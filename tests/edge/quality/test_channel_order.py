@@ -1,7 +1,6 @@
 """Exchanged red and blue are said of a run, and of nothing that merely looks unusual."""
 
 import random
-from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -10,6 +9,7 @@ import pytest
 from support.folder_run import doubts_of, messages_of, records_over
 from support.red_cell_fields import Smear, draw_smear
 from support.tiny_bundle import write_tiny_bundle
+from support.watched_fields import Seen, as_it_is, sentence_of, under_a_lamp
 
 from edge.contracts.detections import Image
 from edge.quality import ChannelOrder, red_of_nuclei
@@ -24,24 +24,8 @@ def exchanged(image: Image) -> Image:
     return np.ascontiguousarray(image[..., ::-1])
 
 
-def as_it_is(image: Image) -> Image:
-    return image
-
-
-def under_a_lamp(*bgr: float) -> Callable[[Image], Image]:
-    return lambda image: (image * np.array(bgr)).clip(0, 255).astype(np.uint8)
-
-
-def exchanged_under_a_lamp(*bgr: float) -> Callable[[Image], Image]:
+def exchanged_under_a_lamp(*bgr: float) -> Seen:
     return lambda image: exchanged(under_a_lamp(*bgr)(image))
-
-
-def sentence_of(fields: list[Image], um_per_px: float = UM_PER_PX) -> str:
-    order = ChannelOrder(um_per_px)
-    for image in fields:
-        order.look(image)
-        order.look(image)  # every other one is looked at
-    return order.sentence()
 
 
 @pytest.mark.parametrize(
@@ -60,21 +44,21 @@ def sentence_of(fields: list[Image], um_per_px: float = UM_PER_PX) -> str:
         pytest.param(under_a_lamp(1.2, 1.2, 1.2), Smear(leukocytes=2), False, id="overexposed"),
     ],
 )
-def test_what_is_said_of_drawn_fields(seen: Callable[[Image], Image], smear: Smear, says: bool) -> None:
+def test_what_is_said_of_drawn_fields(seen: Seen, smear: Smear, says: bool) -> None:
     um_per_px = UM_PER_PX * 54.6 / smear.diameter_px
     fields = [seen(draw_smear(smear, seed)) for seed in range(ENOUGH)]
-    assert ("red and blue are most likely exchanged" in sentence_of(fields, um_per_px)) == says
+    assert ("red and blue are most likely exchanged" in sentence_of(ChannelOrder(um_per_px), fields)) == says
 
 
 def test_few_fields_and_a_few_among_many_say_nothing() -> None:
     right = [draw_smear(Smear(leukocytes=2), seed) for seed in range(ENOUGH)]
     wrong = [exchanged(image) for image in right]
-    assert sentence_of(wrong[:-1]) == "" and sentence_of(wrong[:3] + right[3:]) == ""
+    assert (
+        sentence_of(ChannelOrder(UM_PER_PX), wrong[:-1]) == ""
+        and sentence_of(ChannelOrder(UM_PER_PX), wrong[:3] + right[3:]) == ""
+    )
     order = ChannelOrder(UM_PER_PX)
-    for image in wrong:
-        order.look(image)
-        order.look(image)
-    assert order.sentence() and order.sentence() == "", "once"
+    assert sentence_of(order, wrong) and order.sentence() == "", "once"
 
 
 @pytest.mark.parametrize(
@@ -93,12 +77,12 @@ def test_real_fields_are_told_from_exchanged_ones(real_data: Path, folder: str, 
     found = [(each, seen) for each in fields if (seen := red_of_nuclei(each, um_per_px)) is not None]
     for image, value in found:
         assert red_of_nuclei(exchanged(image), um_per_px) == pytest.approx(-value, abs=1e-5)
-    assert sentence_of([image for image, _ in found], um_per_px) == ""
-    assert bool(sentence_of([exchanged(image) for image, _ in found], um_per_px)) == tells
+    assert sentence_of(ChannelOrder(um_per_px), [image for image, _ in found]) == ""
+    assert bool(sentence_of(ChannelOrder(um_per_px), [exchanged(image) for image, _ in found])) == tells
 
 
 @pytest.mark.parametrize("seen", [pytest.param(as_it_is, id="as it is"), pytest.param(exchanged, id="exchanged")])
-def test_a_run_says_it_by_an_event_and_at_its_end(tmp_path: Path, seen: Callable[[Image], Image]) -> None:
+def test_a_run_says_it_by_an_event_and_at_its_end(tmp_path: Path, seen: Seen) -> None:
     for index in range(2 * ENOUGH):
         smear = Smear(leukocytes=2, width_px=400, height_px=320, cells=12)
         cv2.imwrite(str(tmp_path / f"{index:02d}.png"), seen(draw_smear(smear, index)))
