@@ -67,6 +67,11 @@ def read_rows(table: Path, columns: tuple[str, ...], what: str) -> list[tuple[st
         raise DataError(f"{table} names no image; write a line for each, under {','.join(known)}.")
     found = []
     for line, row in enumerate(rows, start=2):
+        if None in row:  # what csv calls the values behind the last column, such as what follows a decimal comma
+            raise DataError(
+                f"line {line} of {table} has more values than its first line has columns; write numbers with a point, not a "
+                "comma, and separate them by commas."
+            )
         try:
             values = tuple(float(row[column]) for column in columns)
         except (TypeError, ValueError):

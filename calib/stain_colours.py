@@ -82,7 +82,7 @@ class StainFit:
                 f"give at least {LEAST_FIELDS}, better some tens, from different slides of this stain."
             )
         # First: exchanged red and blue hide red cells and nuclei from the rest.
-        if said := exchanged(self._red_of_nuclei):
+        if said := exchanged(self._red_of_nuclei, is_last=True):
             raise DataError(said)
         if seen < LEAST_SHARE * all_fields:
             raise DataError(

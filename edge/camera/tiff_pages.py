@@ -22,6 +22,8 @@ STARTS = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
 _NONE, _JPEG = 1, 7
 _PRIVATE = 32768
 """The first tag that makers have for themselves: what lies behind everything else may belong to it."""
+_SUB_IFDS = 330
+"""The tag of smaller copies of a page, which lie behind it."""
 _REDUCED, _MASK = 1, 4
 """Bits of NewSubfileType: a page that shows another one smaller, or says which of its pixels count."""
 _LONGEST = 100_000
@@ -140,8 +142,8 @@ class TiffPages:
     def _refuse_rest(self, layout: "tifffile.TiffPage", name: str) -> None:
         """Raises `FrameError` for a file of one page that is longer than everything in it: something was put in between."""
         tags = list(layout.tags)
-        if len(self._file.pages) > 1 or any(tag.code >= _PRIVATE for tag in tags):
-            return
+        if len(self._file.pages) > 1 or any(tag.code >= _PRIVATE or tag.code == _SUB_IFDS for tag in tags):
+            return  # what lies there may belong to another page, to a smaller copy of this one, or to what nobody can know
         ends = [int(tag.valueoffset + tag.valuebytecount) for tag in tags] + [int(tag.offset) + 20 for tag in tags]
         ends += [offset + n for offset, n in zip(layout.dataoffsets, layout.databytecounts, strict=True)]
         with self._path.open("rb") as file:

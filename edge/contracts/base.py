@@ -1,5 +1,6 @@
 """Base models: settings refuse unknown keys, wire records ignore them; both are immutable."""
 
+import codecs
 import json
 import re
 from pathlib import Path
@@ -116,6 +117,8 @@ def parse_json(model: type[_Model], text: str | bytes, where: Path | str, error:
 
     A key that an object gives twice is refused: JSON parsers keep the last one and say nothing.
     """
+    if text[:3] == codecs.BOM_UTF8 or text[:1] == "\ufeff":
+        raise error(f"{where} cannot be used: it begins with a byte order mark, as some editors write; save it without one.")
     if repeated := _repeated_key(text):
         raise error(f"{where} cannot be used: one of its objects gives the key `{repeated}` twice; strike one of the two.")
     try:

@@ -48,7 +48,7 @@ class Archive:
                 raise JournalError(f"{stale}.")
             self.lacks = lacking(path) if lacks_log(path) else ""
             self._connection = self._connected()
-        except (OSError, sqlite3.Error) as problem:
+        except (OSError, sqlite3.Error, UnicodeError) as problem:
             raise JournalError(self._unreadable(problem)) from problem
 
     def _connected(self) -> sqlite3.Connection:
@@ -180,8 +180,20 @@ class Archive:
             # `yield from` would close the cursor, and perhaps after its connection.
             for row in self._connection.execute(query, values):  # noqa: UP028
                 yield row
-        except sqlite3.Error as problem:
+        except (sqlite3.Error, UnicodeError) as problem:
             raise JournalError(self._unreadable(problem)) from problem
+
+    def damage(self) -> str:
+        """What is wrong with the file as a whole, which may hide records from those who look for a run's; empty for nothing.
+
+        Reads all of it.
+        """
+        ((found,),) = self._select("PRAGMA integrity_check(1)")
+        if found != "ok":
+            return f"the file is damaged ({first_line(Exception(str(found).removeprefix('*** in database main ***').strip()))})"
+        lost = "SELECT count(*) FROM records NOT INDEXED WHERE run NOT IN (SELECT number FROM runs NOT INDEXED)"
+        ((n_lost,),) = self._select(lost)
+        return f"{n_lost} records belong to no run" if n_lost else ""
 
     def _unreadable(self, problem: Exception) -> str:
         if isinstance(problem, sqlite3.Error) and trouble_of(problem) == "held":

@@ -53,9 +53,9 @@ class CountResult:
 
     @property
     def missing(self) -> int:
-        """Fields that the source has and the run did not come to."""
+        """Fields that the source has and the run did not come to, because it was stopped or could not go on."""
         expected = self.start.fields_expected if self.start else None
-        return max(0, (expected or 0) - self.ends.triggers) if self.ends.outcome is RunOutcome.STOPPED else 0
+        return max(0, (expected or 0) - self.ends.triggers) if self.ends.outcome is not RunOutcome.COMPLETED else 0
 
     @property
     def exit_code(self) -> int:

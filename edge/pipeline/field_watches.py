@@ -61,6 +61,10 @@ class FieldWatches:
         """A field has its end, with or without a picture. Returns what the run should be told of its place."""
         return (*self._safely(partial(self._ended, frame, is_retake), _NOTHING), *self._of_failure())
 
+    def at_end(self) -> Notes:
+        """No field comes any more: what is judged by what there was. Waits for what is measured beside the run."""
+        return (*self._safely(self._at_end, _NOTHING), *self._of_failure())
+
     def _look(self, trigger_id: str, bgr: Image) -> None:
         self.scale.look(trigger_id, bgr)
         if self.colours is not None:
@@ -83,17 +87,29 @@ class FieldWatches:
     def _counted(self, frame: Frame, findings: Findings) -> Notes:
         self.scale.counted(frame.trigger_id, findings)
         fixed = self.fixed.counted(frame.trigger_id, findings.detections)
-        grey, mixed = self.colourless.sentence(), self.channels.sentence()
         suggested, self._suggestion = self._suggestion, ""
         notes = (
-            scale_note(self.scale),
-            SourceNote("no_colour", grey, "warning", doubt=grey) if grey else None,
-            SourceNote("channels_exchanged", mixed, "warning", doubt=mixed) if mixed else None,
-            self.colours.note() if self.colours is not None else None,
+            *self._of_run(is_last=False),
             SourceNote("fixed_thing", fixed, "warning", doubt=fixed) if fixed else None,
             SourceNote("reimage_suggested", suggested, "warning", field_index=frame.field_index) if suggested else None,
         )
         return tuple(note for note in notes if note is not None)
+
+    def _at_end(self) -> Notes:
+        told = tuple(note for note in self._of_run(is_last=True) if note is not None)
+        unchecked = self.scale.unchecked
+        return (*told, SourceNote("scale_unchecked", unchecked)) if unchecked else told
+
+    def _of_run(self, *, is_last: bool) -> tuple[SourceNote | None, ...]:
+        wrong = self.scale.contradiction(is_last=is_last)
+        grey, mixed = self.colourless.sentence(is_last=is_last), self.channels.sentence(is_last=is_last)
+        return (
+            SourceNote("scale_contradicted", wrong, "warning", doubt=wrong) if wrong else None,
+            SourceNote("no_colour", grey, "warning", doubt=grey) if grey else None,
+            SourceNote("channels_exchanged", mixed, "warning", doubt=mixed) if mixed else None,
+            self.colours.note(is_last=is_last) if self.colours is not None else None,
+            *(SourceNote("fields_bad", said, "warning", doubt=said) for said in self.quality.of_run(is_last=is_last)),
+        )
 
     def _of_failure(self) -> Notes:
         told, self._untold = self._untold, None
@@ -114,9 +130,3 @@ class FieldWatches:
             _log.exception("%s", said)
             self._untold = SourceNote("watch_failed", said, "warning", doubt=said)
             return otherwise
-
-
-def scale_note(scale: ScaleCheck, *, is_last: bool = False) -> SourceNote | None:
-    """What the run should be told of its um/px, if anything. `is_last`: no field comes any more."""
-    said = scale.contradiction(is_last=is_last)
-    return SourceNote("scale_contradicted", said, "warning", doubt=said) if said else None

@@ -28,7 +28,7 @@ from edge.journal.carried import Carried
 from edge.pipeline.engine_loop import EngineLoop
 from edge.pipeline.exposures import exposures_of
 from edge.pipeline.field_correction import colour_watch_for, watch_for
-from edge.pipeline.field_watches import FieldWatches, scale_note
+from edge.pipeline.field_watches import FieldWatches
 from edge.pipeline.field_work import Batching, CellWork, FieldJob
 from edge.pipeline.gate_doubt import OTHER_FIELDS, doubt_of_run
 from edge.pipeline.intake import Arrival, Ending, FieldQueue, Grabber, Note
@@ -84,7 +84,7 @@ class Run:
         info, um_per_px = parts.source.info, setup.bundle.manifest.um_per_px
         self._ordered = order.order or settings.order
         self._geometry = StageGeometry.of(setup.stage, info.um_per_px)
-        watches = FieldWatches(
+        self._watches = watches = FieldWatches(
             ScaleCheck(info.um_per_px),
             Colourless(info.um_per_px),
             ChannelOrder(info.um_per_px),
@@ -93,7 +93,6 @@ class Run:
             watch_for(setup, self._ordered, info.um_per_px),
             PositionCheck(self._geometry, info.um_per_px),
         )
-        self._scale = watches.scale
         work = CellWork(info, parts.plan, um_per_px, thresholds, setup.probability, parts.crops, watches)
         batching = Batching(parts.fields_per_batch, int(settings.max_delay_ms * 1e6))
         # A trigger without a frame ends after its own time, which the source has beside: it is not silent before.
@@ -198,8 +197,8 @@ class Run:
         self._pause.end("the run ends")
         while (pause_note := self._pause.note()) is not None:
             yield pause_note
-        if not self._stop.at_once and (note := scale_note(self._scale, is_last=True)) is not None:
-            yield note
+        if not self._stop.at_once:
+            yield from self._watches.at_end()
         skipped = {trigger.trigger_id for trigger in unexposed}
         for trigger_id, field_index, stage_nm in self.ledger.left():  # which has the order of the triggers
             if (job := jobs.get(trigger_id)) is None:
@@ -239,8 +238,8 @@ class Run:
         if ending.outcome is RunOutcome.STOPPED:
             ending = Ending(self._stop.outcome, self._stop.requested or ending.detail)
         unrecorded = self._desk.unrecorded() if self._desk else ()
-        statistics, doubts = self._source_statistics(), self._scale.doubts()
-        self._scale.close()
+        statistics, doubts = self._source_statistics(), self._watches.scale.doubts()
+        self._watches.scale.close()
         record = self._account.stop(ending.outcome, ending.detail, statistics, doubts, unrecorded)
         LOG_CONTEXT.end_run()
         return record

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.contracts.detections import Image
-from edge.quality.field_look import is_looked_at
+from edge.quality.field_look import FEW, is_looked_at
 
 EXCHANGED = -0.08
 """Median over fields of `red_of_nuclei`. Of the laboratories at hand none lies below -0.01, and all but one above 0.1: so does
@@ -24,8 +24,8 @@ what is exchanged of that one stay unnoticed, and nothing else."""
 ENOUGH = 8
 """Fields with nuclei and red cells, before anything is said."""
 
-AT_FIRST, THEN_EVERY = 32, 64
-"""Of the first fields every other one is looked at, then one in so many, until there are enough."""
+AT_FIRST, THEN_EVERY = 16, 64
+"""Of the first fields each is looked at, then one in so many, until there are enough."""
 
 LOOKED_AT_UM = 0.55
 """Every so much of a field one pixel is looked at: medians need no more."""
@@ -91,9 +91,14 @@ def _shrunk(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return np.asarray(cv2.erode(mask.view(np.uint8), np.ones((3, 3), np.uint8)) > 0, np.bool_)
 
 
-def exchanged(found: Sequence[float]) -> str:
-    """What is said of so many fields' `red_of_nuclei`; empty while nothing, or too little, speaks against the channels."""
-    if len(found) < ENOUGH or statistics.median(found) > EXCHANGED:
+def exchanged(found: Sequence[float], *, is_last: bool = False) -> str:
+    """What is said of so many fields' `red_of_nuclei`; empty while nothing, or too little, speaks against the channels.
+
+    `is_last`: there will be no more; then a few fields suffice, if all of them say it.
+    """
+    if len(found) < ENOUGH and not (is_last and len(found) >= FEW):
+        return ""
+    if (statistics.median(found) if len(found) >= ENOUGH else max(found)) > EXCHANGED:
         return ""
     return (
         f"red and blue are most likely exchanged: in {len(found)} fields nuclei take less of red and more of blue than red "
@@ -117,9 +122,9 @@ class ChannelOrder:
         if looks and len(self._found) < ENOUGH and (found := red_of_nuclei(image, self._um_per_px)) is not None:
             self._found.append(found)
 
-    def sentence(self) -> str:
-        """What to say, once; empty before and ever after."""
-        if self._said or not (said := exchanged(self._found)):
+    def sentence(self, *, is_last: bool = False) -> str:
+        """What to say, once; empty before and ever after. `is_last`: no field comes any more."""
+        if self._said or not (said := exchanged(self._found, is_last=is_last)):
             return ""
         self._said = True
         return said

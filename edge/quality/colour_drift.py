@@ -9,13 +9,13 @@ from edge.camera.frame import SourceNote
 from edge.contracts.colours import MeasuredColours, MeasuredLight
 from edge.contracts.detections import Image
 from edge.quality.field_colours import Floats, colours_of_small, density, evened, looked_at
-from edge.quality.field_look import is_looked_at
+from edge.quality.field_look import FEW, is_looked_at
 
 MOST_DRIFT = 0.12
 """In optical density, of empty slide or red cells in any channel, median over fields. Slides of one stain lie within 0.08."""
 
-AT_FIRST, THEN_EVERY = 32, 16
-"""Of the first fields every other one is looked at, then one in so many."""
+AT_FIRST, THEN_EVERY = 16, 16
+"""Of the first fields each is looked at, then one in so many."""
 
 ENOUGH, MOST = 8, 32
 """Fields looked at before anything is said, and those that the median is taken over."""
@@ -56,14 +56,14 @@ class ColourDrift:
         """The field's own distance, once; None where nobody looked or too little is seen."""
         return self._drifts.pop(trigger_id, None)
 
-    def note(self) -> SourceNote | None:
-        """The sentence for the run, once."""
-        said = self.sentence()
+    def note(self, *, is_last: bool = False) -> SourceNote | None:
+        """The sentence for the run, once. `is_last`: no field comes any more."""
+        said = self.sentence(is_last=is_last)
         return SourceNote("colour_drift", said, "warning") if said else None
 
-    def sentence(self) -> str:
-        """What to say of the slide, once; empty while its colours are the profile's."""
-        if self._said or len(self._last) < ENOUGH:
+    def sentence(self, *, is_last: bool = False) -> str:
+        """What to say of the slide, once; empty while its colours are the profile's. `is_last`: then a few fields suffice."""
+        if self._said or len(self._last) < (FEW if is_last else ENOUGH):
             return ""
         off = [statistics.median(float(row[k]) for row in self._last) for k in range(6)]
         worst = max(range(3), key=lambda k: abs(off[k]))

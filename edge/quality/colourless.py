@@ -10,7 +10,7 @@ import statistics
 import numpy as np
 
 from edge.contracts.detections import Image
-from edge.quality.field_look import is_looked_at
+from edge.quality.field_look import FEW, is_looked_at
 
 LEAST = 0.2
 """Median over fields of `colour_share`. Single fields of the laboratories at hand all lie above 0.38, and nearly all
@@ -19,8 +19,8 @@ below this at a tenth of their saturation."""
 ENOUGH = 5
 """Fields that show something, before anything is said of faint colours. Equal channels need no second field."""
 
-AT_FIRST, THEN_EVERY = 32, 64
-"""Of the first fields every other one is looked at, then one in so many, until there are enough."""
+AT_FIRST, THEN_EVERY = 16, 64
+"""Of the first fields each is looked at, then one in so many, until there are enough."""
 
 LOOKED_AT_UM = 1.6
 _SPARSE_UM = 4.0
@@ -78,14 +78,15 @@ class Colourless:
         sparse = image[:: self._step, :: self._step]
         equal = np.array_equal(sparse[..., 1], sparse[..., 2]) and np.array_equal(sparse[..., 0], sparse[..., 1])
         if (looks or equal) and (share := colour_share(image, self._um_per_px)) is not None:
-            self._is_grey = share == 0.0
+            self._is_grey = equal
             self._shares.append(share)
 
-    def sentence(self) -> str:
-        """What to say, once; empty before and ever after."""
-        if self._said or not (self._is_grey or len(self._shares) >= ENOUGH):
+    def sentence(self, *, is_last: bool = False) -> str:
+        """What to say, once; empty before and ever after. `is_last`: no field comes any more; then a few suffice that agree."""
+        few = len(self._shares) < ENOUGH
+        if self._said or not (self._is_grey or not few or (is_last and len(self._shares) >= FEW)):
             return ""
-        middle = statistics.median(self._shares)
+        middle = max(self._shares) if few and not self._is_grey else statistics.median(self._shares)
         if not self._is_grey and middle > LEAST:
             return ""
         self._said = True

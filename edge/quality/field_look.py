@@ -35,9 +35,13 @@ _LEAST_CHORD_UM = 1.0
 """A run of pixels that is shorter is noise or dirt."""
 
 
+FEW = 3
+"""Fields from which a run that ends with too few for a median is judged: by the one that speaks least against it."""
+
+
 def is_looked_at(nth: int, at_first: int, then_every: int) -> bool:
-    """Whether what costs too much for every field looks at the `nth`: every other of the first, then one in so many."""
-    return nth % (2 if nth < at_first else then_every) == 0
+    """Whether what costs too much for every field looks at the `nth`: each of the first, then one in so many."""
+    return nth < at_first or nth % then_every == 0
 
 
 @dataclass(frozen=True, slots=True)

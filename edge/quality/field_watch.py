@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from edge.contracts.detections import Image
 from edge.contracts.records import FieldQuality
 from edge.contracts.run_order import QualityPolicy
+from edge.quality.bad_share import BadShare
 from edge.quality.field_limits import faults_of
 from edge.quality.field_look import FieldLook, look_at
 from edge.quality.focus_score import focus_score
@@ -31,6 +32,7 @@ class FieldWatch:
     def __init__(self, policy: QualityPolicy, um_per_px: float, min_focus: float | None = None) -> None:
         self._policy, self._um_per_px, self._min_focus = policy, um_per_px, min_focus
         self._looks: OrderedDict[str, tuple[FieldLook, float | None]] = OrderedDict()
+        self._share = BadShare()
 
     def look(self, trigger_id: str, image: Image) -> None:
         """Before the field's pixels are let go of, as the camera gave them. `image` is BGR, uint8 [H, W, 3]."""
@@ -48,6 +50,7 @@ class FieldWatch:
             return Judged(FieldQuality(colour_drift=drift) if drift is not None else None)
         look, focus = seen
         faults = faults_of(look, focus, colour_drift, self._min_focus)
+        self._share.judged([fault for fault, _ in faults], shows_nothing=look.covered is None)
         quality = FieldQuality(
             colour_drift=drift,
             focus=_rounded(focus),
@@ -63,6 +66,10 @@ class FieldWatch:
         left_out = "; its cells are in no count of the slide" if quality.left_out else ""
         what = ", ".join(f"{fault} ({words})" for fault, words in faults)
         return Judged(quality, f"field {field_index} came out badly: {what}{left_out}; image it anew.")
+
+    def of_run(self, *, is_last: bool = False) -> list[str]:
+        """What is to be said of all the run's fields by now, once each; `is_last`: no field comes any more."""
+        return self._share.sentences(is_last=is_last)
 
 
 def _rounded(value: float | None) -> float | None:

@@ -36,16 +36,20 @@ _FIXED_PX = 1
 
 
 class OverlapSeen:
-    """Told of every field without a place, in their order. For one thread."""
+    """Told of every field without a place, in their order; or, `has_places`, of every one with a place. For one thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, has_places: bool = False) -> None:
+        self._has_places = has_places
         self._before: tuple[int, Float32] | None = None
         self._n_pairs = self._n_judged = 0
         self._found: list[tuple[int, int]] = []
         self._said = False
 
-    def ended(self, field_index: int, grey: Grey | None) -> list[SourceNote]:
-        """`grey` are samples of the field's green, about a micrometre apart. What is to be said, once."""
+    def ended(self, field_index: int, grey: Grey | None, *, may_overlap: bool = False) -> list[SourceNote]:
+        """`grey` are samples of the field's green, about a micrometre apart. What is to be said, once.
+
+        `may_overlap`: by their places this field and the one before have something in common, so that it is no news.
+        """
         looks = self._n_pairs < AT_FIRST or self._n_pairs % THEN_EVERY < 2
         self._n_pairs += 1
         before, self._before = self._before, None
@@ -53,16 +57,27 @@ class OverlapSeen:
             return []
         here = _detail(grey)
         self._before = field_index, here
-        if before is None or before[1].shape != here.shape:
+        if before is None or before[1].shape != here.shape or may_overlap:
             return []
         self._n_judged += 1
         if overlap_of(before[1], here) < OVERLAPS:
+            if _agreement(before[1], here, 0, 0) >= OVERLAPS:
+                # A stage that creeps, or what is fixed in every picture: the next ones will have moved on from the older one.
+                self._before = before
             return []
         self._found.append((before[0], field_index))
         if len(self._found) < ENOUGH:
             return []
         self._said = True
         one, other = self._found[-1]
+        if self._has_places:
+            sentence = (
+                f"in {len(self._found)} of {self._n_judged} pairs of neighbours that lie apart by what the stage says, such as "
+                f"fields {one} and {other}, the same cells show in both pictures: its positions are too far apart (they are in "
+                "nanometres) or the um/px too small, so that such cells are counted more than once; correct them, and repeat "
+                "the run."
+            )
+            return [SourceNote("overlap_misfit", sentence, "warning", doubt=sentence)]
         sentence = (
             f"pictures of this run overlap: in {len(self._found)} of {self._n_judged} pairs of neighbours, such as fields "
             f"{one} and {other}, the same cells show in both, and no stage says where they lie, so that such cells are "

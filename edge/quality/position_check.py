@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from edge.camera.frame import SourceNote
 from edge.contracts.detections import Image
 from edge.contracts.stage_geometry import Position, StageGeometry
+from edge.quality.likeness import MIN_SIDE_PX
 from edge.quality.overlap_seen import OverlapSeen
 from edge.quality.place_votes import PlaceVotes, Verdict
 from edge.quality.repeated_pictures import MOST_NAMED, RepeatedPictures, are_copies, differ_by_noise
@@ -64,27 +65,24 @@ class PositionCheck:
 
     def __init__(self, geometry: StageGeometry, um_per_px: float) -> None:
         self._geometry, self._um_per_px = geometry, um_per_px
-        self._looks: OrderedDict[str, Grey] = OrderedDict()
+        self._looks: OrderedDict[str, tuple[tuple[int, int], Grey]] = OrderedDict()
         self._fields: OrderedDict[int, _Field] = OrderedDict()
         self._newest_at: dict[tuple[int, int], int] = {}
         self._fixed: Grey | None = None
         self._n_known = self._n_covered = self._n_placed = self._n_copies = self._n_same = 0
         self._size_px: tuple[int, int] = (0, 0)
+        self._last_px: tuple[int, int] = (0, 0)
         self._step = 1
         self._credit = _MOST_CREDIT
         self._votes = PlaceVotes()
         self._repeated, self._overlap = RepeatedPictures(), OverlapSeen()
+        self._overlap_in_spite = OverlapSeen(has_places=True)
 
     def look(self, trigger_id: str, image: Image) -> None:
         """Before the field's pixels are let go of. `image` is BGR, uint8 [H, W, 3]."""
         height_px, width_px = image.shape[:2]
-        if self._size_px != (width_px, height_px):
-            if self._size_px != (0, 0):
-                return  # another picture than those of this run
-            self._size_px = width_px, height_px
-            self._step = max(1, round(SAMPLE_UM / self._um_per_px), math.ceil(math.sqrt(width_px * height_px / MOST_SAMPLES)))
-        half = self._step // 2
-        self._looks[trigger_id] = image[half :: self._step, half :: self._step, 1].copy()
+        step = self._step_for(width_px, height_px)
+        self._looks[trigger_id] = (width_px, height_px), image[step // 2 :: step, step // 2 :: step, 1].copy()
         if len(self._looks) > _REMEMBERED:  # of fields that failed afterwards
             self._looks.popitem(last=False)
 
@@ -92,16 +90,18 @@ class PositionCheck:
         self, trigger_id: str, field_index: int, stage_nm: Position | None, *, is_retake: bool = False
     ) -> list[SourceNote]:
         """The field has its end, with or without a picture; what is to be said of it. `is_retake`: it takes another's place."""
-        grey = self._looks.pop(trigger_id, None)
+        size_px, grey = self._looks.pop(trigger_id, (self._size_px, None))
         if stage_nm is None:
             again = self._repeated.ended(field_index, grey, is_retake=is_retake)
             return again or self._overlap.ended(field_index, grey if not is_retake else None)
+        if grey is not None and not self._is_of_run(size_px):
+            grey = None
         x_um, y_um = self._geometry.seen_from_camera_um(stage_nm)
         pixel_um = self._geometry.pixel_um
         one = _Field(self._n_placed, field_index, (x_um / pixel_um, y_um / pixel_um), grey)
         before = self._fields.get(one.number - 1)
         self._n_placed += 1
-        said = list[SourceNote]()
+        said = self._overlap_in_spite.ended(field_index, grey, may_overlap=before is None or self._may_overlap(one, before))
         if grey is not None:
             if before is not None and before.grey is not None and self._is_copy(one, before):
                 said += self._same(one, before)
@@ -110,6 +110,27 @@ class PositionCheck:
             self._learn(grey)
         self._keep(one)
         return said + self._late(one)
+
+    def _step_for(self, width_px: int, height_px: int) -> int:
+        """Pixels from sample to sample: about `SAMPLE_UM`, less where a small field would have too few to be known again."""
+        usual = min(round(SAMPLE_UM / self._um_per_px), min(width_px, height_px) // (MIN_SIDE_PX + 1))
+        return max(1, usual, math.ceil(math.sqrt(width_px * height_px / MOST_SAMPLES)))
+
+    def _is_of_run(self, size_px: tuple[int, int]) -> bool:
+        """Whether pictures of that size are compared with each other: those of the first, until two in a row have another.
+
+        Then all begins anew: neither samples nor what is fixed have to do with those before.
+        """
+        last, self._last_px = self._last_px, size_px
+        if size_px == self._size_px:
+            return True
+        if self._n_known and size_px != last:
+            return False
+        self._size_px, self._step = size_px, self._step_for(*size_px)
+        self._fixed, self._n_known, self._n_covered, self._n_copies = None, 0, 0, 0
+        self._fields.clear()
+        self._newest_at.clear()
+        return True
 
     # What is fixed in every picture.
 
@@ -270,6 +291,11 @@ class PositionCheck:
             _, gone = self._fields.popitem(last=False)
             if self._newest_at.get(self._cell(gone)) == gone.number:
                 del self._newest_at[self._cell(gone)]
+
+    def _may_overlap(self, one: _Field, other: _Field) -> bool:
+        """Whether the two have something in common by their places, within what the stage may err."""
+        sides = zip(_from(other, one), self._size_px, strict=True)
+        return all(abs(by_px) * self._geometry.pixel_um < size_px * self._um_per_px + 2 * APART_UM for by_px, size_px in sides)
 
     def _apart_um(self, one: _Field, other: _Field) -> float:
         return math.dist(one.at_px, other.at_px) * self._geometry.pixel_um

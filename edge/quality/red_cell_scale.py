@@ -20,6 +20,9 @@ CONTRADICTS = 0.125
 ENOUGH_CELLS = 40
 """Their median is known to some 4 %."""
 
+FEW_CELLS, FAR_OFF = 20, 1.5
+"""Cells that suffice for a um/px that is so many times too large or too small: half, double, another decimal point."""
+
 ENOUGH_AREA = 0.004
 """Of all fields looked at that single red cells must cover: a few round specks on an empty slide are none."""
 
@@ -58,7 +61,8 @@ class RedCells:
 
     def contradicts(self, um_per_px: float) -> bool:
         """Whether `um_per_px` cannot be right."""
-        return abs(math.log(self.factor(um_per_px))) > math.log1p(CONTRADICTS)
+        least = 1 + CONTRADICTS if self.cells >= ENOUGH_CELLS else FAR_OFF
+        return abs(math.log(self.factor(um_per_px))) > math.log(least)
 
     def sentence(self, um_per_px: float) -> str:
         """What speaks against `um_per_px`."""
@@ -89,13 +93,13 @@ class RedCellSizes:
         self.area_px += area_px
         self._diameters_px.append(diameters_px)
 
-    def found(self) -> RedCells | str:
-        """The red cells among them, or one sentence why they cannot be told."""
+    def found(self, least: int = ENOUGH_CELLS) -> RedCells | str:
+        """The red cells among them, at least so many, or one sentence why they cannot be told."""
         every = np.concatenate(self._diameters_px) if self._diameters_px else np.zeros(0)
         cells = _most_common(every)
-        if len(cells) < ENOUGH_CELLS:
+        if len(cells) < least:
             return (
-                f"only {len(cells)} single red cells were found in {_fields(self.fields)} and {ENOUGH_CELLS} are needed; give "
+                f"only {len(cells)} single red cells were found in {_fields(self.fields)} and {least} are needed; give "
                 "more fields, in focus, where red cells lie side by side without touching."
             )
         median = float(np.median(cells))

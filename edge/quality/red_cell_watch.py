@@ -8,7 +8,7 @@ from collections import deque
 import numpy as np
 
 from edge.contracts.detections import Image
-from edge.quality.red_cell_scale import ENOUGH_CELLS, RedCells, RedCellSizes
+from edge.quality.red_cell_scale import ENOUGH_CELLS, FEW_CELLS, RedCells, RedCellSizes
 from edge.quality.red_cells import LONG_SIDES_PX, find_red_cells
 
 CERTAIN_CELLS = 3 * ENOUGH_CELLS
@@ -17,8 +17,9 @@ CERTAIN_CELLS = 3 * ENOUGH_CELLS
 AT_MOST_FIELDS = 64
 """What these do not show, more of the same slide would not either; then it is judged by what there is."""
 
-_WAITING = 6
-"""Copies that wait for the thread; a field that comes while so many do is not looked at."""
+_WAITING, _MOST_WAITING, _WAITING_BYTES = 6, 24, 64_000_000
+"""Copies that wait for the thread, or as many more as take no more memory; a field that comes while so many do is not looked
+at. A folder is read faster than it is measured: what waits then is measured at its end."""
 
 _REST = 9
 """Times as long as a field took, nothing is measured: what the engine works with is taken for at most a tenth of one core."""
@@ -35,7 +36,8 @@ _log = logging.getLogger(__name__)
 class RedCellWatch:
     """`offer` fields; `contradiction` says once, as soon as it is certain, what speaks against the scale.
 
-    `n_taken` fields were copied. All but the measuring is for one thread. Nothing that goes wrong in it touches the run.
+    `n_taken` fields were copied; `unchecked` says why nothing came of them, once that is known. All but the measuring is for
+    one thread. Nothing that goes wrong in it touches the run.
     """
 
     def __init__(self, um_per_px: float) -> None:
@@ -46,12 +48,13 @@ class RedCellWatch:
         self._thread: threading.Thread | None = None
         self.n_taken = 0
         self._judged: str | None = None
+        self.unchecked = ""
         self._done = self._hurries = self._is_new = self._waits_for_gap = False
 
     def offer(self, image: Image) -> None:
         """Copy a field, BGR uint8 [H, W, 3], to be measured with the next `contradiction`, unless enough were or the measuring
         lags behind."""
-        if self._done or self.n_taken >= AT_MOST_FIELDS or len(self._waiting) >= _WAITING:
+        if self._done or self.n_taken >= AT_MOST_FIELDS or not self._has_room():
             return
         step = max(1, max(image.shape[:2]) // LONG_SIDES_PX[-1])
         copy = np.ascontiguousarray(image[::step, ::step]) if step > 1 else image.copy()
@@ -59,6 +62,11 @@ class RedCellWatch:
         with self._changed:
             self._waiting.append((copy, step))
             self._is_new = True
+
+    def _has_room(self) -> bool:
+        with self._changed:
+            n = len(self._waiting)
+            return n < _WAITING or (n < _MOST_WAITING and sum(copy.nbytes for copy, _ in self._waiting) < _WAITING_BYTES)
 
     def contradiction(self, *, is_last: bool = False) -> str:
         """The sentence, once; empty before it is certain, when nothing speaks against the scale, and ever after.
@@ -72,20 +80,25 @@ class RedCellWatch:
             if self._is_new or is_last or self._waits_for_gap:
                 self._go_on()
             if is_last:
-                self._changed.wait_for(lambda: self._done or not self._waiting, _LAST_S)
+                self._changed.wait_for(lambda: self._done or not self._waiting or self._is_certain(), _LAST_S)
             all_measured = self.n_taken >= AT_MOST_FIELDS and not self._waiting
-            if not (is_last or all_measured or self._sizes.cells >= CERTAIN_CELLS):
+            if not (is_last or all_measured or self._is_certain()):
                 return ""
             found = self._sizes.found()
             if isinstance(found, str) and not (is_last or all_measured):
                 return ""
             self._done = True
             self._changed.notify_all()
-        against = isinstance(found, RedCells) and found.contradicts(self._um_per_px)
-        self._judged = found.sentence(self._um_per_px) if isinstance(found, RedCells) and against else ""
-        if isinstance(found, str):
-            _log.info("the um/px was not compared with red cells: %s", found)
+        # A few red cells tell no scale, but one that is far off.
+        seen = found if isinstance(found, RedCells) else self._sizes.found(FEW_CELLS)
+        against = isinstance(seen, RedCells) and seen.contradicts(self._um_per_px)
+        self._judged = seen.sentence(self._um_per_px) if isinstance(seen, RedCells) and against else ""
+        if isinstance(found, str) and not against:
+            self.unchecked = f"the um/px was not compared with the size of red cells: {found}"
         return self._judged
+
+    def _is_certain(self) -> bool:
+        return self._sizes.cells >= CERTAIN_CELLS
 
     @property
     def judged(self) -> str:

@@ -13,7 +13,6 @@ from cv2.typing import MatLike
 
 from edge.contracts.detections import Image
 from edge.postprocess import Findings
-from edge.quality.field_look import is_looked_at
 from edge.quality.red_cell_watch import RedCellWatch
 
 LEUKOCYTE_UM = (8.0, 20.0)
@@ -25,6 +24,9 @@ MIN_FIELDS, MIN_SHARE = 5, 0.05
 """Fields with a nucleus from which they mean something, and of those that were looked at: a fold in the smear is dark, too."""
 AT_FIRST, THEN_EVERY = 64, 16
 """Of the first fields every other one is looked at, then one in so many: it takes a tenth of a millisecond."""
+
+RED_CELLS_SHOWN_BY = 10
+"""Fields of a smear that show enough red cells, nearly always; that fewer do not is no news."""
 
 _STEP_PX = 8
 _DARKER_GREEN, _DARKER_RED = math.exp(-0.7), math.exp(-0.35)
@@ -49,7 +51,7 @@ class ScaleCheck:
 
     def look(self, trigger_id: str, image: Image) -> None:
         """Before the field's pixels are let go of. `image` is BGR, uint8 [H, W, 3], at the run's um/px."""
-        if is_looked_at(self._n_offered, AT_FIRST, THEN_EVERY):
+        if self._n_offered % (2 if self._n_offered < AT_FIRST else THEN_EVERY) == 0:
             self._looks[trigger_id] = nucleus_px(image)
             if len(self._looks) > _REMEMBERED:  # of fields that failed afterwards
                 self._looks.popitem(last=False)
@@ -62,6 +64,11 @@ class ScaleCheck:
         `is_last`: no field comes any more; waits for the last of them to be measured.
         """
         return self._red_cells.contradiction(is_last=is_last)
+
+    @property
+    def unchecked(self) -> str:
+        """Why the um/px was not compared with red cells, once no field comes any more; empty where it was, or of few fields."""
+        return self._red_cells.unchecked if self._n_offered >= RED_CELLS_SHOWN_BY else ""
 
     def close(self) -> None:
         """No field comes any more: nothing of it goes on."""

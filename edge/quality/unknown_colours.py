@@ -8,7 +8,7 @@ from edge.camera.frame import SourceNote
 from edge.contracts.colours import Colours, MeasuredLight, ReferenceColours
 from edge.contracts.detections import Image
 from edge.quality.field_colours import Floats, colours_of_small, density, evened
-from edge.quality.field_look import is_looked_at
+from edge.quality.field_look import FEW, is_looked_at
 
 NEAR = 0.20
 """In optical density, of empty slide and of red cells over it, in any channel. Fields of a laboratory that a model knows lie
@@ -17,8 +17,8 @@ within 0.1 of it by their median, drawn fields within 0.2 of some; of five labor
 ENOUGH = 8
 """Fields with empty slide and red cells that are judged by their median, once."""
 
-AT_FIRST, THEN_EVERY = 32, 64
-"""Of the first fields every other one is looked at, then one in so many, until there are enough."""
+AT_FIRST, THEN_EVERY = 16, 64
+"""Of the first fields each is looked at, then one in so many, until there are enough."""
 
 
 def nearest(empty: Floats, red_cells: Floats, reference: ReferenceColours) -> tuple[float, str]:
@@ -68,18 +68,22 @@ class UnknownColours:
         """None: a single field's distance means nothing."""
         return None
 
-    def note(self) -> SourceNote | None:
-        """The sentence for the run, once; it speaks against the run's result."""
-        said = self.sentence()
+    def note(self, *, is_last: bool = False) -> SourceNote | None:
+        """The sentence for the run, once; it speaks against the run's result. `is_last`: no field comes any more."""
+        said = self.sentence(is_last=is_last)
         return SourceNote("colours_unknown", said, "warning", doubt=said) if said else None
 
-    def sentence(self) -> str:
-        """What to say of the run, once; empty before and ever after."""
-        if self._said or len(self._found) < ENOUGH:
+    def sentence(self, *, is_last: bool = False) -> str:
+        """What to say of the run, once; empty before and ever after.
+
+        `is_last`: there will be no more fields; then a few suffice, if each of them lies far from all.
+        """
+        few = len(self._found) < ENOUGH
+        if self._said or (few and not (is_last and len(self._found) >= FEW)):
             return ""
         self._said = True
-        empty, red_cells = np.median(self._found, axis=0)
-        apart, name = nearest(empty, red_cells - empty, self._reference)
+        judged = self._found if few else [np.median(self._found, axis=0)]
+        apart, name = min(nearest(empty, red_cells - empty, self._reference) for empty, red_cells in judged)
         if apart <= NEAR:
             return ""
         return (

@@ -69,7 +69,9 @@ def _training(report: Report, wish: Wish, out: Path) -> str:
     with _new_folder(out) as folder:
         how: Literal["coco", "yolo"] = "coco" if wish.how == "coco" else "yolo"
         done = export_training(report, how, folder, wish.frames, only_reviewed=wish.only_reviewed)
-    missing = f"; {done.without_picture} fields have no picture any more and are left out" if done.without_picture else ""
+    missing = ""
+    if done.without_picture:
+        missing = f"; {done.without_picture} fields have no picture any more, or one that was changed since, and are left out"
     check = f"leuko-train data check --data {out / DESCRIPTION} --root {out}"
     return f"{done.fields} fields with {done.boxes} boxes in {out}{missing}; {check} looks at them"
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,8 @@ from edge.reports.run_report import Report, ReportedCell, ReportedField
 
 _QUALITY = 90
 _FOLDER = "folder:"
+_CLOCK_S = 2.0
+"""How exactly file systems note when a file was written."""
 
 
 @dataclass(slots=True)
@@ -41,7 +44,7 @@ def pictures_of_cells(report: Report, folder: Path | None, most: int) -> Picture
     """
     found = Pictures()
     where = expanded(folder) if folder else place_of_run(Path(report.kept_crops), report.run_id) if report.kept_crops else None
-    if where is None:
+    if where is None or not report.counted_cells:  # a run that found no cell has kept none
         return found
     try:
         files = _crop_files(where)
@@ -111,7 +114,8 @@ def as_jpeg(image: Image) -> bytes | None:
 def frames_of(report: Report, fields: Sequence[ReportedField], folder: Path | None) -> Iterator[tuple[ReportedField, Image]]:
     """Pixels of these fields, uint8 BGR as the camera gave them, from a recording or the folder of images that was counted.
 
-    What is in neither of them is left out. Raises `SourceError` when there is no place to look at.
+    What is in neither of them is left out, and so is an image of the run's own folder that was written after it was counted; a
+    copy in a `folder` that a person names may be newer. Raises `SourceError` when there is no place to look at.
     """
     where = _place_of_frames(report, folder)
     if (where / FRAMES_INDEX).exists():
@@ -119,7 +123,7 @@ def frames_of(report: Report, fields: Sequence[ReportedField], folder: Path | No
         return
     for one in fields:
         file = where / one.source_name
-        if not one.source_name or not file.is_file():
+        if not one.source_name or not file.is_file() or (folder is None and _is_newer(file, one)):
             continue
         try:
             image, _ = read_image(file, one.source_name)
@@ -127,6 +131,11 @@ def frames_of(report: Report, fields: Sequence[ReportedField], folder: Path | No
             continue
         if image.shape[:2] == (one.height_px, one.width_px):
             yield one, image
+
+
+def _is_newer(file: Path, one: ReportedField) -> bool:
+    """Whether a file was written after its field had been counted, so that it may show something else by now."""
+    return file.stat().st_mtime > datetime.fromisoformat(one.wall_time).timestamp() + _CLOCK_S
 
 
 def _place_of_frames(report: Report, folder: Path | None) -> Path:

@@ -127,6 +127,10 @@ def verify_runs(journal: Path, run_id: str | None, as_json: bool) -> None:
                 f"{len(broken)} of {len(found)} runs of journal {journal} are not as they were written, or were never whole: "
                 f"run {broken[0]['run']}, {broken[0]['problem']}; restore the file from a copy, or report a defect of the edge."
             )
+        if damage := archive.damage():
+            raise JournalError(
+                f"journal {journal}: {damage}, so that what was found whole may not be all; restore the file from a copy."
+            )
 
 
 def _verified(archive: Archive, run: StoredRun) -> dict[str, Any]:

@@ -89,6 +89,7 @@ def test_what_must_agree(
         pytest.param("image,x_um\na.png,1\n", "no column y_um", id="a column is missing"),
         pytest.param("image,x_um,y_um\na.png,1,far\n", "line 2 of", id="no number"),
         pytest.param("image,x_um,y_um\n,1,2\n", "line 2 of", id="no name"),
+        pytest.param("image,x_um,y_um\na.png,1,5,2,5\n", "with a point, not a comma", id="decimal commas"),
         pytest.param("image,x_um,y_um\n", "names no image", id="no rows"),
     ],
 )

@@ -219,6 +219,17 @@ def test_previews_and_masks_are_no_fields(tmp_path: Path) -> None:
     assert read_image(path, path.name)[0].shape == (220, 280, 3)
 
 
+def test_a_picture_with_smaller_copies_behind_it_is_not_damaged(tmp_path: Path) -> None:
+    """As slide scanners and their viewers write pyramids."""
+    path = tmp_path / "a.tif"
+    with tifffile.TiffWriter(path) as file:
+        file.write(picture()[..., ::-1], photometric="rgb", subifds=2, tile=(64, 64))
+        for step in (2, 4):
+            file.write(picture()[::step, ::step, ::-1], photometric="rgb", subfiletype=1, tile=(64, 64))
+    with ImageFile(path, path.name) as file_read:
+        assert file_read.n_pages == 1 and np.array_equal(file_read.read(0)[0], picture())
+
+
 def test_a_stack_whose_list_of_pages_is_cut_is_not_taken_for_a_shorter_one(tmp_path: Path) -> None:
     content = bytearray(one_by_one("tiff"))
     (first,) = struct.unpack_from("<I", content, 4)

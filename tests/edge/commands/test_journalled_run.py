@@ -109,7 +109,7 @@ def test_a_controller_that_goes_away_finds_the_run_in_the_next_edge(start: Start
     assert process.returncode == 6
     assert f"they stay in {journal}: start the edge with this journal again and resume the run." in said
     rest = resumed(start, run_id, len(first))
-    assert [record.seq for record in (*first, *rest)] == list(range(22))
+    assert [record.seq for record in (*first, *rest)] == list(range(23)), "fields, start and end, and that no red cell was seen"
     listed = json.loads(leuko_edge("runs", "list", "--journal", str(journal), "--json").out)
     assert [(run["outcome"], run["fields"], run["leukocytes"]) for run in listed] == [("completed", 20, 20)]
     assert listed[0]["not_acknowledged"] == 0

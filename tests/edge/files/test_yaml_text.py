@@ -58,9 +58,11 @@ def test_what_is_yaml_is_read_as_before(text: str, content: object) -> None:
         pytest.param('{"a": 1, "a": 2}', "gives the key `a` twice", id="at the top"),
         pytest.param('{"b": [{"a": 1, "a": 1}]}', "gives the key `a` twice", id="deep inside"),
         pytest.param('{"a": ', "cannot be used: `the document`", id="what is no JSON is said as before"),
+        pytest.param("\ufeff{}", "byte order mark", id="saved by an editor that marks UTF-8"),
+        pytest.param(b"\xef\xbb\xbf{}", "byte order mark", id="the same as bytes"),
     ],
 )
-def test_nor_may_a_json_file(text: str, says: str) -> None:
+def test_nor_may_a_json_file(text: str | bytes, says: str) -> None:
     with pytest.raises(BundleError, match=says):
         parse_json(BundleManifest, text, "bundle.json", BundleError)
 

@@ -6,7 +6,7 @@ import shutil
 import sqlite3
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -153,6 +153,41 @@ def test_a_copy_with_its_log_is_whole(path: Path, tmp_path: Path, capsys: pytest
     journal.close()
     verify_runs(tmp_path / "journal.sqlite", None, as_json=False)
     assert capsys.readouterr().out.count("whole  last link") == 2
+
+
+def hide_all_but_the_first(path: Path) -> None:
+    """Let the index of the records name one of them: whoever looks for a run's finds no other."""
+    with closing(sqlite3.connect(path)) as other:
+        (size,), (page,) = (
+            other.execute("PRAGMA page_size").fetchone(),
+            other.execute("SELECT rootpage FROM sqlite_master WHERE type = 'index' AND tbl_name = 'records'").fetchone(),
+        )
+    content = bytearray(path.read_bytes())
+    content[(page - 1) * size + 3 : (page - 1) * size + 5] = (0, 1)
+    path.write_bytes(content)
+
+
+def take_the_run_out(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as other, other:
+        other.execute("DELETE FROM runs")
+
+
+@pytest.mark.parametrize(
+    ("harm", "says"),
+    [
+        pytest.param(hide_all_but_the_first, "the file is damaged", id="an index that names one record of many"),
+        pytest.param(take_the_run_out, "records belong to no run", id="a run whose name is gone"),
+    ],
+)
+def test_records_that_nobody_would_find_are_told_of(path: Path, harm: Callable[[Path], None], says: str) -> None:
+    journal = SqliteJournal(path)
+    fill(journal, 12, "run")
+    journal.settle()
+    journal.close()
+    verify_runs(path, None, as_json=False)
+    harm(path)
+    with pytest.raises(JournalError, match=says):
+        verify_runs(path, None, as_json=False)
 
 
 def test_no_edge_writes_on_where_records_are_missing(path: Path, tmp_path: Path) -> None:

@@ -22,11 +22,14 @@ TRUE_UM_PER_PX = 0.13
         pytest.param(1.05 * TRUE_UM_PER_PX, 22, False, id="a little off"),
         pytest.param(1.4 * TRUE_UM_PER_PX, 22, True, id="another objective"),
         pytest.param(0.7 * TRUE_UM_PER_PX, 22, True, id="too small"),
-        pytest.param(1.4 * TRUE_UM_PER_PX, 1, False, id="too few red cells"),
+        pytest.param(0.5 * TRUE_UM_PER_PX, 6, True, id="half, and it takes all fields to see enough red cells"),
+        pytest.param(0.5 * TRUE_UM_PER_PX, 4, True, id="half, for which a few red cells suffice"),
+        pytest.param(0.5 * TRUE_UM_PER_PX, 1, False, id="too few red cells for that"),
+        pytest.param(1.4 * TRUE_UM_PER_PX, 4, False, id="too few red cells"),
     ],
 )
 def test_the_run_says_when_red_cells_contradict_it(tmp_path: Path, um_per_px: float, cells: int, says: bool) -> None:
-    for index in range(12):  # of which the first few are looked at, however fast the run
+    for index in range(12):  # all of which are measured, however fast the run
         smear = Smear(cells=cells, width_px=400, height_px=320, platelets=1)
         cv2.imwrite(str(tmp_path / f"{index}.png"), draw_smear(smear, index))
     bundle = write_tiny_bundle(tmp_path / "bundle").path
@@ -39,3 +42,6 @@ def test_the_run_says_when_red_cells_contradict_it(tmp_path: Path, um_per_px: fl
     assert isinstance(last, RunStop)
     said = [doubt for doubt in last.doubts if "single red cells" in doubt]
     assert said == [event.message for event in events]
+    unchecked = [record for record in records if isinstance(record, Event) and record.code == "scale_unchecked"]
+    assert [event.severity for event in unchecked] == ["info"] * (cells <= 4 and not says)
+    assert all("single red cells were found" in event.message for event in unchecked)

@@ -58,7 +58,22 @@ def test_few_fields_and_a_few_among_many_say_nothing() -> None:
         and sentence_of(ChannelOrder(UM_PER_PX), wrong[:3] + right[3:]) == ""
     )
     order = ChannelOrder(UM_PER_PX)
-    assert sentence_of(order, wrong) and order.sentence() == "", "once"
+    assert sentence_of(order, wrong) and order.sentence(is_last=True) == "", "once"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right", "says"),
+    [
+        pytest.param(3, 0, True, id="three that agree"),
+        pytest.param(ENOUGH - 1, 0, True, id="nearly enough"),
+        pytest.param(2, 0, False, id="two may both be odd"),
+        pytest.param(ENOUGH - 2, 1, False, id="one of them speaks against it"),
+    ],
+)
+def test_the_end_of_a_short_run_is_judged_by_all_that_there_is(wrong: int, right: int, says: bool) -> None:
+    fields = [draw_smear(Smear(leukocytes=2), seed) for seed in range(wrong + right)]
+    shown = [exchanged(image) if at < wrong else image for at, image in enumerate(fields)]
+    assert bool(sentence_of(ChannelOrder(UM_PER_PX), shown, is_last=True)) == says
 
 
 @pytest.mark.parametrize(
@@ -81,9 +96,10 @@ def test_real_fields_are_told_from_exchanged_ones(real_data: Path, folder: str, 
     assert bool(sentence_of(ChannelOrder(um_per_px), [exchanged(image) for image, _ in found])) == tells
 
 
+@pytest.mark.parametrize("n_fields", [pytest.param(ENOUGH, id="enough"), pytest.param(3, id="a short run")])
 @pytest.mark.parametrize("seen", [pytest.param(as_it_is, id="as it is"), pytest.param(exchanged, id="exchanged")])
-def test_a_run_says_it_by_an_event_and_at_its_end(tmp_path: Path, seen: Seen) -> None:
-    for index in range(2 * ENOUGH):
+def test_a_run_says_it_by_an_event_and_at_its_end(tmp_path: Path, seen: Seen, n_fields: int) -> None:
+    for index in range(n_fields):
         smear = Smear(leukocytes=2, width_px=400, height_px=320, cells=12)
         cv2.imwrite(str(tmp_path / f"{index:02d}.png"), seen(draw_smear(smear, index)))
     records = records_over(tmp_path, write_tiny_bundle(tmp_path / "bundle").path, UM_PER_PX)

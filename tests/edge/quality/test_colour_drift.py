@@ -7,6 +7,7 @@ from support.smears import EMPTY, RED, smear
 from edge.contracts.colours import Colours, MeasuredColours, MeasuredLight
 from edge.contracts.detections import Image
 from edge.quality import ColourDrift
+from edge.quality.colour_drift import AT_FIRST
 
 pytestmark = pytest.mark.timeout(30)
 
@@ -55,7 +56,7 @@ def test_drift(gain: tuple[float, float, float], says: str) -> None:
     assert len(said) == (1 if says else 0), "it is said once"
     assert says in "".join(said)
     looked = [value for value in seen if value is not None]
-    assert len(looked) == 10, "every other one at first"
+    assert len(looked) == AT_FIRST + 1, "each at first, then one in so many"
     assert float(np.median(looked)) == pytest.approx(np.abs(np.log(np.array(gain))).max(), abs=0.05)
 
 

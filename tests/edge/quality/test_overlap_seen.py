@@ -49,6 +49,14 @@ def test_lines_of_a_scan_and_noise_are_no_hindrance() -> None:
     assert said_of([exposed_again(one, at) for at, one in enumerate(shown)])
 
 
+@pytest.mark.parametrize("um", [0.3, 0.5, 0.8, 1.2])
+def test_a_stage_that_creeps_on_is_found(um: float) -> None:
+    """Neither a copy of the one before nor moved by a sample; all the same each cell is in every one of them."""
+    places = [(5000.0 + um * at, 7000.0) for at in range(30)]
+    said = judged(list(Photographer.of(4).pictures(places)), [None] * 30)
+    assert {"fields_overlap", "picture_again"} & {note.code for note in said}
+
+
 def test_empty_fields_say_nothing() -> None:
     empty = list(Photographer.of(5, rbc=0.0, wbc=0.0).pictures(places_of(8, 1, 0.3)))
     assert not said_of(empty) and not said_of([dusty(one) for one in empty])

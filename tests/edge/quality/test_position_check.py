@@ -37,6 +37,12 @@ def pictures(places: list[Place]) -> list[Image]:
 
 
 @pytest.fixture(scope="module")
+def pictures_apart(places: list[Place]) -> list[Image]:
+    """Of the same slide, where no field overlaps another."""
+    return list(Photographer.of(4, stage_um=0.5).pictures(apart(places)))
+
+
+@pytest.fixture(scope="module")
 def empty() -> list[Image]:
     """Fields in which nothing lies."""
     return list(Photographer.of(5, rbc=0.0, wbc=0.0).pictures(places_of(3, 2, 0.15)))
@@ -81,12 +87,27 @@ def test_sixty_ordinary_slides_are_never_doubted(drawn: tuple[int, float, str, t
 @pytest.mark.parametrize("dust", [False, True], ids=["a clean camera", "dust and a scale bar"])
 @pytest.mark.parametrize("overlap", [False, True], ids=["fields apart", "fields that overlap"])
 def test_a_stage_that_stays_where_it_was_is_found_at_each_field(
-    places: list[Place], pictures: list[Image], overlap: bool, dust: bool
+    places: list[Place], pictures: list[Image], pictures_apart: list[Image], overlap: bool, dust: bool
 ) -> None:
-    shown = [exposed_again(pictures[at - 1], at) if at in {9, 17} else one for at, one in enumerate(pictures)]
+    taken = pictures if overlap else pictures_apart
+    shown = [exposed_again(taken[at - 1], at) if at in {9, 17} else one for at, one in enumerate(taken)]
     said = judged([dusty(one) for one in shown] if dust else shown, places if overlap else apart(places))
     assert [(note.code, note.field_index) for note in said] == [("same_picture", 9), ("same_picture", 17)]
     assert "same picture as field 8" in said[0].message and said[0].doubt and not said[1].doubt
+
+
+@pytest.mark.parametrize("odd", [0, 5], ids=["the first", "one in between"])
+def test_a_picture_of_another_size_is_no_hindrance(places: list[Place], pictures: list[Image], odd: int) -> None:
+    shown = [exposed_again(pictures[at - 1], at) if at == 17 else one for at, one in enumerate(pictures)]
+    shown[odd] = np.ascontiguousarray(shown[odd][:300, :400])
+    assert [(note.code, note.field_index) for note in judged(shown, places)] == [("same_picture", 17)]
+
+
+def test_places_are_judged_again_once_all_pictures_have_another_size(places: list[Place], pictures: list[Image]) -> None:
+    """A camera whose binning changes in the midst of a run."""
+    cut = [np.ascontiguousarray(one[:500, :700]) for one in pictures[4:]]
+    cut[16] = exposed_again(cut[15], 1)
+    assert [(note.code, note.field_index) for note in judged([*pictures[:4], *cut], places)] == [("same_picture", 20)]
 
 
 def test_a_stage_that_never_moves_is_found_and_not_said_without_end(pictures: list[Image]) -> None:
@@ -104,10 +125,10 @@ def test_empty_fields_are_alike_and_nothing_is_said(places: list[Place], empty: 
 
 
 def test_empty_fields_among_full_ones_are_not_taken_for_each_other(
-    places: list[Place], pictures: list[Image], empty: list[Image]
+    places: list[Place], pictures_apart: list[Image], empty: list[Image]
 ) -> None:
     """A scan that leaves the smear and comes back: two empty fields in a row."""
-    shown = [empty[at % len(empty)] if at in {8, 9, 10, 15, 16} else one for at, one in enumerate(pictures)]
+    shown = [empty[at % len(empty)] if at in {8, 9, 10, 15, 16} else one for at, one in enumerate(pictures_apart)]
     assert codes([dusty(one) for one in shown], apart(places)) == []
 
 
@@ -137,6 +158,15 @@ def test_places_that_are_wrong_altogether_are_found(places: list[Place], picture
     assert [note.code for note in said] == ["overlap_misfit"] and "leuko-calib stage" in said[0].doubt
 
 
+@pytest.mark.parametrize("factor", [10, 1000], ids=["ten times", "micrometres taken for nanometres"])
+def test_places_too_far_apart_are_found_by_what_both_pictures_show(
+    places: list[Place], pictures: list[Image], factor: int
+) -> None:
+    said = judged(pictures, [(factor * x, factor * y) for x, y in places])
+    assert [note.code for note in said] == ["overlap_misfit"] and said[0].doubt == said[0].message
+    assert "the same cells show in both pictures" in said[0].message
+
+
 def test_a_retake_at_its_own_place_and_fields_without_a_place_are_no_lie(places: list[Place], pictures: list[Image]) -> None:
     shown, at = [*pictures[:10], exposed_again(pictures[9], 99), *pictures[10:]], [*places[:10], places[9], *places[10:]]
     assert codes(shown, at) == []
@@ -159,8 +189,10 @@ def test_of_real_fields_those_are_found_that_were_taken_twice_and_no_others(fold
     said = judged(
         [image for _, image in files if image is not None], [(1000.0 + 200.0 * at, 1000.0) for at in range(len(files))]
     )
-    found = {files[note.field_index][0] for note in said if note.field_index is not None}
-    assert found == TAKEN_TWICE & {name for name, _ in files} and all(note.code == "same_picture" for note in said)
+    found = {files[note.field_index][0] for note in said if note.code == "same_picture" and note.field_index is not None}
+    assert found == TAKEN_TWICE & {name for name, _ in files}
+    others = [note.code for note in said if note.code != "same_picture"]
+    assert others == ["overlap_misfit"] * (folder == "chula_wbc"), "neighbours of one collection were taken with overlap"
 
 
 @pytest.mark.skipif(not DATA, reason="LEUKO_DATA is not set: real fields are not here")

@@ -62,6 +62,29 @@ def test_a_picture_behind_its_copy_is_found(pictures: list[Image], copied: Copy,
     assert again(shown) == [5, 6, 11]
 
 
+@pytest.mark.parametrize(
+    ("width", "height"),
+    [
+        pytest.param(360, 300, id="39 um high"),
+        pytest.param(230, 270, id="30 um wide"),
+        pytest.param(732, 574, id="a whole field"),
+    ],
+)
+@pytest.mark.parametrize(
+    "copied",
+    [pytest.param(as_jpeg, id="exported in another format, too"), pytest.param(exposed_again, id="a stage that rests")],
+)
+def test_small_fields_are_known_again_too(pictures: list[Image], copied: Copy, width: int, height: int) -> None:
+    fields = [np.ascontiguousarray(one[120 : 120 + height, 120 : 120 + width]) for one in pictures]
+    fields = [one if one.size else pictures[at] for at, one in enumerate(fields)]
+    assert again([*fields[:5], copied(fields[4], 1), *fields[5:], copied(fields[-1], 3)]) == [5, 13]
+
+
+def test_a_first_picture_of_another_size_is_no_hindrance(pictures: list[Image]) -> None:
+    fields = [np.ascontiguousarray(pictures[0][:200, :300]), *pictures[1:5], exposed_again(pictures[4], 1)]
+    assert again(fields) == [5]
+
+
 def test_a_copy_of_the_whole_folder_is_found_at_each_picture(pictures: list[Image]) -> None:
     assert again(pictures + pictures) == list(range(12, 24))
 

@@ -30,7 +30,7 @@ REFERENCE = ReferenceColours(
 SIDE = ((1.0, 0.6), (1.0, 0.6))
 
 
-def fields(gain: tuple[float, float, float], n: int = 2 * ENOUGH) -> list[Image]:
+def fields(gain: tuple[float, float, float], n: int = ENOUGH) -> list[Image]:
     drawn = (smear(400, 360, seed=seed) * np.array(gain) for seed in range(n))
     return [np.asarray(field.clip(0, 255), np.uint8) for field in drawn]
 
@@ -61,8 +61,25 @@ def test_far_from_all_is_said_once(gain: tuple[float, float, float], says: bool)
 
 def test_too_little_to_judge_says_nothing() -> None:
     strange = fields((0.6, 0.8, 1.0))
-    assert not said_of(strange[: 2 * ENOUGH - 2]), "every other field is looked at"
+    assert not said_of(strange[: ENOUGH - 1])
     assert not said_of([np.full((360, 400, 3), 90, np.uint8)] * 40), "nothing but empty slide"
+
+
+@pytest.mark.parametrize(
+    ("strange", "known", "says"),
+    [
+        pytest.param(3, 0, True, id="three that agree"),
+        pytest.param(ENOUGH - 1, 0, True, id="nearly enough"),
+        pytest.param(2, 0, False, id="two say too little"),
+        pytest.param(ENOUGH - 2, 1, False, id="one is like those that it knows"),
+    ],
+)
+def test_the_end_of_a_short_run_is_judged_by_all_that_there_is(strange: int, known: int, says: bool) -> None:
+    watch = UnknownColours(REFERENCE, None, UM_PER_PX)
+    for number, image in enumerate([*fields((0.6, 0.8, 1.0), strange), *fields((1.0, 1.0, 1.0), known)]):
+        watch.look(str(number), image)
+        assert not watch.sentence()
+    assert bool(watch.sentence(is_last=True)) == says and not watch.sentence(is_last=True)
 
 
 def test_the_light_of_a_profile_is_taken_off_first() -> None:
@@ -130,7 +147,7 @@ def test_a_drawn_slide_is_near_enough_to_what_the_shipped_model_knows(seed: int)
     reference = load_bundle(SHIPPED_BUNDLE).manifest.reference_colours
     assert reference is not None
     slide, watch = VirtualSlide(SlideSettings(seed=seed)), UnknownColours(reference, None, UM_PER_PX)
-    for number in range(2 * ENOUGH):
+    for number in range(ENOUGH):
         watch.look(str(number), slide.render(200.0 * number, 0.0, 366, 287, number).image)
     assert watch.sentence() == ""
 

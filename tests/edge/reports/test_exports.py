@@ -2,10 +2,13 @@
 
 import csv
 import json
+import os
 from collections import Counter
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from support.edge_here import leuko_edge
@@ -13,6 +16,7 @@ from support.overlapping_journal import LAYOUT, example_journal, journal_of, rec
 from support.overlapping_run import SIZE, UM, Layout, overlapping_run
 from support.scripted_run import field_record, run_start, run_stop
 
+from edge.contracts.records import FieldRecord, RunStart
 from edge.reports import Report, report_of
 from edge.reports.geojson_cells import Unit, coordinates_of, geojson_of
 from edge.reports.opened_run import opened_run
@@ -166,6 +170,31 @@ def test_pictures_that_are_not_there_are_a_sentence(tmp_path: Path) -> None:
     code, said = export(plain, "yolo", tmp_path / "out", "--frames", str(tmp_path / "empty"))
     assert code == 7 and "of no field of run run-a a picture was found" in said
     assert not (tmp_path / "out").exists(), "what was begun is gone"
+
+
+@pytest.mark.parametrize(
+    ("is_named", "n_fields"),
+    [
+        pytest.param(False, LAYOUT.columns * LAYOUT.rows - 1, id="in the folder that was counted"),
+        pytest.param(True, LAYOUT.columns * LAYOUT.rows, id="in a copy that a person names, which may be newer"),
+    ],
+)
+def test_an_image_that_was_written_after_it_was_counted_is_left_out(tmp_path: Path, is_named: bool, n_fields: int) -> None:
+    folder, records = tmp_path / "images", overlapping_run(LAYOUT, RUN)
+    folder.mkdir()
+    start = records[0]
+    assert isinstance(start, RunStart)
+    records[0] = start.model_copy(
+        update={"provenance": start.provenance.model_copy(update={"source": f"folder:{folder}"}), "settings": {}}
+    )
+    fields = [one for one in records if isinstance(one, FieldRecord)]
+    for number, one in enumerate(fields):
+        file, counted_s = folder / one.source_name, datetime.fromisoformat(one.wall_time).timestamp()
+        file.write_bytes(cv2.imencode(".png", np.zeros((SIZE[1], SIZE[0], 3), np.uint8))[1].tobytes())
+        os.utime(file, (counted_s, counted_s + (60 if number == 1 else -60)))
+    journal = journal_of(tmp_path / "journal.sqlite", records)
+    code, said = export(journal, "yolo", tmp_path / "out", *(["--frames", str(folder)] if is_named else []))
+    assert code == 0 and f": {n_fields} fields with " in said and ("changed since" in said) == (not is_named)
 
 
 @pytest.mark.parametrize("how", FORMS)

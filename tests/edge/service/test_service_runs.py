@@ -15,7 +15,7 @@ from support.served_run import Conveyor
 from support.service_here import WITHIN_S, Bench, ServiceHere, service
 
 from edge.contracts.errors import StreamError
-from edge.contracts.records import FieldRecord, RunOutcome, RunStart, RunStop
+from edge.contracts.records import Event, FieldRecord, RunOutcome, RunStart, RunStop
 from edge.service import station
 from edge.service.process import set_apart_what_lasts
 from edge.stream.client import Controller
@@ -37,7 +37,10 @@ def test_every_run_is_whole_and_camera_and_engine_are_opened_once(
         here.until("READY")
         for n_fields in (3, 1, 4):
             records = here.run(n_fields)
-            assert [record.seq for record in records] == list(range(n_fields + 2))
+            assert [record.seq for record in records] == list(range(len(records)))
+            told = [record.code for record in records if isinstance(record, Event)]
+            assert told == ["fields_bad"] * (n_fields >= 3), "its frames are black"
+            assert len(records) == n_fields + 2 + len(told)
             assert isinstance(records[0], RunStart)
             stop = _last(records)
             assert (stop.outcome, stop.triggers, stop.sums_match) == (RunOutcome.STOPPED, n_fields, True)

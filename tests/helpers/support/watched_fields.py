@@ -11,11 +11,11 @@ Seen = Callable[[Image], Image]
 
 
 class ColourWatch(Protocol):
-    """Looks at every other field at first, and says one sentence."""
+    """Looks at each field at first, and says one sentence."""
 
     def look(self, image: Image) -> None: ...
 
-    def sentence(self) -> str: ...
+    def sentence(self, *, is_last: bool = False) -> str: ...
 
 
 def as_it_is(image: Image) -> Image:
@@ -27,9 +27,8 @@ def under_a_lamp(*bgr: float) -> Seen:
     return lambda image: np.asarray((image * np.array(bgr)).clip(0, 255), np.uint8)
 
 
-def sentence_of(watch: ColourWatch, fields: Sequence[Image]) -> str:
-    """Once it has looked at each of these: each is given twice."""
+def sentence_of(watch: ColourWatch, fields: Sequence[Image], *, is_last: bool = False) -> str:
+    """Once it has looked at each of these; `is_last`: and there are no more."""
     for image in fields:
         watch.look(image)
-        watch.look(image)
-    return watch.sentence()
+    return watch.sentence(is_last=is_last)
