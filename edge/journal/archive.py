@@ -190,7 +190,7 @@ class Archive:
         """
         ((found,),) = self._select("PRAGMA integrity_check(1)")
         if found != "ok":
-            return f"the file is damaged ({first_line(Exception(str(found).removeprefix('*** in database main ***').strip()))})"
+            return f"the file is damaged ({str(found).splitlines()[-1]})"
         lost = "SELECT count(*) FROM records NOT INDEXED WHERE run NOT IN (SELECT number FROM runs NOT INDEXED)"
         ((n_lost,),) = self._select(lost)
         return f"{n_lost} records belong to no run" if n_lost else ""

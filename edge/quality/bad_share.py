@@ -11,8 +11,8 @@ from edge.quality.field_limits import Fault
 from edge.quality.field_look import FEW
 
 SHARE, ENOUGH = 0.2, 5
-"""Of the fields looked at that came out badly, and how many at least. Of five sources of four laboratories one has 5 %, the
-others none."""
+"""Of the fields looked at that came out badly, and how many at least. Real fields of the laboratories at hand are far
+from it."""
 
 HIDES_CELLS: frozenset[Fault] = frozenset({"dark", "blurred", "thick", "crowded"})
 """Faults that are counted. An overexposed slide between cells that show is what many scanners make of white; where nothing

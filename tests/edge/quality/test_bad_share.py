@@ -9,6 +9,7 @@ import pytest
 from support.folder_run import doubts_of, messages_of, records_over
 from support.red_cell_fields import Smear, draw_smear
 from support.tiny_bundle import write_tiny_bundle
+from support.watched_fields import LABORATORIES, some_real_fields
 
 from edge.contracts.detections import Image
 from edge.quality import FieldWatch
@@ -97,20 +98,10 @@ def test_who_does_not_want_fields_judged_is_told_nothing() -> None:
     assert not watch.of_run() and not watch.of_run(is_last=True)
 
 
-@pytest.mark.parametrize(
-    ("folder", "um_per_px"),
-    [
-        pytest.param("chula_wbc/images", 0.13, id="a cheap camera with a cast"),
-        pytest.param("pbc_tiles", 0.10, id="tiles of a hospital's analyser"),
-        pytest.param("apl_jhu", 0.10, id="patients with leukaemia"),
-        pytest.param("rbc_fields/images", 0.187, id="fields without a leukocyte"),
-        pytest.param("bccd/JPEGImages", 0.073, id="a pale stain"),
-    ],
-)
+@pytest.mark.parametrize(("folder", "um_per_px"), LABORATORIES)
 def test_real_fields_are_good_enough(real_data: Path, folder: str, um_per_px: float) -> None:
     watch = FieldWatch("mark", um_per_px)
-    files = sorted(path for path in (real_data / folder).rglob("*") if path.suffix in {".jpg", ".png"})
-    for number, path in enumerate(files[:: max(1, len(files) // 60)]):
-        watch.look(path.name, np.asarray(cv2.imread(str(path)), np.uint8))
-        watch.judged(path.name, number, None)
+    for number, image in enumerate(some_real_fields(real_data / folder, 60)):
+        watch.look(str(number), image)
+        watch.judged(str(number), number, None)
     assert not watch.of_run(is_last=True)

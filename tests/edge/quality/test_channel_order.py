@@ -1,6 +1,5 @@
 """Exchanged red and blue are said of a run, and of nothing that merely looks unusual."""
 
-import random
 from pathlib import Path
 
 import cv2
@@ -9,7 +8,7 @@ import pytest
 from support.folder_run import doubts_of, messages_of, records_over
 from support.red_cell_fields import Smear, draw_smear
 from support.tiny_bundle import write_tiny_bundle
-from support.watched_fields import Seen, as_it_is, sentence_of, under_a_lamp
+from support.watched_fields import Seen, as_it_is, sentence_of, some_real_fields, under_a_lamp
 
 from edge.contracts.detections import Image
 from edge.quality import ChannelOrder, red_of_nuclei
@@ -87,8 +86,7 @@ def test_the_end_of_a_short_run_is_judged_by_all_that_there_is(wrong: int, right
     ],
 )
 def test_real_fields_are_told_from_exchanged_ones(real_data: Path, folder: str, um_per_px: float, tells: bool) -> None:
-    files = sorted(path for path in (real_data / folder).rglob("*") if path.suffix in {".jpg", ".png"})
-    fields = [np.asarray(cv2.imread(str(path)), np.uint8) for path in random.Random(1).sample(files, 40)]
+    fields = some_real_fields(real_data / folder, 40)
     found = [(each, seen) for each in fields if (seen := red_of_nuclei(each, um_per_px)) is not None]
     for image, value in found:
         assert red_of_nuclei(exchanged(image), um_per_px) == pytest.approx(-value, abs=1e-5)

@@ -1,6 +1,5 @@
 """Fields without colour are said of a run, and of nothing that merely looks unusual."""
 
-import random
 from pathlib import Path
 
 import cv2
@@ -9,7 +8,7 @@ import pytest
 from support.folder_run import doubts_of, messages_of, records_over
 from support.red_cell_fields import Smear, draw_smear
 from support.tiny_bundle import write_tiny_bundle
-from support.watched_fields import Seen, as_it_is, sentence_of, under_a_lamp
+from support.watched_fields import LABORATORIES, Seen, as_it_is, sentence_of, some_real_fields, under_a_lamp
 
 from edge.contracts.detections import Image
 from edge.quality import Colourless
@@ -83,19 +82,9 @@ def test_too_few_pale_fields_say_nothing_yet() -> None:
     assert not sentence_of(Colourless(UM_PER_PX), [pale(draw_smear(Smear(), index)) for index in range(ENOUGH - 1)])
 
 
-@pytest.mark.parametrize(
-    ("folder", "um_per_px"),
-    [
-        pytest.param("chula_wbc/images", 0.13, id="a cheap camera with a cast"),
-        pytest.param("pbc_tiles", 0.10, id="tiles of a hospital's analyser"),
-        pytest.param("apl_jhu", 0.10, id="patients with leukaemia"),
-        pytest.param("rbc_fields/images", 0.187, id="fields without a leukocyte"),
-        pytest.param("bccd/JPEGImages", 0.073, id="a pale stain"),
-    ],
-)
+@pytest.mark.parametrize(("folder", "um_per_px"), LABORATORIES)
 def test_single_real_fields_are_far_from_colourless(real_data: Path, folder: str, um_per_px: float) -> None:
-    files = sorted(path for path in (real_data / folder).rglob("*") if path.suffix in {".jpg", ".png"})
-    fields = [np.asarray(cv2.imread(str(path)), np.uint8) for path in random.Random(1).sample(files, 40)]
+    fields = some_real_fields(real_data / folder, 40)
     shares = [share for image in fields if (share := colour_share(image, um_per_px)) is not None]
     pale = [share for image in fields if (share := colour_share(paled_to(0.1)(image), um_per_px)) is not None]
     assert len(shares) == len(fields) and min(shares) > 1.8 * LEAST and np.quantile(pale, 0.9) < LEAST
